@@ -1,0 +1,3 @@
+#include "common/base/jid.h"
+
+namespace stox {}

@@ -1,0 +1,129 @@
+// An edge's end of the bus: a front or a worker. It is the origin of the envelopes it submits and the target
+// of those it is asked to begin. Free of I/O: frames come in by WireUser, go out by Wire, time by turn().
+//
+// As origin: every submitted envelope ends in exactly one EdgeUser::ended, before its end time.
+// As target: every id, and every dedup_key within a conversation, begins at most once in 120 s; what was
+// answered `unknown` never begins.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/result.h"
+#include "common/bus/link.h"
+#include "common/bus/wire.h"
+#include "proto/control.pb.h"
+#include "proto/delivery.pb.h"
+#include "proto/envelope.pb.h"
+
+namespace stox::bus {
+
+constexpr uint32_t kSchemaVersion = 1;
+constexpr uint32_t kMaxHops = 8;
+constexpr Duration kHeartbeat = std::chrono::seconds(1);
+constexpr Duration kGone = 3 * kHeartbeat;
+constexpr Duration kAttemptTimeout = std::chrono::seconds(5);
+constexpr Duration kMemory = std::chrono::seconds(120);
+// How long an envelope waits for a mapper or a target to come back before it ends with NO_TARGET.
+constexpr Duration kPatience = std::chrono::seconds(10);
+
+struct EdgeOptions {
+  std::string name;           // SECTION or SECTION@INSTANCE
+  pb::Role role = pb::FRONT;  // FRONT or WORKER
+  uint64_t epoch = 0;         // new at each start; 0: taken from the clock
+  std::size_t max_in_flight = 4096;
+  std::size_t max_memory = 262'144;  // ids remembered as target
+  Duration pace = std::chrono::milliseconds(2);
+  bool resend_on_doubt = false;
+};
+
+// What the actor of a front or worker does for the bus. Calls come from frame() and turn(), and from finish()
+// or submit() never: so the actor is not re-entered.
+class EdgeUser {
+ public:
+  virtual ~EdgeUser() = default;
+  // Target: begin this; call Edge::finish with its id exactly once, sooner or later. The envelope lives
+  // during the call. `begin_before` is in our own clock: what waits in a queue past it must be finished as
+  // DEADLINE, unbegun.
+  virtual void begin(const pb::Envelope&, Time begin_before) = 0;
+  // Origin: how the envelope with this number ended. Its outcome is in our side's words, translated by a
+  // mapper, unless `reason` is set: then the bus itself ended it.
+  virtual void ended(uint64_t number, const pb::Outcome&) = 0;
+  // Worker: a hand-over from another worker, in order per stream, each once.
+  virtual void handed_over(const std::string& /*from*/, uint64_t /*stream*/, std::string_view /*payload*/) {}
+  virtual void members_changed() {}
+};
+
+// An envelope this process originated and that has not ended.
+struct InFlight {
+  uint64_t number = 0;
+  std::string trace_id;  // 16 bytes
+  std::string conversation;
+  const char* stage = "";  // waiting for order, waiting for a mapper, sent, asked
+  std::string at;          // the mapper it was sent through last
+  uint32_t attempts = 0;
+  Time submitted{};
+};
+
+class Edge : public WireUser {
+ public:
+  // All references must outlive the edge. `mappers` is the number of pipes of the wire.
+  Edge(EdgeOptions, std::size_t mappers, Wire&, const Clock&, EdgeUser&);
+  ~Edge() override;
+
+  // Origin. Fills schema, id, conversation_number, after, hops, attempt; the caller fills the rest
+  // (conversation, dedup_key, trace_id, body). No target begins after `begin_before`; the outcome comes at
+  // `end_by` at the latest. Returns the number; an Error when nothing was taken: at the bound, draining, or
+  // no mapper for 10 s (refusal() says which).
+  Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by);
+  pb::Reason refusal() const { return refusal_; }  // why the last submit failed
+
+  // Target. Verdict, said, text of the outcome are the caller's; id and target are filled in. Unknown ids are
+  // ignored.
+  void finish(const pb::EnvelopeId&, pb::Outcome);
+
+  // To another worker, delivered in order per (to, stream), again until acknowledged, given up when `to` has
+  // gone.
+  void hand_over(const std::string& to, uint64_t stream, std::string_view payload);
+
+  // Told to mappers, and by them to every edge. Say it again when it changes.
+  void set_serving(pb::Serving);
+
+  // Once per turn of the loop, before frames are read: heartbeats, time-outs, a loop that stood still.
+  // Returns when it must be called next at the latest (at most a heartbeat away).
+  Time turn();
+  // Gives the queued items to the wire, at most once per pace. Returns when to call again (kNever: nothing
+  // queued).
+  Time flush();
+  // Called when something was queued while nothing was: the loop arranges a flush.
+  void on_queued(std::function<void()> wake) { wake_ = std::move(wake); }
+
+  const std::string& name() const;
+  uint64_t epoch() const;
+  std::vector<pb::Member> members() const;  // all edges known through ready mappers
+  bool has_mapper() const;                  // a ready one
+  std::size_t in_flight() const;            // as origin
+  std::size_t begun() const;                // as target: begun and not finished
+  std::size_t limit() const;
+  Duration oldest_in_flight() const;
+  std::vector<InFlight> list_in_flight(std::size_t max) const;
+  std::vector<LinkFigures> links() const;
+
+  void opened(Pipe) override;
+  void frame(Pipe, std::string_view bytes) override;
+  void closed(Pipe) override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> s_;
+  pb::Reason refusal_ = pb::NOT_GIVEN;
+  std::function<void()> wake_;
+};
+
+}  // namespace stox::bus

@@ -1,0 +1,1 @@
+#include "common/bus/memory_wire.h"

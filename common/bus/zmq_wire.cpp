@@ -1,0 +1,1 @@
+#include "common/bus/zmq_wire.h"

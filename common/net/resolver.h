@@ -1,0 +1,53 @@
+// Asynchronous DNS by libunbound on the process's own loop.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/net/loop.h"
+
+namespace stox::net {
+
+struct Address {
+  std::string ip;  // text of an IPv4 or IPv6 address
+  uint16_t port = 0;
+  bool operator==(const Address&) const = default;
+};
+
+struct SrvRecord {
+  uint16_t priority = 0, weight = 0, port = 0;
+  std::string target;  // "." says that the service is not offered
+};
+
+struct ResolveError {
+  enum class Kind { kNoName, kNoRecord, kFailed } kind;  // NXDOMAIN; name without such a record; no answer
+  std::string text;
+};
+
+template <class T>
+using Resolved = tl::expected<T, ResolveError>;
+
+class Resolver {
+ public:
+  struct Options {
+    std::vector<std::string> servers;  // "ADDRESS" or "ADDRESS:PORT"; empty: the system's resolv.conf
+    bool hosts_file = true;            // read /etc/hosts
+  };
+  // The loop must outlive it. Callbacks come from the loop, never from inside the call; none after
+  // destruction.
+  static Result<std::unique_ptr<Resolver>> create(Loop&, const Options&);
+  virtual ~Resolver() = default;
+
+  // IPv4 addresses first, in the order of the answer. A literal address answers itself.
+  virtual void addresses(const std::string& host,
+                         std::function<void(Resolved<std::vector<std::string>>)>) = 0;
+  // As in the answer, unsorted.
+  virtual void srv(const std::string& name, std::function<void(Resolved<std::vector<SrvRecord>>)>) = 0;
+};
+
+}  // namespace stox::net

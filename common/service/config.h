@@ -1,0 +1,120 @@
+// The configuration of a whole site (interface: "Configuration"), checked: what parsed may be used without
+// looking again. One file serves all processes; each picks its own section by role and name.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+
+namespace stox::service {
+
+enum class Role { kMapper, kSipFront, kXmppWorker, kCtl };
+
+struct GatewayConfig {
+  std::string gateway_domain;
+  std::string xmpp_domain;
+  std::string domain_separator = "*";
+  std::string outbound_proxy;             // SIP URI; empty = route by Request-URI
+  int accept_status = 200;                // 200 or 202
+  int unavailable_status = 404;           // 403, 404 or 480
+  int unhandled_method_status = 405;      // 405 or 503
+  std::string message_type = "chat";      // or "normal"
+  bool resend_on_doubt = false;           // on_doubt = "resend"
+  std::vector<std::string> xmpp_domains;  // patterns; empty = all
+};
+
+struct RuntimeConfig {
+  std::string directory = "/run/stox";
+  std::string state_directory = "/var/lib/stox";
+  int drain_seconds = 30;
+};
+
+struct LogConfig {
+  std::string level = "info";   // trace, debug, info, warn, error
+  std::string format = "text";  // or "json"
+};
+
+struct DnsConfig {
+  std::vector<std::string> servers;                   // ADDRESS[:PORT]; empty = the system's
+  std::map<std::string, std::string> static_servers;  // domain -> ADDRESS:PORT
+};
+
+struct MapperConfig {
+  std::string name;
+  std::string bind;     // default ipc://<runtime directory>/<name>.sock
+  std::string connect;  // default: bind
+  std::string metrics;  // ADDRESS:PORT; empty = none
+};
+
+struct ListenConfig {
+  enum class Transport { kUdp, kTcp } transport = Transport::kUdp;
+  std::string address;  // IPv4 or IPv6 text, without brackets
+  uint16_t port = 0;
+  std::string advertised_address;  // empty = address
+  uint16_t advertised_port = 0;    // 0 = port
+};
+
+struct SipFrontConfig {
+  std::string name;
+  std::vector<ListenConfig> listen;                               // default udp and tcp 127.0.0.1:5060
+  std::vector<std::string> trusted = {"127.0.0.0/8", "::1/128"};  // CIDR, checked
+  std::vector<std::string> from_domains;                          // empty = any
+  std::size_t max_datagram_bytes = 2048;
+  std::size_t max_message_bytes = 65536;
+  std::size_t max_in_flight = 4096;
+  int pace_ms = 2;
+  std::string metrics;
+};
+
+struct XmppWorkerConfig {
+  std::string name;
+  std::string backend = "component";
+  std::string xmpp_host = "127.0.0.1";
+  uint16_t xmpp_port = 5347;
+  std::string xmpp_password;         // or from xmpp_password_file
+  std::vector<std::string> serves;   // default [xmpp_domain]
+  std::vector<std::string> domains;  // empty = any
+  std::size_t max_in_flight = 4096;
+  int pace_ms = 2;
+  std::string metrics;
+};
+
+struct Config {
+  std::string file;
+  GatewayConfig gateway;
+  RuntimeConfig runtime;
+  LogConfig log;
+  DnsConfig dns;
+  std::vector<MapperConfig> mappers;
+  std::vector<SipFrontConfig> sip_fronts;
+  std::vector<XmppWorkerConfig> xmpp_workers;
+
+  std::vector<std::string> mapper_endpoints() const;  // what edges connect to
+};
+
+// Which section a process is: SECTION or SECTION@INSTANCE.
+struct Identity {
+  Role role;
+  std::string section;  // name key of the section
+  std::string full;     // with @INSTANCE if given: bus name and control socket
+};
+
+// All problems at once, one a line: "FILE:LINE:COLUMN: what; hint".
+Result<Config> load_config(const std::string& file);
+
+// Which section `name` (maybe empty, maybe with @INSTANCE) means for this role, and the environment's
+// overrides applied to it and to the single sections. `environment` is searched for STOX_SECTION_KEY.
+Result<Identity> identify(const Config&, Role, std::string_view name);
+Result<void> apply_environment(Config&, const Identity&,
+                               const std::map<std::string, std::string>& environment);
+
+// The effective configuration as TOML, secrets masked.
+std::string print_config(const Config&);
+
+}  // namespace stox::service

@@ -1,0 +1,58 @@
+// The log of a process, on standard error, as text or JSON lines. Never bodies, passwords or SIP URI
+// passwords.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+
+namespace stox::service {
+
+enum class Level { kTrace, kDebug, kInfo, kWarn, kError };
+
+class Log {
+ public:
+  // `process` is the full name. format: "text" or "json".
+  Log(std::string process, Level, const std::string& format);
+  ~Log();
+
+  bool enabled(Level level) const { return level >= level_; }
+  void set_level(Level level) { level_ = level; }
+
+  // `trace_id`: 16 raw bytes of the message concerned, or empty.
+  template <class... Args>
+  void write(Level level, std::string_view trace_id, fmt::format_string<Args...> format, Args&&... args) {
+    if (enabled(level)) put(level, trace_id, fmt::format(format, std::forward<Args>(args)...));
+  }
+  template <class... Args>
+  void debug(fmt::format_string<Args...> f, Args&&... args) {
+    write(Level::kDebug, {}, f, std::forward<Args>(args)...);
+  }
+  template <class... Args>
+  void info(fmt::format_string<Args...> f, Args&&... args) {
+    write(Level::kInfo, {}, f, std::forward<Args>(args)...);
+  }
+  template <class... Args>
+  void warn(fmt::format_string<Args...> f, Args&&... args) {
+    write(Level::kWarn, {}, f, std::forward<Args>(args)...);
+  }
+  template <class... Args>
+  void error(fmt::format_string<Args...> f, Args&&... args) {
+    write(Level::kError, {}, f, std::forward<Args>(args)...);
+  }
+
+ private:
+  void put(Level, std::string_view trace_id, const std::string& text);
+
+  struct Sink;
+  std::unique_ptr<Sink> sink_;
+  Level level_;
+};
+
+Result<Level> parse_level(std::string_view);
+
+}  // namespace stox::service

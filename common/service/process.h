@@ -1,0 +1,72 @@
+// What every process of stox is: one actor under one skeleton. The skeleton owns loop, log, trace, control
+// socket, metrics responder, signals and watchdog; the actor does the work.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/net/loop.h"
+#include "common/service/config.h"
+#include "common/service/log.h"
+#include "common/service/trace.h"
+
+namespace stox::service {
+
+enum class State { kStarting, kReady, kStandby, kDraining };
+
+struct Status {
+  State state = State::kStarting;
+  std::string reason;  // while not ready: what is missing and what to do
+};
+
+struct Metric {
+  enum class Kind { kCounter, kGauge } kind;
+  std::string name;  // stox_..., without addresses of users in any label
+  std::string help;
+  double value;
+  std::vector<std::pair<std::string, std::string>> labels = {};
+};
+
+// What the skeleton gives an actor. Outlives it.
+struct Context {
+  net::Loop& loop;
+  const Config& config;
+  Identity identity;
+  Log& log;
+  Trace& trace;
+  std::function<void()> status_changed;  // call when status() changes: tells sd_notify and the log
+};
+
+using Reply = std::function<void(const nlohmann::json&)>;
+
+class Process {
+ public:
+  virtual ~Process() = default;
+  virtual Status status() const = 0;
+  // Takes nothing new, finishes what is in flight, then calls `done`. Called once.
+  virtual void drain(std::function<void()> done) = 0;
+  // A new configuration has been read (HUP); listeners and names do not change.
+  virtual void reload(const Config&) {}
+  // {"peers":[{"name","state","since_ms"?...}], ...}: shown in `stoxctl status --json`.
+  virtual nlohmann::json peers() const = 0;
+  // {"links":[{"peer","peer_epoch","up","sent","received","queued","resent","dropped","oldest_age_ms"}],
+  //  "in_flight":{"count","limit","oldest_age_ms"} (edges only)}
+  virtual nlohmann::json queues() const = 0;
+  // [{"id","trace","from","to","stage","attempts","age_ms"}]
+  virtual nlohmann::json inflight() const = 0;
+  // `stoxctl send`: {"from","to","text"} -> {"ok":bool,"trace":hex,"outcome":text,"error":text}, later.
+  virtual void send(const nlohmann::json& request, Reply) = 0;
+  virtual std::vector<Metric> metrics() const = 0;
+};
+
+using MakeProcess = std::function<Result<std::unique_ptr<Process>>(const Context&)>;
+
+// The whole main() of a process: options, configuration, exit codes, signals. Returns the exit code.
+int run(int argc, char** argv, Role, const MakeProcess&);
+
+}  // namespace stox::service

@@ -1,0 +1,42 @@
+// The way of the last messages through this process: what `stoxctl trace` and `stoxctl send` show. Never
+// bodies. A ring that allocates nothing once its strings have grown.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace stox::service {
+
+struct Hop {
+  std::string trace_id;    // 16 raw bytes
+  std::string envelope;    // "origin.epoch.number" or empty
+  std::string message_id;  // Call-ID, or id of the XMPP stanza that came in or went out; empty in a mapper
+  std::string other_id;    // second id to be found by (the stanza id a worker wrote, ...)
+  std::string from, to;    // addresses as this process sees them
+  std::string decision;    // what this process did: "to component-1", "MESSAGE over udp to 127.0.0.1:5060"
+  std::string outcome;     // empty = not ended here (yet)
+  int64_t came_us = 0;     // wall clock, microseconds
+  int64_t went_us = 0;     // handed on; 0 = not yet
+  int64_t ended_us = 0;    // outcome known; 0 = not yet
+};
+
+class Trace {
+ public:
+  static constexpr std::size_t kMessages = 10'000;
+  using Handle = uint64_t;  // 0 = none
+
+  // A cleared slot to fill, replacing the oldest; the reference lives until the next add.
+  Hop& add(Handle* handle = nullptr);
+  Hop* at(Handle);  // null once overwritten
+
+  // All hops for which id is the trace id (32 hex digits), envelope id, message id or other id; oldest first.
+  std::vector<const Hop*> find(std::string_view id) const;
+
+ private:
+  std::vector<Hop> ring_;
+  Handle next_ = 1;
+};
+
+}  // namespace stox::service

@@ -1,0 +1,37 @@
+#include "common/base/text.h"
+
+#include <gtest/gtest.h>
+
+namespace stox {
+namespace {
+
+TEST(Text, Utf8IsStrict) {
+  EXPECT_TRUE(is_utf8("a\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80"));
+  for (const char* bad :
+       {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc3", "\xe2\x82", "\x80"}) {
+    EXPECT_FALSE(is_utf8(bad));
+  }
+}
+
+TEST(Text, PercentCodingGoesBothWays) {
+  EXPECT_EQ(percent_decode("a%2Ab%c3%BC"), "a*b\xc3\xbc");
+  EXPECT_EQ(percent_decode("a%2"), std::nullopt);
+  EXPECT_EQ(percent_encode("a b", [](unsigned char c) { return c != ' '; }), "a%20b");
+}
+
+TEST(Text, OneLineNeverSplitsACharacterOrALine) {
+  EXPECT_EQ(one_line("a\r\nb", 10), "a  b");
+  EXPECT_EQ(one_line("a\xc3\xbc", 2), "a");
+}
+
+TEST(Text, XmlLegalDropsWhatWouldEndTheStream) {
+  EXPECT_EQ(xml_legal(std::string_view("a\0b\x08\r\nc\rd\xef\xbf\xbf", 12)), "ab\nc\nd");
+}
+
+TEST(Text, NearestFindsATypoOnly) {
+  EXPECT_EQ(nearest("xmpp_pasword", {"xmpp_password", "xmpp_port"}), "xmpp_password");
+  EXPECT_EQ(nearest("colour", {"xmpp_password", "xmpp_port"}), std::nullopt);
+}
+
+}  // namespace
+}  // namespace stox
