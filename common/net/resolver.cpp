@@ -191,6 +191,7 @@ Result<std::unique_ptr<Resolver>> Resolver::create(Loop& loop, const Options& op
     }
   }
   if (options.hosts_file) ub_ctx_hosts(context.get(), nullptr);
+  ub_ctx_set_option(context.get(), "do-not-query-localhost:", "no");  // a resolver of the host's own is usual
   // Private names that libunbound would answer by itself (RFC 6761): a site may serve them.
   for (const char* zone : {"test.", "home.arpa."}) {
     ub_ctx_set_option(context.get(), "local-zone:", (std::string(zone) + " transparent").c_str());
