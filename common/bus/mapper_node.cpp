@@ -39,7 +39,9 @@ struct MapperNode::State {
     return it == by_name.end() ? nullptr : &peers.at(it->second);
   }
 
-  bool computed_ready() const { return !draining && (missing().empty() || clock.now() - started >= kGone); }
+  bool computed_ready() const {
+    return !draining && (was_ready || missing().empty() || clock.now() - started >= kGone);
+  }
   std::string missing() const;
   void greet(Peer& peer);
   void broadcast();

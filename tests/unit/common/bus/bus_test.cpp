@@ -160,6 +160,19 @@ TEST_F(BusTest, AMapperIsReadyAfterThreeHeartbeatsEvenIfSomebodyIsMissing) {
   EXPECT_TRUE(bus_.mapper("m-1").ready());
 }
 
+TEST_F(BusTest, AMapperThatWasReadyStaysReadyWhenAnEdgeGoes) {
+  bus_.kill("m-1");
+  bus_.kill("m-2");
+  bus_.run();
+  start_mapper("m-1");
+  bus_.run();
+  ASSERT_TRUE(bus_.mapper("m-1").ready());
+  bus_.kill("w-1");
+  bus_.run();
+  EXPECT_TRUE(bus_.mapper("m-1").ready());
+  EXPECT_EQ(bus_.mapper("m-1").missing(), "w-1");
+}
+
 TEST_F(BusTest, EdgesAreToldWhoIsThereAndWhoHasGone) {
   EXPECT_EQ(front().edge->members().size(), 2u);
   bus_.kill("w-1");
