@@ -13,7 +13,6 @@ namespace stox {
 namespace {
 
 constexpr std::size_t kOpen = 16'384;  // more than Trace::kMessages
-constexpr const char* kUnknownBody = "a kind of message that this version does not know";
 
 void write(const pb::EnvelopeId& id, std::string& out) {
   out.clear();
@@ -73,10 +72,7 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
   open_[hash % kOpen] = {hash, handle};
 
   Passed& passed = envelope.has_sip_message() ? to_xmpp_ : to_sip_;
-  bus::Placement placement = envelope.has_sip_message() ? to_xmpp(envelope, hop)
-                             : envelope.has_xmpp_message()
-                                 ? to_sip(envelope, hop)
-                                 : bus::Refuse{pb::Refused::UNKNOWN_BODY, kUnknownBody};
+  bus::Placement placement = envelope.has_sip_message() ? to_xmpp(envelope, hop) : to_sip(envelope, hop);
   if (const auto* forward = std::get_if<bus::Forward>(&placement)) {
     hop.decision.append("to ").append(forward->to);
     hop.went_us = clock_.wall_us();
@@ -85,8 +81,7 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
     hop.decision.append("refused: ").append(refuse->text);
     ++passed.refused;
   } else {
-    auto& outcome = std::get<bus::EndWith>(placement).outcome;
-    *outcome.mutable_id() = envelope.id();
+    const pb::Outcome& outcome = std::get<bus::EndWith>(placement).outcome;
     hop.decision = "ended here";
     hop.outcome = describe(outcome);
     hop.ended_us = clock_.wall_us();
