@@ -55,10 +55,11 @@ enum class HeaderName : uint8_t {
   kRoute,
   kSubject,
   kSupported,
+  kTimestamp,
   kTo,
   kVia,
 };
-constexpr std::size_t kHeaderNames = 23;
+constexpr std::size_t kHeaderNames = 24;
 
 struct Header {
   std::string_view name;   // as written

@@ -146,6 +146,7 @@ constexpr Name kNames[] = {
     {"Require", HeaderName::kRequire},
     {"Subject", HeaderName::kSubject},
     {"Supported", HeaderName::kSupported},
+    {"Timestamp", HeaderName::kTimestamp},
     {"Retry-After", HeaderName::kRetryAfter},
     {"Max-Forwards", HeaderName::kMaxForwards},
     {"Content-Type", HeaderName::kContentType},
