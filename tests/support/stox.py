@@ -35,7 +35,8 @@ def toml(configuration):
 
 
 class Stox:
-    def __init__(self, folder, host, xmpp_server, gateway=(), front=(), worker=(), supervised=False):
+    def __init__(self, folder, host, xmpp_server, gateway=(), front=(), worker=(), supervised=False,
+                 log_level="debug"):
         """host: where the SIP front listens; xmpp_server: a support.prosody.Prosody or support.xmpp_server.XmppServer;
         gateway, front, worker: keys that are added or replaced in these sections."""
         folder.mkdir()
@@ -46,7 +47,7 @@ class Stox:
             "gateway": {"gateway_domain": GATEWAY_DOMAIN, "xmpp_domain": XMPP_DOMAIN, **dict(gateway)},
             "runtime": {"directory": str(folder / "run"), "state_directory": str(folder / "state"),
                         "drain_seconds": 5},
-            "log": {"level": "debug"},
+            "log": {"level": log_level},
             "mapper": [{"name": "mapper-1", "bind": f"ipc://{folder}/run/mapper-1.sock"}],
             "sip_front": [{"name": "sip-1", "listen": [f"udp:{host}:{self.port}", f"tcp:{host}:{self.port}"],
                            **dict(front)}],
