@@ -1,8 +1,9 @@
 // A JID (RFC 7622) prepared by the profiles of RFC 6122, as the servers we talk to do: nodeprep for the
-// localpart, nameprep for the domainpart, resourceprep for the resourcepart, code points unassigned in
-// Unicode 3.2 refused.
+// localpart, nameprep for the domainpart, resourceprep for the resourcepart. Code points unassigned in
+// Unicode 3.2 are refused in localparts and domains; in resources, which clients choose freely, they pass.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,6 +42,10 @@ class Jid {
  private:
   std::string local_, domain_, resource_;
 };
+
+// A domain as SIP and DNS want it: A-labels, lower case, no trailing dot. Nothing when it is no host name (an
+// IPv6 address is none).
+std::optional<std::string> ascii_domain(std::string_view domain);
 
 // nodeprep of an unescaped or escaped localpart (case folding, NFKC, forbidden characters): what must come
 // before XEP-0106 escaping or unescaping. Characters that XEP-0106 escapes ("&'/:<>@ and space) pass when

@@ -1,1 +1,399 @@
 #include "common/bus/edge.h"
+
+#include <algorithm>
+#include <map>
+
+#include "common/bus/hand_over.h"
+#include "common/bus/origin.h"
+#include "common/bus/target_memory.h"
+
+namespace stox::bus {
+
+struct Edge::State final : Origin::Outlet {
+  // What a mapper said of the edges, while it is ready.
+  struct Mapper {
+    Link link;
+    std::vector<pb::Member> members;
+    uint64_t session = 0;
+  };
+
+  State(EdgeOptions o, std::size_t mapper_count, Wire& wire, const Clock& c, EdgeUser& u, Edge& e)
+      : options(std::move(o)),
+        clock(c),
+        user(u),
+        edge(e),
+        memory(options.max_memory),
+        origin(options, clock, *this, user),
+        hand_overs(options.name, [this](const std::string& to, const pb::Item& i) {
+          if (const auto route = route_to(to, {})) put(route->pipe, i);
+        }) {
+    for (Pipe pipe = 0; pipe < mapper_count; ++pipe) mappers.push_back({Link(pipe, wire), {}, 0});
+  }
+
+  const std::vector<Route>& routes() const override { return ready; }
+  void send(const Route& route, const pb::Item& i, bool again) override {
+    if (again) mappers[route.pipe].link.count_resent();
+    put(route.pipe, i);
+  }
+  std::optional<Route> route_to(const std::string& name, const Route& preferred) const override {
+    std::optional<Route> found;
+    for (const Route& route : ready) {
+      const auto& members = mappers[route.pipe].members;
+      const bool lists =
+          std::any_of(members.begin(), members.end(), [&](const pb::Member& m) { return m.name() == name; });
+      if (lists && (!found || route == preferred)) found = route;
+    }
+    return found;
+  }
+
+  void put(Pipe pipe, const pb::Item& i) {
+    Link& link = mappers[pipe].link;
+    if (!link.up()) return link.count_dropped(1);
+    link.add(i, clock.now());
+    if (!queued) {
+      queued = true;
+      if (edge.wake_) edge.wake_();
+    }
+  }
+
+  void open(Pipe pipe);
+  void hello(Pipe pipe);
+  void beat(Pipe pipe);
+  void lost(Pipe pipe);
+  void update_routes();
+  void update_members();
+  void handle(Pipe pipe, pb::Item& i);
+  void envelope(Pipe pipe, const pb::Envelope& e);
+  void refuse(Pipe pipe, const pb::Envelope& e, pb::Refused::Why why, const char* text);
+  void ask(Pipe pipe, const pb::Ask& a);
+  void tell(Pipe pipe, const pb::Outcome& outcome);
+
+  EdgeOptions options;
+  const Clock& clock;
+  EdgeUser& user;
+  Edge& edge;
+  uint64_t process_epoch = 0;
+  pb::Serving serving;
+  std::vector<Mapper> mappers;
+  std::vector<Route> ready;
+  std::map<std::string, uint64_t> process_epochs;  // of every edge ever seen
+  std::vector<pb::Member> known;                   // all edges, as the ready mappers list them
+  TargetMemory memory;
+  Origin origin;
+  HandOvers hand_overs;
+  Time last_turn{}, last_beat{}, last_flush{}, last_forget{};
+  bool queued = false;
+  pb::Batch batch;  // reused
+  pb::Item item;    // reused
+};
+
+Edge::Edge(EdgeOptions options, std::size_t mappers, Wire& wire, const Clock& clock, EdgeUser& user) {
+  if (options.epoch == 0) options.epoch = static_cast<uint64_t>(clock.wall_us());
+  s_ = std::make_unique<State>(std::move(options), mappers, wire, clock, user, *this);
+  s_->process_epoch = s_->options.epoch;
+  s_->last_turn = s_->last_beat = clock.now();
+}
+
+Edge::~Edge() = default;
+
+// --- origin and target
+// ------------------------------------------------------------------------------------------
+
+Result<uint64_t> Edge::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
+  if (s_->serving.state() == pb::DRAINING) {
+    refusal_ = pb::STOPPING;
+    return error(s_->options.name + " is stopping");
+  }
+  return s_->origin.submit(envelope, begin_before, end_by, &refusal_);
+}
+
+void Edge::finish(const pb::EnvelopeId& id, pb::Outcome outcome) {
+  outcome.set_target(s_->options.name);
+  *outcome.mutable_id() = id;
+  for (const auto& [one, pipe] : s_->memory.finish(id, outcome, s_->clock.now())) {
+    *outcome.mutable_id() = one;
+    s_->tell(pipe, outcome);
+  }
+}
+
+// Through the mapper that brought the envelope, or any: outcomes find their origin by name. With none, it is
+// asked for.
+void Edge::State::tell(Pipe pipe, const pb::Outcome& outcome) {
+  if (!mappers[pipe].link.up()) {
+    if (ready.empty()) return;
+    pipe = ready.front().pipe;
+  }
+  *item.mutable_outcome() = outcome;
+  put(pipe, item);
+}
+
+void Edge::State::envelope(Pipe pipe, const pb::Envelope& e) {
+  const Time now = clock.now();
+  if (e.to_epoch() != options.epoch)
+    return mappers[pipe].link.count_dropped(1);  // sent to what we were before we stood still
+  if (e.body_case() == pb::Envelope::BODY_NOT_SET)
+    return refuse(pipe, e, pb::Refused::UNKNOWN_BODY, "this version does not know such a message");
+  if (serving.state() == pb::DRAINING) return refuse(pipe, e, pb::Refused::NOT_READY, "is stopping");
+  const Time begin_before = mappers[pipe].link.to_local(e.begin_before_us());
+  if (now >= begin_before) return refuse(pipe, e, pb::Refused::EXPIRED, "came too late to begin");
+  pb::Outcome outcome;
+  switch (memory.take(e, pipe, now, &outcome)) {
+    case TargetMemory::Verdict::kBegin:
+      return user.begin(e, begin_before);
+    case TargetMemory::Verdict::kEnded:
+      return tell(pipe, outcome);
+    case TargetMemory::Verdict::kOutOfOrder:
+      return refuse(pipe, e, pb::Refused::OUT_OF_ORDER, "the message before it has not begun here");
+    case TargetMemory::Verdict::kPending:
+    case TargetMemory::Verdict::kPromised:
+      return mappers[pipe].link.count_dropped(1);
+  }
+}
+
+void Edge::State::refuse(Pipe pipe, const pb::Envelope& e, pb::Refused::Why why, const char* text) {
+  pb::Refused& refused = *item.mutable_refused();
+  *refused.mutable_id() = e.id();
+  refused.set_attempt(e.attempt());
+  refused.set_why(why);
+  refused.set_text(text);
+  refused.set_by(options.name);
+  put(pipe, item);
+}
+
+void Edge::State::ask(Pipe pipe, const pb::Ask& a) {
+  pb::Answer& answer = *item.mutable_answer();
+  answer.Clear();
+  pb::Outcome outcome;
+  switch (memory.ask(a.id(), a.attempt(), clock.now(), &outcome)) {
+    case TargetMemory::Verdict::kPending:
+      answer.set_knows(pb::Answer::PENDING);
+      break;
+    case TargetMemory::Verdict::kEnded:
+      answer.set_knows(pb::Answer::ENDED);
+      *answer.mutable_outcome() = outcome;
+      break;
+    default:
+      answer.set_knows(pb::Answer::UNKNOWN);
+  }
+  *answer.mutable_id() = a.id();
+  answer.set_attempt(a.attempt());
+  answer.set_by(options.name);
+  answer.set_by_process_epoch(process_epoch);
+  put(pipe, item);
+}
+
+void Edge::hand_over(const std::string& to, uint64_t stream, std::string_view payload) {
+  s_->hand_overs.put(to, stream, payload, s_->process_epoch, s_->clock.now());
+}
+
+void Edge::set_serving(pb::Serving serving) {
+  s_->serving = std::move(serving);
+  for (Pipe pipe = 0; pipe < s_->mappers.size(); ++pipe) {
+    if (s_->mappers[pipe].link.up()) s_->hello(pipe);
+  }
+}
+
+// --- mappers
+// ----------------------------------------------------------------------------------------------------
+
+void Edge::State::hello(Pipe pipe) {
+  pb::Hello& h = *item.mutable_hello();
+  pb::Member& who = *h.mutable_who();
+  who.set_role(options.role);
+  who.set_name(options.name);
+  who.set_epoch(options.epoch);
+  who.set_process_epoch(process_epoch);
+  *who.mutable_serving() = serving;
+  h.set_schema(kSchemaVersion);
+  h.set_version(STOX_VERSION);
+  h.set_session(mappers[pipe].session);
+  put(pipe, item);
+}
+
+void Edge::State::open(Pipe pipe) {
+  mappers[pipe].link.open(clock.now());
+  ++mappers[pipe].session;
+  hello(pipe);
+  beat(pipe);
+}
+
+void Edge::State::beat(Pipe pipe) {
+  *item.mutable_heartbeat() = mappers[pipe].link.make_heartbeat(clock.now(), true);
+  put(pipe, item);
+}
+
+void Edge::opened(Pipe pipe) {
+  s_->open(pipe);
+  s_->update_routes();
+}
+
+void Edge::closed(Pipe pipe) { s_->lost(pipe); }
+
+void Edge::State::lost(Pipe pipe) {
+  if (!mappers[pipe].link.up()) return;
+  mappers[pipe].link.close();
+  mappers[pipe].members.clear();
+  update_routes();
+}
+
+void Edge::State::update_routes() {
+  std::vector<Route> now_ready;
+  for (Pipe pipe = 0; pipe < mappers.size(); ++pipe) {
+    const Link& link = mappers[pipe].link;
+    if (link.ready()) now_ready.push_back({pipe, link.peer(), link.peer_epoch()});
+  }
+  if (now_ready == ready) return;
+  ready = std::move(now_ready);
+  update_members();
+  origin.routes_changed();
+}
+
+// The union over ready mappers; without one, what was known last.
+void Edge::State::update_members() {
+  if (ready.empty()) return;
+  std::vector<pb::Member> now_known;
+  for (const Route& route : ready) {
+    for (const pb::Member& m : mappers[route.pipe].members) {
+      const auto same = std::find_if(now_known.begin(), now_known.end(),
+                                     [&](const pb::Member& k) { return k.name() == m.name(); });
+      if (same == now_known.end()) {
+        now_known.push_back(m);
+      } else if (same->epoch() < m.epoch()) {
+        *same = m;
+      }
+    }
+  }
+  const auto order = [](const pb::Member& a, const pb::Member& b) { return a.name() < b.name(); };
+  std::sort(now_known.begin(), now_known.end(), order);
+  const bool same =
+      std::equal(now_known.begin(), now_known.end(), known.begin(), known.end(),
+                 [](const auto& a, const auto& b) { return a.SerializeAsString() == b.SerializeAsString(); });
+  if (same) return;
+  for (const pb::Member& m : now_known) {
+    const auto [seen, fresh] = process_epochs.try_emplace(m.name(), m.process_epoch());
+    if (fresh || seen->second == m.process_epoch()) continue;
+    seen->second = m.process_epoch();
+    hand_overs.replaced(m.name());
+  }
+  known = std::move(now_known);
+  std::vector<pb::Member> targets;
+  for (const pb::Member& m : known) {
+    if (m.role() != options.role) targets.push_back(m);
+  }
+  origin.targets_changed(targets);
+  user.members_changed();
+}
+
+void Edge::frame(Pipe pipe, std::string_view bytes) {
+  State& s = *s_;
+  Link& link = s.mappers[pipe].link;
+  if (!link.up()) opened(pipe);  // thought gone, and here it is
+  link.heard(bytes.size(), s.clock.now());
+  if (!s.batch.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return link.count_dropped(1);
+  for (pb::Item& item : *s.batch.mutable_items()) {
+    link.count_received(item);
+    s.handle(pipe, item);
+  }
+}
+
+void Edge::State::handle(Pipe pipe, pb::Item& i) {
+  Link& link = mappers[pipe].link;
+  switch (i.kind_case()) {
+    case pb::Item::kEnvelope:
+      return envelope(pipe, i.envelope());
+    case pb::Item::kOutcome:
+      return origin.outcome(i.outcome());
+    case pb::Item::kRefused:
+      return origin.refused(i.refused());
+    case pb::Item::kAsk:
+      return ask(pipe, i.ask());
+    case pb::Item::kAnswer:
+      return origin.answer(i.answer());
+    case pb::Item::kHeartbeat:
+      return link.heartbeat(i.heartbeat(), clock.now());
+    case pb::Item::kHello:
+      link.named(i.hello().who().name(), i.hello().who().epoch());
+      return update_routes();
+    case pb::Item::kMembers:
+      mappers[pipe].members.assign(i.members().members().begin(), i.members().members().end());
+      link.set_ready(i.members().ready());
+      update_routes();
+      return update_members();
+    case pb::Item::kHelloWanted:
+      open(pipe);
+      return update_routes();
+    case pb::Item::kHandOver:
+      if (hand_overs.arrived(i.hand_over())) {
+        user.handed_over(i.hand_over().from(), i.hand_over().stream(), i.hand_over().payload());
+      }
+      return;
+    case pb::Item::kHandOverAck:
+      return hand_overs.acknowledged(i.hand_over_ack());
+    case pb::Item::KIND_NOT_SET:
+      return link.count_dropped(1);  // of a newer version
+  }
+}
+
+// --- time
+// -------------------------------------------------------------------------------------------------------
+
+Time Edge::turn() {
+  State& s = *s_;
+  const Time now = s.clock.now();
+  if (now - s.last_turn > kGone) {
+    // Others think us gone, and may have begun elsewhere what waits for us unread: it was sent to the old
+    // epoch.
+    s.options.epoch = std::max(s.options.epoch + 1, static_cast<uint64_t>(s.clock.wall_us()));
+    for (Pipe pipe = 0; pipe < s.mappers.size(); ++pipe) {
+      if (s.mappers[pipe].link.up()) opened(pipe);
+    }
+  }
+  s.last_turn = now;
+  for (Pipe pipe = 0; pipe < s.mappers.size(); ++pipe) {
+    if (s.mappers[pipe].link.silent(now)) s.lost(pipe);
+  }
+  if (now - s.last_beat >= kHeartbeat) {
+    s.last_beat = now;
+    for (Pipe pipe = 0; pipe < s.mappers.size(); ++pipe) {
+      if (s.mappers[pipe].link.up()) s.beat(pipe);
+    }
+    s.hand_overs.turn(now);
+    s.memory.forget_old(now);
+  }
+  s.origin.turn();
+  return std::min(s.last_beat + kHeartbeat, s.origin.next());
+}
+
+Time Edge::flush() {
+  State& s = *s_;
+  if (!s.queued) return kNever;
+  const Time now = s.clock.now();
+  if (now < s.last_flush + s.options.pace) return s.last_flush + s.options.pace;
+  s.last_flush = now;
+  s.queued = false;
+  for (State::Mapper& m : s.mappers) {
+    if (m.link.up() && !m.link.flush(now)) s.queued = true;
+  }
+  return s.queued ? now + std::max<Duration>(s.options.pace, std::chrono::milliseconds(1)) : kNever;
+}
+
+// --- figures
+// ----------------------------------------------------------------------------------------------------
+
+const std::string& Edge::name() const { return s_->options.name; }
+uint64_t Edge::epoch() const { return s_->options.epoch; }
+std::vector<pb::Member> Edge::members() const { return s_->known; }
+bool Edge::has_mapper() const { return !s_->ready.empty(); }
+std::size_t Edge::in_flight() const { return s_->origin.size(); }
+std::size_t Edge::begun() const { return s_->memory.pending(); }
+std::size_t Edge::limit() const { return s_->options.max_in_flight; }
+Duration Edge::oldest_in_flight() const { return s_->origin.oldest(); }
+std::vector<InFlight> Edge::list_in_flight(std::size_t max) const { return s_->origin.list(max); }
+
+std::vector<LinkFigures> Edge::links() const {
+  std::vector<LinkFigures> out;
+  for (const State::Mapper& m : s_->mappers) out.push_back(m.link.figures(s_->clock.now()));
+  return out;
+}
+
+}  // namespace stox::bus

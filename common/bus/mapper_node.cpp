@@ -1,1 +1,321 @@
 #include "common/bus/mapper_node.h"
+
+#include <algorithm>
+#include <map>
+
+#include "common/bus/edge.h"
+
+namespace stox::bus {
+
+struct MapperNode::State {
+  struct Peer {
+    Link link;
+    pb::Member member;
+    uint64_t session = 0;
+    bool greeted = false;
+  };
+
+  State(MapperOptions o, Wire& w, const Clock& c, MapperUser& u, MapperNode& n)
+      : options(std::move(o)), wire(w), clock(c), user(u), node(n), started(c.now()) {}
+
+  void put(Peer& peer, const pb::Item& i) {
+    peer.link.add(i, clock.now());
+    if (!queued) {
+      queued = true;
+      if (node.wake_) node.wake_();
+    }
+  }
+  bool put(const std::string& name, const pb::Item& i, Peer& from) {
+    Peer* to = find(name);
+    if (to == nullptr) {
+      from.link.count_dropped(1);
+      return false;
+    }
+    put(*to, i);
+    return true;
+  }
+  Peer* find(const std::string& name) {
+    const auto it = by_name.find(name);
+    return it == by_name.end() ? nullptr : &peers.at(it->second);
+  }
+
+  bool computed_ready() const {
+    return !draining && (was_ready || missing().empty() || clock.now() - started >= kGone);
+  }
+  std::string missing() const;
+  void greet(Peer& peer);
+  void broadcast();
+  void lost(Pipe pipe);
+  void hello(Pipe pipe, Peer& peer, const pb::Hello& h);
+  void handle(Pipe pipe, Peer& peer, pb::Item& i);
+  void envelope(Peer& from, pb::Item& i);
+  void refuse(Peer& to, const pb::EnvelopeId& id, uint32_t attempt, pb::Refused::Why why,
+              const std::string& text);
+  void ask(Peer& from, pb::Item& i);
+
+  MapperOptions options;
+  Wire& wire;
+  const Clock& clock;
+  MapperUser& user;
+  MapperNode& node;
+  Time started;
+  bool draining = false;
+  bool was_ready = false;
+  bool queued = false;
+  std::map<Pipe, Peer> peers;
+  std::map<std::string, Pipe> by_name;
+  std::vector<pb::Member> members;
+  uint64_t members_version = 1;
+  Time last_turn{}, last_beat{};
+  pb::Batch batch;  // reused
+  pb::Item item;    // reused
+};
+
+MapperNode::MapperNode(MapperOptions options, Wire& wire, const Clock& clock, MapperUser& user) {
+  if (options.epoch == 0) options.epoch = static_cast<uint64_t>(clock.wall_us());
+  s_ = std::make_unique<State>(std::move(options), wire, clock, user, *this);
+  s_->last_turn = s_->last_beat = clock.now();
+}
+
+MapperNode::~MapperNode() = default;
+
+// --- who is there
+// -----------------------------------------------------------------------------------------------
+
+std::string MapperNode::State::missing() const {
+  std::string out;
+  for (const std::string& section : options.expected) {
+    const auto at = by_name.lower_bound(section);  // SECTION or SECTION@INSTANCE
+    const bool here = at != by_name.end() && (at->first == section || at->first.starts_with(section + "@"));
+    if (!here) out += (out.empty() ? "" : ", ") + section;
+  }
+  return out;
+}
+
+void MapperNode::State::broadcast() {
+  members.clear();
+  for (const auto& [name, pipe] : by_name) members.push_back(peers.at(pipe).member);
+  ++members_version;
+  was_ready = computed_ready();
+  pb::Members& all = *item.mutable_members();
+  all.Clear();
+  all.set_ready(was_ready);
+  for (const pb::Member& m : members) *all.add_members() = m;
+  for (auto& [pipe, peer] : peers) {
+    if (peer.greeted) put(peer, item);
+  }
+}
+
+void MapperNode::State::greet(Peer& peer) {
+  pb::Hello& h = *item.mutable_hello();
+  h.mutable_who()->set_role(pb::MAPPER);
+  h.mutable_who()->set_name(options.name);
+  h.mutable_who()->set_epoch(options.epoch);
+  h.set_schema(kSchemaVersion);
+  h.set_version(STOX_VERSION);
+  put(peer, item);
+  *item.mutable_heartbeat() = peer.link.make_heartbeat(clock.now(), was_ready);
+  put(peer, item);
+}
+
+void MapperNode::State::hello(Pipe pipe, Peer& peer, const pb::Hello& h) {
+  const pb::Member& who = h.who();
+  const bool same_session = peer.greeted && peer.member.epoch() == who.epoch() && peer.session == h.session();
+  if (const auto old = by_name.find(who.name()); old != by_name.end() && old->second != pipe) {
+    peers.erase(old->second);  // its process was restarted, and the new one is faster than the news of the
+                               // old one's end
+  }
+  if (!same_session) peer.link.open(clock.now());
+  peer.member = who;
+  peer.session = h.session();
+  peer.greeted = true;
+  peer.link.named(who.name(), who.epoch());
+  by_name[who.name()] = pipe;
+  if (!same_session) greet(peer);
+  broadcast();
+}
+
+void MapperNode::State::lost(Pipe pipe) {
+  const auto it = peers.find(pipe);
+  if (it == peers.end()) return;
+  const std::string name = it->second.member.name();
+  peers.erase(it);
+  if (const auto named = by_name.find(name); named != by_name.end() && named->second == pipe) {
+    by_name.erase(named);
+    broadcast();
+  }
+}
+
+void MapperNode::opened(Pipe) {}
+void MapperNode::closed(Pipe pipe) { s_->lost(pipe); }
+
+// --- what passes
+// ------------------------------------------------------------------------------------------------
+
+void MapperNode::frame(Pipe pipe, std::string_view bytes) {
+  State& s = *s_;
+  const auto [it, fresh] = s.peers.try_emplace(pipe, State::Peer{Link(pipe, s.wire), {}, 0, false});
+  State::Peer& peer = it->second;
+  if (fresh) peer.link.open(s.clock.now());
+  peer.link.heard(bytes.size(), s.clock.now());
+  if (!s.batch.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return peer.link.count_dropped(1);
+  for (pb::Item& item : *s.batch.mutable_items()) {
+    if (item.kind_case() == pb::Item::kHello) {
+      s.hello(pipe, peer, item.hello());
+    } else if (peer.greeted) {
+      peer.link.count_received(item);
+      s.handle(pipe, peer, item);
+    } else {
+      s.item.mutable_hello_wanted();
+      return s.put(peer, s.item);
+    }
+  }
+}
+
+void MapperNode::State::handle(Pipe, Peer& peer, pb::Item& i) {
+  switch (i.kind_case()) {
+    case pb::Item::kEnvelope:
+      return envelope(peer, i);
+    case pb::Item::kOutcome:
+      user.translate(*i.mutable_outcome());
+      put(i.outcome().id().origin(), i, peer);
+      return;
+    case pb::Item::kRefused:
+      put(i.refused().id().origin(), i, peer);
+      return;
+    case pb::Item::kAsk:
+      return ask(peer, i);
+    case pb::Item::kAnswer:
+      if (i.answer().knows() == pb::Answer::ENDED) user.translate(*i.mutable_answer()->mutable_outcome());
+      put(i.answer().id().origin(), i, peer);
+      return;
+    case pb::Item::kHeartbeat:
+      return peer.link.heartbeat(i.heartbeat(), clock.now());
+    case pb::Item::kHandOver:
+      put(i.hand_over().to(), i, peer);
+      return;
+    case pb::Item::kHandOverAck:
+      put(i.hand_over_ack().from(), i, peer);
+      return;
+    default:
+      return peer.link.count_dropped(1);
+  }
+}
+
+void MapperNode::State::envelope(Peer& from, pb::Item& i) {
+  pb::Envelope& e = *i.mutable_envelope();
+  if (e.to_epoch() != options.epoch) return from.link.count_dropped(1);  // from before we stood still
+  const Time begin_before = from.link.to_local(e.begin_before_us());
+  if (!was_ready)
+    return refuse(from, e.id(), e.attempt(), pb::Refused::NOT_READY,
+                  draining ? "is stopping" : "waits for " + missing());
+  if (clock.now() >= begin_before)
+    return refuse(from, e.id(), e.attempt(), pb::Refused::EXPIRED, "came too late");
+  if (e.hops() >= kMaxHops)
+    return refuse(from, e.id(), e.attempt(), pb::Refused::TOO_MANY_HOPS, "went in circles");
+  if (e.body_case() == pb::Envelope::BODY_NOT_SET) {
+    return refuse(from, e.id(), e.attempt(), pb::Refused::UNKNOWN_BODY,
+                  "this version does not know such a message");
+  }
+  const pb::EnvelopeId id = e.id();
+  const uint32_t attempt = e.attempt();
+  Placement placement = user.place(e);
+  if (auto* ended = std::get_if<EndWith>(&placement)) {
+    *item.mutable_outcome() = std::move(ended->outcome);
+    *item.mutable_outcome()->mutable_id() = id;
+    return put(from, item);
+  }
+  if (const auto* no = std::get_if<Refuse>(&placement)) return refuse(from, id, attempt, no->why, no->text);
+  const std::string& name = std::get<Forward>(placement).to;
+  Peer* to = find(name);
+  if (to == nullptr) return refuse(from, id, attempt, pb::Refused::NO_TARGET, name + " is not there");
+  if (to->link.full()) return refuse(from, id, attempt, pb::Refused::BUSY, name + " does not keep up");
+  e.set_hops(e.hops() + 1);
+  e.set_begin_before_us(to_us(begin_before));
+  e.set_to_epoch(to->member.epoch());
+  put(*to, i);
+}
+
+void MapperNode::State::refuse(Peer& to, const pb::EnvelopeId& id, uint32_t attempt, pb::Refused::Why why,
+                               const std::string& text) {
+  pb::Refused& refused = *item.mutable_refused();
+  *refused.mutable_id() = id;
+  refused.set_attempt(attempt);
+  refused.set_why(why);
+  refused.set_text(text);
+  refused.set_by(options.name);
+  put(to, item);
+}
+
+void MapperNode::State::ask(Peer& from, pb::Item& i) {
+  const bool to_us = i.ask().to() == options.name;  // then the answer says that all before it was passed on
+  if (!to_us && find(i.ask().to()) != nullptr) return put(*find(i.ask().to()), i);
+  pb::Answer& answer = *item.mutable_answer();
+  answer.Clear();
+  *answer.mutable_id() = i.ask().id();
+  answer.set_attempt(i.ask().attempt());
+  answer.set_by(i.ask().to());
+  answer.set_knows(to_us ? pb::Answer::UNKNOWN : pb::Answer::UNREACHABLE);
+  put(from, item);
+}
+
+// --- time
+// -------------------------------------------------------------------------------------------------------
+
+Time MapperNode::turn() {
+  State& s = *s_;
+  const Time now = s.clock.now();
+  if (now - s.last_turn > kGone) {
+    // Origins have asked around and sent elsewhere what waits for us unread: a new epoch drops it.
+    s.options.epoch = std::max(s.options.epoch + 1, static_cast<uint64_t>(s.clock.wall_us()));
+    for (auto& [pipe, peer] : s.peers) {
+      peer.link.heard(0, now);  // silent only as long as we did not listen
+      if (peer.greeted) s.greet(peer);
+    }
+    s.broadcast();
+  }
+  s.last_turn = now;
+  std::vector<Pipe> silent;
+  for (const auto& [pipe, peer] : s.peers) {
+    if (peer.link.silent(now)) silent.push_back(pipe);
+  }
+  for (const Pipe pipe : silent) s.lost(pipe);
+  if (s.was_ready != s.computed_ready()) s.broadcast();
+  if (now - s.last_beat >= kHeartbeat) {
+    s.last_beat = now;
+    for (auto& [pipe, peer] : s.peers) {
+      if (!peer.greeted) continue;
+      *s.item.mutable_heartbeat() = peer.link.make_heartbeat(now, s.was_ready);
+      s.put(peer, s.item);
+    }
+  }
+  return s.last_beat + kHeartbeat;
+}
+
+void MapperNode::flush() {
+  if (!s_->queued) return;
+  s_->queued = false;
+  for (auto& [pipe, peer] : s_->peers) {
+    if (!peer.link.flush(s_->clock.now())) s_->queued = true;
+  }
+}
+
+void MapperNode::drain() {
+  s_->draining = true;
+  s_->broadcast();
+}
+
+bool MapperNode::ready() const { return s_->was_ready; }
+std::string MapperNode::missing() const { return s_->missing(); }
+const std::vector<pb::Member>& MapperNode::members() const { return s_->members; }
+uint64_t MapperNode::members_version() const { return s_->members_version; }
+uint64_t MapperNode::epoch() const { return s_->options.epoch; }
+
+std::vector<LinkFigures> MapperNode::links() const {
+  std::vector<LinkFigures> out;
+  for (const auto& [pipe, peer] : s_->peers) out.push_back(peer.link.figures(s_->clock.now()));
+  return out;
+}
+
+}  // namespace stox::bus

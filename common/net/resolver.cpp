@@ -1,1 +1,202 @@
 #include "common/net/resolver.h"
+
+#include <arpa/inet.h>
+#include <unbound.h>
+
+#include <array>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/post.hpp>
+#include <cstring>
+#include <list>
+
+#include "common/base/text.h"
+
+namespace stox::net {
+namespace {
+
+constexpr int kTypeA = 1, kTypeAaaa = 28, kTypeSrv = 33, kClassIn = 1;
+constexpr int kNameError = 3;  // RCODE NXDOMAIN
+
+std::string address_text(int family, const char* data) {
+  std::array<char, INET6_ADDRSTRLEN> out{};
+  return inet_ntop(family, data, out.data(), out.size());
+}
+
+// An uncompressed domain name in wire format as text without the last dot; "." for the root.
+std::string name_text(std::string_view wire) {
+  std::string out;
+  while (!wire.empty() && wire[0] != 0) {
+    const auto n = static_cast<std::size_t>(static_cast<unsigned char>(wire[0]));
+    if (n + 1 > wire.size()) return {};
+    if (!out.empty()) out += '.';
+    out += wire.substr(1, n);
+    wire.remove_prefix(n + 1);
+  }
+  return out.empty() ? "." : out;
+}
+
+uint16_t be16(const char* p) {
+  return static_cast<uint16_t>((static_cast<unsigned char>(p[0]) << 8) | static_cast<unsigned char>(p[1]));
+}
+
+struct FreeContext {
+  void operator()(ub_ctx* context) const { ub_ctx_delete(context); }
+};
+struct FreeResult {
+  void operator()(ub_result* result) const { ub_resolve_free(result); }
+};
+
+class UnboundResolver final : public Resolver {
+ public:
+  UnboundResolver(Loop& loop, std::unique_ptr<ub_ctx, FreeContext> context)
+      : loop_(loop), context_(std::move(context)), readable_(loop.io(), ub_fd(context_.get())) {
+    wait();
+  }
+  ~UnboundResolver() override {
+    *alive_ = false;
+    readable_.release();  // the descriptor is libunbound's
+  }
+
+  void addresses(const std::string& host,
+                 std::function<void(Resolved<std::vector<std::string>>)> done) override {
+    in6_addr literal{};
+    if (inet_pton(AF_INET, host.c_str(), &literal) == 1 || inet_pton(AF_INET6, host.c_str(), &literal) == 1) {
+      return soon([done, host] { done(std::vector<std::string>{host}); });
+    }
+    // A, then AAAA: both lists in one answer; a name without either is an error of the AAAA question.
+    ask(host, kTypeA, [this, host, done](Resolved<Records> a) {
+      ask(host, kTypeAaaa, [a, done](Resolved<Records> aaaa) {
+        std::vector<std::string> found;
+        if (a) {
+          for (const std::string& r : *a) {
+            if (r.size() == 4) found.push_back(address_text(AF_INET, r.data()));
+          }
+        }
+        if (aaaa) {
+          for (const std::string& r : *aaaa) {
+            if (r.size() == 16) found.push_back(address_text(AF_INET6, r.data()));
+          }
+        }
+        if (!found.empty()) return done(std::move(found));
+        done(tl::make_unexpected(a ? aaaa.error() : a.error()));
+      });
+    });
+  }
+
+  void srv(const std::string& name, std::function<void(Resolved<std::vector<SrvRecord>>)> done) override {
+    ask(name, kTypeSrv, [done](Resolved<Records> records) {
+      if (!records) return done(tl::make_unexpected(records.error()));
+      std::vector<SrvRecord> found;
+      for (const std::string& r : *records) {
+        if (r.size() < 7) continue;
+        found.push_back({be16(r.data()), be16(r.data() + 2), be16(r.data() + 4),
+                         name_text(std::string_view(r).substr(6))});
+      }
+      done(std::move(found));
+    });
+  }
+
+ private:
+  using Records = std::vector<std::string>;
+  struct Question {
+    UnboundResolver* resolver;
+    std::string name;
+    std::function<void(Resolved<Records>)> done;
+  };
+
+  void soon(std::function<void()> call) {
+    asio::post(loop_.io(), [alive = alive_, call = std::move(call)] {
+      if (*alive) call();
+    });
+  }
+
+  void ask(const std::string& name, int type, std::function<void(Resolved<Records>)> done) {
+    questions_.push_back({this, name, std::move(done)});
+    const auto question = std::prev(questions_.end());
+    const int failure =
+        ub_resolve_async(context_.get(), name.c_str(), type, kClassIn, &*question, &answered, nullptr);
+    if (failure == 0) return;
+    soon([this, question, text = std::string(ub_strerror(failure))] {
+      finish(&*question, tl::make_unexpected(ResolveError{ResolveError::Kind::kFailed, text}));
+    });
+  }
+
+  static void answered(void* data, int failure, ub_result* raw) {
+    const std::unique_ptr<ub_result, FreeResult> result(raw);
+    auto* question = static_cast<Question*>(data);
+    question->resolver->finish(question, read(question->name, failure, result.get()));
+  }
+
+  static Resolved<Records> read(const std::string& name, int failure, const ub_result* result) {
+    using Kind = ResolveError::Kind;
+    if (failure != 0) return tl::make_unexpected(ResolveError{Kind::kFailed, ub_strerror(failure)});
+    if (result->bogus)
+      return tl::make_unexpected(ResolveError{Kind::kFailed, "DNSSEC: " + name + " does not validate"});
+    if (result->havedata) {
+      Records records;
+      for (int i = 0; result->data[i] != nullptr; ++i) {
+        records.emplace_back(result->data[i], static_cast<std::size_t>(result->len[i]));
+      }
+      return records;
+    }
+    if (result->nxdomain || result->rcode == kNameError) {
+      return tl::make_unexpected(ResolveError{Kind::kNoName, "DNS: no such name " + name});
+    }
+    if (result->rcode == 0)
+      return tl::make_unexpected(ResolveError{Kind::kNoRecord, "DNS: " + name + " has no such record"});
+    return tl::make_unexpected(ResolveError{Kind::kFailed, "DNS: no answer for " + name});
+  }
+
+  void finish(Question* question, Resolved<Records> records) {
+    auto done = std::move(question->done);
+    questions_.remove_if([question](const Question& q) { return &q == question; });
+    done(std::move(records));
+  }
+
+  void wait() {
+    readable_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const asio::error_code& failure) {
+      if (failure) return;
+      ub_process(context_.get());
+      wait();
+    });
+  }
+
+  Loop& loop_;
+  std::unique_ptr<ub_ctx, FreeContext> context_;
+  asio::posix::stream_descriptor readable_;
+  std::list<Question> questions_;
+  std::shared_ptr<bool> alive_ =
+      std::make_shared<bool>(true);  // shared with posted calls, which may outlive us
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Resolver>> Resolver::create(Loop& loop, const Options& options) {
+  std::unique_ptr<ub_ctx, FreeContext> context(ub_ctx_create());
+  if (!context) return error("DNS: libunbound could not start (memory or descriptors)");
+  ub_ctx_async(context.get(), 1);  // a thread of the library, not a fork
+  if (options.servers.empty()) {
+    ub_ctx_resolvconf(context.get(), nullptr);
+  }
+  for (const std::string& server : options.servers) {
+    std::string spelled = server;  // libunbound writes ADDRESS@PORT
+    if (const auto bracket = server.find("]:"); bracket != std::string::npos) {
+      spelled = server.substr(1, bracket - 1) + "@" + server.substr(bracket + 2);
+    } else if (const auto colon = server.find(':');
+               colon != std::string::npos && server.find(':', colon + 1) == std::string::npos) {
+      spelled[colon] = '@';
+    }
+    if (const int failure = ub_ctx_set_fwd(context.get(), spelled.c_str()); failure != 0) {
+      return error("DNS: cannot use server " + server + ": " + ub_strerror(failure));
+    }
+  }
+  if (options.hosts_file) ub_ctx_hosts(context.get(), nullptr);
+  ub_ctx_set_option(context.get(), "do-not-query-localhost:", "no");  // a resolver of the host's own is usual
+  // Private names that libunbound would answer by itself (RFC 6761): a site may serve them.
+  for (const char* zone : {"test.", "home.arpa."}) {
+    ub_ctx_set_option(context.get(), "local-zone:", (std::string(zone) + " transparent").c_str());
+  }
+  return std::make_unique<UnboundResolver>(loop, std::move(context));
+}
+
+}  // namespace stox::net

@@ -1,1 +1,191 @@
 #include "common/service/config.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "common/base/text.h"
+#include "common/service/config_environment.h"
+#include "common/service/config_file.h"
+#include "common/service/config_values.h"
+
+namespace stox::service {
+namespace {
+
+std::vector<std::string> names_in(const toml::table& root, Role role) {
+  std::vector<std::string> out;
+  if (const toml::array* list = root[role_name(role)].as_array()) {
+    for (const toml::node& one : *list) {
+      if (one.is_table()) out.push_back((*one.as_table())["name"].value_or(std::string()));
+    }
+  }
+  return out;
+}
+
+template <class Section>
+std::vector<std::string> names_in(const std::vector<Section>& sections) {
+  std::vector<std::string> out;
+  for (const Section& one : sections) out.push_back(one.name);
+  return out;
+}
+
+Result<Identity> identify_among(const std::vector<std::string>& sections, Role role, std::string_view name) {
+  if (role == Role::kCtl) return Identity{role, "", ""};
+  const std::string list = fmt::format("{}", fmt::join(sections, ", "));
+  if (sections.empty()) return error(fmt::format("there is no [[{}]]; add one with a name", role_name(role)));
+  if (name.empty()) {
+    if (sections.size() == 1) return Identity{role, sections[0], sections[0]};
+    return error(
+        fmt::format("there are several [[{}]]: {}; say with -n which one this is", role_name(role), list));
+  }
+  const auto at = name.find('@');
+  const std::string section(name.substr(0, at));
+  if (std::find(sections.begin(), sections.end(), section) == sections.end()) {
+    return error(fmt::format("there is no [[{}]] with name = \"{}\" (-n); there are: {}", role_name(role),
+                             one_line(section, 60), list));
+  }
+  if (at != std::string_view::npos && check_name(name.substr(at + 1)))
+    return error(
+        fmt::format("-n {}: what follows @ {}", one_line(name, 60), *check_name(name.substr(at + 1))));
+  if (at != std::string_view::npos && role == Role::kMapper) {
+    return error(
+        fmt::format("-n {}: a mapper has no instances, because fronts and workers find each by its address; "
+                    "add another [[mapper]]",
+                    one_line(name, 60)));
+  }
+  return Identity{role, section, std::string(name)};
+}
+
+// The secret of the own section, which alone is demanded.
+void read_secret(const toml::table& root, std::size_t index, XmppWorkerConfig& worker, Problems& problems) {
+  if (root["xmpp_worker"][index]["xmpp_password"]) return;  // maybe wrong: said already
+  const toml::source_region where = place_of(root, "xmpp_worker", index, "xmpp_password_file");
+  const std::string& file = worker.xmpp_password_file;
+  if (file.empty()) {
+    return problems.at(where,
+                       "xmpp_worker.xmpp_password is missing; give it, xmpp_password_file or "
+                       "STOX_XMPP_WORKER_XMPP_PASSWORD");
+  }
+  const auto text = read_file(file);
+  if (!text) {
+    return problems.at(
+        where, fmt::format("xmpp_worker.xmpp_password_file: cannot read {}: {}", file, text.error().text));
+  }
+  worker.xmpp_password = text->substr(0, text->find_last_not_of("\r\n") + 1);
+  if (worker.xmpp_password.empty() || worker.xmpp_password.find('\n') != std::string::npos) {
+    problems.at(where,
+                fmt::format("xmpp_worker.xmpp_password_file: {} must hold one line, the password", file));
+  }
+}
+
+template <class Section>
+void print_section(const char* heading, const Section& section, std::string* out) {
+  *out += fmt::format("\n{}\n", heading);
+  for (const auto& key : keys<Section>()) {
+    if (const std::string value = key.print(section); !value.empty())
+      *out += fmt::format("{} = {}\n", key.name, value);
+  }
+}
+
+// "section.key" -> value.
+std::map<std::string, std::string> flat(Config config) {
+  std::map<std::string, std::string> out;
+  const auto put = [&](const std::string& prefix, const auto& section) {
+    for (const auto& key : keys<std::decay_t<decltype(section)>>())
+      out[prefix + "." + key.name] = key.print(section);
+  };
+  single_sections(config, put);
+  repeated_sections(config, [&](const std::string& name, const auto& sections) {
+    for (const auto& one : sections) put(name + " " + one.name, one);
+  });
+  for (const XmppWorkerConfig& worker : config.xmpp_workers)  // printed masked: a new secret would not show
+    out["xmpp_worker " + worker.name + ".xmpp_password"] = worker.xmpp_password;
+  return out;
+}
+
+}  // namespace
+
+const char* role_name(Role role) {
+  switch (role) {
+    case Role::kMapper:
+      return "mapper";
+    case Role::kSipFront:
+      return "sip_front";
+    case Role::kXmppWorker:
+      return "xmpp_worker";
+    case Role::kCtl:
+      break;
+  }
+  return "ctl";
+}
+
+std::vector<std::string> Config::mapper_endpoints() const {
+  std::vector<std::string> out;
+  for (const MapperConfig& mapper : mappers) out.push_back(mapper.connect);
+  return out;
+}
+
+Result<Identity> identify(const Config& config, Role role, std::string_view name) {
+  std::vector<std::string> names;
+  if (role == Role::kMapper) names = names_in(config.mappers);
+  if (role == Role::kSipFront) names = names_in(config.sip_fronts);
+  if (role == Role::kXmppWorker) names = names_in(config.xmpp_workers);
+  return identify_among(names, role, name);
+}
+
+Result<Loaded> load_config(const std::string& file, Role role, std::string_view name,
+                           const Environment& environment) {
+  auto root = parse_config_file(file);
+  if (!root) return tl::make_unexpected(root.error());
+  Loaded loaded;
+  loaded.config.file = file;
+  Problems problems(file);
+  const auto identity = identify_among(names_in(*root, role), role, name);
+  if (!identity) problems.at(root->source(), identity.error().text);
+  override_by_environment(*root, identity ? &*identity : nullptr, environment, problems, &loaded.warnings);
+  read_sections(*root, loaded.config, problems);
+  complete(*root, loaded.config, problems);
+  if (identity) loaded.identity = *identity;
+  auto& workers = loaded.config.xmpp_workers;
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    if (role == Role::kXmppWorker && identity && workers[i].name == identity->section)
+      read_secret(*root, i, workers[i], problems);
+  }
+  if (problems.any()) return error(problems.lines());
+  return loaded;
+}
+
+Result<Config> load_config(const std::string& file) {
+  auto loaded = load_config(file, Role::kCtl, {}, {});
+  if (!loaded) return tl::make_unexpected(loaded.error());
+  return std::move(loaded->config);
+}
+
+std::string print_config(const Config& config) {
+  std::string out = "# effective configuration, from " + config.file + "\n";
+  Config copy = config;
+  single_sections(copy, [&](const std::string& name, const auto& section) {
+    print_section(("[" + name + "]").c_str(), section, &out);
+  });
+  repeated_sections(copy, [&](const std::string& name, const auto& sections) {
+    for (const auto& one : sections) print_section(("[[" + name + "]]").c_str(), one, &out);
+  });
+  return out;
+}
+
+std::vector<std::string> changed_keys(const Config& before, const Config& after) {
+  const auto old_values = flat(before);
+  const auto new_values = flat(after);
+  std::vector<std::string> out;
+  for (const auto& [key, value] : new_values) {
+    const auto found = old_values.find(key);
+    if (found == old_values.end() || found->second != value) out.push_back(key);
+  }
+  for (const auto& [key, value] : old_values) {
+    if (!new_values.contains(key)) out.push_back(key);
+  }
+  return out;
+}
+
+}  // namespace stox::service

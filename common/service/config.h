@@ -77,7 +77,8 @@ struct XmppWorkerConfig {
   std::string backend = "component";
   std::string xmpp_host = "127.0.0.1";
   uint16_t xmpp_port = 5347;
-  std::string xmpp_password;         // or from xmpp_password_file
+  std::string xmpp_password;         // secret; of the process's own section also from xmpp_password_file
+  std::string xmpp_password_file;    // where it was read from; empty = none
   std::vector<std::string> serves;   // default [xmpp_domain]
   std::vector<std::string> domains;  // empty = any
   std::size_t max_in_flight = 4096;
@@ -105,16 +106,34 @@ struct Identity {
   std::string full;     // with @INSTANCE if given: bus name and control socket
 };
 
-// All problems at once, one a line: "FILE:LINE:COLUMN: what; hint".
+// What a process or the tool runs with.
+struct Loaded {
+  Config config;
+  Identity identity;
+  std::vector<std::string> warnings;  // variables of the environment that look like overrides but are none
+};
+
+using Environment = std::map<std::string, std::string>;
+
+// Of the environment, STOX_SECTION_KEY overrides a key of a single section or of the process's own
+// [[section]]; several values are separated by commas. `name` (maybe empty, maybe with @INSTANCE) says which
+// section of its role the process is; for kCtl it is not looked at. Only the own section's secret is demanded
+// and read from its file: other processes' secrets may be out of reach here. The error has all problems at
+// once, one a line: "FILE:LINE:COLUMN: what; hint".
+Result<Loaded> load_config(const std::string& file, Role, std::string_view name, const Environment&);
+
+// The file alone: no environment, no secret from a file.
 Result<Config> load_config(const std::string& file);
 
-// Which section `name` (maybe empty, maybe with @INSTANCE) means for this role, and the environment's
-// overrides applied to it and to the single sections. `environment` is searched for STOX_SECTION_KEY.
+// Which section `name` means for this role.
 Result<Identity> identify(const Config&, Role, std::string_view name);
-Result<void> apply_environment(Config&, const Identity&,
-                               const std::map<std::string, std::string>& environment);
+
+const char* role_name(Role);  // as its section is called: "sip_front"
 
 // The effective configuration as TOML, secrets masked.
 std::string print_config(const Config&);
+
+// Keys whose values differ, as "section.key" or "section NAME.key": what a new reading has changed.
+std::vector<std::string> changed_keys(const Config& before, const Config& after);
 
 }  // namespace stox::service

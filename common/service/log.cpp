@@ -1,1 +1,143 @@
 #include "common/service/log.h"
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/base_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "common/base/text.h"
+#include "common/service/line_writer.h"
+
+namespace stox::service {
+namespace {
+
+constexpr std::array<const char*, 5> kLevelNames = {"trace", "debug", "info", "warn", "error"};
+constexpr std::size_t kMaxText = 3000;  // with all else about one write that a pipe takes whole
+
+// spdlog says "warning".
+class LevelName : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    const std::string_view name = kLevelNames[std::min<std::size_t>(message.level, kLevelNames.size() - 1)];
+    out.append(name.data(), name.data() + name.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<LevelName>(); }
+};
+
+class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  explicit LineSink(int descriptor) : writer_(descriptor) {}
+  bool written() const { return written_; }  // the last line
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    written_ = writer_.write({line.data(), line.size()});
+  }
+  void flush_() override {}
+
+  LineWriter writer_;
+  bool written_ = true;
+};
+
+std::unique_ptr<spdlog::formatter> make_formatter(bool json) {
+  auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
+  formatter->add_flag<LevelName>('*');
+  formatter->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%fZ","level":"%*","process":"%n",%v})"
+                              : "%Y-%m-%dT%H:%M:%S.%fZ %* %n %v");
+  return formatter;
+}
+
+// Length of the UTF-8 character at the start, 0 if there is none.
+std::size_t character_length(std::string_view text) {
+  for (std::size_t n = 1; n <= std::min<std::size_t>(4, text.size()); ++n) {
+    if (is_utf8(text.substr(0, n))) return n;
+  }
+  return 0;
+}
+
+std::string escaped_control(unsigned char c) {
+  if (c == '\n') return "\\n";
+  if (c == '\r') return "\\r";
+  if (c == '\t') return "\\t";
+  return fmt::format("\\x{:02x}", c);
+}
+
+}  // namespace
+
+struct Log::Sink {
+  std::shared_ptr<LineSink> lines;
+  spdlog::logger logger;
+  bool json;
+  uint64_t lost = 0;  // lines since the last one that found room
+
+  Sink(const std::string& process, bool as_json, int descriptor)
+      : lines(std::make_shared<LineSink>(descriptor)), logger(process, lines), json(as_json) {
+    lines->set_formatter(make_formatter(json));
+    logger.set_level(spdlog::level::trace);  // Log::enabled decides
+  }
+
+  bool put(Level level, std::string_view trace_id, std::string_view text) {
+    const std::string trace = to_hex(trace_id);
+    std::string line;
+    if (json) {
+      const auto quote = [](std::string_view s) {
+        return nlohmann::json(s).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+      };
+      line = "\"trace\":" + quote(trace) + ",\"text\":" + quote(text.substr(0, kMaxText));
+    } else {
+      line = (trace.empty() ? "" : "[" + trace + "] ") + printable(text, kMaxText);
+    }
+    logger.log(static_cast<spdlog::level::level_enum>(level),
+               spdlog::string_view_t(line.data(), line.size()));
+    return lines->written();
+  }
+};
+
+Log::Log(std::string process, Level level, const std::string& format, int descriptor)
+    : sink_(std::make_unique<Sink>(process, format == "json", descriptor)), level_(level) {}
+Log::~Log() = default;
+
+void Log::put(Level level, std::string_view trace_id, const std::string& text) {
+  uint64_t& lost = sink_->lost;
+  if (lost > 0 &&
+      sink_->put(Level::kWarn, {}, fmt::format("{} lines of log were lost: standard error was full", lost))) {
+    lost = 0;
+  }
+  if (!sink_->put(level, trace_id, text)) ++lost;
+}
+
+Result<Level> parse_level(std::string_view text) {
+  const auto found = std::find(kLevelNames.begin(), kLevelNames.end(), text);
+  if (found == kLevelNames.end()) {
+    return error(
+        fmt::format("\"{}\" is no log level; use trace, debug, info, warn or error", printable(text, 30)));
+  }
+  return static_cast<Level>(found - kLevelNames.begin());
+}
+
+const char* level_name(Level level) { return kLevelNames[static_cast<std::size_t>(level)]; }
+
+std::string printable(std::string_view text, std::size_t max) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t n = character_length(text);
+    const auto first = static_cast<unsigned char>(text[0]);
+    std::string one(text.substr(0, std::max<std::size_t>(n, 1)));
+    if (n == 0 || first < 0x20 || first == 0x7f) {
+      one = escaped_control(first);
+    } else if (first == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0) {
+      one = escaped_control(static_cast<unsigned char>(text[1]));
+    }
+    if (out.size() + one.size() > max) break;
+    out += one;
+    text.remove_prefix(std::max<std::size_t>(n, 1));
+  }
+  return out;
+}
+
+}  // namespace stox::service

@@ -1,5 +1,6 @@
 // The log of a process, on standard error, as text or JSON lines. Never bodies, passwords or SIP URI
-// passwords.
+// passwords. A reader of standard error that stops reading costs lines, never the loop (line_writer.h); how
+// many were lost is said as soon as there is room again.
 #pragma once
 
 #include <fmt/format.h>
@@ -17,11 +18,12 @@ enum class Level { kTrace, kDebug, kInfo, kWarn, kError };
 class Log {
  public:
   // `process` is the full name. format: "text" or "json".
-  Log(std::string process, Level, const std::string& format);
+  Log(std::string process, Level, const std::string& format, int descriptor = 2);
   ~Log();
 
   bool enabled(Level level) const { return level >= level_; }
   void set_level(Level level) { level_ = level; }
+  Level level() const { return level_; }
 
   // `trace_id`: 16 raw bytes of the message concerned, or empty.
   template <class... Args>
@@ -54,5 +56,10 @@ class Log {
 };
 
 Result<Level> parse_level(std::string_view);
+const char* level_name(Level);
+
+// Text that a terminal may be shown: control characters (C0, DEL, C1) and bytes that are not UTF-8 as \n,
+// \x1b; cut at max bytes.
+std::string printable(std::string_view text, std::size_t max);
 
 }  // namespace stox::service

@@ -1,1 +1,42 @@
 #include "common/service/trace.h"
+
+#include "common/base/text.h"
+
+namespace stox::service {
+
+Hop& Trace::add(Handle* handle) {
+  if (handle != nullptr) *handle = next_;
+  ++next_;
+  if (ring_.size() < kMessages) {
+    if (ring_.empty())
+      ring_.reserve(kMessages);  // no move of thousands of hops later; untouched pages are free
+    return ring_.emplace_back();
+  }
+  Hop& hop = ring_[(next_ - 2) % kMessages];
+  for (std::string* text : {&hop.trace_id, &hop.envelope, &hop.message_id, &hop.other_id, &hop.from, &hop.to,
+                            &hop.decision, &hop.outcome}) {
+    text->clear();  // keeps its memory
+  }
+  hop.came_us = hop.went_us = hop.ended_us = 0;
+  return hop;
+}
+
+Hop* Trace::at(Handle handle) {
+  if (handle == 0 || handle >= next_ || next_ - handle > kMessages) return nullptr;
+  return &ring_[(handle - 1) % kMessages];
+}
+
+std::vector<const Hop*> Trace::find(std::string_view id) const {
+  std::vector<const Hop*> out;
+  if (id.empty()) return out;
+  const std::string lower = ascii_lower(id);  // trace ids may be typed in either case
+  const Handle oldest = next_ - ring_.size();
+  for (Handle handle = oldest; handle < next_; ++handle) {
+    const Hop& hop = ring_[(handle - 1) % kMessages];
+    const bool is_trace = lower.size() == 32 && hop.trace_id.size() == 16 && to_hex(hop.trace_id) == lower;
+    if (is_trace || hop.envelope == id || hop.message_id == id || hop.other_id == id) out.push_back(&hop);
+  }
+  return out;
+}
+
+}  // namespace stox::service

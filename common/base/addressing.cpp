@@ -1,0 +1,42 @@
+#include "common/base/addressing.h"
+
+#include "common/base/sip_uri.h"
+#include "common/base/text.h"
+
+namespace stox {
+namespace {
+
+std::string bare(std::string_view address) {
+  if (const auto uri = parse_sip_uri(address); uri && !uri->host.empty()) {
+    const std::string user = percent_decode(uri->user).value_or(std::string(uri->user));
+    return ascii_lower(user + "@" + host_port(uri->host, uri->port));
+  }
+  return ascii_lower(address.substr(0, address.find('/')));
+}
+
+}  // namespace
+
+std::optional<std::string> refuse_separator(std::string_view separator) {
+  if (separator.size() != 1) return "it must be exactly one ASCII character, such as *";
+  const char c = separator[0];
+  if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f)
+    return "it must be a printable ASCII character, such as *";
+  const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  if (alphanumeric || std::string_view("-._:[]").find(c) != std::string_view::npos)
+    return "host names, ports and IPv6 addresses may hold it; take a character that they cannot hold, such "
+           "as *";
+  if (std::string_view("@&'/\"<>\\").find(c) != std::string_view::npos)
+    return "an XMPP address can hold it only escaped (XEP-0106); take another character, such as *";
+  return std::nullopt;
+}
+
+bool domain_matches(std::string_view pattern, std::string_view domain) {
+  if (!pattern.starts_with("*.")) return pattern == domain;
+  return domain.size() >= pattern.size() && domain.ends_with(pattern.substr(1));
+}
+
+std::string conversation_key(std::string_view sender, std::string_view recipient) {
+  return bare(sender).append(" ").append(bare(recipient));
+}
+
+}  // namespace stox

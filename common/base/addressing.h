@@ -1,0 +1,22 @@
+// What configuration, fronts, workers and mappers must see alike about addresses.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace stox {
+
+// Why this text cannot be a domain_separator; nothing when it can. The separator is split at its last
+// occurrence, so it may be any ASCII character that no host, port or IPv6 address holds and that XEP-0106
+// does not escape.
+std::optional<std::string> refuse_separator(std::string_view separator);
+
+// "example.org" matches itself, "*.example.org" every name below example.org. Both as A-labels, lower case.
+bool domain_matches(std::string_view pattern, std::string_view domain);
+
+// The key of a conversation: both bare addresses, case-folded, the sender's first. Takes SIP addr-specs and
+// JIDs; password, parameters, headers and resource do not count.
+std::string conversation_key(std::string_view sender, std::string_view recipient);
+
+}  // namespace stox

@@ -1,0 +1,216 @@
+#include "common/service/config_file.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <set>
+
+#include "common/base/text.h"
+#include "common/service/config_values.h"
+
+namespace stox::service {
+namespace {
+
+// Which section knows a key, for one that was written into another section.
+std::string section_knowing(const std::string& name) {
+  Config config;
+  std::string found;
+  const auto look = [&](const char* section, const auto& table, const char* form) {
+    for (const auto& key : table) {
+      if (key.name == name && found.empty()) found = fmt::format(fmt::runtime(form), section);
+    }
+  };
+  single_sections(config, [&](const char* section, auto& place) {
+    look(section, keys<std::decay_t<decltype(place)>>(), "[{}]");
+  });
+  repeated_sections(config, [&](const char* section, auto& places) {
+    look(section, keys<typename std::decay_t<decltype(places)>::value_type>(), "[[{}]]");
+  });
+  return found;
+}
+
+std::string hint(const std::string& full_name, std::string_view name, const std::vector<std::string>& known) {
+  const auto& later = keys_of_later_versions();
+  if (std::find(later.begin(), later.end(), full_name) != later.end()) return "it is not in this version";
+  if (const auto near = nearest(name, known)) return fmt::format("did you mean {}?", *near);
+  if (const std::string other = section_knowing(std::string(name)); !other.empty())
+    return fmt::format("it belongs into {}", other);
+  return fmt::format("known here: {}", fmt::join(known, ", "));
+}
+
+class Reader {
+ public:
+  Reader(Config& config, Problems& problems) : config_(config), problems_(problems) {}
+
+  void read(const toml::table& root) {
+    single_sections(config_, [&](const char* section, auto& place) { read_single(root, section, place); });
+    repeated_sections(config_,
+                      [&](const char* section, auto& places) { read_repeated(root, section, places); });
+    for (const auto& [key, node] : root) {
+      const std::string name(key.str());
+      const auto& known = section_names();
+      if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+      const bool section = node.is_table() || node.is_array_of_tables();
+      problems_.at(key.source(), fmt::format("unknown {} {}; {}", section ? "section" : "key",
+                                             one_line(name, 60), hint(name, name, known)));
+    }
+  }
+
+ private:
+  template <class Section>
+  void read_single(const toml::table& root, const char* section, Section& place) {
+    const toml::node* node = root.get(section);
+    if (node == nullptr) return demand_keys(toml::table(), root.source(), section, place);
+    if (node->is_table()) return read_section(*node->as_table(), section, place);
+    problems_.at(node->source(), fmt::format("{} must be one section; write it as [{}]", section, section));
+  }
+
+  template <class Section>
+  void read_repeated(const toml::table& root, const char* section, std::vector<Section>& places) {
+    const toml::node* node = root.get(section);
+    if (node == nullptr) return;
+    const toml::array* list = node->as_array();
+    if (list == nullptr || !list->is_homogeneous(toml::node_type::table)) {
+      return problems_.at(node->source(),
+                          fmt::format("{} may be there several times; write it as [[{}]]", section, section));
+    }
+    for (const toml::node& one : *list) {
+      read_section(*one.as_table(), section, places.emplace_back());
+      check_new_name(*one.as_table(), places.back().name);
+    }
+  }
+
+  template <class Section>
+  void read_section(const toml::table& table, const char* section, Section& place) {
+    for (const auto& [key, node] : table) {
+      const std::string_view name = key.str();
+      const auto& known = keys<Section>();
+      const auto found =
+          std::find_if(known.begin(), known.end(), [&](const auto& k) { return k.name == name; });
+      if (found != known.end()) {
+        found->read(Value{node, section, found->name, problems_}, place);
+      } else {
+        problems_.at(key.source(),
+                     fmt::format("unknown key {} in {}; {}", one_line(name, 60), section,
+                                 hint(fmt::format("{}.{}", section, name), name, key_names<Section>())));
+      }
+    }
+    demand_keys(table, table.source(), section, place);
+  }
+
+  template <class Section>
+  void demand_keys(const toml::table& table, const toml::source_region& where, const char* section,
+                   const Section&) {
+    for (const auto& key : keys<Section>()) {
+      if (key.required && !table.contains(key.name))
+        problems_.at(where, fmt::format("{}.{} is missing; it has no default", section, key.name));
+    }
+  }
+
+  void check_new_name(const toml::table& table, const std::string& name) {
+    if (name.empty() || names_.insert(name).second) return;
+    problems_.at(table.get("name")->source(),
+                 fmt::format("name \"{}\" is taken already; each process of a site needs its own", name));
+  }
+
+  Config& config_;
+  Problems& problems_;
+  std::set<std::string> names_;
+};
+
+void complete_mappers(const toml::table& root, Config& config, Problems& problems) {
+  std::set<std::string> taken;
+  for (std::size_t i = 0; i < config.mappers.size(); ++i) {
+    MapperConfig& mapper = config.mappers[i];
+    if (mapper.name.empty()) continue;  // said already
+    if (mapper.bind.empty()) mapper.bind = "ipc://" + config.runtime.directory + "/" + mapper.name + ".sock";
+    if (mapper.connect.empty()) mapper.connect = mapper.bind;
+    if (!taken.insert(mapper.connect).second) {
+      problems.at(place_of(root, "mapper", i, "bind"),
+                  fmt::format("mapper {} has the address {} of another mapper; give each its own",
+                              mapper.name, mapper.connect));
+    }
+  }
+  if (!root.contains("mapper"))
+    problems.at(root.source(),
+                "there is no [[mapper]]; add one with a name, fronts and workers connect to it");
+}
+
+// The longest name decides; "@INSTANCE.ctl" with a short instance comes behind it.
+void check_socket_paths(const toml::table& root, Config& config, Problems& problems) {
+  static constexpr std::size_t kBehindName = 8;
+  std::string longest;
+  repeated_sections(config, [&](const char*, const auto& sections) {
+    for (const auto& one : sections) {
+      if (one.name.size() > longest.size()) longest = one.name;
+    }
+  });
+  if (config.runtime.directory.size() + 1 + longest.size() + kBehindName <= kMaxSocketPath) return;
+  const auto directory = root["runtime"]["directory"];
+  problems.at(directory ? directory.node()->source() : root.source(),
+              fmt::format("runtime.directory makes the path {}/{}.ctl too long for a socket; shorten it",
+                          config.runtime.directory, longest));
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path) {
+  const auto close = [](std::FILE* file) { std::fclose(file); };
+  const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "re"), close);
+  if (!file) return error(std::strerror(errno));
+  std::string out;
+  std::array<char, 4096> part{};
+  while (const std::size_t n = std::fread(part.data(), 1, part.size(), file.get()))
+    out.append(part.data(), n);
+  if (std::ferror(file.get()) != 0) return error(std::strerror(errno));
+  return out;
+}
+
+Result<toml::table> parse_config_file(const std::string& file) {
+  const auto text = read_file(file);
+  if (!text)
+    return error(fmt::format("{}: cannot read it: {}; -f names another file", file, text.error().text));
+  toml::parse_result parsed = toml::parse(*text);
+  if (parsed) return std::move(parsed).table();
+  Problems problems(file);
+  problems.at(parsed.error().source(),
+              fmt::format("not TOML: {}", one_line(parsed.error().description(), 200)));
+  return error(problems.lines());
+}
+
+void read_sections(const toml::table& root, Config& config, Problems& problems) {
+  Reader(config, problems).read(root);
+}
+
+toml::source_region place_of(const toml::table& root, const char* section, std::size_t index,
+                             const char* key) {
+  const toml::table& table = *root.get(section)->as_array()->get(index)->as_table();
+  const toml::node* node = table.get(key);
+  return node != nullptr && node->source().begin.line != 0 ? node->source() : table.source();
+}
+
+void complete(const toml::table& root, Config& config, Problems& problems) {
+  complete_mappers(root, config, problems);
+  for (SipFrontConfig& front : config.sip_fronts) {
+    if (front.listen.empty())
+      front.listen = {*parse_listen("udp:127.0.0.1:5060"), *parse_listen("tcp:127.0.0.1:5060")};
+  }
+  for (std::size_t i = 0; i < config.xmpp_workers.size(); ++i) {
+    XmppWorkerConfig& worker = config.xmpp_workers[i];
+    if (worker.serves.empty()) worker.serves = {config.gateway.xmpp_domain};
+    if (!worker.xmpp_password.empty() && !worker.xmpp_password_file.empty()) {
+      problems.at(place_of(root, "xmpp_worker", i, "xmpp_password_file"),
+                  fmt::format("xmpp_worker {} has xmpp_password and xmpp_password_file; keep one of them",
+                              worker.name));
+    }
+  }
+  check_socket_paths(root, config, problems);
+}
+
+}  // namespace stox::service

@@ -1,0 +1,362 @@
+#include "common/service/config_keys.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/text.h"
+#include "common/service/config_values.h"
+
+namespace stox::service {
+namespace {
+
+using Check = Complaint (*)(std::string_view);
+
+std::string in_quotes(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string in_quotes(const std::vector<std::string>& list) {
+  std::string out;
+  for (const std::string& one : list) out += (out.empty() ? "" : ", ") + in_quotes(one);
+  return "[" + out + "]";
+}
+
+// For a message: short, on one line, and never with a URI's password.
+std::string shown(std::string_view text) { return "\"" + one_line(mask_uri(text), 60) + "\""; }
+
+void complain(const Value& value, std::string_view text, const std::string& complaint) {
+  value.bad(fmt::format("{} {}", shown(text), complaint));
+}
+
+std::optional<std::string> text_of(const Value& value, const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  value.bad("must be text; write it in quotes");
+  return std::nullopt;
+}
+
+// The strings of a list, each passed to `each`.
+void read_list(const Value& value, const std::function<void(const Value&, const std::string&)>& each) {
+  const auto* list = value.node.as_array();
+  if (list == nullptr) return value.bad("must be a list; write it in [ ], its values in quotes");
+  for (const toml::node& node : *list) {
+    const Value one{node, value.section, value.key, value.problems};
+    if (const auto text = text_of(one, node)) each(one, *text);
+  }
+}
+
+template <class S>
+Key<S> text(const char* name, std::string S::*member, Check check) {
+  return {name, Key<S>::Kind::kText,
+          [=](const Value& value, S& section) {
+            const auto text = text_of(value, value.node);
+            if (!text) return;
+            if (const auto complaint = check(*text)) return complain(value, *text, *complaint);
+            section.*member = *text;
+          },
+          [=](const S& section) {
+            return (section.*member).empty() ? "" : in_quotes(mask_uri(section.*member));
+          }};
+}
+
+template <class S>
+Key<S> required(Key<S> key) {
+  key.required = true;
+  return key;
+}
+
+template <class S>
+Key<S> secret(const char* name, std::string S::*member) {
+  return {name, Key<S>::Kind::kText,
+          [=](const Value& value, S& section) {
+            const auto text = text_of(value, value.node);
+            if (text && text->empty()) return value.bad("is empty");
+            if (text) section.*member = *text;
+          },
+          [=](const S& section) { return (section.*member).empty() ? "" : "\"***\""; }};
+}
+
+template <class S, class Number>
+Key<S> number(const char* name, Number S::*member, int64_t low, int64_t high) {
+  return {name, Key<S>::Kind::kNumber,
+          [=](const Value& value, S& section) {
+            const auto* found = value.node.as_integer();
+            if (found == nullptr) return value.bad("must be a whole number, without quotes");
+            if (found->get() < low || found->get() > high)
+              return value.bad(fmt::format("is {}; it must be from {} to {}", found->get(), low, high));
+            section.*member = static_cast<Number>(found->get());
+          },
+          [=](const S& section) { return std::to_string(section.*member); }};
+}
+
+template <class S>
+Key<S> one_of(const char* name, int S::*member, std::vector<int> known) {
+  return {name, Key<S>::Kind::kNumber,
+          [=](const Value& value, S& section) {
+            const auto* found = value.node.as_integer();
+            if (found == nullptr) return value.bad("must be a whole number, without quotes");
+            if (std::find(known.begin(), known.end(), found->get()) == known.end()) {
+              return value.bad(fmt::format("is {}; it must be {}", found->get(), fmt::join(known, " or ")));
+            }
+            section.*member = static_cast<int>(found->get());
+          },
+          [=](const S& section) { return std::to_string(section.*member); }};
+}
+
+template <class S>
+Key<S> one_of(const char* name, std::string S::*member, std::vector<std::string> known) {
+  return {name, Key<S>::Kind::kText,
+          [=](const Value& value, S& section) {
+            const auto text = text_of(value, value.node);
+            if (!text) return;
+            if (std::find(known.begin(), known.end(), *text) == known.end())
+              return complain(value, *text, none_of(*text, known));
+            section.*member = *text;
+          },
+          [=](const S& section) { return in_quotes(section.*member); }};
+}
+
+// A choice of two words kept as a bool.
+template <class S>
+Key<S> either(const char* name, bool S::*member, std::string if_false, std::string if_true) {
+  return {name, Key<S>::Kind::kText,
+          [=](const Value& value, S& section) {
+            const auto text = text_of(value, value.node);
+            if (!text) return;
+            if (*text != if_false && *text != if_true)
+              return complain(value, *text, none_of(*text, {if_false, if_true}));
+            section.*member = *text == if_true;
+          },
+          [=](const S& section) { return in_quotes(section.*member ? if_true : if_false); }};
+}
+
+template <class S>
+Key<S> list(const char* name, std::vector<std::string> S::*member, Check check) {
+  return {name, Key<S>::Kind::kList,
+          [=](const Value& value, S& section) {
+            std::vector<std::string> found;
+            read_list(value, [&](const Value& one, const std::string& text) {
+              if (const auto complaint = check(text)) return complain(one, text, *complaint);
+              found.push_back(text);
+            });
+            section.*member = found;
+          },
+          [=](const S& section) { return in_quotes(section.*member); }};
+}
+
+Key<SipFrontConfig> listen() {
+  return {"listen", Key<SipFrontConfig>::Kind::kList,
+          [](const Value& value, SipFrontConfig& section) {
+            section.listen.clear();
+            std::vector<std::string> seen;
+            read_list(value, [&](const Value& one, const std::string& text) {
+              const auto listen = parse_listen(text);
+              if (!listen) return complain(one, text, listen.error().text);
+              const std::string bound = text.substr(0, text.find('/'));
+              if (std::find(seen.begin(), seen.end(), bound) != seen.end())
+                return complain(one, text, "is listed twice");
+              seen.push_back(bound);
+              section.listen.push_back(*listen);
+            });
+            if (const auto* found = value.node.as_array(); found != nullptr && found->empty())
+              value.bad("is empty; leave it out for the default");
+          },
+          [](const SipFrontConfig& section) {
+            std::vector<std::string> out;
+            for (const ListenConfig& one : section.listen) out.push_back(print_listen(one));
+            return in_quotes(out);
+          }};
+}
+
+Key<DnsConfig> static_servers() {
+  return {"static", Key<DnsConfig>::Kind::kTable,
+          [](const Value& value, DnsConfig& section) {
+            const auto* found = value.node.as_table();
+            if (found == nullptr) return value.bad("must be a table; write it as [dns.static]");
+            for (const auto& [domain, node] : *found) {
+              const Value one{node, value.section, value.key, value.problems};
+              if (const auto complaint = check_xmpp_domain(domain.str()))
+                complain(one, domain.str(), *complaint);
+              const auto server = text_of(one, node);
+              if (!server) continue;
+              if (const auto complaint = check_address_port(*server)) complain(one, *server, *complaint);
+              section.static_servers[std::string(domain.str())] = *server;
+            }
+          },
+          [](const DnsConfig& section) {
+            std::string out;
+            for (const auto& [domain, server] : section.static_servers)
+              out += (out.empty() ? "" : ", ") + in_quotes(domain) + " = " + in_quotes(server);
+            return out.empty() ? "" : "{ " + out + " }";
+          }};
+}
+
+Complaint check_backend(std::string_view text) {
+  if (text == "component") return std::nullopt;
+  if (text == "server") return "is not in this version; use \"component\"";
+  return none_of(text, {"component"});
+}
+
+}  // namespace
+
+template <>
+const std::vector<Key<GatewayConfig>>& keys() {
+  using S = GatewayConfig;
+  static const std::vector<Key<S>> kKeys = {
+      required(text("gateway_domain", &S::gateway_domain, check_sip_domain)),
+      required(text("xmpp_domain", &S::xmpp_domain, check_xmpp_domain)),
+      text("domain_separator", &S::domain_separator, check_separator),
+      text("outbound_proxy", &S::outbound_proxy, check_proxy),
+      one_of("accept_status", &S::accept_status, {200, 202}),
+      one_of("unavailable_status", &S::unavailable_status, {403, 404, 480}),
+      one_of("unhandled_method_status", &S::unhandled_method_status, {405, 503}),
+      one_of("message_type", &S::message_type, {"chat", "normal"}),
+      either("on_doubt", &S::resend_on_doubt, "fail", "resend"),
+      list("xmpp_domains", &S::xmpp_domains, check_domain_pattern),
+  };
+  return kKeys;
+}
+
+template <>
+const std::vector<Key<RuntimeConfig>>& keys() {
+  using S = RuntimeConfig;
+  static const std::vector<Key<S>> kKeys = {
+      text("directory", &S::directory, check_path),
+      text("state_directory", &S::state_directory, check_path),
+      number("drain_seconds", &S::drain_seconds, 0, 3600),
+  };
+  return kKeys;
+}
+
+template <>
+const std::vector<Key<LogConfig>>& keys() {
+  using S = LogConfig;
+  static const std::vector<Key<S>> kKeys = {
+      text("level", &S::level, check_level),
+      one_of("format", &S::format, {"text", "json"}),
+  };
+  return kKeys;
+}
+
+template <>
+const std::vector<Key<DnsConfig>>& keys() {
+  static const std::vector<Key<DnsConfig>> kKeys = {
+      list("servers", &DnsConfig::servers, check_dns_server),
+      static_servers(),
+  };
+  return kKeys;
+}
+
+template <>
+const std::vector<Key<MapperConfig>>& keys() {
+  using S = MapperConfig;
+  static const std::vector<Key<S>> kKeys = {
+      required(text("name", &S::name, check_name)),
+      text("bind", &S::bind, check_endpoint),
+      text("connect", &S::connect, check_endpoint),
+      text("metrics", &S::metrics, check_address_port),
+  };
+  return kKeys;
+}
+
+template <>
+const std::vector<Key<SipFrontConfig>>& keys() {
+  using S = SipFrontConfig;
+  static const std::vector<Key<S>> kKeys = {
+      required(text("name", &S::name, check_name)),
+      listen(),
+      list("trusted", &S::trusted, check_network),
+      list("from_domains", &S::from_domains, check_sip_domain),
+      number("max_datagram_bytes", &S::max_datagram_bytes, 256, 65535),
+      number("max_message_bytes", &S::max_message_bytes, 256, 16'777'216),
+      number("max_in_flight", &S::max_in_flight, 1, 1'000'000),
+      number("pace_ms", &S::pace_ms, 0, 1000),
+      text("metrics", &S::metrics, check_address_port),
+  };
+  return kKeys;
+}
+
+template <>
+const std::vector<Key<XmppWorkerConfig>>& keys() {
+  using S = XmppWorkerConfig;
+  static const std::vector<Key<S>> kKeys = {
+      required(text("name", &S::name, check_name)),
+      text("backend", &S::backend, check_backend),
+      text("xmpp_host", &S::xmpp_host, check_host),
+      number("xmpp_port", &S::xmpp_port, 1, 65535),
+      secret("xmpp_password", &S::xmpp_password),
+      text("xmpp_password_file", &S::xmpp_password_file, check_path),
+      list("serves", &S::serves, check_xmpp_domain),
+      list("domains", &S::domains, check_xmpp_domain),
+      number("max_in_flight", &S::max_in_flight, 1, 1'000'000),
+      number("pace_ms", &S::pace_ms, 0, 1000),
+      text("metrics", &S::metrics, check_address_port),
+  };
+  return kKeys;
+}
+
+const std::vector<std::string>& keys_of_later_versions() {
+  static const std::vector<std::string> kLater = {
+      "gateway.gwmap",
+      "gateway.receipt_on_200",
+      "dns.trust_anchor_file",
+      "bus",
+      "sip_front.tls",
+      "sip_front.credentials",
+      "xmpp_worker.tls",
+      "xmpp_worker.journal",
+      "xmpp_worker.journal_sync",
+      "xmpp_worker.require",
+      "xmpp_worker.insecure_domains",
+      "xmpp_worker.dialback_secret",
+  };
+  return kLater;
+}
+
+const std::vector<std::string>& section_names() {
+  static const std::vector<std::string> kSections = {"gateway", "runtime",   "log",        "dns",
+                                                     "mapper",  "sip_front", "xmpp_worker"};
+  return kSections;
+}
+
+void Problems::at(const toml::source_region& where, const std::string& text) {
+  found_.push_back({where.begin.line, where.begin.column,
+                    fmt::format("{}:{}:{}: {}", file_, where.begin.line, where.begin.column, text)});
+}
+
+std::string Problems::lines() const {
+  std::vector<Problem> sorted = found_;
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Problem& a, const Problem& b) {
+    return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+  });
+  std::string out;
+  for (const Problem& one : sorted) out += (out.empty() ? "" : "\n") + one.text;
+  return out;
+}
+
+void Value::bad(const std::string& what) const {
+  const toml::source_region& where = node.source();
+  if (where.begin.line == 0) {  // not parsed: put in from the environment
+    problems.general(fmt::format("environment: {} {}", variable_name(section, key), what));
+  } else {
+    problems.at(where, fmt::format("{}.{} {}", section, key, what));
+  }
+}
+
+std::string variable_name(std::string_view section, std::string_view key) {
+  std::string out = fmt::format("STOX_{}_{}", section, key);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return out;
+}
+
+}  // namespace stox::service

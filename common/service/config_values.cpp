@@ -1,0 +1,214 @@
+#include "common/service/config_values.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "common/base/sip_uri.h"
+#include "common/base/text.h"
+
+namespace stox::service {
+namespace {
+
+struct Endpoint {
+  std::string address;  // without brackets
+  uint16_t port = 0;    // 0: none written
+};
+
+bool is_ipv4(std::string_view text) {
+  in_addr address{};
+  return text.size() < INET_ADDRSTRLEN && inet_pton(AF_INET, std::string(text).c_str(), &address) == 1;
+}
+
+bool is_address(std::string_view text) { return is_ipv4(text) || normal_ipv6(text).has_value(); }
+
+bool is_loopback(const std::string& address) {
+  return is_ipv4(address) ? address.starts_with("127.") : normal_ipv6(address) == "::1";
+}
+
+// ADDRESS, ADDRESS:PORT, [IPv6]:PORT; an IPv6 address without port may come without brackets.
+std::optional<Endpoint> parse_endpoint(std::string_view text) {
+  if (is_address(text)) return Endpoint{std::string(text), 0};
+  const bool brackets = text.starts_with('[');
+  const auto end = brackets ? text.find(']') : text.find(':');
+  if (end == std::string_view::npos) return std::nullopt;
+  const std::string_view address = brackets ? text.substr(1, end - 1) : text.substr(0, end);
+  std::string_view rest = text.substr(brackets ? end + 1 : end);
+  if (brackets ? !normal_ipv6(address) : !is_ipv4(address)) return std::nullopt;
+  if (rest.empty()) return Endpoint{std::string(address), 0};
+  const auto port = rest[0] == ':' ? parse_number(rest.substr(1), 1, 65535) : std::nullopt;
+  if (!port) return std::nullopt;
+  return Endpoint{std::string(address), static_cast<uint16_t>(*port)};
+}
+
+Complaint loopback_only(std::string_view address_and_port) {
+  const auto endpoint = parse_endpoint(address_and_port);
+  if (!endpoint || endpoint->port == 0)
+    return "is not tcp://ADDRESS:PORT; write it like \"tcp://127.0.0.1:7300\"";
+  if (!is_loopback(endpoint->address)) {
+    return "is not on loopback, and this version does not encrypt the bus; use ipc:// or "
+           "tcp://127.0.0.1:PORT";
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Complaint check_name(std::string_view text) {
+  const bool fine = !text.empty() && text.size() <= 64 && text[0] != '.' &&
+                    std::all_of(text.begin(), text.end(), [](unsigned char c) {
+                      return c < 0x80 && (std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.');
+                    });
+  if (fine) return std::nullopt;
+  return "cannot be a name; use 1 to 64 letters, digits, - _ and ., not beginning with a dot";
+}
+
+Complaint check_sip_domain(std::string_view text) {
+  if (is_host_name(text) && text.back() != '.') return std::nullopt;
+  if (std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }))
+    return "is not ASCII, as host names in SIP are; write its A-label form (xn--...)";
+  return "is not a host name; write it like \"sip.example.org\"";
+}
+
+Complaint check_xmpp_domain(std::string_view text) {
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  if (is_host_name(text)) return std::nullopt;
+  if (!text.empty() && !std::all_of(text.begin(), text.end(), is_ascii) && is_utf8(text) &&
+      text.find_first_of(" @/:\"&'<>") == std::string_view::npos) {
+    return std::nullopt;
+  }
+  return "is not a domain; write it like \"xmpp.example.org\"";
+}
+
+Complaint check_domain_pattern(std::string_view text) {
+  if (text == "*") return std::nullopt;
+  if (!check_xmpp_domain(text.starts_with("*.") ? text.substr(2) : text)) return std::nullopt;
+  return "is not a domain or a pattern; write \"example.org\", \"*.example.org\" or \"*\"";
+}
+
+Complaint check_separator(std::string_view text) {
+  static constexpr std::string_view kGood = "; use one like * ! ~ = + $ #";
+  if (text.size() != 1 && !(text.size() <= 4 && static_cast<unsigned char>(text[0]) >= 0xc0))
+    return fmt::format("must be exactly one character{}", kGood);
+  const auto c = static_cast<unsigned char>(text[0]);
+  if (std::isalnum(c) != 0 || std::string_view("-._:[]@").find(text[0]) != std::string_view::npos)
+    return fmt::format("can occur in a host name, so addresses could not be split at it{}", kGood);
+  if (std::string_view("&'/\"<>\\ ").find(text[0]) != std::string_view::npos)
+    return fmt::format("would have to be escaped in a JID (XEP-0106){}", kGood);
+  if (c <= 0x20 || c >= 0x7f) return fmt::format("is not a printable ASCII character{}", kGood);
+  return std::nullopt;
+}
+
+Complaint check_proxy(std::string_view text) {
+  const auto uri = parse_sip_uri(text);
+  static constexpr std::string_view kLike = "; write it like \"sip:127.0.0.1:5060;transport=udp\"";
+  if (!uri) return fmt::format("is not a SIP URI ({}){}", uri.error().text, kLike);
+  if (uri->is_sips()) return fmt::format("asks for TLS, which this version does not speak{}", kLike);
+  if (!uri->is_sip()) return fmt::format("is not a SIP URI{}", kLike);
+  const auto transport = uri->param("transport");
+  if (transport && !ascii_iequal(*transport, "udp") && !ascii_iequal(*transport, "tcp"))
+    return "names a transport that this version does not speak; use transport=udp or transport=tcp";
+  return std::nullopt;
+}
+
+Complaint check_network(std::string_view text) {
+  const auto slash = text.find('/');
+  const std::string_view address = text.substr(0, slash);
+  const bool v4 = is_ipv4(address);
+  if (v4 || normal_ipv6(address)) {
+    if (slash == std::string_view::npos || parse_number(text.substr(slash + 1), 0, v4 ? 32 : 128))
+      return std::nullopt;
+  }
+  return "is not a network; write it like \"10.0.0.0/8\", \"2001:db8::/32\" or \"192.0.2.7\"";
+}
+
+Complaint check_host(std::string_view text) {
+  if (is_host_name(text) || is_address(text)) return std::nullopt;
+  return "is neither a host name nor an address; write it without brackets and port";
+}
+
+Complaint check_dns_server(std::string_view text) {
+  if (parse_endpoint(text)) return std::nullopt;
+  return "is not ADDRESS or ADDRESS:PORT; write it like \"127.0.0.1:5353\"";
+}
+
+Complaint check_address_port(std::string_view text) {
+  const auto endpoint = parse_endpoint(text);
+  if (endpoint && endpoint->port != 0) return std::nullopt;
+  return "is not ADDRESS:PORT; write it like \"127.0.0.1:9473\" or \"[::1]:9473\"";
+}
+
+Complaint check_endpoint(std::string_view text) {
+  if (text.starts_with("tcp://")) return loopback_only(text.substr(6));
+  if (!text.starts_with("ipc:///"))
+    return "is not an address of the bus; write it like \"ipc:///run/stox/mapper-1.sock\"";
+  if (text.size() - 6 > kMaxSocketPath)
+    return fmt::format("is longer than a socket's path may be ({} bytes)", kMaxSocketPath);
+  return std::nullopt;
+}
+
+Complaint check_path(std::string_view text) {
+  if (text.starts_with('/')) return std::nullopt;
+  return "is not an absolute path; begin it with /";
+}
+
+Complaint check_level(std::string_view text) {
+  static const std::vector<std::string> kLevels = {"trace", "debug", "info", "warn", "error"};
+  if (std::find(kLevels.begin(), kLevels.end(), text) != kLevels.end()) return std::nullopt;
+  return none_of(text, kLevels);
+}
+
+Result<ListenConfig> parse_listen(std::string_view text) {
+  static constexpr std::string_view kLike =
+      "write it like \"udp:127.0.0.1:5060\" or \"tcp:[2001:db8::1]:5060\"";
+  ListenConfig listen;
+  if (text.starts_with("tls:"))
+    return error("asks for TLS, which this version does not speak; use udp: or tcp:");
+  if (text.starts_with("tcp:")) {
+    listen.transport = ListenConfig::Transport::kTcp;
+  } else if (!text.starts_with("udp:")) {
+    return error(fmt::format("does not begin with udp: or tcp:; {}", kLike));
+  }
+  text.remove_prefix(4);
+  const auto slash = text.find('/');
+  const auto bound = parse_endpoint(text.substr(0, slash));
+  if (!bound) return error(fmt::format("has no valid address; {}", kLike));
+  if (bound->port == 0) return error(fmt::format("has no port; {}", kLike));
+  listen.address = bound->address;
+  listen.port = bound->port;
+  if (slash == std::string_view::npos) return listen;
+  const auto advertised = parse_endpoint(text.substr(slash + 1));
+  if (!advertised)
+    return error("has no valid advertised address; write it like \"udp:10.0.0.5:5060/203.0.113.9:5060\"");
+  listen.advertised_address = advertised->address;
+  listen.advertised_port = advertised->port;
+  return listen;
+}
+
+std::string print_listen(const ListenConfig& listen) {
+  const bool udp = listen.transport == ListenConfig::Transport::kUdp;
+  std::string out = (udp ? "udp:" : "tcp:") + host_port(listen.address, listen.port);
+  if (!listen.advertised_address.empty())
+    out += "/" + host_port(listen.advertised_address, listen.advertised_port);
+  return out;
+}
+
+std::string mask_uri(std::string_view text) {
+  const auto uri = parse_sip_uri(text);
+  std::string out(text);
+  if (uri && !uri->password.empty()) {
+    out.replace(static_cast<std::size_t>(uri->password.data() - text.data()), uri->password.size(), "***");
+  }
+  return out;
+}
+
+std::string none_of(std::string_view value, const std::vector<std::string>& known) {
+  std::string out = fmt::format("is none of {}", fmt::join(known, ", "));
+  if (const auto near = nearest(value, known)) out += fmt::format("; did you mean \"{}\"?", *near);
+  return out;
+}
+
+}  // namespace stox::service

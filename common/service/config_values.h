@@ -1,0 +1,46 @@
+// What may stand at a key of the configuration, as functions of its text alone. A check says what is wrong so
+// that it reads on after the quoted value ("... is not a host name; ..."), and nothing if all is well.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/service/config.h"
+
+namespace stox::service {
+
+using Complaint = std::optional<std::string>;
+
+Complaint check_name(std::string_view);        // of a section: bus name and part of a path
+Complaint check_sip_domain(std::string_view);  // host name in ASCII (A-labels)
+Complaint check_xmpp_domain(std::string_view);
+Complaint check_domain_pattern(std::string_view);  // a domain, "*.DOMAIN" or "*"
+Complaint check_separator(std::string_view);     // addresses that hold it can still be split at the last one
+Complaint check_proxy(std::string_view);         // SIP URI of a next hop
+Complaint check_network(std::string_view);       // ADDRESS or ADDRESS/BITS
+Complaint check_host(std::string_view);          // name or address
+Complaint check_dns_server(std::string_view);    // ADDRESS or ADDRESS:PORT
+Complaint check_address_port(std::string_view);  // ADDRESS:PORT
+Complaint check_endpoint(std::string_view);      // ipc:///PATH, or tcp:// on loopback
+Complaint check_path(std::string_view);
+Complaint check_level(std::string_view);
+
+// "udp:ADDRESS:PORT", IPv6 in brackets, with "/ADDRESS:PORT" what it is known as to others. The error reads
+// on after the quoted text, as a Complaint.
+Result<ListenConfig> parse_listen(std::string_view);
+std::string print_listen(const ListenConfig&);
+
+// The longest path of a Unix socket (sockaddr_un).
+constexpr std::size_t kMaxSocketPath = 107;
+
+// A SIP URI without its password; other text as it is.
+std::string mask_uri(std::string_view);
+
+// "none of a, b, c; did you mean "a"?"
+std::string none_of(std::string_view value, const std::vector<std::string>& known);
+
+}  // namespace stox::service

@@ -1,0 +1,258 @@
+#include "mapper/mapping/addresses.h"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+
+#include "common/base/addressing.h"
+#include "common/base/text.h"
+
+namespace stox::mapping {
+namespace {
+
+using enum AddressError;
+
+// protocol/addresses section 7. What cannot happen on a side has the nearest answer there.
+constexpr AddressRefusal kRefusals[] = {
+    {kNoUser, "A1", "the address names no user", 404, 403, "item-not-found", "cancel"},
+    {kSyntax, "A2", "not a URI, or a % without two hexadecimal digits", 400, 400, "jid-malformed", "modify"},
+    {kNotUtf8, "A3", "the address is not UTF-8", 404, 403, "jid-malformed", "modify"},
+    {kControl, "A4", "the address holds a control character", 404, 403, "jid-malformed", "modify"},
+    {kEdgeSpace, "A5", "a space at the start or end of the user name", 404, 403, "jid-malformed", "modify"},
+    {kNotAllowed, "A6", "the address holds a character that no XMPP address may hold", 404, 403,
+     "jid-malformed", "modify"},
+    {kTooLong, "A7", "the address is too long", 414, 403, "jid-malformed", "modify"},
+    {kNotAHost, "A8", "what follows the separator is not a host", 404, 403, "item-not-found", "cancel"},
+    {kNoSeparator, "A9", "no separator between user and domain", 404, 403, "item-not-found", "cancel"},
+    {kScheme, "A10", "only sip: addresses can be reached", 416, 403, "jid-malformed", "modify"},
+    {kSips, "A11", "sips: promises an encryption that XMPP cannot keep", 416, 403, "jid-malformed", "modify"},
+    {kNotOurs, "A12", "the gateway does not serve this domain", 404, 403, "remote-server-not-found",
+     "cancel"},
+    {kNotCanonical, "A13", "the address escapes what needs no escape", 404, 403, "jid-malformed", "modify"},
+    {kLoop, "A14", "the address leads back to the gateway", 482, 403, "not-acceptable", "modify"},
+    {kRelayingDenied, "A15", "relaying to this domain is denied", 403, 403, "forbidden", "auth"},
+};
+
+tl::unexpected<AddressError> refuse(AddressError e) { return tl::make_unexpected(e); }
+
+AddressError from_jid_error(JidError e) {
+  switch (e) {
+    case JidError::kEmptyPart:
+      return kNoUser;
+    case JidError::kNotUtf8:
+      return kNotUtf8;
+    case JidError::kControl:
+      return kControl;
+    case JidError::kEdgeSpace:
+      return kEdgeSpace;
+    case JidError::kNotAllowed:
+      return kNotAllowed;
+    case JidError::kTooLong:
+      return kTooLong;
+    case JidError::kNotADomain:
+      return kNotAHost;
+  }
+  return kNotAllowed;
+}
+
+bool is_alphanumeric(unsigned char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+bool is_user_char(unsigned char c) {  // unreserved / user-unreserved, RFC 3261 25.1
+  return is_alphanumeric(c) ||
+         std::string_view("-_.!~*'()&=+$,;?/").find(static_cast<char>(c)) != std::string_view::npos;
+}
+bool is_param_char(unsigned char c) {  // paramchar
+  return is_alphanumeric(c) ||
+         std::string_view("-_.!~*'()[]/:&+$").find(static_cast<char>(c)) != std::string_view::npos;
+}
+
+std::optional<AddressError> refuse_text(std::string_view decoded) {
+  if (!is_utf8(decoded)) return kNotUtf8;
+  const bool control = std::any_of(decoded.begin(), decoded.end(),
+                                   [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return control ? std::optional(kControl) : std::nullopt;
+}
+
+struct Split {
+  std::string_view user, host;
+};
+Mapped<Split> split_at_last(std::string_view name, char separator) {
+  const auto at = name.rfind(separator);
+  if (at == std::string_view::npos) return refuse(kNoSeparator);
+  if (at == 0) return refuse(kNoUser);
+  return Split{name.substr(0, at), name.substr(at + 1)};
+}
+
+bool is_bracketed(std::string_view host) {
+  return host.size() > 2 && host.front() == '[' && host.back() == ']';
+}
+
+// A host as SIP writes it: A-labels, [IPv6], lower case.
+std::optional<std::string> sip_host(std::string_view host) {
+  if (!is_bracketed(host)) return ascii_domain(host);
+  const auto address = normal_ipv6(host.substr(1, host.size() - 2));
+  return address ? std::optional("[" + *address + "]") : std::nullopt;
+}
+
+// host[:port] in its one normal form.
+std::optional<std::string> normal_host_port(std::string_view text) {
+  const auto colon = text.find(':', text.front() == '[' ? text.find(']') : 0);
+  auto host = sip_host(text.substr(0, colon));
+  if (!host || colon == std::string_view::npos) return host;
+  const auto port = parse_number(text.substr(colon + 1), 1, 65535);
+  if (!port) return std::nullopt;
+  return host->append(":").append(std::to_string(*port));
+}
+
+Mapped<SipUri> parse(std::string_view text, bool sips_too) {
+  const auto uri = parse_sip_uri(text);
+  if (!uri) return refuse(kSyntax);
+  if (uri->is_sips() && !sips_too) return refuse(kSips);
+  if (!uri->is_sip() && !uri->is_sips()) return refuse(kScheme);
+  return *uri;
+}
+
+Mapped<Jid> make_jid(std::string_view local, std::string_view domain, std::string_view resource) {
+  auto jid = Jid::make(local, domain, resource);
+  if (!jid) return refuse(from_jid_error(jid.error()));
+  return std::move(*jid);
+}
+
+}  // namespace
+
+const AddressRefusal& refusal_of(AddressError error) {
+  static_assert(std::size(kRefusals) == static_cast<std::size_t>(kRelayingDenied));
+  return kRefusals[static_cast<std::size_t>(error) - 1];
+}
+
+Mapped<std::string> name_of_user(std::string_view sip_user) {
+  auto decoded = percent_decode(sip_user);
+  if (!decoded) return refuse(kSyntax);
+  if (const auto bad = refuse_text(*decoded)) return refuse(*bad);
+  return std::move(*decoded);
+}
+
+Mapped<std::string> localpart_of(std::string_view name) {
+  const auto folded = fold_localpart(name, true);
+  if (!folded) return refuse(from_jid_error(folded.error()));
+  return escape_localpart(*folded);
+}
+
+Mapped<std::string> name_of_localpart(std::string_view localpart) {
+  if (localpart.empty()) return refuse(kNoUser);
+  std::string name = unescape_localpart(localpart);
+  if (localpart_of(name) != localpart) return refuse(kNotCanonical);
+  return name;
+}
+
+std::string user_of(std::string_view name) { return percent_encode(name, is_user_char); }
+
+Mapped<std::string> resource_of(const SipUri& uri) {
+  const auto gr = uri.param("gr");
+  if (!gr) return std::string();
+  auto decoded = percent_decode(*gr);
+  if (!decoded) return refuse(kSyntax);
+  if (const auto bad = refuse_text(*decoded)) return refuse(*bad);
+  return std::move(*decoded);
+}
+
+std::string gr_of(std::string_view resource) {
+  return resource.empty() ? std::string() : ";gr=" + percent_encode(resource, is_param_char);
+}
+
+Result<Addresses> Addresses::make(AddressRules rules) {
+  Addresses out;
+  out.rules_ = std::move(rules);
+  const auto normalise = [](std::string& domain) {
+    auto ascii = ascii_domain(domain);
+    if (ascii) domain = std::move(*ascii);
+    return ascii.has_value();
+  };
+  if (!normalise(out.rules_.gateway_domain))
+    return error("gateway_domain = \"" + out.rules_.gateway_domain + "\" is not a domain name");
+  if (!normalise(out.rules_.xmpp_domain))
+    return error("xmpp_domain = \"" + out.rules_.xmpp_domain + "\" is not a domain name");
+  for (std::string& pattern : out.rules_.xmpp_domains) {
+    const bool wildcard = pattern.starts_with("*.");
+    std::string domain = pattern.substr(wildcard ? 2 : 0);
+    if (!normalise(domain))
+      return error("xmpp_domains: \"" + pattern + "\" is neither a domain name nor *.DOMAIN");
+    pattern = (wildcard ? "*." : "") + domain;
+  }
+  if (const auto why = refuse_separator({&out.rules_.separator, 1}))
+    return error("domain_separator = \"" + std::string(1, out.rules_.separator) + "\": " + *why);
+  return out;
+}
+
+bool Addresses::is_own(std::string_view host) const {
+  return host == rules_.gateway_domain || host == rules_.xmpp_domain;
+}
+
+Mapped<Jid> Addresses::xmpp_recipient(std::string_view request_uri) const {
+  const auto uri = parse(request_uri, false);
+  if (!uri) return refuse(uri.error());
+  if (ascii_domain(uri->host) != rules_.gateway_domain) return refuse(kNotOurs);
+  if (!uri->has_user) return refuse(kNoUser);
+  const auto resource = resource_of(*uri);
+  if (!resource) return refuse(resource.error());
+  const auto name = name_of_user(uri->user);
+  if (!name) return refuse(name.error());
+  const auto split = split_at_last(*name, rules_.separator);
+  if (!split) return refuse(split.error());
+  const auto localpart = localpart_of(split->user);
+  if (!localpart) return refuse(localpart.error());
+  const auto host = sip_host(split->host);
+  if (!host) return refuse(kNotAHost);
+  if (is_own(*host)) return refuse(kLoop);
+  const auto& reachable = rules_.xmpp_domains;
+  if (!reachable.empty() && std::none_of(reachable.begin(), reachable.end(), [&](const std::string& pattern) {
+        return domain_matches(pattern, *host);
+      })) {
+    return refuse(kRelayingDenied);
+  }
+  return make_jid(*localpart, *host, *resource);
+}
+
+Mapped<Jid> Addresses::xmpp_sender(std::string_view from_uri) const {
+  const auto uri = parse(from_uri, true);
+  if (!uri) return refuse(uri.error());
+  if (!uri->has_user) return refuse(kNoUser);
+  const auto resource = resource_of(*uri);
+  if (!resource) return refuse(resource.error());
+  auto name = name_of_user(uri->user);
+  if (!name) return refuse(name.error());
+  const auto host = uri->ipv6 ? normal_ipv6(uri->host) : ascii_domain(uri->host);
+  if (!host) return refuse(kNotAHost);
+  if (is_own(*host)) return refuse(kLoop);
+  name->append(1, rules_.separator).append(host_port(*host, uri->port));
+  const auto localpart = localpart_of(*name);
+  if (!localpart) return refuse(localpart.error());
+  if (localpart->rfind(rules_.separator) == 0) return refuse(kNoUser);  // the user folded to nothing
+  return make_jid(*localpart, rules_.xmpp_domain, *resource);
+}
+
+Mapped<std::string> Addresses::sip_recipient(const Jid& to) const {
+  if (ascii_domain(to.domain()) != rules_.xmpp_domain) return refuse(kNotOurs);
+  const auto name = name_of_localpart(to.local());
+  if (!name) return refuse(name.error());
+  const auto split = split_at_last(*name, rules_.separator);
+  if (!split) return refuse(split.error());
+  const auto target = split->host.empty() ? std::nullopt : normal_host_port(split->host);
+  if (!target) return refuse(kNotAHost);
+  if (*target != split->host) return refuse(kNotCanonical);
+  if (is_own(target->substr(0, target->find(':')))) return refuse(kLoop);
+  return "sip:" + user_of(split->user) + "@" + *target + gr_of(to.resource());
+}
+
+Mapped<std::string> Addresses::sip_sender(const Jid& from) const {
+  auto name = name_of_localpart(from.local());
+  if (!name) return refuse(name.error());
+  const auto host = sip_host(from.domain());
+  if (!host) return refuse(kNotAHost);
+  if (is_own(*host)) return refuse(kLoop);
+  name->append(1, rules_.separator).append(*host);
+  return "sip:" + user_of(*name) + "@" + rules_.gateway_domain + gr_of(from.resource());
+}
+
+}  // namespace stox::mapping

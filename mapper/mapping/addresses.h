@@ -1,0 +1,87 @@
+// SIP URI <-> JID by the separator scheme of the OpenSER xmpp module, with RFC 7247 section 6 and XEP-0106
+// around it:
+//
+//   an XMPP user, seen by SIP    juliet@example.com   <->  sip:juliet*example.com@GATEWAY_DOMAIN
+//   a SIP user, seen by XMPP     sip:romeo@example.net  <->  romeo*example.net@XMPP_DOMAIN
+//
+// A name is always decoded, then folded, then split at the last separator, then written in the other side's
+// way. Two addresses of one side never share an address of the other, but for letter case and spelling.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/jid.h"
+#include "common/base/result.h"
+#include "common/base/sip_uri.h"
+
+namespace stox::mapping {
+
+// Why an address has none on the other side.
+enum class AddressError : uint8_t {
+  kNoUser = 1,      // A1
+  kSyntax,          // A2: no URI at all, or a bad % escape
+  kNotUtf8,         // A3
+  kControl,         // A4: a control character
+  kEdgeSpace,       // A5: a space at either end
+  kNotAllowed,      // A6: a code point that no JID may hold
+  kTooLong,         // A7: a part over 1023 bytes
+  kNotAHost,        // A8: what follows the separator is no host
+  kNoSeparator,     // A9
+  kScheme,          // A10: neither sip nor sips
+  kSips,            // A11: sips as a target (RFC 7247 section 8)
+  kNotOurs,         // A12: not one of our domains
+  kNotCanonical,    // A13: an escape that need not be one: another JID has the same SIP URI
+  kLoop,            // A14: leads back to the gateway
+  kRelayingDenied,  // A15: a domain that xmpp_domains does not name
+};
+
+// What the sender of a message is told about an address of it that cannot be mapped.
+struct AddressRefusal {
+  AddressError error;
+  const char* name;                     // "A1"
+  const char* text;                     // for people
+  int recipient_status, sender_status;  // SIP: the Request-URI or To, the From
+  const char* condition;                // XMPP
+  const char* type;
+};
+const AddressRefusal& refusal_of(AddressError);
+
+template <class T>
+using Mapped = tl::expected<T, AddressError>;
+
+struct AddressRules {
+  std::string gateway_domain;
+  std::string xmpp_domain;
+  char separator = '*';                   // one that refuse_separator() lets pass
+  std::vector<std::string> xmpp_domains;  // patterns of domains SIP users may reach; empty = all
+};
+
+class Addresses {
+ public:
+  // An Error for a domain that is none.
+  static Result<Addresses> make(AddressRules);
+
+  Mapped<Jid> xmpp_recipient(std::string_view request_uri) const;  // the XMPP user a SIP user writes to
+  Mapped<Jid> xmpp_sender(std::string_view from_uri) const;        // how a SIP user appears on XMPP
+  // addr-specs; a resource is carried in `gr` (RFC 7247 6.3).
+  Mapped<std::string> sip_recipient(const Jid& to) const;  // the SIP user an XMPP user writes to
+  Mapped<std::string> sip_sender(const Jid& from) const;   // how an XMPP user appears on SIP
+
+ private:
+  bool is_own(std::string_view ascii_host) const;
+
+  AddressRules rules_;  // domains as A-labels
+};
+
+// The steps both directions share. A name is what the user part of both addresses says, unescaped.
+Mapped<std::string> name_of_user(std::string_view sip_user);        // percent-decoded, checked
+Mapped<std::string> name_of_localpart(std::string_view localpart);  // unescaped; localpart is folded
+Mapped<std::string> localpart_of(std::string_view name);            // folded, escaped
+std::string user_of(std::string_view name);                         // percent-encoded
+Mapped<std::string> resource_of(const SipUri&);                     // from gr; empty = none
+std::string gr_of(std::string_view resource);                       // ";gr=..." or nothing
+
+}  // namespace stox::mapping

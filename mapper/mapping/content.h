@@ -1,0 +1,44 @@
+// What a message says, from one side's form into the other's (RFC 7572 sections 4 and 5): addresses, text,
+// subject, thread, language, time. Pure: what it is told in, what it makes out, nothing remembered.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "mapper/mapping/addresses.h"
+#include "proto/delivery.pb.h"
+#include "proto/message.pb.h"
+
+namespace stox::mapping {
+
+struct ContentSettings {
+  std::string message_type = "chat";    // of stanzas to XMPP; or "normal"
+  std::size_t max_text_bytes = 60'000;  // towards SIP; longer: policy-violation
+};
+
+// Fills `out` from `in`. Nothing returned: send it. An outcome, in the sender's words: it ends here.
+// `now_s` is Unix time: a message that is a minute old gets its time (XEP-0203).
+std::optional<pb::Outcome> to_xmpp(const pb::SipMessage& in, pb::XmppMessage& out, const Addresses&,
+                                   const ContentSettings&, int64_t now_s);
+std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out, const Addresses&,
+                                  const ContentSettings&);
+
+// The parts that need a test of their own.
+struct MediaType {
+  std::string type;     // "text/plain", lower case
+  std::string charset;  // lower case; empty = none given
+};
+std::optional<MediaType> parse_media_type(std::string_view content_type);
+
+enum class CharsetError { kUnknown, kUndecodable };
+// Bytes in a charset, as UTF-8. UTF-8 (also for no charset), US-ASCII, ISO-8859-1 and UTF-16 are known; half
+// a surrogate pair becomes U+FFFD.
+tl::expected<std::string, CharsetError> to_utf8(std::string_view bytes, std::string_view charset);
+
+// Call-ID for a thread: itself where callid's grammar (RFC 3261 25.1) and 128 bytes allow, else a hash of it.
+std::string call_id_of_thread(std::string_view thread);
+
+}  // namespace stox::mapping

@@ -1,0 +1,613 @@
+// The rules of the bus (design: "The life of a message") on its twin in memory.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+#include "common/bus/memory_wire.h"
+
+namespace stox::bus {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Front or worker of a test: remembers what began and what ended.
+class Actor : public EdgeUser {
+ public:
+  void begin(const pb::Envelope& e, Time) override {
+    began.push_back(e.sip_message().call_id());
+    begun_ids.push_back(e.id());
+    if (answers) finish_all();
+  }
+  void ended(uint64_t number, const pb::Outcome& o) override {
+    EXPECT_FALSE(outcomes.contains(number)) << "two outcomes for " << number;
+    outcomes[number] = o;
+    order.push_back(number);
+  }
+  void handed_over(const std::string& from, uint64_t, std::string_view payload) override {
+    handed.push_back(from + ":" + std::string(payload));
+  }
+  void finish_all() {
+    for (const auto& id : std::exchange(begun_ids, {})) {
+      pb::Outcome o;
+      o.set_verdict(pb::DELIVERED);
+      edge->finish(id, o);
+    }
+  }
+
+  Edge* edge = nullptr;
+  bool answers = true;
+  std::vector<std::string> began;
+  std::vector<pb::EnvelopeId> begun_ids;
+  std::map<uint64_t, pb::Outcome> outcomes;
+  std::vector<uint64_t> order;
+  std::vector<std::string> handed;
+};
+
+// Sends everything to the first worker there is, or to the one it is told.
+class Chooser : public MapperUser {
+ public:
+  Placement place(pb::Envelope& e) override {
+    if (e.sip_message().request_uri() == "unmappable") {
+      EndWith end;
+      end.outcome.mutable_sip_status()->set_code(404);
+      return end;
+    }
+    for (const auto& m : node->members()) {
+      if (m.role() == pb::WORKER && (to.empty() || m.name() == to)) return Forward{m.name()};
+    }
+    return Refuse{pb::Refused::NO_TARGET, "no worker"};
+  }
+  void translate(pb::Outcome& o) override { o.set_text("translated"); }
+  MapperNode* node = nullptr;
+  std::string to;
+};
+
+class BusTest : public ::testing::Test {
+ protected:
+  BusTest() {
+    for (const char* m : {"m-1", "m-2"}) start_mapper(m);
+    start("sip-1", pb::FRONT);
+    start("w-1", pb::WORKER);
+    bus_.advance(seconds(4));
+  }
+
+  void start(const std::string& name, pb::Role role) {
+    Actor& actor = actors_[name];
+    actor.begun_ids.clear();
+    actor.edge = &bus_.start_edge(
+        {.name = name, .role = role, .max_in_flight = max_in_flight_, .pace = Duration{0}}, actor);
+  }
+  void start_mapper(const std::string& name) {
+    choosers_[name].node = &bus_.start_mapper(name, choosers_[name]);
+  }
+
+  uint64_t send(const std::string& call_id, const std::string& conversation = "a b", uint64_t dedup = 0) {
+    pb::Envelope e;
+    e.set_conversation(conversation);
+    e.set_dedup_key(dedup);
+    e.mutable_sip_message()->set_call_id(call_id);
+    if (call_id == "unmappable") e.mutable_sip_message()->set_request_uri(call_id);
+    const Time now = bus_.clock().now();
+    const auto number = front().edge->submit(e, now + seconds(25), now + seconds(25));
+    return number ? *number : 0;
+  }
+  Actor& front() { return actors_["sip-1"]; }
+  Actor& worker(const std::string& name = "w-1") { return actors_[name]; }
+  const pb::Outcome& outcome(uint64_t number) {
+    EXPECT_TRUE(front().outcomes.contains(number)) << "no outcome for " << number;
+    return front().outcomes[number];
+  }
+  void one_mapper() {
+    bus_.kill("m-2");
+    bus_.run();
+  }
+
+  std::size_t max_in_flight_ = 1000;
+  MemoryBus bus_{{"m-1", "m-2"}, {"sip-1", "w-1"}};
+  std::map<std::string, Actor> actors_;
+  std::map<std::string, Chooser> choosers_;
+};
+
+TEST_F(BusTest, AMessageCrossesAndItsOutcomeComesBackTranslated) {
+  const uint64_t n = send("c1");
+  bus_.run();
+  EXPECT_EQ(worker().began, std::vector<std::string>{"c1"});
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+  EXPECT_EQ(outcome(n).text(), "translated");
+  EXPECT_EQ(outcome(n).target(), "w-1");
+  EXPECT_EQ(front().edge->in_flight(), 0u);
+}
+
+TEST_F(BusTest, TheMapperMayEndItAtOnce) {
+  const uint64_t n = send("unmappable");
+  bus_.run();
+  EXPECT_EQ(outcome(n).sip_status().code(), 404u);
+  EXPECT_TRUE(worker().began.empty());
+}
+
+TEST_F(BusTest, ProcessesStartInAnyOrder) {
+  MemoryBus bus({"m-1", "m-2"}, {"sip-1", "w-1"});
+  Actor sip, w;
+  Chooser chooser;
+  sip.edge = &bus.start_edge({.name = "sip-1", .role = pb::FRONT, .pace = Duration{0}}, sip);
+  pb::Envelope e;
+  e.set_conversation("a b");
+  e.mutable_sip_message()->set_call_id("early");
+  const Time now = bus.clock().now();
+  ASSERT_TRUE(sip.edge->submit(e, now + seconds(25), now + seconds(25)));
+  bus.advance(seconds(1));
+  chooser.node = &bus.start_mapper("m-1", chooser);
+  bus.advance(seconds(1));
+  EXPECT_FALSE(chooser.node->ready());
+  EXPECT_EQ(chooser.node->missing(), "w-1");
+  w.edge = &bus.start_edge({.name = "w-1", .role = pb::WORKER, .pace = Duration{0}}, w);
+  bus.advance(milliseconds(100));
+  EXPECT_TRUE(chooser.node->ready());
+  EXPECT_EQ(w.began, std::vector<std::string>{"early"});
+  EXPECT_EQ(sip.outcomes.size(), 1u);
+}
+
+TEST_F(BusTest, AMapperIsReadyAfterThreeHeartbeatsEvenIfSomebodyIsMissing) {
+  bus_.kill("w-1");
+  bus_.kill("m-1");
+  bus_.advance(milliseconds(200));
+  start_mapper("m-1");
+  bus_.advance(seconds(2));
+  EXPECT_FALSE(bus_.mapper("m-1").ready());
+  bus_.advance(seconds(1));
+  EXPECT_TRUE(bus_.mapper("m-1").ready());
+}
+
+TEST_F(BusTest, AMapperThatWasReadyStaysReadyWhenAnEdgeGoes) {
+  bus_.kill("m-1");
+  bus_.kill("m-2");
+  bus_.run();
+  start_mapper("m-1");
+  bus_.run();
+  ASSERT_TRUE(bus_.mapper("m-1").ready());
+  bus_.kill("w-1");
+  bus_.run();
+  EXPECT_TRUE(bus_.mapper("m-1").ready());
+  EXPECT_EQ(bus_.mapper("m-1").missing(), "w-1");
+}
+
+TEST_F(BusTest, EdgesAreToldWhoIsThereAndWhoHasGone) {
+  EXPECT_EQ(front().edge->members().size(), 2u);
+  bus_.kill("w-1");
+  bus_.run();
+  ASSERT_EQ(front().edge->members().size(), 1u);
+  EXPECT_EQ(front().edge->members()[0].name(), "sip-1");
+}
+
+TEST_F(BusTest, ADeathWithoutAnyEventIsNoticedByHeartbeatAlone) {
+  bus_.kill("w-1", /*silently=*/true);
+  bus_.advance(seconds(2));
+  EXPECT_EQ(front().edge->members().size(), 2u);
+  bus_.advance(seconds(2));
+  EXPECT_EQ(front().edge->members().size(), 1u);
+}
+
+TEST_F(BusTest, AMapperThatDiesBeforeForwardingLosesNothing) {
+  one_mapper();
+  bus_.hold("sip-1", "m-1");
+  const uint64_t n = send("c1");
+  bus_.run();
+  EXPECT_EQ(bus_.lose("sip-1", "m-1"), 1u);
+  bus_.kill("m-1");
+  bus_.advance(seconds(1));
+  start_mapper("m-1");
+  bus_.advance(seconds(4));
+  EXPECT_EQ(worker().began, std::vector<std::string>{"c1"});
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, AMapperThatDiesAfterForwardingDoublesNothing) {
+  one_mapper();
+  worker().answers = false;
+  const uint64_t n = send("c1");
+  bus_.run();
+  bus_.kill("m-1");
+  bus_.advance(seconds(1));
+  worker().finish_all();  // with no mapper to tell
+  start_mapper("m-1");
+  bus_.advance(seconds(8));
+  EXPECT_EQ(worker().began, std::vector<std::string>{"c1"});
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, TheOtherMapperTakesOverAtOnce) {
+  std::vector<uint64_t> numbers;
+  for (int i = 0; i < 20; ++i)
+    numbers.push_back(send("c" + std::to_string(i), "conversation " + std::to_string(i)));
+  bus_.hold("sip-1", "m-1");
+  bus_.hold("sip-1", "m-2");
+  bus_.run();
+  bus_.lose("sip-1", "m-1");
+  bus_.kill("m-1");
+  bus_.release("sip-1", "m-2");
+  bus_.advance(milliseconds(200));
+  for (const uint64_t n : numbers) EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+  EXPECT_EQ(std::set<std::string>(worker().began.begin(), worker().began.end()).size(),
+            worker().began.size());
+}
+
+TEST_F(BusTest, AnOutcomeLostWithItsMapperIsAskedFor) {
+  one_mapper();
+  bus_.hold("m-1", "sip-1");
+  const uint64_t n = send("c1");
+  bus_.run();
+  EXPECT_EQ(worker().began.size(), 1u);
+  bus_.lose("m-1", "sip-1");
+  bus_.release("m-1", "sip-1");
+  bus_.advance(seconds(6));
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+  EXPECT_EQ(worker().began.size(), 1u);
+}
+
+TEST_F(BusTest, ALostEnvelopeIsSentAgainAfterTheAttemptTimeout) {
+  one_mapper();
+  bus_.hold("m-1", "w-1");
+  const uint64_t n = send("c1");
+  bus_.run();
+  EXPECT_EQ(bus_.lose("m-1", "w-1"), 1u);
+  bus_.release("m-1", "w-1");
+  bus_.advance(seconds(4));
+  EXPECT_TRUE(worker().began.empty());
+  bus_.advance(seconds(2));
+  EXPECT_EQ(worker().began, std::vector<std::string>{"c1"});
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, ACopyThatWasSaidToBeUnknownNeverBegins) {
+  one_mapper();
+  bus_.hold("sip-1", "m-1");
+  send("c1");
+  bus_.run();
+  start_mapper("m-2");  // the question goes another way than the copy
+  bus_.advance(seconds(10));
+  EXPECT_EQ(worker().began, std::vector<std::string>{"c1"});
+  bus_.release("sip-1", "m-1");
+  bus_.advance(seconds(2));
+  EXPECT_EQ(worker().began, std::vector<std::string>{"c1"});
+}
+
+TEST_F(BusTest, ATargetThatDiesBeforeHandlingIsADoubtNotASecondDelivery) {
+  worker().answers = false;
+  const uint64_t n = send("c1");
+  bus_.run();
+  bus_.kill("w-1");
+  bus_.advance(seconds(1));
+  start("w-1", pb::WORKER);
+  bus_.advance(seconds(1));
+  EXPECT_EQ(outcome(n).verdict(), pb::FAILED);
+  EXPECT_EQ(outcome(n).reason(), pb::IN_DOUBT);
+  EXPECT_NE(outcome(n).text().find("w-1"), std::string::npos);
+  EXPECT_EQ(worker().began.size(), 1u);
+}
+
+TEST_F(BusTest, ATargetThatDiesAfterItsOutcomeLeftIsNoDoubt) {
+  const uint64_t n = send("c1");
+  bus_.run();
+  bus_.kill("w-1");
+  bus_.advance(seconds(5));
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, DoubtIsResentWhenTheSiteWantsThat) {
+  Actor& w = worker();
+  w.answers = false;
+  start("sip-1", pb::FRONT);
+  bus_.kill("sip-1");
+  Actor& sip = actors_["sip-1"];
+  sip.edge = &bus_.start_edge(
+      {.name = "sip-1", .role = pb::FRONT, .pace = Duration{0}, .resend_on_doubt = true}, sip);
+  bus_.advance(seconds(1));
+  const uint64_t n = send("c1");
+  bus_.run();
+  bus_.kill("w-1");
+  bus_.advance(seconds(1));
+  w.answers = true;
+  start("w-1", pb::WORKER);
+  bus_.advance(seconds(2));
+  EXPECT_EQ(w.began, (std::vector<std::string>{"c1", "c1"}));
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, AConnectionThatBlinksCostsNothing) {
+  one_mapper();
+  worker().answers = false;
+  const uint64_t n = send("c1");
+  bus_.run();
+  bus_.cut("w-1", "m-1");
+  bus_.advance(milliseconds(500));
+  bus_.join("w-1", "m-1");
+  bus_.advance(milliseconds(500));
+  worker().finish_all();
+  bus_.advance(seconds(2));
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+  EXPECT_EQ(worker().began.size(), 1u);
+}
+
+TEST_F(BusTest, AMessageForATargetThatIsBeingRestartedWaitsForIt) {
+  bus_.kill("w-1");
+  bus_.run();
+  const uint64_t n = send("c1");
+  bus_.advance(seconds(3));
+  EXPECT_FALSE(front().outcomes.contains(n));
+  start("w-1", pb::WORKER);
+  bus_.advance(milliseconds(100));
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, WithNobodyThereForTenSecondsTheAnswerComesAtOnce) {
+  bus_.kill("w-1");
+  bus_.run();
+  const uint64_t first = send("c1");
+  bus_.advance(seconds(11));
+  EXPECT_EQ(outcome(first).reason(), pb::NO_TARGET);
+  const uint64_t second = send("c2");
+  bus_.run();
+  EXPECT_EQ(outcome(second).reason(), pb::NO_TARGET);
+  bus_.kill("m-1");
+  bus_.kill("m-2");
+  bus_.advance(seconds(11));
+  EXPECT_EQ(send("c3"), 0u);
+  EXPECT_EQ(front().edge->refusal(), pb::NO_TARGET);
+}
+
+TEST_F(BusTest, ASleeperDropsWhatItHadNotBegun) {
+  bus_.sleep("w-1");
+  const uint64_t n = send("c1");
+  bus_.advance(seconds(7));  // gone for the others
+  EXPECT_EQ(front().edge->members().size(), 1u);
+  start("w-2", pb::WORKER);
+  bus_.advance(seconds(5));
+  bus_.wake("w-1");
+  bus_.advance(seconds(3));
+  EXPECT_TRUE(worker("w-1").began.empty()) << "begun after it was given up";
+  EXPECT_EQ(outcome(n).verdict(), pb::FAILED);
+  EXPECT_EQ(outcome(n).reason(), pb::IN_DOUBT);
+  const uint64_t later = send("c2");
+  bus_.run();
+  EXPECT_EQ(outcome(later).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, ASleepingMapperDropsWhatItHadNotPassedOn) {
+  std::vector<uint64_t> numbers;
+  bus_.sleep("m-1");
+  for (int i = 0; i < 20; ++i)
+    numbers.push_back(send("c" + std::to_string(i), "conversation " + std::to_string(i)));
+  bus_.advance(seconds(8));
+  bus_.wake("m-1");
+  bus_.advance(seconds(5));
+  for (const uint64_t n : numbers) EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+  EXPECT_EQ(worker().began.size(), 20u);
+}
+
+TEST_F(BusTest, AShortSleepIsNoDeath) {
+  bus_.sleep("w-1");
+  const uint64_t n = send("c1");
+  bus_.advance(seconds(2));
+  bus_.wake("w-1");
+  bus_.advance(seconds(1));
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, AConversationStaysInOrderWhenMembershipChanges) {
+  choosers_["m-1"].to = choosers_["m-2"].to = "w-1";
+  worker("w-1").answers = false;
+  send("c1");
+  bus_.run();
+  start("w-2", pb::WORKER);
+  bus_.run();
+  choosers_["m-1"].to = choosers_["m-2"].to = "w-2";
+  send("c2");
+  send("c3");
+  bus_.advance(seconds(1));
+  EXPECT_TRUE(worker("w-2").began.empty()) << "overtook its predecessor on another worker";
+  worker("w-1").finish_all();
+  bus_.run();
+  EXPECT_EQ(worker("w-2").began, (std::vector<std::string>{"c2", "c3"}));
+}
+
+TEST_F(BusTest, OtherConversationsDoNotWait) {
+  worker().answers = false;
+  send("c1", "a b");
+  bus_.run();
+  start("w-2", pb::WORKER);
+  bus_.run();
+  worker().answers = true;
+  const uint64_t n = send("x1", "x y");
+  bus_.run();
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, ALostPredecessorIsSentAgainBeforeItsSuccessors) {
+  one_mapper();
+  bus_.hold("m-1", "w-1");
+  send("c1");
+  bus_.run();
+  bus_.lose("m-1", "w-1");
+  bus_.release("m-1", "w-1");
+  send("c2");
+  send("c3");
+  bus_.advance(seconds(8));
+  EXPECT_EQ(worker().began, (std::vector<std::string>{"c1", "c2", "c3"}));
+  EXPECT_EQ(front().outcomes.size(), 3u);
+}
+
+TEST_F(BusTest, TheSameMessageUnderTwoIdsBeginsOnce) {
+  worker().answers = false;
+  const uint64_t first = send("c1", "a b", 4711);
+  const uint64_t second = send("c1", "a b", 4711);
+  bus_.run();
+  worker().finish_all();
+  bus_.run();
+  EXPECT_EQ(worker().began.size(), 1u);
+  EXPECT_EQ(outcome(first).verdict(), pb::DELIVERED);
+  EXPECT_EQ(outcome(second).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, TheBoundRefusesAndNothingIsLost) {
+  bus_.hold("sip-1", "m-1");
+  bus_.hold("sip-1", "m-2");
+  std::size_t taken = 0;
+  while (send("c" + std::to_string(taken), std::to_string(taken)) != 0) ++taken;
+  EXPECT_EQ(taken, max_in_flight_);
+  EXPECT_EQ(front().edge->refusal(), pb::OVERLOADED);
+  bus_.release("sip-1", "m-1");
+  bus_.release("sip-1", "m-2");
+  bus_.advance(seconds(1));
+  EXPECT_EQ(front().outcomes.size(), taken);
+  EXPECT_EQ(worker().began.size(), taken);
+}
+
+TEST_F(BusTest, TheDeadlineEndsItHoweverStuckItIs) {
+  worker().answers = false;
+  const uint64_t n = send("c1");
+  bus_.advance(seconds(24));
+  EXPECT_FALSE(front().outcomes.contains(n));
+  bus_.advance(seconds(2));
+  EXPECT_EQ(outcome(n).reason(), pb::DEADLINE);
+  worker().finish_all();
+  bus_.run();  // a late outcome must not come as a second one
+}
+
+TEST_F(BusTest, ADrainingTargetIsNotGivenAnythingNew) {
+  pb::Serving draining;
+  draining.set_state(pb::DRAINING);
+  worker().edge->set_serving(draining);
+  const uint64_t n = send("c1");
+  bus_.advance(seconds(1));
+  EXPECT_TRUE(worker().began.empty());
+  start("w-1", pb::WORKER);
+  bus_.advance(seconds(1));
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, ADrainingMapperIsPassedBy) {
+  bus_.mapper("m-1").drain();
+  bus_.run();
+  std::vector<uint64_t> numbers;
+  for (int i = 0; i < 20; ++i)
+    numbers.push_back(send("c" + std::to_string(i), "conversation " + std::to_string(i)));
+  bus_.run();
+  for (const uint64_t n : numbers) EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, ALinkCountsWhatIsInThePipe) {
+  one_mapper();
+  bus_.hold("sip-1", "m-1");
+  send("c1", "a");
+  send("c2", "b");
+  bus_.run();
+  const LinkFigures out = front().edge->links()[0];
+  const LinkFigures in = bus_.mapper("m-1").links()[0];
+  ASSERT_EQ(in.peer, "sip-1");
+  EXPECT_EQ(out.sent - in.received, 2u);
+  bus_.release("sip-1", "m-1");
+  bus_.run();
+  EXPECT_EQ(front().edge->links()[0].sent, bus_.mapper("m-1").links()[0].received);
+}
+
+TEST_F(BusTest, HandOversArriveInOrderOnceAlsoWhenSomeAreLost) {
+  start("w-2", pb::WORKER);
+  bus_.run();
+  one_mapper();
+  bus_.hold("w-1", "m-1");
+  worker("w-1").edge->hand_over("w-2", 9, "a");
+  bus_.run();
+  EXPECT_EQ(bus_.lose("w-1", "m-1"), 1u);
+  bus_.release("w-1", "m-1");
+  worker("w-1").edge->hand_over("w-2", 9, "b");
+  bus_.advance(seconds(5));
+  EXPECT_EQ(worker("w-2").handed, (std::vector<std::string>{"w-1:a", "w-1:b"}));
+}
+
+TEST_F(BusTest, HandOversToANewProcessBeginAnew) {
+  start("w-2", pb::WORKER);
+  bus_.run();
+  worker("w-1").edge->hand_over("w-2", 9, "a");
+  bus_.run();
+  bus_.kill("w-2");
+  bus_.advance(seconds(1));
+  start("w-2", pb::WORKER);
+  bus_.advance(seconds(1));
+  worker("w-1").edge->hand_over("w-2", 9, "b");
+  bus_.advance(seconds(2));
+  EXPECT_EQ(worker("w-2").handed, (std::vector<std::string>{"w-1:a", "w-1:b"}));
+}
+
+// Faults at random under load, with a seed: everything ends, once, nothing twice, everything in order.
+class BusUnderFaults : public BusTest, public ::testing::WithParamInterface<int> {};
+
+TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
+  std::srand(static_cast<unsigned>(GetParam()));
+  const auto dice = [](int n) { return std::rand() % n; };
+  start("w-2", pb::WORKER);
+  bus_.run();
+  std::set<std::string> down, asleep;
+  std::map<uint64_t, std::string> sent;
+  int next[5] = {};
+  for (int step = 0; step < 400; ++step) {
+    const int who = dice(5);
+    const std::string conversation = "conversation " + std::to_string(who);
+    const std::string call_id = std::to_string(who) + ":" + std::to_string(next[who]++);
+    if (const uint64_t n = send(call_id, conversation)) sent[n] = call_id;
+    for (const char* w : {"w-1", "w-2"}) worker(w).answers = dice(3) != 0;
+    if (dice(12) == 0) {
+      const std::string name =
+          std::vector<std::string>{"m-1", "m-2", "w-1", "w-2"}[static_cast<std::size_t>(dice(4))];
+      if (down.erase(name) > 0) {
+        name[0] == 'm' ? start_mapper(name) : start(name, pb::WORKER);
+      } else if (asleep.erase(name) > 0) {
+        bus_.wake(name);
+      } else if (dice(3) == 0) {
+        bus_.sleep(name);
+        asleep.insert(name);
+      } else {
+        bus_.kill(name, dice(2) == 0, dice(2) == 0);
+        down.insert(name);
+      }
+    }
+    if (dice(20) == 0) {
+      const std::string pipe[] = {"m-1", "m-2", "w-1", "w-2", "sip-1"};
+      bus_.hold(pipe[dice(5)], pipe[dice(5)]);
+      for (const auto& from : pipe) {
+        for (const auto& to : pipe) {
+          if (dice(3) == 0) bus_.release(from, to);
+        }
+      }
+    }
+    bus_.advance(milliseconds(dice(400)));
+    for (const char* w : {"w-1", "w-2"}) {
+      if (!down.contains(w) && dice(2) == 0) worker(w).finish_all();
+    }
+  }
+  for (const std::string& name : asleep) bus_.wake(name);
+  bus_.advance(seconds(60));
+  std::size_t delivered = 0;
+  for (const auto& [number, o] : front().outcomes) delivered += o.verdict() == pb::DELIVERED;
+  EXPECT_GT(delivered, sent.size() / 4) << "hardly anything got through: a test of nothing";
+  for (const auto& [number, call_id] : sent) EXPECT_TRUE(front().outcomes.contains(number)) << call_id;
+  EXPECT_EQ(front().edge->in_flight(), 0u);
+  std::vector<std::string> all = worker("w-1").began;
+  all.insert(all.end(), worker("w-2").began.begin(), worker("w-2").began.end());
+  EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), all.size()) << "delivered twice";
+  for (const char* w : {"w-1", "w-2"}) {
+    int last[5] = {-1, -1, -1, -1, -1};
+    for (const std::string& call_id : worker(w).began) {
+      const int who = call_id[0] - '0';
+      const int number = std::stoi(call_id.substr(2));
+      EXPECT_GT(number, last[who]) << "reordered";
+      last[who] = number;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, BusUnderFaults, ::testing::Range(1, 41));
+
+}  // namespace
+}  // namespace stox::bus

@@ -1,0 +1,145 @@
+#include "common/net/resolver.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <asio/ip/udp.hpp>
+#include <optional>
+
+namespace stox::net {
+namespace {
+
+// A name server that gives every question the same answer: the records as they stand on the wire, or an
+// RCODE.
+class NameServer {
+ public:
+  NameServer(Loop& loop, int rcode, std::string rdata = {})
+      : socket_(loop.io(), {asio::ip::address_v4::loopback(), 0}), rcode_(rcode), rdata_(std::move(rdata)) {
+    receive();
+  }
+  Resolver::Options options() const {
+    return {{"127.0.0.1:" + std::to_string(socket_.local_endpoint().port())}, false};
+  }
+
+ private:
+  void receive() {
+    socket_.async_receive_from(asio::buffer(packet_), from_,
+                               [this](const asio::error_code& failure, std::size_t size) {
+                                 if (failure) return;
+                                 answer(std::string_view(packet_.data(), size));
+                                 receive();
+                               });
+  }
+  void answer(std::string_view question) {
+    const std::size_t name_end = question.find('\0', 12);
+    const std::string_view type_and_class = question.substr(name_end + 1, 4);
+    std::string out(question.substr(0, name_end + 5));
+    out[2] = '\x85';  // answer, authoritative, recursion desired
+    out[3] = static_cast<char>(0x80 | rcode_);
+    out.replace(6, 6, std::string(6, '\0'));
+    if (!rdata_.empty()) {
+      out[7] = 1;
+      out += std::string("\xc0\x0c", 2);
+      out += type_and_class;
+      out += std::string("\0\0\0\x3c\0", 5);
+      out += static_cast<char>(rdata_.size());
+      out += rdata_;
+    }
+    socket_.send_to(asio::buffer(out), from_);
+  }
+  asio::ip::udp::socket socket_;
+  asio::ip::udp::endpoint from_;
+  std::array<char, 1500> packet_{};
+  int rcode_;
+  std::string rdata_;
+};
+
+Resolver::Options nowhere() { return {{"127.0.0.1:9"}, false}; }
+
+TEST(Resolver, ALiteralAddressAnswersItself) {
+  Loop loop;
+  auto resolver = Resolver::create(loop, nowhere()).value();
+  for (const char* literal : {"127.0.0.5", "::1"}) {
+    std::optional<std::vector<std::string>> got;
+    resolver->addresses(literal, [&](auto found) {
+      got = found.value();
+      loop.stop();
+    });
+    EXPECT_FALSE(got) << "callback from inside the call";
+    loop.run();
+    loop.io().restart();
+    EXPECT_EQ(got, std::vector<std::string>{literal});
+  }
+}
+
+TEST(Resolver, LocalhostNeedsNoServer) {
+  Loop loop;
+  auto resolver = Resolver::create(loop, nowhere()).value();
+  std::vector<std::string> got;
+  resolver->addresses("localhost", [&](auto found) {
+    got = found.value();
+    loop.stop();
+  });
+  loop.run();
+  EXPECT_EQ(got.front(), "127.0.0.1");
+}
+
+TEST(Resolver, ReadsAddressAndServiceRecords) {
+  Loop loop;
+  NameServer a(loop, 0, std::string("\x7f\0\0\x07", 4));
+  auto resolver = Resolver::create(loop, a.options()).value();
+  std::vector<std::string> got;
+  resolver->addresses("host.test", [&](auto found) {
+    got = found.value();
+    loop.stop();
+  });
+  loop.run();
+  EXPECT_EQ(got.front(), "127.0.0.7");
+
+  loop.io().restart();
+  NameServer srv(loop, 0, std::string("\0\1\0\2\x14\x95\2xm\4test\0", 15));
+  resolver = Resolver::create(loop, srv.options()).value();
+  std::vector<SrvRecord> records;
+  resolver->srv("_xmpp-server._tcp.other.test", [&](auto found) {
+    records = found.value();
+    loop.stop();
+  });
+  loop.run();
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].priority, 1);
+  EXPECT_EQ(records[0].weight, 2);
+  EXPECT_EQ(records[0].port, 5269);
+  EXPECT_EQ(records[0].target, "xm.test");
+}
+
+TEST(Resolver, TellsNoSuchNameFromNoAnswer) {
+  const std::pair<int, ResolveError::Kind> cases[] = {
+      {3, ResolveError::Kind::kNoName}, {5, ResolveError::Kind::kFailed}, {0, ResolveError::Kind::kNoRecord}};
+  for (const auto& [rcode, kind] : cases) {
+    Loop loop;
+    NameServer server(loop, rcode);
+    auto resolver = Resolver::create(loop, server.options()).value();
+    std::optional<ResolveError> got;
+    resolver->addresses("stox.test", [&](auto found) {
+      got = found.error();
+      loop.stop();
+    });
+    loop.run();
+    EXPECT_EQ(got->kind, kind) << got->text;
+    EXPECT_NE(got->text.find("stox.test"), std::string::npos) << got->text;
+  }
+}
+
+TEST(Resolver, MayBeDestroyedWithQuestionsOpen) {
+  Loop loop;
+  bool called = false;
+  auto resolver = Resolver::create(loop, nowhere()).value();
+  resolver->addresses("127.0.0.1", [&](auto) { called = true; });
+  resolver->addresses("stox.test", [&](auto) { called = true; });
+  resolver.reset();
+  loop.run();
+  EXPECT_FALSE(called);
+}
+
+}  // namespace
+}  // namespace stox::net

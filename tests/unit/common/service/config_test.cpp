@@ -1,0 +1,445 @@
+#include "common/service/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace stox::service {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+const std::string kSite = R"([gateway]
+gateway_domain = "sip-xmpp.example.org"
+xmpp_domain    = "xmpp-sip.example.org"
+[[mapper]]
+name = "mapper-1"
+[[sip_front]]
+name = "sip-1"
+[[xmpp_worker]]
+name = "component-1"
+xmpp_password = "topsecret"
+)";
+
+class ConfigFile : public ::testing::Test {
+ protected:
+  ConfigFile() {
+    std::string folder = ::testing::TempDir() + "stox-config-XXXXXX";
+    folder_ = mkdtemp(folder.data());
+  }
+  ~ConfigFile() override { std::filesystem::remove_all(folder_); }
+
+  std::string put(const std::string& text, const std::string& name = "stox.toml") {
+    std::ofstream(folder_ + "/" + name) << text;
+    return folder_ + "/" + name;
+  }
+
+  // The problems of a file, with its path shortened to "F".
+  std::string problems(const std::string& text) { return shorten(load_config(put(text))); }
+
+  template <class T>
+  std::string shorten(const Result<T>& result) {
+    if (result) return "";
+    std::string out = result.error().text;
+    const std::string path = folder_ + "/stox.toml";
+    for (auto at = out.find(path); at != std::string::npos; at = out.find(path))
+      out.replace(at, path.size(), "F");
+    return out;
+  }
+
+  std::string folder_;
+};
+
+TEST_F(ConfigFile, SmallestSiteHasTheDocumentedDefaults) {
+  const auto config = load_config(put(kSite));
+  ASSERT_TRUE(config) << config.error().text;
+  EXPECT_EQ(config->gateway.domain_separator, "*");
+  EXPECT_EQ(config->gateway.accept_status, 200);
+  EXPECT_EQ(config->gateway.unavailable_status, 404);
+  EXPECT_EQ(config->gateway.unhandled_method_status, 405);
+  EXPECT_EQ(config->gateway.message_type, "chat");
+  EXPECT_FALSE(config->gateway.resend_on_doubt);
+  EXPECT_EQ(config->runtime.drain_seconds, 30);
+  EXPECT_THAT(config->mapper_endpoints(), ElementsAre("ipc:///run/stox/mapper-1.sock"));
+  ASSERT_EQ(config->sip_fronts[0].listen.size(), 2U);
+  EXPECT_EQ(config->sip_fronts[0].listen[1].transport, ListenConfig::Transport::kTcp);
+  EXPECT_EQ(config->sip_fronts[0].listen[1].port, 5060);
+  EXPECT_EQ(config->sip_fronts[0].max_datagram_bytes, 2048U);
+  EXPECT_THAT(config->sip_fronts[0].trusted, ElementsAre("127.0.0.0/8", "::1/128"));
+  EXPECT_EQ(config->xmpp_workers[0].xmpp_port, 5347);
+  EXPECT_THAT(config->xmpp_workers[0].serves, ElementsAre("xmpp-sip.example.org"));
+}
+
+TEST_F(ConfigFile, ListenKnowsBoundAndAdvertisedAddress) {
+  const auto config = load_config(put(R"([gateway]
+gateway_domain = "g.test"
+xmpp_domain = "x.test"
+[[mapper]]
+name = "m"
+[[sip_front]]
+name = "s"
+listen = ["udp:10.0.0.5:5060/203.0.113.9:5070", "tcp:[2001:db8::1]:5062"]
+)"));
+  ASSERT_TRUE(config) << config.error().text;
+  const auto& listen = config->sip_fronts[0].listen;
+  EXPECT_EQ(listen[0].address, "10.0.0.5");
+  EXPECT_EQ(listen[0].advertised_address, "203.0.113.9");
+  EXPECT_EQ(listen[0].advertised_port, 5070);
+  EXPECT_EQ(listen[1].address, "2001:db8::1");
+  EXPECT_EQ(listen[1].port, 5062);
+  EXPECT_THAT(print_config(*config), HasSubstr("listen = [\"udp:10.0.0.5:5060/203.0.113.9:5070\", "
+                                               "\"tcp:[2001:db8::1]:5062\"]"));
+}
+
+struct Wrong {
+  const char* added;  // behind kSite, whose last line is 10 and belongs to the [[xmpp_worker]]
+  const char* expected;
+};
+
+class WrongConfig : public ConfigFile, public ::testing::WithParamInterface<Wrong> {};
+
+TEST_P(WrongConfig, IsSaidWithItsPlace) {
+  EXPECT_EQ(problems(kSite + GetParam().added), GetParam().expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, WrongConfig,
+    ::testing::Values(
+        Wrong{"xmpp_prot = 5347\n", "F:11:1: unknown key xmpp_prot in xmpp_worker; did you mean xmpp_port?"},
+        Wrong{"journal = true\n", "F:11:1: unknown key journal in xmpp_worker; it is not in this version"},
+        Wrong{"listen = []\n", "F:11:1: unknown key listen in xmpp_worker; it belongs into [[sip_front]]"},
+        Wrong{"[xmpp_worker.tls]\nkey = \"k\"\n",
+              "F:11:14: unknown key tls in xmpp_worker; it is not in this version"},
+        Wrong{"[bus.curve]\n", "F:11:2: unknown section bus; it is not in this version"},
+        Wrong{"[gatway]\n", "F:11:2: unknown section gatway; did you mean gateway?"},
+        Wrong{
+            "[log]\nlevel = \"inof\"\ncolour = 1\n",
+            "F:12:9: log.level \"inof\" is none of trace, debug, info, warn, error; did you mean \"info\"?\n"
+            "F:13:1: unknown key colour in log; known here: level, format"},
+        Wrong{"[runtime]\ndrain_seconds = \"30\"\n",
+              "F:12:17: runtime.drain_seconds must be a whole number, without quotes"},
+        Wrong{"[runtime]\ndrain_seconds = 3601\n",
+              "F:12:17: runtime.drain_seconds is 3601; it must be from 0 to 3600"},
+        Wrong{"[runtime]\ndirectory = \"run\"\n",
+              "F:12:13: runtime.directory \"run\" is not an absolute path; begin it with /"},
+        Wrong{"xmpp_port = 0\n", "F:11:13: xmpp_worker.xmpp_port is 0; it must be from 1 to 65535"},
+        Wrong{
+            "xmpp_host = \"a b\"\n",
+            "F:11:13: xmpp_worker.xmpp_host \"a b\" is neither a host name nor an address; write it without "
+            "brackets and port"},
+        Wrong{"backend = \"server\"\n",
+              "F:11:11: xmpp_worker.backend \"server\" is not in this version; use \"component\""},
+        Wrong{"backend = \"componnt\"\n",
+              "F:11:11: xmpp_worker.backend \"componnt\" is none of component; did you mean \"component\"?"},
+        Wrong{"xmpp_password_file = \"/etc/secret\"\n",
+              "F:11:22: xmpp_worker component-1 has xmpp_password and xmpp_password_file; keep one of them"},
+        Wrong{"[[sip_front]]\nname = \"component-1\"\n",
+              "F:9:8: name \"component-1\" is taken already; each process of a site needs its own"},
+        Wrong{"[[sip_front]]\nname = \"a/b\"\n",
+              "F:12:8: sip_front.name \"a/b\" cannot be a name; use 1 to 64 letters, digits, - _ and ., not "
+              "beginning with a dot"},
+        Wrong{"[[sip_front]]\n", "F:11:1: sip_front.name is missing; it has no default"},
+        Wrong{
+            "[[sip_front]]\nname = \"s\"\nlisten = [\"udp:127.0.0.1\", \"tls:127.0.0.1:5061\", \"x:1\", "
+            "\"tcp:::1:5060\", \"udp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"]\n",
+            "F:13:11: sip_front.listen \"udp:127.0.0.1\" has no port; write it like \"udp:127.0.0.1:5060\" "
+            "or "
+            "\"tcp:[2001:db8::1]:5060\"\n"
+            "F:13:28: sip_front.listen \"tls:127.0.0.1:5061\" asks for TLS, which this version does not "
+            "speak; "
+            "use udp: or tcp:\n"
+            "F:13:50: sip_front.listen \"x:1\" does not begin with udp: or tcp:; write it like "
+            "\"udp:127.0.0.1:5060\" or \"tcp:[2001:db8::1]:5060\"\n"
+            "F:13:57: sip_front.listen \"tcp:::1:5060\" has no port; write it like \"udp:127.0.0.1:5060\" or "
+            "\"tcp:[2001:db8::1]:5060\"\n"
+            "F:13:95: sip_front.listen \"udp:127.0.0.1:5060\" is listed twice"},
+        Wrong{"[[sip_front]]\nname = \"s\"\nlisten = \"udp:127.0.0.1:5060\"\n",
+              "F:13:10: sip_front.listen must be a list; write it in [ ], its values in quotes"},
+        Wrong{"[[sip_front]]\nname = \"s\"\ntrusted = [\"10.0.0.0/33\", \"fe80::/10\", 7]\n",
+              "F:13:12: sip_front.trusted \"10.0.0.0/33\" is not a network; write it like \"10.0.0.0/8\", "
+              "\"2001:db8::/32\" or \"192.0.2.7\"\n"
+              "F:13:40: sip_front.trusted must be text; write it in quotes"},
+        Wrong{"[[sip_front]]\nname = \"s\"\nmetrics = \"localhost:9473\"\n",
+              "F:13:11: sip_front.metrics \"localhost:9473\" is not ADDRESS:PORT; write it like "
+              "\"127.0.0.1:9473\" or \"[::1]:9473\""},
+        Wrong{"[[mapper]]\nname = \"m2\"\nbind = \"tcp://10.0.0.5:7300\"\n",
+              "F:13:8: mapper.bind \"tcp://10.0.0.5:7300\" is not on loopback, and this version does not "
+              "encrypt "
+              "the bus; use ipc:// or tcp://127.0.0.1:PORT"},
+        Wrong{"[[mapper]]\nname = \"m2\"\nbind = \"ipc://m2.sock\"\n",
+              "F:13:8: mapper.bind \"ipc://m2.sock\" is not an address of the bus; write it like "
+              "\"ipc:///run/stox/mapper-1.sock\""},
+        Wrong{"[[mapper]]\nname = \"m2\"\nbind = \"ipc:///run/stox/mapper-1.sock\"\n",
+              "F:13:8: mapper m2 has the address ipc:///run/stox/mapper-1.sock of another mapper; give each "
+              "its own"},
+        Wrong{"[dns]\nservers = [\"ns.example\"]\n[dns.static]\n\"r.example\" = \"127.0.0.3\"\n",
+              "F:12:12: dns.servers \"ns.example\" is not ADDRESS or ADDRESS:PORT; write it like "
+              "\"127.0.0.1:5353\"\n"
+              "F:14:15: dns.static \"127.0.0.3\" is not ADDRESS:PORT; write it like \"127.0.0.1:9473\" or "
+              "\"[::1]:9473\""},
+        Wrong{"[log]\n[log]\n",
+              "F:12:1: not TOML: Error while parsing table header: cannot redefine existing table 'log'"},
+        Wrong{"xmpp_host = \"\xff\"\n", "F:11:13: not TOML: Encountered invalid utf-8 sequence"},
+        Wrong{"[runtime]\ndirectory = "
+              "\"/a-directory-with-a-very-long-name/a-directory-with-a-very-long-name/"
+              "a-directory-with-a-very-long-"
+              "name\"\n",
+              "F:12:13: runtime.directory makes the path "
+              "/a-directory-with-a-very-long-name/a-directory-with-a-very-long-name/"
+              "a-directory-with-a-very-long-"
+              "name/component-1.ctl too long for a socket; shorten it"}));
+
+struct WrongGateway {
+  const char* line;
+  const char* expected;
+};
+class WrongGatewayKey : public ConfigFile, public ::testing::WithParamInterface<WrongGateway> {};
+
+// Of a file whose [gateway] has only this line beside the domains.
+TEST_P(WrongGatewayKey, IsSaid) {
+  std::string text = kSite;
+  text.insert(text.find("[[mapper]]"), std::string(GetParam().line) + "\n");
+  EXPECT_EQ(problems(text), GetParam().expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, WrongGatewayKey,
+    ::testing::Values(
+        WrongGateway{
+            "domain_separator = \"-\"",
+            "F:4:20: gateway.domain_separator \"-\" can occur in a host name, so addresses could not be "
+            "split at it; use one like * ! ~ = + $ #"},
+        WrongGateway{
+            "domain_separator = \"'\"",
+            "F:4:20: gateway.domain_separator \"'\" would have to be escaped in a JID (XEP-0106); use one "
+            "like * ! ~ = + $ #"},
+        WrongGateway{
+            "domain_separator = \"**\"",
+            "F:4:20: gateway.domain_separator \"**\" must be exactly one character; use one like * ! ~ = + "
+            "$ #"},
+        WrongGateway{
+            "domain_separator = \"\"",
+            "F:4:20: gateway.domain_separator \"\" must be exactly one character; use one like * ! ~ = + $ "
+            "#"},
+        WrongGateway{
+            "domain_separator = \"\u00fc\"",
+            "F:4:20: gateway.domain_separator \"\u00fc\" is not a printable ASCII character; use one like "
+            "* ! ~ = + $ #"},
+        WrongGateway{"accept_status = 201", "F:4:17: gateway.accept_status is 201; it must be 200 or 202"},
+        WrongGateway{"unavailable_status = 503",
+                     "F:4:22: gateway.unavailable_status is 503; it must be 403 or 404 or 480"},
+        WrongGateway{"unhandled_method_status = \"405\"",
+                     "F:4:27: gateway.unhandled_method_status must be a whole number, without quotes"},
+        WrongGateway{"message_type = \"headline\"",
+                     "F:4:16: gateway.message_type \"headline\" is none of chat, normal"},
+        WrongGateway{"on_doubt = \"retry\"", "F:4:12: gateway.on_doubt \"retry\" is none of fail, resend"},
+        WrongGateway{
+            "outbound_proxy = \"127.0.0.1:5060\"",
+            "F:4:18: gateway.outbound_proxy \"127.0.0.1:5060\" is not a SIP URI (no URI scheme); write it "
+            "like \"sip:127.0.0.1:5060;transport=udp\""},
+        WrongGateway{
+            "outbound_proxy = \"sip:u:secret@h;transport=tls\"",
+            "F:4:18: gateway.outbound_proxy \"sip:u:***@h;transport=tls\" names a transport that this "
+            "version does not speak; use transport=udp or transport=tcp"},
+        WrongGateway{
+            "xmpp_domains = [\"*.example.org\", \"*\", \"a b\"]",
+            "F:4:39: gateway.xmpp_domains \"a b\" is not a domain or a pattern; write \"example.org\", "
+            "\"*.example.org\" or \"*\""},
+        WrongGateway{"gwmap = 1", "F:4:1: unknown key gwmap in gateway; it is not in this version"},
+        WrongGateway{"[dns]\nservers = [\"127.0.0.1:5353\", \"::1\", \"[::1]:53\"]\n", ""}));
+
+TEST_F(ConfigFile, EveryIllegalSeparatorIsRefusedAndTheOthersTaken) {
+  for (char c = ' '; c < 0x7f; ++c) {
+    const bool legal = std::string("*!~=+$,;?%#()^`{|}").find(c) != std::string::npos;
+    std::string text = kSite;
+    const std::string quoted = c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+    text.insert(text.find("[[mapper]]"), "domain_separator = \"" + quoted + "\"\n");
+    EXPECT_EQ(problems(text).empty(), legal) << c;
+  }
+}
+
+TEST_F(ConfigFile, DomainsMustBeThere) {
+  EXPECT_EQ(problems("[[mapper]]\nname = \"m\"\n"),
+            "F:1:1: gateway.gateway_domain is missing; it has no default\n"
+            "F:1:1: gateway.xmpp_domain is missing; it has no default");
+  EXPECT_EQ(
+      problems("[gateway]\ngateway_domain = \"b\u00fccher.example\"\nxmpp_domain = \"a@b\"\n"),
+      "F:1:1: there is no [[mapper]]; add one with a name, fronts and workers connect to it\n"
+      "F:2:18: gateway.gateway_domain \"b\u00fccher.example\" is not ASCII, as host names in SIP are; write "
+      "its A-label form (xn--...)\n"
+      "F:3:15: gateway.xmpp_domain \"a@b\" is not a domain; write it like \"xmpp.example.org\"");
+}
+
+TEST_F(ConfigFile, UnreadableFileSaysWhyAndWhatToDo) {
+  EXPECT_EQ(load_config("/nonexistent/stox.toml").error().text,
+            "/nonexistent/stox.toml: cannot read it: No such file or directory; -f names another file");
+  EXPECT_EQ(load_config(folder_).error().text,
+            folder_ + ": cannot read it: Is a directory; -f names another file");
+}
+
+TEST_F(ConfigFile, ASectionInTheWrongBracketsIsExplained) {
+  EXPECT_EQ(problems("[[gateway]]\n[mapper]\nname = \"m\"\n"),
+            "F:1:1: gateway must be one section; write it as [gateway]\n"
+            "F:2:1: mapper may be there several times; write it as [[mapper]]");
+}
+
+// Which process this is.
+
+TEST_F(ConfigFile, NameMayBeLeftOutWhenThereIsOneSection) {
+  const auto loaded = load_config(put(kSite), Role::kSipFront, "", {});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  EXPECT_EQ(loaded->identity.section, "sip-1");
+  EXPECT_EQ(loaded->identity.full, "sip-1");
+}
+
+TEST_F(ConfigFile, InstancesShareASection) {
+  const auto loaded = load_config(put(kSite), Role::kSipFront, "sip-1@2", {});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  EXPECT_EQ(loaded->identity.section, "sip-1");
+  EXPECT_EQ(loaded->identity.full, "sip-1@2");
+}
+
+TEST_F(ConfigFile, ANameThatFitsNoSectionIsExplained) {
+  const std::string file = put(kSite + "[[sip_front]]\nname = \"sip-2\"\n");
+  const auto why = [&](Role role, const char* name) { return shorten(load_config(file, role, name, {})); };
+  EXPECT_EQ(why(Role::kSipFront, ""),
+            "F:1:1: there are several [[sip_front]]: sip-1, sip-2; say with -n which one this is");
+  EXPECT_EQ(why(Role::kSipFront, "sip-3"),
+            "F:1:1: there is no [[sip_front]] with name = \"sip-3\" (-n); there are: sip-1, sip-2");
+  EXPECT_THAT(why(Role::kSipFront, "sip-1@../x"), HasSubstr("what follows @ cannot be a name"));
+  EXPECT_THAT(why(Role::kMapper, "mapper-1@2"), HasSubstr("a mapper has no instances"));
+}
+
+// Secrets.
+
+TEST_F(ConfigFile, PasswordComesFromAFileWithoutItsNewline) {
+  const std::string secret = put("s3cret \r\n", "secret");
+  std::string text = kSite;
+  text.replace(text.find("xmpp_password = \"topsecret\""), 27, "xmpp_password_file = \"" + secret + "\"");
+  const auto loaded = load_config(put(text), Role::kXmppWorker, "", {});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  EXPECT_EQ(loaded->config.xmpp_workers[0].xmpp_password, "s3cret ");
+
+  std::filesystem::remove(secret);
+  EXPECT_EQ(shorten(load_config(put(text), Role::kXmppWorker, "", {})),
+            "F:10:22: xmpp_worker.xmpp_password_file: cannot read " + secret + ": No such file or directory");
+  EXPECT_TRUE(load_config(put(text), Role::kSipFront, "", {})) << "other processes need not read it";
+  put("two\nlines\n", "secret");
+  EXPECT_THAT(shorten(load_config(put(text), Role::kXmppWorker, "", {})), HasSubstr("must hold one line"));
+}
+
+TEST_F(ConfigFile, OnlyTheWorkerItselfNeedsItsPassword) {
+  std::string text = kSite;
+  text.erase(text.find("xmpp_password"));
+  EXPECT_EQ(shorten(load_config(put(text), Role::kXmppWorker, "", {})),
+            "F:8:1: xmpp_worker.xmpp_password is missing; give it, xmpp_password_file or "
+            "STOX_XMPP_WORKER_XMPP_PASSWORD");
+  EXPECT_TRUE(load_config(put(text), Role::kMapper, "", {}));
+  EXPECT_TRUE(load_config(put(text), Role::kXmppWorker, "", {{"STOX_XMPP_WORKER_XMPP_PASSWORD", "x"}}));
+}
+
+TEST_F(ConfigFile, PrintShowsTheEffectiveValuesAndNoSecret) {
+  std::string text = kSite;
+  text.insert(text.find("[[mapper]]"), "outbound_proxy = \"sip:u:hidden@proxy.test\"\n");
+  const auto config = load_config(put(text));
+  ASSERT_TRUE(config) << config.error().text;
+  const std::string printed = print_config(*config);
+  EXPECT_THAT(printed, HasSubstr("outbound_proxy = \"sip:u:***@proxy.test\"\n"));
+  EXPECT_THAT(printed, HasSubstr("xmpp_password = \"***\"\n"));
+  EXPECT_THAT(printed, HasSubstr("bind = \"ipc:///run/stox/mapper-1.sock\"\n"));
+  EXPECT_THAT(printed, HasSubstr("accept_status = 200\n"));
+  EXPECT_THAT(printed, Not(HasSubstr("hidden")));
+  EXPECT_THAT(printed, Not(HasSubstr("topsecret")));
+  const auto again = load_config(put(printed));
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_EQ(print_config(*again), printed);
+}
+
+TEST_F(ConfigFile, AWrongValueIsShownWithoutItsSecret) {
+  std::string text = kSite;
+  text.replace(text.find("\"topsecret\""), 11, "1234567");
+  EXPECT_EQ(problems(text), "F:10:17: xmpp_worker.xmpp_password must be text; write it in quotes");
+}
+
+// The environment.
+
+TEST_F(ConfigFile, EnvironmentOverridesSingleAndOwnSections) {
+  const auto loaded = load_config(put(kSite + "[[xmpp_worker]]\nname = \"component-2\"\nxmpp_port = 1\n"),
+                                  Role::kXmppWorker, "component-2",
+                                  {{"STOX_GATEWAY_XMPP_DOMAIN", "other.example"},
+                                   {"STOX_LOG_LEVEL", "debug"},
+                                   {"STOX_XMPP_WORKER_XMPP_PORT", "5348"},
+                                   {"STOX_XMPP_WORKER_DOMAINS", "a.example, b.example"},
+                                   {"STOX_XMPP_WORKER_XMPP_PASSWORD", "from-environment"},
+                                   {"STOX_XMPP_WORKER_METRICS", ""},
+                                   {"STOX_SIP_FRONT_PACE_MS", "7"}});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  const Config& config = loaded->config;
+  EXPECT_EQ(config.gateway.xmpp_domain, "other.example");
+  EXPECT_EQ(config.log.level, "debug") << "the file has no [log]";
+  EXPECT_EQ(config.xmpp_workers[1].xmpp_port, 5348);
+  EXPECT_THAT(config.xmpp_workers[1].domains, ElementsAre("a.example", "b.example"));
+  EXPECT_EQ(config.xmpp_workers[1].xmpp_password, "from-environment");
+  EXPECT_EQ(config.xmpp_workers[1].metrics, "") << "an empty variable counts as not set";
+  EXPECT_EQ(config.xmpp_workers[0].xmpp_port, 5347) << "another worker's section";
+  EXPECT_EQ(config.xmpp_workers[0].xmpp_password, "topsecret");
+  EXPECT_EQ(config.sip_fronts[0].pace_ms, 2) << "another role's section";
+}
+
+TEST_F(ConfigFile, EnvironmentReplacesThePasswordFile) {
+  std::string text = kSite;
+  text.replace(text.find("xmpp_password = \"topsecret\""), 27, "xmpp_password_file = \"/nonexistent\"");
+  const auto loaded =
+      load_config(put(text), Role::kXmppWorker, "", {{"STOX_XMPP_WORKER_XMPP_PASSWORD", "from-environment"}});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  EXPECT_EQ(loaded->config.xmpp_workers[0].xmpp_password, "from-environment");
+}
+
+TEST_F(ConfigFile, WrongValuesOfTheEnvironmentNameTheirVariable) {
+  EXPECT_EQ(
+      shorten(load_config(put(kSite), Role::kSipFront, "",
+                          {{"STOX_RUNTIME_DRAIN_SECONDS", "soon"},
+                           {"STOX_SIP_FRONT_LISTEN", "udp:127.0.0.1:5060,tcp:0"},
+                           {"STOX_GATEWAY_DOMAIN_SEPARATOR", "."}})),
+      "environment: STOX_GATEWAY_DOMAIN_SEPARATOR \".\" can occur in a host name, so addresses could not be "
+      "split at it; use one like * ! ~ = + $ #\n"
+      "environment: STOX_RUNTIME_DRAIN_SECONDS must be a whole number, without quotes\n"
+      "environment: STOX_SIP_FRONT_LISTEN \"tcp:0\" has no valid address; write it like "
+      "\"udp:127.0.0.1:5060\" or \"tcp:[2001:db8::1]:5060\"");
+}
+
+TEST_F(ConfigFile, AMisspeltVariableIsWarnedOfAndOthersAreLetBe) {
+  const auto loaded = load_config(put(kSite), Role::kMapper, "",
+                                  {{"STOX_GATEWAY_DOMAIN_SEPERATOR", "!"},
+                                   {"STOX_MAPPER_PORT", "tcp://10.0.0.1:7300"},
+                                   {"STOX_MAPPER_SERVICE_HOST", "10.0.0.1"},
+                                   {"HOME", "/"}});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  EXPECT_THAT(loaded->warnings,
+              ElementsAre("environment: STOX_GATEWAY_DOMAIN_SEPERATOR overrides nothing; did you "
+                          "mean STOX_GATEWAY_DOMAIN_SEPARATOR?"));
+}
+
+// A new reading.
+
+TEST_F(ConfigFile, ChangedKeysAreNamed) {
+  const auto before = load_config(put(kSite));
+  std::string text = kSite;
+  text.replace(text.find("topsecret"), 9, "other");
+  text.insert(text.find("[[mapper]]"), "accept_status = 202\n");
+  const auto after = load_config(put(text));
+  ASSERT_TRUE(before && after);
+  EXPECT_THAT(changed_keys(*before, *before), IsEmpty());
+  EXPECT_THAT(changed_keys(*before, *after),
+              ElementsAre("gateway.accept_status", "xmpp_worker component-1.xmpp_password"));
+}
+
+}  // namespace
+}  // namespace stox::service

@@ -1,0 +1,62 @@
+#include "common/service/trace.h"
+
+#include <gtest/gtest.h>
+
+namespace stox::service {
+namespace {
+
+const std::string kTraceId("\x4b\xf9\x2f\x35\x77\xb3\x4d\xa6\xa3\xce\x92\x9d\x0e\x0e\x47\x36", 16);
+
+TEST(Trace, FindsByEveryIdOldestFirst) {
+  Trace trace;
+  Hop& one = trace.add();
+  one.trace_id = kTraceId;
+  one.envelope = "sip-1.5.1";
+  one.message_id = "call@h";
+  Hop& two = trace.add();
+  two.trace_id = kTraceId;
+  two.other_id = "stanza-1";
+  trace.add().envelope = "sip-1.5.2";
+
+  const auto both = trace.find("4BF92F3577b34da6a3ce929d0e0e4736");
+  ASSERT_EQ(both.size(), 2U);
+  EXPECT_EQ(both[0]->envelope, "sip-1.5.1");
+  EXPECT_EQ(both[1]->other_id, "stanza-1");
+  EXPECT_EQ(trace.find("sip-1.5.1").size(), 1U);
+  EXPECT_EQ(trace.find("call@h").size(), 1U);
+  EXPECT_EQ(trace.find("stanza-1").size(), 1U);
+  EXPECT_TRUE(trace.find("nobody").empty());
+  EXPECT_TRUE(trace.find("").empty()) << "hops without a message id are not meant";
+}
+
+TEST(Trace, KeepsTheLastMessages) {
+  Trace trace;
+  Trace::Handle first = 0;
+  trace.add(&first).envelope = "first";
+  Trace::Handle second = 0;
+  trace.add(&second).envelope = "second";
+  for (std::size_t i = 0; i + 2 < Trace::kMessages; ++i) trace.add();
+  ASSERT_NE(trace.at(first), nullptr);
+  EXPECT_EQ(trace.at(first)->envelope, "first");
+
+  Hop& newest = trace.add();
+  EXPECT_EQ(newest.envelope, "") << "a slot is handed out cleared";
+  newest.envelope = "newest";
+  EXPECT_EQ(trace.at(first), nullptr);
+  EXPECT_TRUE(trace.find("first").empty());
+  EXPECT_EQ(trace.at(second)->envelope, "second");
+  EXPECT_EQ(trace.find("newest").size(), 1U);
+}
+
+TEST(Trace, AHandleOfNothingIsNothing) {
+  Trace trace;
+  EXPECT_EQ(trace.at(0), nullptr);
+  EXPECT_EQ(trace.at(1), nullptr);
+  Trace::Handle handle = 0;
+  trace.add(&handle);
+  EXPECT_NE(trace.at(handle), nullptr);
+  EXPECT_EQ(trace.at(handle + 1), nullptr);
+}
+
+}  // namespace
+}  // namespace stox::service

@@ -1,0 +1,244 @@
+#include "mapper/mapping/addresses.h"
+
+#include <gtest/gtest.h>
+#include <stringprep.h>
+
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "common/base/text.h"
+
+namespace stox::mapping {
+namespace {
+
+Addresses addresses(char separator = '*', std::vector<std::string> xmpp_domains = {}) {
+  auto made = Addresses::make({"gw.example", "sip.example", separator, std::move(xmpp_domains)});
+  EXPECT_TRUE(made) << made.error().text;
+  return *made;
+}
+
+std::string shown(const Mapped<std::string>& mapped) {
+  return mapped ? *mapped : std::string("ERR ") + refusal_of(mapped.error()).name;
+}
+std::string shown(const Mapped<Jid>& mapped) {
+  return mapped ? mapped->str() : std::string("ERR ") + refusal_of(mapped.error()).name;
+}
+
+// {U+00FC} and {x*1011}
+std::string expand(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto end = text.find('}', i);
+    if (text[i] != '{' || end == std::string_view::npos) {
+      out += text[i];
+      continue;
+    }
+    const std::string inside(text.substr(i + 1, end - i - 1));
+    if (inside.starts_with("U+")) {
+      char utf8[6];
+      const auto n =
+          stringprep_unichar_to_utf8(static_cast<uint32_t>(std::stoul(inside.substr(2), nullptr, 16)), utf8);
+      out.append(utf8, static_cast<std::size_t>(n));
+    } else {
+      out.append(std::stoul(inside.substr(2)), inside[0]);
+    }
+    i = end;
+  }
+  return out;
+}
+
+std::string apply(const Addresses& by, const std::string& rule, const std::string& input) {
+  if (rule == "request-uri") return shown(by.xmpp_recipient(input));
+  if (rule == "from-uri") return shown(by.xmpp_sender(input));
+  if (rule == "user")
+    return shown(name_of_user(input).and_then([](const std::string& n) { return localpart_of(n); }));
+  if (rule == "resource") return gr_of(input).substr(4);
+  if (rule == "gr") return shown(resource_of(*parse_sip_uri("sip:h;gr=" + input)));
+  if (rule == "localpart") {
+    const auto folded = fold_localpart(input, false);
+    return folded ? shown(name_of_localpart(*folded).map(user_of)) : describe(folded.error());
+  }
+  const auto jid = Jid::parse(input);
+  if (!jid) return std::string("no JID: ") + describe(jid.error());
+  if (rule == "to-jid") return shown(by.sip_recipient(*jid));
+  if (rule == "from-jid") return shown(by.sip_sender(*jid));
+  return "no such rule";
+}
+
+TEST(Addresses, EveryVectorOfTheFile) {
+  std::ifstream file(STOX_ADDRESSES);
+  std::string line;
+  Addresses by = addresses();
+  int vectors = 0;
+  while (std::getline(file, line)) {
+    if (trim(line).empty() || line[0] == '#') continue;
+    std::istringstream words(line);
+    std::string number, rule, rest;
+    words >> number >> rule;
+    if (number == "separator") {
+      by = addresses(rule[0]);
+      continue;
+    }
+    std::getline(words, rest);
+    const auto arrow = rest.find("->");
+    ASSERT_NE(arrow, std::string::npos) << line;
+    const std::string input = expand(trim(std::string_view(rest).substr(0, arrow)));
+    EXPECT_EQ(apply(by, rule, input), expand(trim(std::string_view(rest).substr(arrow + 2)))) << line;
+    ++vectors;
+  }
+  EXPECT_GT(vectors, 130);
+}
+
+TEST(Addresses, OnlyNamedDomainsAreReached) {
+  const Addresses by = addresses('*', {"example.com", "*.B\xc3\xbc\x63her.example"});
+  EXPECT_EQ(shown(by.xmpp_recipient("sip:j*EXAMPLE.com@gw.example")), "j@example.com");
+  EXPECT_EQ(shown(by.xmpp_recipient("sip:j*a.xn--bcher-kva.example@gw.example")),
+            "j@a.b\xc3\xbc\x63her.example");
+  EXPECT_EQ(shown(by.xmpp_recipient("sip:j*example.net@gw.example")), "ERR A15");
+}
+
+TEST(Addresses, ADomainThatIsNoneIsAConfigurationError) {
+  EXPECT_NE(Addresses::make({"gw example", "sip.example", '*', {}}).error().text.find("gateway_domain"),
+            std::string::npos);
+  EXPECT_NE(Addresses::make({"gw.example", "", '*', {}}).error().text.find("xmpp_domain"), std::string::npos);
+  EXPECT_NE(Addresses::make({"gw.example", "sip.example", '.', {}}).error().text.find("domain_separator"),
+            std::string::npos);
+  EXPECT_NE(Addresses::make({"gw.example", "sip.example", '*', {"a b"}}).error().text.find("xmpp_domains"),
+            std::string::npos);
+}
+
+// The table of the protocol notes, row by row.
+TEST(Addresses, EachErrorHasItsAnswers) {
+  const struct {
+    const char* name;
+    int recipient, sender;
+    const char* condition;
+    const char* type;
+  } table[] = {
+      {"A1", 404, 403, "item-not-found", "cancel"}, {"A2", 400, 400, "jid-malformed", "modify"},
+      {"A3", 404, 403, "jid-malformed", "modify"},  {"A4", 404, 403, "jid-malformed", "modify"},
+      {"A5", 404, 403, "jid-malformed", "modify"},  {"A6", 404, 403, "jid-malformed", "modify"},
+      {"A7", 414, 403, "jid-malformed", "modify"},  {"A8", 404, 403, "item-not-found", "cancel"},
+      {"A9", 404, 403, "item-not-found", "cancel"}, {"A10", 416, 403, "jid-malformed", "modify"},
+      {"A11", 416, 403, "jid-malformed", "modify"}, {"A12", 404, 403, "remote-server-not-found", "cancel"},
+      {"A13", 404, 403, "jid-malformed", "modify"}, {"A14", 482, 403, "not-acceptable", "modify"},
+      {"A15", 403, 403, "forbidden", "auth"},
+  };
+  uint8_t code = 0;
+  for (const auto& row : table) {
+    const AddressRefusal& refusal = refusal_of(static_cast<AddressError>(++code));
+    EXPECT_EQ(static_cast<uint8_t>(refusal.error), code);
+    EXPECT_STREQ(refusal.name, row.name);
+    EXPECT_EQ(refusal.recipient_status, row.recipient) << row.name;
+    EXPECT_EQ(refusal.sender_status, row.sender) << row.name;
+    EXPECT_STREQ(refusal.condition, row.condition) << row.name;
+    EXPECT_STREQ(refusal.type, row.type) << row.name;
+  }
+}
+
+// Random names out of what makes trouble: separators, escapes, codes, hosts, and letters of many scripts.
+class RandomText {
+ public:
+  std::string operator()() {
+    static const std::vector<std::string> kPieces = {"a",
+                                                     "B",
+                                                     "7",
+                                                     "*",
+                                                     "%",
+                                                     "\\",
+                                                     "\\20",
+                                                     "\\5c",
+                                                     "\\2F",
+                                                     "5c",
+                                                     "27",
+                                                     "'",
+                                                     "&",
+                                                     "/",
+                                                     "@",
+                                                     ":",
+                                                     "<",
+                                                     ">",
+                                                     "\"",
+                                                     " ",
+                                                     ".",
+                                                     "-",
+                                                     "[",
+                                                     "]",
+                                                     ";",
+                                                     "=",
+                                                     "?",
+                                                     "example.com",
+                                                     "[2001:db8::1]",
+                                                     ":5070",
+                                                     "gw.example",
+                                                     "sip.example",
+                                                     "\xc3\x9f",
+                                                     "\xc3\x9c",
+                                                     "e\xcc\x81",
+                                                     "\xce\xa3",
+                                                     "\xcc\xb8",
+                                                     "\xef\xbc\x8a",
+                                                     "\xef\xbc\x9c",
+                                                     "\xd7\x90",
+                                                     "\xc2\xa0",
+                                                     "\xc2\xad",
+                                                     "\xe2\x84\x80",
+                                                     "\xf0\x9f\x98\x80",
+                                                     "\xff",
+                                                     "\x01"};
+    std::string out;
+    for (auto n = std::uniform_int_distribution(1, 7)(random_); n > 0; --n)
+      out += kPieces[std::uniform_int_distribution<std::size_t>(0, kPieces.size() - 1)(random_)];
+    return out;
+  }
+
+ private:
+  std::mt19937 random_{20240229};
+};
+
+TEST(Addresses, AnXmppUserComesBackAsItself) {
+  RandomText text;
+  int mapped = 0;
+  for (const char separator : {'*', '%', '='}) {
+    const Addresses by = addresses(separator);
+    for (int i = 0; i < 15'000; ++i) {
+      const auto jid =
+          Jid::parse(text() + "@" + (i % 2 ? "example.com" : text()) + (i % 3 ? "" : "/" + text()));
+      if (!jid) continue;
+      const auto uri = by.sip_sender(*jid);
+      if (!uri) continue;
+      ++mapped;
+      ASSERT_EQ(shown(by.xmpp_recipient(*uri)), jid->str()) << *uri;
+      const auto recipient = by.sip_recipient(*Jid::make(jid->local(), "sip.example"));
+      if (recipient) {
+        ASSERT_EQ(shown(by.xmpp_sender(*recipient)), jid->local() + "@sip.example") << *recipient;
+      }
+    }
+  }
+  EXPECT_GT(mapped, 2'000);
+}
+
+TEST(Addresses, ASipUserComesBackAsItselfInItsNormalSpelling) {
+  RandomText text;
+  int mapped = 0;
+  for (const char separator : {'*', '%', '='}) {
+    const Addresses by = addresses(separator);
+    for (int i = 0; i < 15'000; ++i) {
+      const std::string host = i % 3 ? "example.net" : i % 2 ? "[2001:DB8::1]:5070" : "192.0.2.7:5070";
+      const std::string uri =
+          "sip:" + percent_encode(text(), [](unsigned char c) { return c == '*'; }) + "@" + host;
+      const auto jid = by.xmpp_sender(uri);
+      if (!jid) continue;
+      ++mapped;
+      const auto back = by.sip_recipient(*jid);
+      ASSERT_TRUE(back) << uri << " became " << jid->str() << ", " << shown(back);
+      ASSERT_EQ(shown(by.xmpp_sender(*back)), jid->str()) << uri << " came back as " << *back;
+      ASSERT_EQ(shown(by.sip_recipient(*by.xmpp_sender(*back))), *back);
+    }
+  }
+  EXPECT_GT(mapped, 2'000);
+}
+
+}  // namespace
+}  // namespace stox::mapping

@@ -1,0 +1,281 @@
+#include "mapper/mapping/content.h"
+
+#include <gtest/gtest.h>
+
+namespace stox::mapping {
+namespace {
+
+constexpr int64_t kNow = 1'700'000'000;
+
+class Content : public testing::Test {
+ protected:
+  Content() {
+    sip_.set_request_uri("sip:juliet*example.com@gw.example");
+    sip_.set_to_uri("sip:juliet*example.com@gw.example");
+    sip_.set_from_uri("sip:romeo@example.net");
+    sip_.set_call_id("c-91@192.0.2.1");
+    body("text/plain", "Hello");
+    xmpp_.set_from("juliet@example.com/balcony");
+    xmpp_.set_to("romeo*example.net@sip.example");
+    xmpp_.set_type("chat");
+    xmpp_.add_bodies()->set_text("Hi");
+  }
+  void body(std::string_view type, std::string_view data, std::string_view disposition = {}) {
+    sip_.clear_parts();
+    auto* content = sip_.add_parts()->add_alternatives();
+    content->set_content_type(std::string(type));
+    content->set_data(std::string(data));
+    content->set_disposition(std::string(disposition));
+  }
+  std::optional<pb::Outcome> map_sip() { return to_xmpp(sip_, stanza_, addresses_, settings_, kNow); }
+  std::optional<pb::Outcome> map_xmpp() { return to_sip(xmpp_, message_, addresses_, settings_); }
+  // "text" or the status and text of a refusal
+  std::string text_of_sip() {
+    const auto end = map_sip();
+    if (!end) return stanza_.bodies(0).text();
+    return end->verdict() == pb::FAILED ? std::to_string(end->sip_status().code()) + ": " + end->text()
+                                        : end->text();
+  }
+  std::string text_of_xmpp() {
+    const auto end = map_xmpp();
+    if (!end) return message_.parts(0).alternatives(0).data();
+    return end->verdict() == pb::FAILED ? end->stanza_error().condition() : end->text();
+  }
+
+  Addresses addresses_ = *Addresses::make({"gw.example", "sip.example", '*', {}});
+  ContentSettings settings_;
+  pb::SipMessage sip_, message_;
+  pb::XmppMessage xmpp_, stanza_;
+};
+
+TEST_F(Content, AMessageBecomesAStanza) {
+  sip_.set_language("de, en");
+  sip_.set_subject("Wann\r\n denn");
+  ASSERT_FALSE(map_sip());
+  EXPECT_EQ(stanza_.from(), "romeo*example.net@sip.example");
+  EXPECT_EQ(stanza_.to(), "juliet@example.com");
+  EXPECT_EQ(stanza_.type(), "chat");
+  EXPECT_EQ(stanza_.lang(), "de");
+  ASSERT_EQ(stanza_.bodies_size(), 1);
+  EXPECT_EQ(stanza_.bodies(0).text(), "Hello");
+  EXPECT_EQ(stanza_.bodies(0).lang(), "");
+  EXPECT_EQ(stanza_.subjects(0).text(), "Wann  denn");
+  EXPECT_EQ(stanza_.thread(), "c-91@192.0.2.1");
+  EXPECT_EQ(stanza_.call_id(), "c-91@192.0.2.1");
+  EXPECT_EQ(stanza_.id(), "");  // the worker's to write
+  EXPECT_EQ(stanza_.delay_stamp_s(), 0);
+}
+
+TEST_F(Content, AStanzaBecomesAMessage) {
+  xmpp_.set_lang("de");
+  xmpp_.add_subjects()->set_text("Wann\ndenn");
+  xmpp_.set_thread("c-91@192.0.2.1");
+  ASSERT_FALSE(map_xmpp());
+  EXPECT_EQ(message_.request_uri(), "sip:romeo@example.net");
+  EXPECT_EQ(message_.to_uri(), "sip:romeo@example.net");
+  EXPECT_EQ(message_.from_uri(), "sip:juliet*example.com@gw.example;gr=balcony");
+  EXPECT_EQ(message_.language(), "de");
+  EXPECT_EQ(message_.subject(), "Wann denn");
+  EXPECT_EQ(message_.call_id(), "c-91@192.0.2.1");
+  ASSERT_EQ(message_.parts_size(), 1);
+  ASSERT_EQ(message_.parts(0).alternatives_size(), 1);
+  EXPECT_EQ(message_.parts(0).alternatives(0).content_type(), "text/plain;charset=UTF-8");
+  EXPECT_EQ(message_.parts(0).alternatives(0).data(), "Hi");
+}
+
+TEST_F(Content, TheAnswerFindsBack) {
+  sip_.set_from_uri("sip:o'malley@example.net:5070;gr=desk");
+  ASSERT_FALSE(map_sip());
+  xmpp_.set_to(stanza_.from());
+  xmpp_.set_from(stanza_.to());
+  xmpp_.set_thread(stanza_.thread());
+  ASSERT_FALSE(map_xmpp());
+  EXPECT_EQ(message_.request_uri(), sip_.from_uri());
+  EXPECT_EQ(message_.from_uri(), sip_.request_uri());
+  EXPECT_EQ(message_.call_id(), sip_.call_id());
+}
+
+TEST_F(Content, TheTypeIsASetting) {
+  settings_.message_type = "normal";
+  ASSERT_FALSE(map_sip());
+  EXPECT_EQ(stanza_.type(), "normal");
+}
+
+TEST_F(Content, CharsetsBecomeUtf8) {
+  const struct {
+    const char* type;
+    std::string data;
+    const char* expected;
+  } rows[] = {
+      {"text/plain", "\xc3\xbc", "\xc3\xbc"},
+      {"text/plain;charset=UTF-8", "\xc3\xbc", "\xc3\xbc"},
+      {"Text/Plain ; format=flowed; Charset = \"utf-8\"", "\xc3\xbc", "\xc3\xbc"},
+      {"text/plain;x=\"a;charset=no\";charset=iso-8859-1", "\xfc", "\xc3\xbc"},
+      {"text/plain;charset=us-ascii", "abc", "abc"},
+      {"text/plain;charset=utf-16", std::string("\0a\0b", 4), "ab"},
+      {"text/plain;charset=utf-16",
+       std::string("\xff\xfe"
+                   "a\0",
+                   4),
+       "a"},
+      {"text/plain;charset=utf-16le", std::string("\x3d\xd8\x00\xde", 4), "\xf0\x9f\x98\x80"},
+      {"text/plain;charset=utf-16be", std::string("\xd8\x3d\x00\x61\xde\x00", 6),
+       "\xef\xbf\xbd"
+       "a\xef\xbf\xbd"},
+      {"text/plain", "\xff", "400: the body is not in the charset UTF-8"},
+      {"text/plain;charset=us-ascii", "\xc3\xbc", "400: the body is not in the charset us-ascii"},
+      {"text/plain;charset=utf-16", "abc", "400: the body is not in the charset utf-16"},
+      {"text/plain;charset=koi8-r", "abc", "415: charset koi8-r is not understood"},
+      {"text/html", "<b>x</b>", "415: Content-Type text/html is not understood"},
+      {"application/sdp", "v=0", "415: Content-Type application/sdp is not understood"},
+      {"text", "abc", "400: Content-Type cannot be read"},
+      {"", "abc", "400: a body without Content-Type"},
+  };
+  for (const auto& row : rows) {
+    body(row.type, row.data);
+    EXPECT_EQ(text_of_sip(), row.expected) << row.type;
+  }
+}
+
+TEST_F(Content, AnUnknownDispositionIsNotShownAsText) {
+  body("text/plain", "x", "render");
+  EXPECT_EQ(text_of_sip(), "x");
+  body("text/plain", "x", "icon;handling=optional");
+  EXPECT_EQ(text_of_sip(), "x");
+  body("text/plain", "x", "icon");
+  EXPECT_EQ(text_of_sip(), "415: Content-Disposition is not understood");
+}
+
+TEST_F(Content, WhatXmlCannotHoldIsDropped) {
+  body("text/plain", std::string("a\0\x01 <b>&\r\nc\rd\xef\xbf\xbe", 16));
+  EXPECT_EQ(text_of_sip(), "a <b>&\nc\nd");
+  xmpp_.mutable_bodies(0)->set_text("a\x08 b\r\nc");
+  EXPECT_EQ(text_of_xmpp(), "a b\nc");
+}
+
+TEST_F(Content, AnEmptyMessageIsTakenButProvesNothing) {
+  for (int kind = 0; kind < 3; ++kind) {
+    kind == 0 ? body("text/plain", "") : kind == 1 ? body("text/plain", "\x01\x02") : sip_.clear_parts();
+    const auto end = map_sip();
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->verdict(), pb::PASSED_ON);
+    EXPECT_EQ(end->text(), "an empty message: nothing to send to XMPP");
+  }
+}
+
+TEST_F(Content, AddressesThatCannotBeMappedEndTheMessage) {
+  sip_.set_request_uri("sip:juliet@gw.example");
+  EXPECT_EQ(text_of_sip(), "404: Request-URI or To: no separator between user and domain (A9)");
+  sip_.set_request_uri("sip:juliet*example.com@gw.example");
+  sip_.set_to_uri("SIPS:juliet*example.com@gw.example");
+  EXPECT_EQ(text_of_sip().substr(0, 4), "416:");
+  sip_.set_to_uri("tel:+15551234");  // only the Request-URI routes
+  EXPECT_EQ(text_of_sip(), "Hello");
+  sip_.set_from_uri("sip:example.net");
+  EXPECT_EQ(text_of_sip(), "403: From: the address names no user (A1)");
+  xmpp_.set_to("romeo@sip.example");
+  EXPECT_EQ(text_of_xmpp(), "item-not-found");
+  xmpp_.set_to("a b@sip.example");
+  EXPECT_EQ(text_of_xmpp(), "jid-malformed");
+  xmpp_.set_to("romeo*example.net@sip.example");
+  xmpp_.set_from("a\\5cb@example.com");
+  EXPECT_EQ(text_of_xmpp(), "jid-malformed");
+}
+
+TEST_F(Content, AnOldMessageKeepsItsTime) {
+  sip_.set_date_s(kNow - 59);
+  ASSERT_FALSE(map_sip());
+  EXPECT_EQ(stanza_.delay_stamp_s(), 0);
+  sip_.set_date_s(kNow - 3600);
+  ASSERT_FALSE(map_sip());
+  EXPECT_EQ(stanza_.delay_stamp_s(), kNow - 3600);
+  sip_.set_date_s(kNow + 3600);
+  ASSERT_FALSE(map_sip());
+  EXPECT_EQ(stanza_.delay_stamp_s(), 0);
+  xmpp_.set_delay_stamp_s(kNow - 3600);
+  ASSERT_FALSE(map_xmpp());
+  EXPECT_EQ(message_.date_s(), kNow - 3600);
+}
+
+TEST_F(Content, StanzaTypesThatAreNoMessage) {
+  const std::string nothing = "a stanza without a body: nothing to send to SIP";
+  xmpp_.set_type("headline");
+  EXPECT_EQ(text_of_xmpp(), "Hi");
+  xmpp_.set_type("");
+  EXPECT_EQ(text_of_xmpp(), "Hi");
+  xmpp_.set_type("groupchat");
+  EXPECT_EQ(text_of_xmpp(), "not-acceptable");
+  xmpp_.set_type("error");
+  EXPECT_EQ(text_of_xmpp(), "an error stanza: nothing to send to SIP");
+  xmpp_.set_type("chat");
+  xmpp_.clear_bodies();
+  xmpp_.add_subjects()->set_text("only this");
+  EXPECT_EQ(text_of_xmpp(), nothing);
+  xmpp_.add_bodies();
+  EXPECT_EQ(text_of_xmpp(), nothing);
+  xmpp_.set_to("nonsense");
+  EXPECT_EQ(text_of_xmpp(), nothing);  // no error for what asked for nothing
+}
+
+TEST_F(Content, OfSeveralBodiesTheStanzasLanguageGoes) {
+  xmpp_.clear_bodies();
+  for (const auto& [lang, text] : {std::pair{"fr", "oui"}, {"", "yes"}, {"DE", "ja"}}) {
+    auto* one = xmpp_.add_bodies();
+    one->set_lang(lang);
+    one->set_text(text);
+  }
+  EXPECT_EQ(text_of_xmpp(), "yes");
+  EXPECT_EQ(message_.language(), "");
+  xmpp_.set_lang("de");
+  EXPECT_EQ(text_of_xmpp(), "ja");
+  EXPECT_EQ(message_.language(), "DE");
+  xmpp_.mutable_bodies()->DeleteSubrange(1, 2);
+  EXPECT_EQ(text_of_xmpp(), "oui");
+  EXPECT_EQ(message_.language(), "fr");
+}
+
+TEST_F(Content, ALanguageThatIsNoneIsNotPassedOn) {
+  sip_.set_language("de\r\nX: y");
+  ASSERT_FALSE(map_sip());
+  EXPECT_EQ(stanza_.lang(), "");
+  xmpp_.set_lang("d e");
+  ASSERT_FALSE(map_xmpp());
+  EXPECT_EQ(message_.language(), "");
+}
+
+TEST_F(Content, AThreadThatIsNoCallIdIsHashed) {
+  EXPECT_EQ(call_id_of_thread(""), "");
+  EXPECT_EQ(call_id_of_thread("a-b.c@h"), "a-b.c@h");
+  EXPECT_EQ(call_id_of_thread(std::string(128, 'x')), std::string(128, 'x'));
+  for (const std::string& thread :
+       {std::string("a b"), std::string("a@b@c"), std::string("@b"), std::string("a@"),
+        std::string("a\r\nX: y"), std::string("\xc3\xbc"), std::string(129, 'x')}) {
+    const std::string call_id = call_id_of_thread(thread);
+    EXPECT_EQ(call_id.size(), 39u) << call_id;
+    EXPECT_TRUE(call_id.starts_with("thread-"));
+    EXPECT_EQ(call_id, call_id_of_thread(thread));
+  }
+  EXPECT_NE(call_id_of_thread("a b"), call_id_of_thread("a c"));
+}
+
+TEST_F(Content, ACallIdThatIsNoThreadIsLeftOut) {
+  sip_.set_call_id(std::string(129, 'x'));
+  ASSERT_FALSE(map_sip());
+  EXPECT_EQ(stanza_.thread(), "");
+  EXPECT_EQ(stanza_.call_id().size(), 129u);
+}
+
+TEST_F(Content, ATextTooLongForSipIsRefused) {
+  settings_.max_text_bytes = 10;
+  xmpp_.mutable_bodies(0)->set_text("0123456789");
+  EXPECT_EQ(text_of_xmpp(), "0123456789");
+  xmpp_.mutable_bodies(0)->set_text("0123456789a");
+  const auto end = map_xmpp();
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->stanza_error().condition(), "policy-violation");
+  EXPECT_EQ(end->stanza_error().type(), "modify");
+  EXPECT_EQ(end->stanza_error().text(), "the message has 11 bytes; SIP users get at most 10");
+}
+
+}  // namespace
+}  // namespace stox::mapping
