@@ -1,0 +1,50 @@
+"""Fixtures: a site that stands for a whole file, and sites that a test may break."""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from support.child import Child, kill_all  # noqa: E402
+from support.site import Site  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def standing_site():
+    site = Site().start()
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def site(standing_site):
+    """The site of this file, with no user on it."""
+    yield standing_site
+    standing_site.users_leave()
+
+
+@pytest.fixture
+def new_site():
+    """Makes sites that live for one test: new_site(...) takes what support.site.Site takes."""
+    sites = []
+
+    def make(**how):
+        sites.append(Site(**how))
+        return sites[-1]
+
+    yield make
+    for made in sites:
+        made.stop()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed:
+        for child in Child.alive:
+            report.sections.append((f"log of {child.name}", child.log()))
+
+
+def pytest_sessionfinish():
+    kill_all()

@@ -1,0 +1,140 @@
+"""stoxctl: what the operator and his scripts see."""
+import subprocess
+
+import pytest
+
+from support.stox import NAMES, PROGRAMS
+from support.waiting import eventually
+
+
+def test_status(site):
+    processes = site.stox.ctl_json("status")["processes"]
+
+    assert {p["name"]: (p["role"], p["state"]) for p in processes} == {
+        "sip-1": ("sip_front", "ready"), "mapper-1": ("mapper", "ready"), "component-1": ("xmpp_worker", "ready")}
+    for process in processes:
+        assert process["pid"] == site.stox.processes[process["name"]].pid
+        assert process["version"] and process["uptime_ms"] >= 0 and process["reason"] == ""
+    table = site.stox.ctl("status")
+    assert table.returncode == 0
+    assert all(name in table.stdout for name in NAMES)
+
+
+def test_a_process_that_is_not_there(new_site):
+    site = new_site().start()
+    site.stox.kill("mapper-1")
+
+    status = site.stox.status()
+    assert status["mapper-1"]["state"] == "unreachable" and status["mapper-1"]["reason"]
+    assert site.stox.ctl("status").returncode in (1, 3)
+    eventually(lambda: site.stox.state("sip-1") != "ready", "the front notices that there is no mapper")
+    assert site.stox.ctl("wait-ready", "--timeout", 1).returncode == 1
+
+
+def test_nothing_runs(new_site):
+    site = new_site()
+    assert site.stox.ctl("status").returncode == 3
+    assert {p["state"] for p in site.stox.status().values()} == {"unreachable"}
+
+
+def test_usage(site):
+    assert site.stox.ctl("no-such-command").returncode == 2
+    assert site.stox.ctl().returncode == 2
+    assert site.stox.ctl("--help").returncode == 0
+    assert subprocess.run([PROGRAMS / "stoxctl", "-f", "/nowhere", "status"], capture_output=True).returncode in (2, 78)
+
+
+def test_queues(site):
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    assert romeo.message(site.sip_uri(juliet), "hello").status == 200
+
+    queues = site.stox.ctl_json("queues")
+
+    links = {(link["from"], link["to"]): link for link in queues["links"]}
+    assert set(links) == {("sip-1", "mapper-1"), ("mapper-1", "sip-1"), ("component-1", "mapper-1"),
+                          ("mapper-1", "component-1")}
+    for link in links.values():
+        assert set(link) >= {"sent", "received", "depth", "resent", "dropped", "oldest_age_ms"}
+        assert link["sent"] >= link["received"] >= 1
+        assert link["dropped"] == 0
+    edges = {edge["process"]: edge for edge in queues["in_flight"]}
+    assert set(edges) == {"sip-1", "component-1"}
+    assert all(set(edge) >= {"count", "limit", "oldest_age_ms"} and edge["limit"] == 4096 for edge in edges.values())
+    assert site.stox.ctl("queues").returncode == 0
+
+
+def test_in_flight(new_site):
+    site = new_site().start()
+    romeo = site.sip_user("romeo")
+    site.xmpp_server.freeze()
+    sent = romeo.send("MESSAGE", "sip:juliet*xmpp.test@sip-xmpp.test", "hello")
+
+    envelope = eventually(lambda: in_flight(site, "sip-1"), "the message is in flight")[0]
+    assert {"id", "trace", "from", "to", "stage", "attempts", "age_ms"} <= set(envelope)
+    assert envelope["attempts"] == 1
+    assert "romeo" in envelope["from"] + envelope["to"] and "juliet" in envelope["from"] + envelope["to"]
+
+    site.xmpp_server.thaw()
+    assert sent.answer().status == 200
+    eventually(lambda: not in_flight(site, "sip-1"), "nothing is in flight")
+
+
+def in_flight(site, name):
+    said = site.stox.ctl_json("inflight", name)
+    return said["in_flight"] if isinstance(said, dict) else said
+
+
+def hops(site, identifier):
+    """The hops of a message, once its end is known."""
+    said = site.stox.ctl_json("trace", identifier)
+    return said["hops"]
+
+
+def test_the_way_of_a_message_by_call_id(site):
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    assert romeo.message(site.sip_uri(juliet), "hello", call_id="way-1@sip.test").status == 200
+
+    way = hops(site, "way-1@sip.test")
+
+    assert [hop["process"] for hop in way] == ["sip-1", "mapper-1", "component-1"]
+    assert len({hop["trace"] for hop in way}) == 1
+    assert [hop["process"] for hop in hops(site, way[0]["trace"])] == ["sip-1", "mapper-1", "component-1"]
+    assert "hello" not in site.stox.ctl("trace", "way-1@sip.test").stdout
+
+
+def test_the_way_of_a_message_by_stanza_id(site):
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    juliet.send(site.jid_at_host(romeo), "hello", id="way-2")
+    romeo.next_request()
+
+    way = eventually(lambda: hops(site, "way-2"), "the hops are there")
+    assert [hop["process"] for hop in way] == ["component-1", "mapper-1", "sip-1"]
+
+
+def test_a_message_that_nobody_knows(site):
+    done = site.stox.ctl("trace", "no-such-message")
+    assert done.returncode == 1
+    assert "no-such-message" in done.stdout + done.stderr
+
+
+def test_send_from_sip(site):
+    juliet = site.xmpp_user("juliet")
+    done = site.stox.ctl("send", "--from", "sip:operator@sip.test", "--to", site.sip_uri(juliet), "testing")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert juliet.next_message().body == "testing"
+    assert all(name in done.stdout for name in NAMES)
+
+
+def test_send_from_xmpp(site):
+    romeo = site.sip_user("romeo")
+    said = site.stox.ctl_json("send", "--from", "operator@xmpp.test", "--to", site.jid_at_host(romeo), "testing")
+    assert said["ok"] is True and said["trace"]
+    assert romeo.next_request().text == "testing"
+
+
+@pytest.mark.parametrize("sender, to", [("sip:operator@sip.test", "sip:nobody*xmpp.test@sip-xmpp.test"),
+                                        ("operator@xmpp.test", "no-separator@xmpp-sip.test")])
+def test_send_tells_what_failed(site, sender, to):
+    done = site.stox.ctl("send", "--from", sender, "--to", to, "testing")
+    assert done.returncode == 1
+    assert done.stdout + done.stderr

@@ -1,0 +1,103 @@
+"""A process started by a test."""
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+
+from support.waiting import eventually
+
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_parent():
+    PR_SET_PDEATHSIG = 1
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Child:
+    """Runs in a session of its own with standard output and error in a log file that later starts append to."""
+
+    alive = []  # all that have been started and not stopped, to show their logs and to end them
+
+    def __init__(self, name, command, folder, environment=None):
+        self.name, self.command, self.folder = name, [str(word) for word in command], folder
+        self.environment = environment
+        self.log_file = folder / f"{name}.log"
+        self.process = None
+
+    def start(self):
+        with open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=None if self.environment is None else {**os.environ, **self.environment},
+                start_new_session=True, preexec_fn=_die_with_parent)
+        Child.alive.append(self)
+        return self
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def wait_until(self, condition, what):
+        """Polls condition() as long as the process runs."""
+
+        def ready():
+            if not self.running():
+                raise AssertionError(f"{self.name} ended with {self.process.returncode} before {what}:\n{self.log()}")
+            return condition()
+
+        return eventually(ready, f"{self.name}: {what}")
+
+    def signal(self, number):
+        os.kill(self.pid, number)
+
+    def freeze(self):
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def thaw(self):
+        os.killpg(self.pid, signal.SIGCONT)
+
+    def kill(self):
+        """kill -9, the whole group."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._gone(10)
+
+    def stop(self, within=20):
+        """Asks to end and returns the exit status. What does not end is killed, and that is a failure."""
+        if self not in Child.alive:
+            return None
+        if self.running():
+            self.thaw()
+            self.signal(signal.SIGTERM)
+        try:
+            return self._gone(within)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not end within {within} s of SIGTERM:\n{self.log()}") from None
+
+    def _gone(self, within):
+        status = self.process.wait(within)
+        try:  # what it forked and left behind
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        if self in Child.alive:
+            Child.alive.remove(self)
+        return status
+
+    def log(self, lines=80):
+        text = self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+
+def kill_all():
+    for child in list(Child.alive):
+        print(f"still running at the end, killed: {child.name}", file=sys.stderr)
+        child.kill()

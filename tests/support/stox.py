@@ -1,0 +1,147 @@
+"""The gateway itself: its three processes, started by hand or by supervisord, and stoxctl to look at them."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+from support import loopback
+from support.child import Child
+from support.waiting import PATIENCE, eventually
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+PROGRAMS = pathlib.Path(os.environ.get("STOX_BUILD", REPOSITORY / "build" / "debug")) / "bin"
+PROGRAM = {"sip-1": "stox-sip-front", "mapper-1": "stox-mapper", "component-1": "stox-xmpp-worker"}
+NAMES = list(PROGRAM)
+
+GATEWAY_DOMAIN = "sip-xmpp.test"
+XMPP_DOMAIN = "xmpp-sip.test"
+
+
+def toml(configuration):
+    """{"gateway": {...}, "mapper": [{...}]} as TOML."""
+
+    def value(v):
+        if isinstance(v, bool):
+            return "true" if v else "false"
+        return "[" + ", ".join(map(value, v)) + "]" if isinstance(v, list) else json.dumps(v, ensure_ascii=False)
+
+    lines = []
+    for section, content in configuration.items():
+        for table in content if isinstance(content, list) else [content]:
+            lines.append(f"[[{section}]]" if isinstance(content, list) else f"[{section}]")
+            lines += [f"{json.dumps(k)} = {value(v)}" for k, v in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+class Stox:
+    def __init__(self, folder, host, xmpp_server, gateway=(), front=(), worker=(), supervised=False,
+                 log_level="debug"):
+        """host: where the SIP front listens; xmpp_server: a support.prosody.Prosody or support.xmpp_server.XmppServer;
+        gateway, front, worker: keys that are added or replaced in these sections."""
+        folder.mkdir()
+        self.folder, self.host = folder, host
+        self.port = loopback.free_port(host, 5060)
+        self.address = (host, self.port)
+        self.configuration = {
+            "gateway": {"gateway_domain": GATEWAY_DOMAIN, "xmpp_domain": XMPP_DOMAIN, **dict(gateway)},
+            "runtime": {"directory": str(folder / "run"), "state_directory": str(folder / "state"),
+                        "drain_seconds": 5},
+            "log": {"level": log_level},
+            "mapper": [{"name": "mapper-1", "bind": f"ipc://{folder}/run/mapper-1.sock"}],
+            "sip_front": [{"name": "sip-1", "listen": [f"udp:{host}:{self.port}", f"tcp:{host}:{self.port}"],
+                           **dict(front)}],
+            "xmpp_worker": [{"name": "component-1", "backend": "component", "xmpp_host": xmpp_server.host,
+                             "xmpp_port": xmpp_server.component_port, "xmpp_password": xmpp_server.secret,
+                             **dict(worker)}],
+        }
+        (folder / "run").mkdir()
+        (folder / "state").mkdir()
+        self.file = folder / "stox.toml"
+        self.write()
+        self.supervisor = self._supervisord() if supervised else None
+        self.processes = {name: Child(name, [PROGRAMS / PROGRAM[name], "-f", self.file, "-n", name], folder)
+                          for name in NAMES}
+
+    def write(self):
+        """Writes the configuration as it is now; a process reads it when it starts."""
+        self.file.write_text(toml(self.configuration))
+
+    # Life.
+
+    def start(self, *names):
+        if self.supervisor:
+            self.supervisor.start()
+        for name in () if self.supervisor else names or NAMES:
+            self.processes[name].start()
+        return self
+
+    def ready(self, within=PATIENCE):
+        done = self.ctl("wait-ready", "--timeout", int(within))
+        assert done.returncode == 0, f"not ready within {within:.0f} s: {done.stdout}{done.stderr}"
+        return self
+
+    def stop(self):
+        """Ends what runs, all at once; each must end with status 0."""
+        if self.supervisor:
+            self.supervisor.stop(within=60)
+            return
+        running = [p for p in self.processes.values() if p.running()]
+        for process in running:
+            process.thaw()
+            process.signal(signal.SIGTERM)
+        statuses = {process.name: process.stop() for process in running}
+        assert set(statuses.values()) <= {0}, f"exit statuses {statuses}"
+
+    def pid(self, name):
+        """As the process itself says it, over its control socket."""
+        return self.status()[name]["pid"]
+
+    def kill(self, name):
+        """kill -9"""
+        if self.supervisor:
+            os.kill(self.pid(name), signal.SIGKILL)
+        else:
+            self.processes[name].kill()
+
+    def restart(self, name):
+        self.processes[name].stop()
+        self.processes[name].start()
+
+    def log(self, name):
+        return self.processes[name].log(10**6)
+
+    # stoxctl.
+
+    def ctl(self, *words):
+        return subprocess.run([PROGRAMS / "stoxctl", "-f", self.file, *map(str, words)], capture_output=True, text=True,
+                              timeout=120)
+
+    def ctl_json(self, *words):
+        done = self.ctl(*words, "--json")
+        try:
+            return json.loads(done.stdout)
+        except json.JSONDecodeError:
+            raise AssertionError(f"stoxctl {words} says no JSON ({done.returncode}): {done.stdout}{done.stderr}") from None
+
+    def status(self):
+        return {process["name"]: process for process in self.ctl_json("status")["processes"]}
+
+    def state(self, name):
+        return self.status()[name]["state"]
+
+    def in_flight(self, name):
+        return next(e["count"] for e in self.ctl_json("queues")["in_flight"] if e["process"] == name)
+
+    def until(self, name, state, within=PATIENCE):
+        eventually(lambda: self.state(name) == state, f"{name} is {state}", within)
+
+    # Supervised: with the file that is delivered.
+
+    def _supervisord(self):
+        programs = (REPOSITORY / "deploy" / "supervisord" / "stox.conf").read_text()
+        programs = programs.replace("/usr/local/bin/", f"{PROGRAMS}/").replace("/etc/stox/stox.toml", str(self.file))
+        configuration = self.folder / "supervisord.conf"
+        configuration.write_text(f"[supervisord]\nnodaemon=true\npidfile={self.folder}/supervisord.pid\n"
+                                 f"logfile=/dev/null\nlogfile_maxbytes=0\nchildlogdir={self.folder}\n{programs}")
+        return Child("supervisord", ["supervisord", "-n", "-c", configuration], self.folder)

@@ -1,0 +1,132 @@
+"""A user of the XMPP server, on slixmpp, without TLS."""
+import dataclasses
+import queue
+
+import slixmpp
+from slixmpp.exceptions import IqError
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
+
+from support import background
+from support.waiting import PATIENCE
+
+
+@dataclasses.dataclass
+class Message:
+    """A stanza as it came; of an error, what the error says."""
+
+    sender: str
+    to: str
+    id: str
+    type: str
+    body: str
+    thread: str = ""
+    condition: str = ""
+    error_type: str = ""
+    text: str = ""
+
+
+class _Client(slixmpp.ClientXMPP):
+    def __init__(self, jid, password, inbox, online):
+        super().__init__(jid, password)
+        self.inbox, self.online = inbox, online
+        self["feature_mechanisms"].unencrypted_plain = True
+        for plugin in "xep_0030", "xep_0092", "xep_0199":
+            self.register_plugin(plugin)
+        self.add_event_handler("session_start", self._came_online)
+        self.register_handler(Callback("every message", MatchXPath("{jabber:client}message"), self._took_in))
+        self.add_event_handler("failed_all_auth", lambda _: self.online.put("authentication failed"))
+        self.add_event_handler("connection_failed", lambda reason: self.online.put(f"connection failed: {reason}"))
+
+    async def _came_online(self, _):
+        self.send_presence()
+        await self.get_roster()
+        self.online.put("online")
+
+    def _took_in(self, stanza):
+        message = Message(str(stanza["from"]), str(stanza["to"]), stanza["id"], stanza["type"], stanza["body"],
+                          stanza["thread"])
+        if message.type == "error":
+            error = stanza["error"]
+            message.condition, message.error_type, message.text = error["condition"], error["type"], error["text"]
+        self.inbox.put(message)
+
+
+class XmppUser:
+    def __init__(self, server, user, password="pw", resource="balcony"):
+        """server: the support.prosody.Prosody on which the user is registered."""
+        self.bare = f"{user}@{server.domain}"
+        self.full = f"{self.bare}/{resource}"
+        self.inbox = queue.Queue()
+        online = queue.Queue()
+        background.call(self._connect, server, password, online)
+        said = online.get(timeout=PATIENCE)
+        assert said == "online", f"{self.bare}: {said}"
+
+    def _connect(self, server, password, online):
+        self._client = _Client(self.full, password, self.inbox, online)
+        self._client.connect((server.host, server.c2s_port), disable_starttls=True)
+
+    def send(self, to, body, type="chat", id=None, thread=None):
+        """Sends a message and returns its id."""
+
+        def make():
+            stanza = self._client.make_message(mto=to, mbody=body, mtype=type)
+            stanza["id"] = id or self._client.new_id()
+            if thread:
+                stanza["thread"] = thread
+            stanza.send()
+            return stanza["id"]
+
+        return background.call(make)
+
+    def send_raw(self, xml):
+        background.call(self._client.send_raw, xml)
+
+    def next_message(self, within=PATIENCE):
+        """The next message or error that has come."""
+        try:
+            return self.inbox.get(timeout=within)
+        except queue.Empty:
+            raise AssertionError(f"{self.full} received nothing within {within:.0f} s") from None
+
+    def bodies(self, count, within=PATIENCE):
+        return [self.next_message(within).body for _ in range(count)]
+
+    def nothing_came(self):
+        """True if no message waits, after a round trip to the own server: what it had sent by then is here."""
+        self.ping(self.bare.partition("@")[2])
+        return self.inbox.empty()
+
+    def disco(self, jid):
+        """(identities as "category/type", features), or the condition of the error."""
+
+        async def ask():
+            try:
+                info = (await self._client["xep_0030"].get_info(jid=jid, timeout=PATIENCE))["disco_info"]
+                return sorted(f"{i[0]}/{i[1]}" for i in info["identities"]), sorted(info["features"])
+            except IqError as error:
+                return error.condition
+
+        return background.call(ask)
+
+    def ask(self, to, child, type="get"):
+        """Sends an IQ with this child (XML text); the answer's child as an element, or the error's condition."""
+
+        async def ask():
+            iq = self._client.make_iq(ito=to, itype=type)
+            iq.set_payload(slixmpp.xmlstream.ET.fromstring(child))
+            try:
+                payload = (await iq.send(timeout=PATIENCE)).xml
+                return payload[0] if len(payload) else None
+            except IqError as error:
+                return error.condition
+
+        return background.call(ask)
+
+    def ping(self, jid):
+        """None if it answered, else the error's condition."""
+        return self.ask(jid, "<ping xmlns='urn:xmpp:ping'/>")
+
+    def close(self):
+        background.call(self._client.abort)
