@@ -31,6 +31,7 @@ std::optional<std::string> refuse_separator(std::string_view separator) {
 }
 
 bool domain_matches(std::string_view pattern, std::string_view domain) {
+  if (pattern == "*") return true;
   if (!pattern.starts_with("*.")) return pattern == domain;
   return domain.size() >= pattern.size() && domain.ends_with(pattern.substr(1));
 }

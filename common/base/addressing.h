@@ -12,7 +12,8 @@ namespace stox {
 // does not escape.
 std::optional<std::string> refuse_separator(std::string_view separator);
 
-// "example.org" matches itself, "*.example.org" every name below example.org. Both as A-labels, lower case.
+// "example.org" matches itself, "*.example.org" every name below example.org, "*" everything. Both as
+// A-labels, lower case.
 bool domain_matches(std::string_view pattern, std::string_view domain);
 
 // The key of a conversation: both bare addresses, case-folded, the sender's first. Takes SIP addr-specs and

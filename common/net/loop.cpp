@@ -13,8 +13,8 @@ void Alarm::wait() {
   waiting_ = at_;
   // Asio's steady clock is CLOCK_MONOTONIC, as ours.
   timer_.expires_at(asio::steady_timer::time_point(at_.time_since_epoch()));
-  timer_.async_wait([this](const asio::error_code& failure) {
-    if (failure) return;  // replaced by an earlier time, or destroyed
+  timer_.async_wait([this, alive = std::weak_ptr<char>(alive_)](const asio::error_code& failure) {
+    if (failure || alive.expired()) return;  // replaced by an earlier time, or destroyed
     waiting_ = kNever;
     if (at_ == kNever) return;
     if (at_ > loop_.now()) return wait();
@@ -26,7 +26,8 @@ void Alarm::wait() {
 void EndOfTurn::ask() {
   if (asked_) return;
   asked_ = true;
-  asio::post(loop_.io(), [this] {
+  asio::post(loop_.io(), [this, alive = std::weak_ptr<char>(alive_)] {
+    if (alive.expired()) return;
     asked_ = false;
     work_();
   });

@@ -4,6 +4,7 @@
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <functional>
+#include <memory>
 
 #include "common/base/clock.h"
 
@@ -38,13 +39,15 @@ class Alarm {
 
   Loop& loop_;
   asio::steady_timer timer_;
+  // An expiry that is queued already cannot be cancelled: it asks this whether we are still there.
+  std::shared_ptr<char> alive_ = std::make_shared<char>();
   std::function<void()> ring_;
   Time at_ = kNever;       // when to ring
   Time waiting_ = kNever;  // what the timer waits for: at_ or earlier
 };
 
 // Runs `work` once at the end of this wakeup (after the handlers that are ready now), however often it is
-// asked.
+// asked; not if destroyed before.
 class EndOfTurn {
  public:
   EndOfTurn(Loop& loop, std::function<void()> work) : loop_(loop), work_(std::move(work)) {}
@@ -54,6 +57,7 @@ class EndOfTurn {
   Loop& loop_;
   std::function<void()> work_;
   bool asked_ = false;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // as in Alarm
 };
 
 }  // namespace stox::net

@@ -18,14 +18,14 @@ using Complaint = std::optional<std::string>;
 Complaint check_name(std::string_view);        // of a section: bus name and part of a path
 Complaint check_sip_domain(std::string_view);  // host name in ASCII (A-labels)
 Complaint check_xmpp_domain(std::string_view);
-Complaint check_domain_pattern(std::string_view);  // a domain, "*.DOMAIN" or "*"
-Complaint check_separator(std::string_view);     // addresses that hold it can still be split at the last one
-Complaint check_proxy(std::string_view);         // SIP URI of a next hop
-Complaint check_network(std::string_view);       // ADDRESS or ADDRESS/BITS
-Complaint check_host(std::string_view);          // name or address
-Complaint check_dns_server(std::string_view);    // ADDRESS or ADDRESS:PORT
-Complaint check_address_port(std::string_view);  // ADDRESS:PORT
-Complaint check_endpoint(std::string_view);      // ipc:///PATH, or tcp:// on loopback
+Complaint check_domain_pattern(std::string_view);  // a domain or "*.DOMAIN"
+Complaint check_separator(std::string_view);       // refuse_separator()
+Complaint check_proxy(std::string_view);           // SIP URI of a next hop
+Complaint check_network(std::string_view);         // ADDRESS or ADDRESS/BITS
+Complaint check_host(std::string_view);            // name or address
+Complaint check_dns_server(std::string_view);      // ADDRESS or ADDRESS:PORT
+Complaint check_address_port(std::string_view);    // ADDRESS:PORT
+Complaint check_endpoint(std::string_view);        // ipc:///PATH, or tcp:// on loopback
 Complaint check_path(std::string_view);
 Complaint check_level(std::string_view);
 

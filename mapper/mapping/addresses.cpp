@@ -174,6 +174,7 @@ Result<Addresses> Addresses::make(AddressRules rules) {
   if (!normalise(out.rules_.xmpp_domain))
     return error("xmpp_domain = \"" + out.rules_.xmpp_domain + "\" is not a domain name");
   for (std::string& pattern : out.rules_.xmpp_domains) {
+    if (pattern == "*") continue;
     const bool wildcard = pattern.starts_with("*.");
     std::string domain = pattern.substr(wildcard ? 2 : 0);
     if (!normalise(domain))

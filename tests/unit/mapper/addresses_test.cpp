@@ -98,6 +98,10 @@ TEST(Addresses, OnlyNamedDomainsAreReached) {
   EXPECT_EQ(shown(by.xmpp_recipient("sip:j*example.net@gw.example")), "ERR A15");
 }
 
+TEST(Addresses, AStarReachesEverything) {
+  EXPECT_EQ(shown(addresses('*', {"*"}).xmpp_recipient("sip:j*example.net@gw.example")), "j@example.net");
+}
+
 TEST(Addresses, ADomainThatIsNoneIsAConfigurationError) {
   EXPECT_NE(Addresses::make({"gw example", "sip.example", '*', {}}).error().text.find("gateway_domain"),
             std::string::npos);

@@ -22,6 +22,7 @@ TEST(Addressing, AWildcardMatchesNamesBelowIt) {
   EXPECT_TRUE(domain_matches("*.example.org", "a.b.example.org"));
   EXPECT_FALSE(domain_matches("*.example.org", "example.org"));
   EXPECT_FALSE(domain_matches("*.example.org", "badexample.org"));
+  EXPECT_TRUE(domain_matches("*", "example.org"));
 }
 
 TEST(Addressing, AConversationIsItsBareAddresses) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 namespace stox::net {
 namespace {
 
@@ -36,6 +38,29 @@ TEST(Alarm, NeverClears) {
   alarm.set(kNever);
   loop.run();
   EXPECT_FALSE(rang);
+}
+
+TEST(Alarm, DestroyedInTheTurnInWhichItIsDueNeverRings) {
+  Loop loop;
+  bool rang = false;
+  std::optional<Alarm> other;
+  Alarm first(loop, [&] { other.reset(); });
+  other.emplace(loop, [&] { rang = true; });
+  first.set(loop.now());
+  other->set(loop.now());
+  loop.run();
+  EXPECT_FALSE(rang);
+}
+
+TEST(EndOfTurn, DestroyedBeforeTheEndNeverRuns) {
+  Loop loop;
+  bool ran = false;
+  std::optional<EndOfTurn> end;
+  end.emplace(loop, [&] { ran = true; });
+  end->ask();
+  end.reset();
+  loop.run();
+  EXPECT_FALSE(ran);
 }
 
 TEST(EndOfTurn, RunsOnceHoweverOftenAsked) {

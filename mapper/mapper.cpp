@@ -1,0 +1,156 @@
+#include "mapper/mapper.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace stox {
+namespace {
+
+constexpr Duration kLook = std::chrono::milliseconds(250);
+// What is still out after so long without traffic is asked for through another mapper, or this one restarted.
+constexpr Duration kQuiet = std::chrono::seconds(1);
+
+const char* text_of(pb::ProcessState state) {
+  switch (state) {
+    case pb::READY:
+      return "ready";
+    case pb::STANDBY:
+      return "standby";
+    case pb::DRAINING:
+      return "draining";
+    default:
+      return "starting";
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<service::Process>> Mapper::create(const service::Context& context) {
+  const auto& mappers = context.config.mappers;
+  const auto own = std::find_if(mappers.begin(), mappers.end(), [&](const service::MapperConfig& m) {
+    return m.name == context.identity.section;
+  });
+  if (own == mappers.end()) return error("no [[mapper]] section named \"" + context.identity.section + "\"");
+  auto rules = Translation::rules(context.config.gateway);
+  if (!rules) return error(context.config.file + ": " + rules.error().text);
+
+  bus::MapperOptions options;
+  options.name = context.identity.full;
+  options.epoch = static_cast<uint64_t>(context.loop.clock().wall_us());
+  for (const auto& front : context.config.sip_fronts) options.expected.push_back(front.name);
+  for (const auto& worker : context.config.xmpp_workers) options.expected.push_back(worker.name);
+
+  auto mapper = std::make_unique<Mapper>(context, std::move(*rules));
+  auto wire = bus::ZmqMapper::create(context.loop, std::move(options), own->bind, *mapper);
+  if (!wire) return error(wire.error().text);
+  mapper->wire_ = std::move(*wire);
+  mapper->look();
+  return mapper;
+}
+
+Mapper::Mapper(const service::Context& context, Translation::Rules rules)
+    : context_(context),
+      translation_(std::move(rules), context.loop.clock(), context.log, context.trace),
+      alarm_(context.loop, [this] { look(); }) {}
+
+bus::Placement Mapper::place(pb::Envelope& envelope) {
+  look_at_members();
+  last_passed_ = context_.loop.now();
+  return translation_.place(envelope);
+}
+
+void Mapper::translate(pb::Outcome& outcome) {
+  look_at_members();
+  last_passed_ = context_.loop.now();
+  translation_.translate(outcome);
+}
+
+void Mapper::look_at_members() {
+  const uint64_t version = wire_->node().members_version();
+  if (members_known_ && version == members_version_) return;
+  members_known_ = true;
+  members_version_ = version;
+  translation_.set_members(wire_->node().members());
+}
+
+void Mapper::look() {
+  const bool ready = wire_->node().ready();
+  std::string missing = wire_->node().missing();
+  if (ready != was_ready_ || missing != was_missing_) {
+    was_ready_ = ready;
+    was_missing_ = std::move(missing);
+    context_.status_changed();
+  }
+  const Time now = context_.loop.now();
+  if (drained_ && now >= last_passed_ + kQuiet) std::exchange(drained_, nullptr)();
+  alarm_.set(now + kLook);
+}
+
+service::Status Mapper::status() const {
+  if (draining_) return {service::State::kDraining, "asked to stop"};
+  if (was_ready_) return {service::State::kReady, ""};
+  return {service::State::kStarting,
+          "waiting for " + (was_missing_.empty() ? "the first heartbeats" : was_missing_ + " to connect")};
+}
+
+void Mapper::drain(std::function<void()> done) {
+  draining_ = true;
+  drained_ = std::move(done);
+  last_passed_ = context_.loop.now();
+  wire_->node().drain();
+  context_.status_changed();
+}
+
+void Mapper::reload(const service::Config& config) {
+  auto rules = Translation::rules(config.gateway);
+  if (!rules) {
+    context_.log.error("{}: {}; the old rules stay", config.file, rules.error().text);
+    return;
+  }
+  translation_.set_rules(std::move(*rules));
+}
+
+nlohmann::json Mapper::peers() const {
+  auto peers = nlohmann::json::array();
+  for (const pb::Member& member : wire_->node().members()) {
+    peers.push_back({{"name", member.name()},
+                     {"role", member.role() == pb::FRONT ? "sip_front" : "xmpp_worker"},
+                     {"state", text_of(member.serving().state())},
+                     {"reason", member.serving().reason()}});
+  }
+  return {{"peers", std::move(peers)}};
+}
+
+nlohmann::json Mapper::queues() const {
+  auto links = nlohmann::json::array();
+  for (const bus::LinkFigures& link : wire_->node().links()) {
+    links.push_back({{"peer", link.peer},
+                     {"peer_epoch", link.peer_epoch},
+                     {"up", link.up},
+                     {"sent", link.sent},
+                     {"received", link.received},
+                     {"queued", link.queued},
+                     {"resent", link.resent},
+                     {"dropped", link.dropped},
+                     {"oldest_age_ms", to_ms(link.oldest)}});
+  }
+  return {{"links", std::move(links)}};
+}
+
+nlohmann::json Mapper::inflight() const {
+  return nlohmann::json::array();
+}  // edges keep envelopes, mappers none
+
+void Mapper::send(const nlohmann::json&, service::Reply reply) {
+  reply({{"ok", false}, {"error", "a mapper sends nothing of its own: name a sip_front or an xmpp_worker"}});
+}
+
+std::vector<service::Metric> Mapper::metrics() const {
+  auto out = translation_.metrics();
+  out.push_back({service::Metric::Kind::kGauge, "stox_mapper_edges", "Fronts and workers connected",
+                 static_cast<double>(wire_->node().members().size())});
+  return out;
+}
+
+}  // namespace stox

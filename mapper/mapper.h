@@ -1,0 +1,50 @@
+// The mapper process: a MapperNode on ZeroMQ, a Translation, and what the skeleton asks of a process. Keeps
+// nothing that a restart could lose.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+#include "common/bus/zmq_wire.h"
+#include "common/net/loop.h"
+#include "common/service/process.h"
+#include "mapper/translation.h"
+
+namespace stox {
+
+class Mapper : public service::Process, private bus::MapperUser {
+ public:
+  static Result<std::unique_ptr<service::Process>> create(const service::Context&);
+  Mapper(const service::Context&, Translation::Rules);  // half of create()
+
+  service::Status status() const override;
+  void drain(std::function<void()> done) override;
+  void reload(const service::Config&) override;
+  nlohmann::json peers() const override;
+  nlohmann::json queues() const override;
+  nlohmann::json inflight() const override;
+  void send(const nlohmann::json& request, service::Reply) override;
+  std::vector<service::Metric> metrics() const override;
+
+ private:
+  bus::Placement place(pb::Envelope&) override;
+  void translate(pb::Outcome&) override;
+  void look_at_members();
+  void look();  // now and then: has the status changed, is the drain over?
+
+  const service::Context& context_;
+  Translation translation_;
+  std::unique_ptr<bus::ZmqMapper> wire_;
+  net::Alarm alarm_;
+  uint64_t members_version_ = 0;
+  bool members_known_ = false;
+  bool was_ready_ = false;
+  std::string was_missing_;
+  Time last_passed_{};
+  std::function<void()> drained_;
+  bool draining_ = false;
+};
+
+}  // namespace stox

@@ -1,0 +1,83 @@
+#include "mapper/mapping/routes.h"
+
+#include <algorithm>
+
+#include "common/base/addressing.h"
+#include "common/base/hash.h"
+#include "common/base/jid.h"
+#include "common/base/text.h"
+
+namespace stox::mapping {
+namespace {
+
+std::string as_pattern(const std::string& domain) {
+  const std::string_view name = std::string_view(domain).substr(domain.starts_with("*.") ? 2 : 0);
+  return (name.size() < domain.size() ? "*." : "") + ascii_domain(name).value_or(ascii_lower(name));
+}
+
+const std::string kNone;
+
+}  // namespace
+
+Routes::Routes(const std::vector<pb::Member>& members) {
+  for (const pb::Member& member : members) {
+    Edge edge;
+    edge.name = member.name();
+    const auto state = member.serving().state();
+    edge.routable = state == pb::READY || state == pb::STARTING;
+    edge.server = member.serving().backend() == pb::SERVER;
+    for (const std::string& domain : member.serving().domains()) edge.claims.push_back(as_pattern(domain));
+    if (member.role() == pb::FRONT)
+      fronts_.push_back(std::move(edge));
+    else if (member.role() == pb::WORKER)
+      workers_.push_back(std::move(edge));
+  }
+}
+
+template <class Accept>
+const Routes::Edge* Routes::choose(const std::vector<Edge>& edges, std::string_view key, Accept accept) {
+  const Edge* best = nullptr;
+  uint64_t best_weight = 0;
+  for (const Edge& edge : edges) {
+    if (!accept(edge)) continue;
+    const uint64_t weight = rendezvous_weight(key, edge.name);
+    if (best != nullptr && weight <= best_weight) continue;
+    best = &edge;
+    best_weight = weight;
+  }
+  return best;
+}
+
+const std::string& Routes::worker(std::string_view domain, std::string_view conversation) const {
+  const std::string ascii = ascii_domain(domain).value_or(std::string(domain));
+  const auto claims = [&ascii](const Edge& edge) {
+    return std::any_of(edge.claims.begin(), edge.claims.end(),
+                       [&](const std::string& pattern) { return domain_matches(pattern, ascii); });
+  };
+  for (const bool routable : {true, false}) {
+    for (const bool claimed : {true, false}) {
+      for (const bool server : {true, false}) {
+        const Edge* edge =
+            choose(workers_, server ? std::string_view(ascii) : conversation, [&](const Edge& e) {
+              return e.routable == routable && e.server == server && (claimed ? claims(e) : e.claims.empty());
+            });
+        if (edge != nullptr) return edge->name;
+      }
+    }
+  }
+  return kNone;
+}
+
+const std::string& Routes::front(std::string_view target_uri) const {
+  // User parts may hold a semicolon; parameters begin behind the host.
+  const auto at = target_uri.find('@');
+  const auto params = target_uri.find(';', at == std::string_view::npos ? 0 : at);
+  const std::string_view target = target_uri.substr(0, params);
+  for (const bool routable : {true, false}) {
+    const Edge* edge = choose(fronts_, target, [&](const Edge& e) { return e.routable == routable; });
+    if (edge != nullptr) return edge->name;
+  }
+  return kNone;
+}
+
+}  // namespace stox::mapping

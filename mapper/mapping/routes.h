@@ -1,0 +1,42 @@
+// Which edge an envelope goes to, of those that a mapper knows. Pure, and the same in every mapper: they need
+// not agree on anything but the members.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/control.pb.h"
+
+namespace stox::mapping {
+
+// Edges that say READY or STARTING take part: one that is (re)connecting holds what it gets. STANDBY and
+// DRAINING edges serve only when nothing else is there.
+class Routes {
+ public:
+  Routes() = default;
+  explicit Routes(const std::vector<pb::Member>&);  // copies what it needs
+
+  // A worker for a recipient's domain (as in a JID): one that claims the domain, else a `server` worker, else
+  // a `component` worker, claiming none. `server` workers share by domain, so that a domain's stream lives on
+  // one; `component` workers by conversation. Empty: there is none.
+  const std::string& worker(std::string_view domain, std::string_view conversation) const;
+
+  // A front for a target URI: always the same one, whatever the URI's parameters (RFC 3428 8: one MESSAGE at
+  // a time to a target). Empty: there is none.
+  const std::string& front(std::string_view target_uri) const;
+
+ private:
+  struct Edge {
+    std::string name;
+    bool routable = false;
+    bool server = false;
+    std::vector<std::string> claims;  // A-labels
+  };
+  template <class Accept>
+  static const Edge* choose(const std::vector<Edge>&, std::string_view key, Accept);
+
+  std::vector<Edge> workers_, fronts_;
+};
+
+}  // namespace stox::mapping

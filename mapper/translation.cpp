@@ -1,0 +1,178 @@
+#include "mapper/translation.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <string_view>
+#include <variant>
+
+#include "common/base/addressing.h"
+#include "common/base/hash.h"
+
+namespace stox {
+namespace {
+
+constexpr std::size_t kOpen = 16'384;  // more than Trace::kMessages
+
+void write(const pb::EnvelopeId& id, std::string& out) {
+  out.clear();
+  fmt::format_to(std::back_inserter(out), "{}.{}.{}", id.origin(), id.epoch(), id.number());
+}
+
+const char* text_of(pb::Verdict verdict) {
+  return verdict == pb::DELIVERED ? "delivered" : verdict == pb::PASSED_ON ? "passed_on" : "failed";
+}
+
+// The status or condition of an outcome; its reason if the gateway itself gave one.
+std::string word_of(const pb::Outcome& outcome) {
+  if (outcome.reason() != pb::NOT_GIVEN) return pb::Reason_Name(outcome.reason());
+  if (outcome.has_sip_status()) return std::to_string(outcome.sip_status().code());
+  if (outcome.has_stanza_error()) return outcome.stanza_error().condition();
+  return {};
+}
+
+std::string describe(const pb::Outcome& outcome) {
+  std::string out = text_of(outcome.verdict());
+  if (const std::string word = word_of(outcome); !word.empty()) out += ", " + word;
+  if (!outcome.text().empty()) out += ": " + outcome.text();
+  return out;
+}
+
+}  // namespace
+
+Result<Translation::Rules> Translation::rules(const service::GatewayConfig& gateway) {
+  if (const auto why = refuse_separator(gateway.domain_separator))
+    return error("gateway.domain_separator = \"" + gateway.domain_separator + "\": " + *why);
+  auto addresses = mapping::Addresses::make(
+      {gateway.gateway_domain, gateway.xmpp_domain, gateway.domain_separator[0], gateway.xmpp_domains});
+  if (!addresses) return error("gateway." + addresses.error().text);
+  Rules rules{std::move(*addresses), {}, {}};
+  rules.errors.accept_status = gateway.accept_status;
+  rules.errors.unavailable_status = gateway.unavailable_status;
+  rules.content.message_type = gateway.message_type;
+  return rules;
+}
+
+Translation::Translation(Rules rules, const Clock& clock, service::Log& log, service::Trace& trace)
+    : rules_(std::move(rules)), clock_(clock), log_(log), trace_(trace), open_(kOpen) {}
+
+void Translation::set_members(const std::vector<pb::Member>& members) {
+  routes_ = mapping::Routes(members);
+  roles_.clear();
+  for (const pb::Member& member : members) roles_.emplace(member.name(), member.role());
+}
+
+bus::Placement Translation::place(pb::Envelope& envelope) {
+  service::Trace::Handle handle = 0;
+  service::Hop& hop = trace_.add(&handle);
+  hop.trace_id = envelope.trace_id();
+  hop.came_us = clock_.wall_us();
+  write(envelope.id(), hop.envelope);
+  const uint64_t hash = hash64(hop.envelope);
+  open_[hash % kOpen] = {hash, handle};
+
+  Passed& passed = envelope.has_sip_message() ? to_xmpp_ : to_sip_;
+  bus::Placement placement = envelope.has_sip_message() ? to_xmpp(envelope, hop) : to_sip(envelope, hop);
+  if (const auto* forward = std::get_if<bus::Forward>(&placement)) {
+    hop.decision.append("to ").append(forward->to);
+    hop.went_us = clock_.wall_us();
+    ++passed.forwarded;
+  } else if (const auto* refuse = std::get_if<bus::Refuse>(&placement)) {
+    hop.decision.append("refused: ").append(refuse->text);
+    ++passed.refused;
+  } else {
+    const pb::Outcome& outcome = std::get<bus::EndWith>(placement).outcome;
+    hop.decision = "ended here";
+    hop.outcome = describe(outcome);
+    hop.ended_us = clock_.wall_us();
+    ++passed.ended;
+    if (outcome.verdict() == pb::FAILED) ++refusals_[word_of(outcome)];
+    log_.write(service::Level::kDebug, envelope.trace_id(), "{} ended here: {}", hop.envelope, hop.outcome);
+  }
+  return placement;
+}
+
+bus::Placement Translation::to_xmpp(pb::Envelope& envelope, service::Hop& hop) {
+  sip_.Swap(envelope.mutable_sip_message());
+  hop.from = sip_.from_uri();
+  hop.to = sip_.request_uri();
+  pb::XmppMessage& stanza = *envelope.mutable_xmpp_message();
+  auto end = mapping::to_xmpp(sip_, stanza, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
+  if (end) return bus::EndWith{std::move(*end)};
+  const std::string_view to = stanza.to();
+  const auto domain = to.substr(to.find('@') + 1);
+  const std::string& worker = routes_.worker(domain.substr(0, domain.find('/')), envelope.conversation());
+  if (worker.empty()) return bus::Refuse{pb::Refused::NO_TARGET, "no XMPP worker serves this domain"};
+  return bus::Forward{worker};
+}
+
+bus::Placement Translation::to_sip(pb::Envelope& envelope, service::Hop& hop) {
+  xmpp_.Swap(envelope.mutable_xmpp_message());
+  hop.from = xmpp_.from();
+  hop.to = xmpp_.to();
+  pb::SipMessage& message = *envelope.mutable_sip_message();
+  auto end = mapping::to_sip(xmpp_, message, rules_.addresses, rules_.content);
+  if (end) return bus::EndWith{std::move(*end)};
+  const std::string& front = routes_.front(message.request_uri());
+  if (front.empty()) return bus::Refuse{pb::Refused::NO_TARGET, "no SIP front is there"};
+  return bus::Forward{front};
+}
+
+void Translation::translate(pb::Outcome& outcome) {
+  const pb::Role origin = role_of_origin(outcome);
+  service::Hop* hop = hop_of(outcome.id());
+  if (origin == pb::FRONT && outcome.stanza_error().condition() == "jid-malformed") {
+    log_.write(service::Level::kWarn, hop ? std::string_view(hop->trace_id) : std::string_view(),
+               "{}: the XMPP side calls an address malformed that was made here; please report it", id_);
+  }
+  mapping::to_origin(outcome, origin, rules_.errors, rules_.addresses);
+  Passed& passed = origin == pb::FRONT ? to_xmpp_ : to_sip_;
+  ++(outcome.verdict() == pb::DELIVERED   ? passed.delivered
+     : outcome.verdict() == pb::PASSED_ON ? passed.passed_on
+                                          : passed.failed);
+  if (hop == nullptr) return;
+  hop->outcome = describe(outcome);
+  hop->ended_us = clock_.wall_us();
+}
+
+pb::Role Translation::role_of_origin(const pb::Outcome& outcome) const {
+  const auto at = roles_.find(outcome.id().origin());
+  if (at != roles_.end()) return at->second;
+  return outcome.has_sip_status() ? pb::WORKER : pb::FRONT;  // it has just gone; nobody will read this
+}
+
+service::Hop* Translation::hop_of(const pb::EnvelopeId& id) {
+  write(id, id_);
+  const uint64_t hash = hash64(id_);
+  const auto& [known, handle] = open_[hash % kOpen];
+  service::Hop* hop = known == hash ? trace_.at(handle) : nullptr;
+  return hop != nullptr && hop->envelope == id_ ? hop : nullptr;
+}
+
+std::vector<service::Metric> Translation::metrics() const {
+  std::vector<service::Metric> out;
+  using Labels = std::vector<std::pair<std::string, std::string>>;
+  const auto add = [&out](const char* name, const char* help, uint64_t n, Labels labels) {
+    out.push_back({service::Metric::Kind::kCounter, name, help, static_cast<double>(n), std::move(labels)});
+  };
+  for (const auto& [direction, passed] : {std::pair("to_xmpp", to_xmpp_), std::pair("to_sip", to_sip_)}) {
+    for (const auto& [result, n] :
+         {std::pair("forwarded", passed.forwarded), {"refused", passed.refused}, {"ended", passed.ended}}) {
+      add("stox_mapper_envelopes_total", "Envelopes, by what became of them here", n,
+          {{"direction", direction}, {"result", result}});
+    }
+    for (const auto& [verdict, n] : {std::pair("delivered", passed.delivered),
+                                     {"passed_on", passed.passed_on},
+                                     {"failed", passed.failed}}) {
+      add("stox_mapper_outcomes_total", "Outcomes that passed on their way to the origin", n,
+          {{"direction", direction}, {"verdict", verdict}});
+    }
+  }
+  for (const auto& [answer, n] : refusals_) {
+    add("stox_mapper_refusals_total", "Messages that could not be translated, by the answer to the sender", n,
+        {{"answer", answer}});
+  }
+  return out;
+}
+
+}  // namespace stox

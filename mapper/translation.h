@@ -1,0 +1,72 @@
+// What a mapper does with one envelope and with one outcome, and the figures and traces of it. Free of I/O;
+// the rules and the members are set from outside whenever they change.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/bus/mapper_node.h"
+#include "common/service/config.h"
+#include "common/service/log.h"
+#include "common/service/process.h"
+#include "common/service/trace.h"
+#include "mapper/mapping/addresses.h"
+#include "mapper/mapping/content.h"
+#include "mapper/mapping/errors.h"
+#include "mapper/mapping/routes.h"
+
+namespace stox {
+
+class Translation {
+ public:
+  struct Rules {
+    mapping::Addresses addresses;
+    mapping::ErrorSettings errors;
+    mapping::ContentSettings content;
+  };
+  static Result<Rules> rules(const service::GatewayConfig&);
+
+  // Clock, log and trace must outlive it.
+  Translation(Rules, const Clock&, service::Log&, service::Trace&);
+
+  void set_rules(Rules rules) { rules_ = std::move(rules); }
+  void set_members(const std::vector<pb::Member>&);
+
+  bus::Placement place(pb::Envelope&);  // as MapperUser::place
+  void translate(pb::Outcome&);         // as MapperUser::translate
+  std::vector<service::Metric> metrics() const;
+
+ private:
+  // Figures of one direction.
+  struct Passed {
+    uint64_t forwarded = 0, refused = 0, ended = 0;     // envelopes
+    uint64_t delivered = 0, passed_on = 0, failed = 0;  // outcomes
+  };
+
+  bus::Placement to_xmpp(pb::Envelope&, service::Hop&);
+  bus::Placement to_sip(pb::Envelope&, service::Hop&);
+  pb::Role role_of_origin(const pb::Outcome&) const;
+  service::Hop* hop_of(const pb::EnvelopeId&);
+
+  Rules rules_;
+  const Clock& clock_;
+  service::Log& log_;
+  service::Trace& trace_;
+  mapping::Routes routes_;
+  std::map<std::string, pb::Role, std::less<>> roles_;  // of the edges that are there
+
+  // Hops of envelopes on their way, found again by a hash of their id; a newer one may take a place.
+  std::vector<std::pair<uint64_t, service::Trace::Handle>> open_;
+  Passed to_xmpp_, to_sip_;
+  std::map<std::string, uint64_t> refusals_;  // by status or condition
+  std::string id_;                            // reused, as are the messages
+  pb::SipMessage sip_;
+  pb::XmppMessage xmpp_;
+};
+
+}  // namespace stox

@@ -1,0 +1,119 @@
+#include "sip_front/sip/client_transaction.h"
+
+#include <algorithm>
+
+#include "common/base/hash.h"
+#include "common/base/text.h"
+#include "sip_front/sip/timers.h"
+
+namespace stox::sip {
+
+void ClientTransactions::start(const Request& request, std::string& bytes, Time now) {
+  const Id id = slots_.take();
+  Transaction& t = slots_[id.slot];
+  t.state = State::kTrying;
+  t.method = request.method;
+  t.token = request.token;
+  t.hash = hash64(request.branch, seed_);
+  t.sent_by_port = request.sent_by_port;
+  t.flow = request.flow;
+  t.interval = kT1;
+  t.branch = request.branch;
+  t.sent_by_host = request.sent_by_host;
+  t.request.swap(bytes);
+  by_branch_.insert(t.hash, id.slot);
+  if (!is_reliable(t.flow.transport)) timers_.add(now + t.interval, {id, Timer::kE});
+  timers_.add(now + kTimerF, {id, Timer::kF});
+  user_.send_request(t.flow, t.request);
+}
+
+bool ClientTransactions::receive(const Message& response, Time now) {
+  const Via& via = response.via;
+  const uint32_t slot = by_branch_.find(hash64(via.branch, seed_), [&](uint32_t at) {
+    const Transaction& t = slots_[at];
+    // 18.1.2: the sent-by must be what we wrote.
+    return t.branch == via.branch && name_of(t.method) == response.cseq.method &&
+           ascii_iequal(t.sent_by_host, via.host) && t.sent_by_port == via.port;
+  });
+  if (slot == HashIndex::kNone) return false;
+  Transaction& t = slots_[slot];
+  const Id id = slots_.id_of(slot);
+  switch (t.state) {
+    case State::kTrying:
+    case State::kProceeding:
+      if (response.status < 200) {
+        t.state = State::kProceeding;
+        return true;
+      }
+      if (is_reliable(t.flow.transport)) {
+        terminate(id);
+      } else {
+        t.state = State::kCompleted;
+        ++completed_;
+        timers_.add(now + kTimerK, {id, Timer::kK});
+      }
+      user_.responded(t.token, response);
+      return true;
+    case State::kCompleted:
+    case State::kTerminated:
+      return true;
+  }
+  return false;
+}
+
+void ClientTransactions::fire(Due due, Time now) {
+  Transaction* const t = slots_.find(due.id);
+  if (t == nullptr) return;
+  switch (due.timer) {
+    case Timer::kE:
+      if (t->state != State::kTrying && t->state != State::kProceeding) return;
+      t->interval = t->state == State::kProceeding ? kT2 : std::min(2 * t->interval, kT2);
+      timers_.add(now + t->interval, {due.id, Timer::kE});
+      ++sent_again_;
+      user_.send_request(t->flow, t->request);
+      return;
+    case Timer::kF:
+      if (t->state != State::kTrying && t->state != State::kProceeding) return;
+      terminate(due.id);
+      user_.timed_out(t->token);
+      return;
+    case Timer::kK:
+      terminate(due.id);
+      return;
+  }
+}
+
+void ClientTransactions::terminate(Id id) {
+  Transaction& t = slots_[id.slot];
+  if (t.state == State::kCompleted) --completed_;
+  t.state = State::kTerminated;
+  by_branch_.erase(t.hash, id.slot);
+  slots_.free(id);
+}
+
+template <class Concerned>
+void ClientTransactions::fail_all(Concerned concerned) {
+  std::vector<uint64_t> tokens;  // told afterwards, as the user may start new transactions to the same peer
+  for (uint32_t slot = 0; slot < slots_.capacity(); ++slot) {
+    const Transaction& t = slots_[slot];
+    if ((t.state != State::kTrying && t.state != State::kProceeding) || !concerned(t.flow)) continue;
+    tokens.push_back(t.token);
+    terminate(slots_.id_of(slot));
+  }
+  for (const uint64_t token : tokens) user_.transport_failed(token);
+}
+
+void ClientTransactions::connection_lost(uint32_t connection) {
+  fail_all([&](const Flow& flow) { return is_reliable(flow.transport) && flow.connection == connection; });
+}
+
+void ClientTransactions::unreachable(const Endpoint& peer) {
+  fail_all([&](const Flow& flow) { return flow.transport == Transport::kUdp && flow.peer == peer; });
+}
+
+Time ClientTransactions::turn(Time now) {
+  while (const auto due = timers_.pop_due(now)) fire(*due, now);
+  return timers_.next();
+}
+
+}  // namespace stox::sip

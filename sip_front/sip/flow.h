@@ -1,0 +1,37 @@
+// Where a message came from or goes to: values that a transport understands and machines only keep.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace stox::sip {
+
+enum class Transport : uint8_t { kUdp, kTcp };
+
+constexpr bool is_reliable(Transport transport) { return transport != Transport::kUdp; }
+constexpr uint16_t default_port(Transport) { return 5060; }
+std::string_view name_of(Transport);  // "UDP", "TCP", as in Via
+
+// IP address and port.
+struct Endpoint {
+  std::array<uint8_t, 16> ip{};  // an IPv4 address in the first four
+  bool v6 = false;
+  uint16_t port = 0;
+
+  static std::optional<Endpoint> parse(std::string_view ip, uint16_t port);
+  void append_ip(std::string& out) const;  // IPv6 without brackets, RFC 5952
+  std::string str() const;                 // ADDRESS:PORT or [ADDRESS]:PORT
+  bool operator==(const Endpoint&) const = default;
+};
+
+struct Flow {
+  Transport transport = Transport::kUdp;
+  uint16_t socket = 0;      // UDP: which of our sockets
+  uint32_t connection = 0;  // TCP: its id, never 0 and not used again; 0 = to be opened
+  Endpoint peer;            // TCP: where to connect when the connection is gone
+};
+
+}  // namespace stox::sip

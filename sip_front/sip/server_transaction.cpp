@@ -1,0 +1,166 @@
+#include "sip_front/sip/server_transaction.h"
+
+#include <algorithm>
+
+#include "common/base/hash.h"
+#include "common/base/text.h"
+#include "sip_front/sip/timers.h"
+
+namespace stox::sip {
+namespace {
+
+constexpr std::string_view kMagicCookie = "z9hG4bK";  // 8.1.1.7
+
+void append_part(std::string& key, std::string_view part) {
+  key += part;
+  key += '\n';  // occurs in no part
+}
+
+void append_number(std::string& key, uint32_t number) {
+  key.append(reinterpret_cast<const char*>(&number), sizeof number);
+}
+
+void append_lower(std::string& key, std::string_view part) {
+  for (const char c : part) key += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  key += '\n';
+}
+
+}  // namespace
+
+Flow response_flow(const Flow& arrived, const Via& top) {
+  Flow flow = arrived;
+  const bool to_source = flow.transport == Transport::kUdp && top.rport;
+  if (!to_source) flow.peer.port = top.port != 0 ? top.port : default_port(flow.transport);
+  return flow;
+}
+
+ServerTransactions::ServerTransactions(std::size_t max_completed, uint64_t secret, ResponseSender& sender)
+    : max_completed_(max_completed), secret_(secret), sender_(sender) {}
+
+void ServerTransactions::write_key(const Message& request) {
+  key_.clear();
+  const Via& via = request.via;
+  if (via.branch.size() > kMagicCookie.size() && via.branch.starts_with(kMagicCookie)) {
+    append_part(key_, via.branch);
+    append_lower(key_, via.host);
+    append_number(key_, via.port != 0 ? via.port : 5060);
+    return;
+  }
+  // A client of RFC 2543, or a cookie with nothing behind it.
+  for (const std::string_view part :
+       {request.request_uri, request.to.tag, request.from.tag, request.call_id, via.text}) {
+    append_part(key_, part);
+  }
+  append_number(key_, request.cseq.number);
+}
+
+void ServerTransactions::write_merge_key(const Message& request) {
+  merge_key_.clear();
+  for (const std::string_view part : {request.from.tag, request.call_id, request.cseq.method}) {
+    append_part(merge_key_, part);
+  }
+  append_number(merge_key_, request.cseq.number);
+}
+
+ServerTransactions::Receipt ServerTransactions::receive(const Message& request, const Flow& arrived,
+                                                        Time now) {
+  write_key(request);
+  const uint64_t key_hash = hash64(key_, secret_);
+  const uint32_t copy = by_key_.find(key_hash, [&](uint32_t slot) {
+    return slots_[slot].method == request.method && slots_[slot].key == key_;
+  });
+  if (copy != HashIndex::kNone) {
+    ++copies_;
+    // The client may have moved to another port or connection since.
+    slots_[copy].flow = response_flow(arrived, request.via);
+    again(slots_[copy]);
+    return {Match::kCopy, {}};
+  }
+  write_merge_key(request);
+  const uint64_t merge_hash = hash64(merge_key_, secret_);
+  const auto same_request = [&](uint32_t slot) { return slots_[slot].merge_key == merge_key_; };
+  if (request.to.tag.empty() && by_merge_key_.find(merge_hash, same_request) != HashIndex::kNone) {
+    return {Match::kMerged, {}};
+  }
+  const Id id = slots_.take();
+  Transaction& t = slots_[id.slot];
+  t.state = State::kTrying;
+  t.method = request.method;
+  t.key_hash = key_hash;
+  t.merge_hash = merge_hash;
+  t.key = key_;
+  t.merge_key = merge_key_;
+  t.flow = response_flow(arrived, request.via);
+  write_response_head(request, arrived.peer, to_tag(request, secret_), t.head);
+  by_key_.insert(key_hash, id.slot);
+  by_merge_key_.insert(merge_hash, id.slot);
+  trying_.add(now + kTrying, id);
+  return {Match::kNew, id};
+}
+
+// What a retransmission makes the transaction send.
+void ServerTransactions::again(Transaction& t) {
+  switch (t.state) {
+    case State::kTrying:
+      break;
+    case State::kProceeding:
+      write_response(out_, t.head, 100);
+      sender_.send_response(t.flow, out_);
+      break;
+    case State::kCompleted:
+      sender_.send_response(t.flow, t.head.lines);
+      break;
+  }
+}
+
+void ServerTransactions::respond(Id id, uint16_t status, std::string_view reason,
+                                 const ResponseHeaders& headers, Time now) {
+  Transaction* const t = slots_.find(id);
+  if (t == nullptr || t->state == State::kCompleted) return;
+  write_response(out_, t->head, status, reason, headers);
+  sender_.send_response(t->flow, out_);
+  if (is_reliable(t->flow.transport)) return terminate(id);
+  t->head.lines.assign(out_);
+  t->state = State::kCompleted;
+  ++completed_count_;
+  completed_.emplace_back(now + kTimerJ, id);
+  if (completed_count_ > max_completed_) {
+    ++crowded_out_;
+    terminate(completed_.front().second);
+    completed_.pop_front();
+  }
+}
+
+void ServerTransactions::forget(Id id) {
+  if (const Transaction* t = slots_.find(id); t != nullptr && t->state != State::kCompleted) terminate(id);
+}
+
+void ServerTransactions::terminate(Id id) {
+  Transaction& t = slots_[id.slot];
+  if (t.state == State::kCompleted) --completed_count_;
+  by_key_.erase(t.key_hash, id.slot);
+  by_merge_key_.erase(t.merge_hash, id.slot);
+  slots_.free(id);
+}
+
+bool ServerTransactions::has_cancelled(const Message& cancel) {
+  write_key(cancel);
+  return by_key_.find(hash64(key_, secret_), [&](uint32_t slot) { return slots_[slot].key == key_; }) !=
+         HashIndex::kNone;
+}
+
+Time ServerTransactions::turn(Time now) {
+  while (const auto id = trying_.pop_due(now)) {
+    Transaction* const t = slots_.find(*id);
+    if (t == nullptr || t->state != State::kTrying) continue;
+    t->state = State::kProceeding;
+    again(*t);
+  }
+  while (!completed_.empty() && completed_.front().first <= now) {
+    terminate(completed_.front().second);
+    completed_.pop_front();
+  }
+  return std::min(trying_.next(), completed_.empty() ? kNever : completed_.front().first);
+}
+
+}  // namespace stox::sip

@@ -1,0 +1,94 @@
+// The non-INVITE server transactions of a UAS (RFC 3261 17.2.2, 17.2.3, with RFC 4320). Free of I/O: requests
+// and time come in, responses go out by a ResponseSender. INVITE transactions would be a second table beside
+// this one.
+//
+//   Trying --3.5 s--> Proceeding --final--> Completed --Timer J--> gone
+//      \-----------------final----------------^   (reliable transports: gone at once)
+#pragma once
+
+#include <deque>
+#include <string>
+#include <string_view>
+
+#include "common/base/clock.h"
+#include "common/base/deadlines.h"
+#include "sip_front/sip/flow.h"
+#include "sip_front/sip/message.h"
+#include "sip_front/sip/table.h"
+#include "sip_front/sip/writer.h"
+
+namespace stox::sip {
+
+// Where a response to a request that arrived by `arrived` goes (18.2.2, RFC 3581): always to the real source;
+// over UDP to the port of sent-by unless rport asks for the source's. maddr is ignored.
+Flow response_flow(const Flow& arrived, const Via& top);
+
+class ResponseSender {
+ public:
+  virtual ~ResponseSender() = default;
+  virtual void send_response(const Flow&, std::string_view bytes) = 0;  // the bytes live during the call
+};
+
+class ServerTransactions {
+ public:
+  enum class Match {
+    kNew,     // a transaction was opened: respond() to it, or forget() it
+    kCopy,    // a retransmission; what had to be sent was sent
+    kMerged,  // the same request by another way (8.2.2.2): 482
+  };
+  struct Receipt {
+    Match match;
+    Id id;  // if kNew
+  };
+
+  // Over `max_completed` Completed transactions the oldest goes before its Timer J. `secret` seeds tags and
+  // hashes. The sender must outlive this.
+  ServerTransactions(std::size_t max_completed, uint64_t secret, ResponseSender&);
+
+  // A request, neither ACK nor CANCEL, as it came by `arrived`.
+  Receipt receive(const Message& request, const Flow& arrived, Time now);
+  // Sends a final response. Nothing happens when one has been sent.
+  void respond(Id, uint16_t status, std::string_view reason, const ResponseHeaders&, Time now);
+  // As if the request had not come.
+  void forget(Id);
+  // Whether the transaction is there that this CANCEL means (9.2).
+  bool has_cancelled(const Message& cancel);
+
+  // Fires the timers that are due; returns when to call again.
+  Time turn(Time now);
+
+  std::size_t waiting() const { return slots_.size() - completed_count_; }  // Trying and Proceeding
+  std::size_t completed() const { return completed_count_; }
+  uint64_t copies() const { return copies_; }            // retransmissions absorbed
+  uint64_t crowded_out() const { return crowded_out_; }  // gone before Timer J
+
+ private:
+  enum class State : uint8_t { kTrying, kProceeding, kCompleted };
+  struct Transaction {
+    State state;
+    Method method;
+    uint64_t key_hash, merge_hash;
+    std::string key;        // what identifies it (17.2.3), but for the method
+    std::string merge_key;  // what identifies the request, whichever way it came
+    Flow flow;
+    ResponseHead head;  // Completed: its lines are the whole response
+  };
+
+  void write_key(const Message&);
+  void write_merge_key(const Message&);
+  void again(Transaction&);
+  void terminate(Id);
+
+  std::size_t max_completed_;
+  uint64_t secret_;
+  ResponseSender& sender_;
+  Slots<Transaction> slots_;
+  HashIndex by_key_, by_merge_key_;
+  Deadlines<Id> trying_;                       // RFC 4320's 100
+  std::deque<std::pair<Time, Id>> completed_;  // Timer J: the same for all, so in order
+  std::size_t completed_count_ = 0;
+  uint64_t copies_ = 0, crowded_out_ = 0;
+  std::string key_, merge_key_, out_;  // scratch
+};
+
+}  // namespace stox::sip

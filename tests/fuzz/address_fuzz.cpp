@@ -1,0 +1,57 @@
+// Any text as an address: nothing crashes, and what maps comes back as itself. Input: a letter for the rule,
+// the separator, the address.
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "common/base/addressing.h"
+#include "mapper/mapping/addresses.h"
+
+namespace {
+
+using stox::Jid;
+using stox::mapping::Addresses;
+
+void hold(bool property, const char* what) {
+  if (property) return;
+  std::fprintf(stderr, "broken: %s\n", what);
+  std::abort();
+}
+
+void xmpp_user(const Addresses& by, const Jid& jid) {
+  const auto uri = by.sip_sender(jid);
+  if (uri) hold(by.xmpp_recipient(*uri) == jid, "an XMPP user comes back as itself");
+}
+
+void sip_user(const Addresses& by, const Jid& jid) {
+  const auto uri = by.sip_recipient(jid);
+  if (!uri) return;
+  hold(by.xmpp_sender(*uri) == jid, "a SIP user comes back as itself");
+  hold(stox::parse_sip_uri(*uri).has_value(), "what is made is a SIP URI");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  if (size < 2 || stox::refuse_separator(input.substr(1, 1))) return 0;
+  const auto by = Addresses::make({"gw.example", "sip.example", input[1], {}});
+  const std::string_view text = input.substr(2);
+  stox::conversation_key(text, text);
+  if (input[0] == 'r') {
+    if (const auto jid = by->xmpp_recipient(text)) {
+      hold(by->sip_sender(*jid).has_value(), "who can be written to can write");
+      xmpp_user(*by, *jid);
+    }
+  } else if (input[0] == 'f') {
+    if (const auto jid = by->xmpp_sender(text)) {
+      hold(by->sip_recipient(*jid).has_value(), "who can write can be answered");
+      sip_user(*by, *jid);
+    }
+  } else if (const auto jid = Jid::parse(text)) {
+    hold(Jid::parse(jid->str()) == *jid, "a prepared JID is prepared");
+    xmpp_user(*by, *jid);
+    sip_user(*by, *jid);
+  }
+  return 0;
+}

@@ -1,0 +1,179 @@
+// Messages through a mapper on the bus in memory: what each side gets to see.
+#include "mapper/translation.h"
+
+#include <gtest/gtest.h>
+
+#include "common/bus/memory_wire.h"
+
+namespace stox {
+namespace {
+
+using std::chrono::seconds;
+
+class Actor : public bus::EdgeUser {
+ public:
+  void begin(const pb::Envelope& envelope, Time) override {
+    began.push_back(envelope);
+    edge->finish(envelope.id(), answer);
+  }
+  void ended(uint64_t, const pb::Outcome& outcome) override { outcomes.push_back(outcome); }
+
+  bus::Edge* edge = nullptr;
+  pb::Outcome answer;  // to what it is asked to begin
+  std::vector<pb::Envelope> began;
+  std::vector<pb::Outcome> outcomes;
+};
+
+class TranslationTest : public testing::Test, private bus::MapperUser {
+ protected:
+  TranslationTest() : translation_(*Translation::rules(gateway()), bus_.clock(), log_, trace_) {
+    node_ = &bus_.start_mapper("mapper-1", *this);
+    front_.edge = &bus_.start_edge({.name = "sip-1", .role = pb::FRONT}, front_);
+    worker_.edge = &bus_.start_edge({.name = "component-1", .role = pb::WORKER}, worker_);
+    pb::Serving serving;
+    serving.set_state(pb::READY);
+    front_.edge->set_serving(serving);
+    serving.set_backend(pb::COMPONENT);
+    worker_.edge->set_serving(serving);
+    bus_.advance(seconds(4));
+  }
+  static service::GatewayConfig gateway() {
+    service::GatewayConfig config;
+    config.gateway_domain = "gw.example";
+    config.xmpp_domain = "sip.example";
+    return config;
+  }
+
+  pb::Outcome send(Actor& origin, pb::Envelope envelope) {
+    envelope.set_trace_id("0123456789abcdef");
+    envelope.set_conversation("a b");
+    const Time now = bus_.clock().now();
+    EXPECT_TRUE(origin.edge->submit(envelope, now + seconds(25), now + seconds(25)));
+    bus_.advance(seconds(1));
+    if (origin.outcomes.empty()) bus_.advance(seconds(30));
+    EXPECT_EQ(origin.outcomes.size(), 1u);
+    return origin.outcomes.empty() ? pb::Outcome() : origin.outcomes.back();
+  }
+  pb::Outcome send_sip(const std::string& to) {
+    pb::Envelope envelope;
+    auto& message = *envelope.mutable_sip_message();
+    message.set_request_uri(to);
+    message.set_to_uri(to);
+    message.set_from_uri("sip:romeo@example.net");
+    auto* content = message.add_parts()->add_alternatives();
+    content->set_content_type("text/plain");
+    content->set_data("Hello");
+    return send(front_, envelope);
+  }
+  pb::Outcome send_xmpp(const std::string& to) {
+    pb::Envelope envelope;
+    auto& stanza = *envelope.mutable_xmpp_message();
+    stanza.set_from("juliet@example.com/balcony");
+    stanza.set_to(to);
+    stanza.set_type("chat");
+    stanza.add_bodies()->set_text("Hi");
+    return send(worker_, envelope);
+  }
+  double metric(const std::string& name, const std::string& label, const std::string& other = {}) {
+    double sum = 0;
+    for (const auto& m : translation_.metrics()) {
+      std::string labels;
+      for (const auto& [key, value] : m.labels) labels += value + " ";
+      const bool match = labels.find(label) != std::string::npos && labels.find(other) != std::string::npos;
+      if (m.name == name && match) sum += m.value;
+    }
+    return sum;
+  }
+
+  bus::Placement place(pb::Envelope& envelope) override {
+    translation_.set_members(node_->members());
+    return translation_.place(envelope);
+  }
+  void translate(pb::Outcome& outcome) override {
+    translation_.set_members(node_->members());
+    translation_.translate(outcome);
+  }
+
+  bus::MemoryBus bus_{{"mapper-1"}, {"sip-1", "component-1"}};
+  service::Log log_{"mapper-1", service::Level::kError, "text"};
+  service::Trace trace_;
+  Translation translation_;
+  bus::MapperNode* node_ = nullptr;
+  Actor front_, worker_;
+};
+
+TEST_F(TranslationTest, ASipMessageReachesTheWorkerAsAStanza) {
+  worker_.answer.set_verdict(pb::DELIVERED);
+  const pb::Outcome outcome = send_sip("sip:juliet*example.com@gw.example");
+  ASSERT_EQ(worker_.began.size(), 1u);
+  EXPECT_EQ(worker_.began[0].xmpp_message().to(), "juliet@example.com");
+  EXPECT_EQ(worker_.began[0].xmpp_message().from(), "romeo*example.net@sip.example");
+  EXPECT_EQ(worker_.began[0].xmpp_message().bodies(0).text(), "Hello");
+  EXPECT_EQ(outcome.sip_status().code(), 200u);
+  EXPECT_EQ(outcome.sip_status().reason(), "Accepted");
+}
+
+TEST_F(TranslationTest, ABounceBecomesAStatus) {
+  worker_.answer.mutable_stanza_error()->set_condition("service-unavailable");
+  EXPECT_EQ(send_sip("sip:nobody*example.com@gw.example").sip_status().code(), 404u);
+  EXPECT_EQ(metric("stox_mapper_outcomes_total", "failed", "to_xmpp"), 1);
+}
+
+TEST_F(TranslationTest, AStanzaReachesTheFrontAsAMessage) {
+  front_.answer.set_verdict(pb::DELIVERED);
+  front_.answer.mutable_sip_status()->set_code(200);
+  const pb::Outcome outcome = send_xmpp("romeo*example.net@sip.example");
+  ASSERT_EQ(front_.began.size(), 1u);
+  EXPECT_EQ(front_.began[0].sip_message().request_uri(), "sip:romeo@example.net");
+  EXPECT_EQ(outcome.verdict(), pb::DELIVERED);
+  EXPECT_EQ(outcome.said_case(), pb::Outcome::SAID_NOT_SET);
+}
+
+TEST_F(TranslationTest, AFinalErrorBecomesAStanzaError) {
+  front_.answer.mutable_sip_status()->set_code(486);
+  EXPECT_EQ(send_xmpp("romeo*example.net@sip.example").stanza_error().condition(), "recipient-unavailable");
+}
+
+TEST_F(TranslationTest, WhatCannotBeMappedEndsHere) {
+  EXPECT_EQ(send_sip("sip:juliet@gw.example").sip_status().code(), 404u);
+  EXPECT_TRUE(worker_.began.empty());
+  EXPECT_EQ(send_xmpp("romeo@sip.example").stanza_error().condition(), "item-not-found");
+  EXPECT_TRUE(front_.began.empty());
+  EXPECT_EQ(metric("stox_mapper_envelopes_total", "ended"), 2);
+  EXPECT_EQ(metric("stox_mapper_refusals_total", "404"), 1);
+  EXPECT_EQ(metric("stox_mapper_refusals_total", "item-not-found"), 1);
+}
+
+TEST_F(TranslationTest, WithoutAWorkerTheMessageIsRefused) {
+  bus_.kill("component-1");
+  bus_.advance(seconds(1));
+  EXPECT_EQ(send_sip("sip:juliet*example.com@gw.example").reason(), pb::NO_TARGET);
+  EXPECT_GE(metric("stox_mapper_envelopes_total", "refused"), 1);
+}
+
+TEST_F(TranslationTest, TheTraceTellsTheWayAndTheEnd) {
+  worker_.answer.mutable_stanza_error()->set_condition("item-not-found");
+  send_sip("sip:juliet*example.com@gw.example");
+  const auto hops = trace_.find("30313233343536373839616263646566");
+  ASSERT_EQ(hops.size(), 1u);
+  EXPECT_EQ(hops[0]->from, "sip:romeo@example.net");
+  EXPECT_EQ(hops[0]->to, "sip:juliet*example.com@gw.example");
+  EXPECT_EQ(hops[0]->decision, "to component-1");
+  EXPECT_EQ(hops[0]->outcome, "failed, 404");
+  EXPECT_TRUE(hops[0]->envelope.starts_with("sip-1."));
+  EXPECT_GE(hops[0]->went_us, hops[0]->came_us);
+  EXPECT_GE(hops[0]->ended_us, hops[0]->went_us);
+}
+
+TEST_F(TranslationTest, AConfigurationThatCannotWorkIsRefusedWithItsKey) {
+  service::GatewayConfig config = gateway();
+  config.domain_separator = ".";
+  EXPECT_NE(Translation::rules(config).error().text.find("gateway.domain_separator = \".\""),
+            std::string::npos);
+  config = gateway();
+  config.xmpp_domain = "a b";
+  EXPECT_NE(Translation::rules(config).error().text.find("gateway.xmpp_domain"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace stox

@@ -1,0 +1,212 @@
+#include "xmpp_worker/xmpp/xml_stream.h"
+
+#include <gtest/gtest.h>
+#include <malloc.h>
+
+#include "xml_log.h"
+
+namespace stox::xmpp {
+namespace {
+
+const std::string kHeader =
+    "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' "
+    "xmlns:stream='http://etherx.jabber.org/streams' id='a&amp;b' from='gw.test'>";
+
+std::string read(const std::string& bytes, const XmlLimits& limits = {}) {
+  XmlLog log;
+  XmlStream stream(limits, log);
+  stream.feed(bytes);
+  return log.log;
+}
+
+std::string after_header(const std::string& bytes, const XmlLimits& limits = {}) {
+  const std::string log = read(kHeader + bytes, limits);
+  return log.substr(log.find('\n') + 1);
+}
+
+TEST(XmlStream, ShowsHeaderStanzasAndClose) {
+  EXPECT_EQ(
+      read(kHeader + "<message to='x'><body>&lt;hi&gt; \xc3\xa4</body><a xmlns='u'><b/></a></message> \n"
+                     "<iq/></stream:stream>"),
+      "opened id=a&b xmlns=jabber:component:accept\n"
+      "{jabber:component:accept}message to=x [{jabber:component:accept}body \"<hi> \xc3\xa4\"] [{u}a "
+      "[{u}b]]\n"
+      "{jabber:component:accept}iq\n"
+      "closed\n");
+}
+
+TEST(XmlStream, ReadsTheSameHoweverTheBytesAreSplit) {
+  const std::string bytes =
+      "\xef\xbb\xbf" + kHeader +
+      "<message to='a&#39;b'><body>one\r\ntwo &amp; <![CDATA[<three>]]></body></message>"
+      " <handshake/> <stream:error><conflict xmlns='e'/></stream:error></stream:stream>";
+  const std::string whole = read(bytes);
+  EXPECT_NE(whole.find("closed"), std::string::npos) << whole;
+  for (std::size_t cut = 1; cut < bytes.size(); ++cut) {
+    XmlLog log;
+    XmlStream stream({}, log);
+    stream.feed(bytes.substr(0, cut));
+    stream.feed(bytes.substr(cut));
+    ASSERT_EQ(log.log, whole) << "cut at " << cut;
+  }
+  XmlLog log;
+  XmlStream stream({}, log);
+  for (const char c : bytes) stream.feed({&c, 1});
+  EXPECT_EQ(log.log, whole);
+}
+
+TEST(XmlStream, ShowsAStanzaAsSoonAsItsLastByteIsThere) {
+  XmlLog log;
+  XmlStream stream({}, log);
+  stream.feed(kHeader + "<message to='" + std::string(5000, 'x'));
+  stream.feed("'");
+  EXPECT_EQ(log.elements, 0);
+  stream.feed("/>");
+  EXPECT_EQ(log.elements, 1);
+}
+
+TEST(XmlStream, RefusesWhatRestrictedXmlForbids) {
+  for (const char* bad : {"<!-- x -->", "<?php x?>", "<a>&nbsp;</a>", "<a b='&x;'/>", "<a><!-- x --></a>"})
+    EXPECT_EQ(after_header(bad), "failed restricted-xml\n") << bad;
+  EXPECT_EQ(read("<!DOCTYPE a [<!ENTITY b 'c'>]>" + kHeader), "failed restricted-xml\n");
+  EXPECT_EQ(read("<!-- x -->" + kHeader), "failed restricted-xml\n");
+}
+
+TEST(XmlStream, RefusesWhatIsNoXml) {
+  for (const char* bad :
+       {"<a></b>", "<a b=c/>", "<a \x01/>", "<a>\x01</a>", "<a>\xff</a>", "<a>\xc0\x80</a>", "<p:a/>",
+        "<a b='1' b='2'/>", "<a>&#0;</a>", "<!DOCTYPE a>", "<a>\xef\xbf\xbf</a>"}) {
+    EXPECT_EQ(after_header(bad), "failed not-well-formed\n") << bad;
+  }
+  EXPECT_EQ(after_header(std::string("<a>\0</a>", 8)), "failed not-well-formed\n");
+  EXPECT_EQ(read("HTTP/1.1 400 Bad Request\r\n"), "failed not-well-formed\n");
+}
+
+TEST(XmlStream, RefusesOtherEncodings) {
+  EXPECT_EQ(read("<?xml version='1.0' encoding='ISO-8859-1'?>" + kHeader.substr(21)),
+            "failed unsupported-encoding\n");
+  EXPECT_EQ(read("\xff\xfe<"), "failed unsupported-encoding\n");
+  EXPECT_EQ(read(std::string("\0<\0s", 4)), "failed unsupported-encoding\n");
+  EXPECT_EQ(read(std::string("<\0s\0", 4)), "failed unsupported-encoding\n");
+}
+
+TEST(XmlStream, RefusesAHeaderThatIsNone) {
+  EXPECT_EQ(read("<stream xmlns='jabber:client'>"), "failed invalid-namespace\n");
+  EXPECT_EQ(read("<s:flow xmlns:s='http://etherx.jabber.org/streams'>"), "failed bad-format\n");
+  EXPECT_EQ(after_header("text<a/>"), "failed bad-format\n");
+}
+
+TEST(XmlStream, NothingFollowsAFailureUntilRestart) {
+  XmlLog log;
+  XmlStream stream({}, log);
+  stream.feed(kHeader + "<a></b><c/>");
+  stream.feed("<d/>");
+  stream.restart({});
+  stream.feed(kHeader + "<e/>");
+  EXPECT_EQ(log.log,
+            "opened id=a&b xmlns=jabber:component:accept\nfailed not-well-formed\n"
+            "opened id=a&b xmlns=jabber:component:accept\n{jabber:component:accept}e\n");
+}
+
+TEST(XmlStream, RestartFromACallReadsTheRestAsANewStream) {
+  XmlLog log;
+  XmlStream stream({}, log);
+  log.stream = &stream;
+  stream.feed(kHeader + "<restart/>" + kHeader + "<a/><stop/><b/>");
+  EXPECT_EQ(log.log,
+            "opened id=a&b xmlns=jabber:component:accept\n{jabber:component:accept}restart\n"
+            "opened id=a&b "
+            "xmlns=jabber:component:accept\n{jabber:component:accept}a\n{jabber:component:accept}stop\n");
+}
+
+TEST(XmlStream, AnOversizedStanzaCostsOnlyItself) {
+  const std::string large(300'000, 'x');
+  std::string deep;
+  for (int i = 0; i < 100; ++i) deep += "<d>";
+  deep += "x";
+  for (int i = 0; i < 100; ++i) deep += "</d>";
+  std::string attributes;
+  for (int i = 0; i < 100; ++i) attributes += " a" + std::to_string(i) + "='1'";
+  const std::string kOversized =
+      "oversized {jabber:component:accept}message to=x\n{jabber:component:accept}iq\n";
+  EXPECT_EQ(after_header("<message to='x'><body>" + large + "</body><a/></message><iq/>"), kOversized);
+  EXPECT_EQ(after_header("<message to='x'><a b='" + large + "'/>more</message><iq/>"), kOversized);
+  EXPECT_EQ(after_header("<message to='x'>" + deep + "</message><iq/>"), kOversized);
+  EXPECT_EQ(after_header("<message to='x'><a" + attributes + "/></message><iq/>"), kOversized);
+  EXPECT_EQ(after_header("<message to='x'><" + std::string(2000, 'n') + "/></message><iq/>"), kOversized);
+}
+
+TEST(XmlStream, AStanzaOf100kBIsRead) {
+  const std::string log = after_header("<message><body>" + std::string(100'000, 'x') + "</body></message>");
+  EXPECT_GT(log.size(), 100'000u);
+}
+
+TEST(XmlStream, EndsAtTheFatalLimits) {
+  XmlLimits limits;
+  limits.fatal_bytes = 20'000;
+  limits.tag_bytes = 10'000;
+  limits.fatal_depth = 1000;
+  std::string deep;
+  for (int i = 0; i < 2000; ++i) deep += "<d>";
+  EXPECT_EQ(after_header("<message>" + std::string(30'000, 'x'), limits), "failed policy-violation\n");
+  EXPECT_EQ(after_header("<message a='" + std::string(15'000, 'x'), limits), "failed policy-violation\n");
+  EXPECT_EQ(after_header("<message>" + deep, limits), "failed policy-violation\n");
+  EXPECT_EQ(read(std::string(30'000, ' '), limits), "failed policy-violation\n");
+  EXPECT_EQ(read(std::string(11'000, ' '), XmlLimits::before_authentication()), "failed policy-violation\n");
+  EXPECT_EQ(after_header(std::string(50'000, ' ') + "<iq/>", limits), "{jabber:component:accept}iq\n");
+}
+
+std::size_t heap_bytes() { return mallinfo2().uordblks; }
+
+TEST(XmlStream, MemoryStaysBoundedHoweverManyNamesCome) {
+  XmlLog log;
+  XmlStream stream({}, log);
+  stream.feed(kHeader);
+  const auto before = heap_bytes();
+  for (int i = 0; i < 200'000; ++i) {
+    log.log.clear();
+    const std::string name = "n" + std::to_string(i);
+    stream.feed("<" + name + " a" + name + "='1' xmlns:" + name + "='u'/>");
+  }
+  EXPECT_EQ(log.elements, 200'000);
+  EXPECT_EQ(log.log, "{jabber:component:accept}n199999\n");
+  EXPECT_LT(heap_bytes(), before + 8'000'000);
+}
+
+TEST(XmlStream, PrefixesOfTheHeaderHoldForTheWholeLongStream) {
+  XmlLog log;
+  XmlStream stream({}, log);
+  stream.feed(kHeader.substr(0, kHeader.size() - 1) + " xmlns:db='jabber:server:dialback'>");
+  const std::string filler(1000, ' ');
+  for (int i = 0; i < 2000; ++i) {
+    log.log.clear();
+    stream.feed("<db:result>" + filler + "</db:result>");
+    ASSERT_EQ(log.log, "{jabber:server:dialback}result \"" + filler + "\"\n");
+  }
+  stream.feed("</stream:stream>");
+  EXPECT_EQ(log.log.substr(log.log.size() - 7), "closed\n");
+}
+
+TEST(Element, FindsChildrenInAnyContentNamespace) {
+  ElementTree tree;
+  tree.open("jabber:component:accept", "message");
+  tree.open("u", "body");
+  tree.close();
+  tree.open("jabber:client", "body");
+  tree.attribute("", "a", "1");
+  tree.text("one");
+  tree.text(" two");
+  tree.close();
+  tree.close();
+  const Element body = tree.root().content_child("body");
+  EXPECT_EQ(body.text(), "one two");
+  EXPECT_EQ(body.attribute("a"), "1");
+  EXPECT_EQ(body.attribute("a", "u"), "");
+  EXPECT_FALSE(tree.root().content_child("subject"));
+  EXPECT_EQ(tree.root().content_child("subject").first_child().text(), "");
+  tree.clear();
+  EXPECT_FALSE(tree.root());
+}
+
+}  // namespace
+}  // namespace stox::xmpp

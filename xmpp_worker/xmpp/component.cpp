@@ -1,0 +1,325 @@
+#include "xmpp_worker/xmpp/component.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+
+#include "common/base/text.h"
+#include "xmpp_worker/xmpp/names.h"
+#include "xmpp_worker/xmpp/stanza.h"
+#include "xmpp_worker/xmpp/xml_writer.h"
+
+namespace stox::xmpp {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr Duration kNegotiation = seconds(10);  // from TCP connection to handshake
+constexpr Duration kErrorFollows = seconds(2);  // behind a header with an empty id
+constexpr Duration kClosing = seconds(2);       // for the server's end of a stream
+constexpr Duration kFirstRetry = seconds(1), kLastRetry = seconds(60);
+constexpr Duration kRefusedRetry = seconds(60);
+constexpr Duration kStaleRetry = seconds(5), kStaleFor = minutes(2);  // our own broken stream holds our name
+constexpr Duration kContendedRetry = seconds(30);
+constexpr Duration kLasting = seconds(10);  // a stream that was up so long had worked
+constexpr Duration kKeepalive = seconds(60), kHurriedKeepalive = seconds(5);
+constexpr unsigned kMisses = 2;
+
+std::string sha1_hex(const std::string& bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha1(), nullptr);
+  return to_hex({reinterpret_cast<const char*>(digest.data()), size});
+}
+
+}  // namespace
+
+Component::Component(ComponentOptions options, StanzaIds& ids, ComponentUser& user)
+    : options_(std::move(options)),
+      ids_(ids),
+      user_(user),
+      xml_(XmlLimits::before_authentication(), *this),
+      random_(options_.jitter_seed) {}
+
+void Component::start(Time now) {
+  now_ = down_since_ = now;
+  phase_ = Phase::kWaiting;
+  reason_ = "connecting to " + options_.server;
+  next_ = now;
+}
+
+void Component::stop(Time now) {
+  now_ = now;
+  const bool was_up = is_up();
+  reason_ = "stopped";
+  if (phase_ == Phase::kStopped || phase_ == Phase::kWaiting) return set_stopped();
+  if (phase_ == Phase::kConnecting) {
+    user_.disconnect();
+    return set_stopped();
+  }
+  output_ += "</stream:stream>";
+  phase_ = Phase::kClosing;
+  next_ = now + kClosing;
+  if (was_up) user_.stream_down();
+}
+
+void Component::set_stopped() {
+  connected_ = false;
+  phase_ = Phase::kStopped;
+  next_ = kNever;
+  user_.state_changed();
+}
+
+void Component::connected(Time now) {
+  if (phase_ != Phase::kConnecting) return;
+  now_ = now;
+  connected_ = true;
+  phase_ = Phase::kOpening;
+  next_ = now + kNegotiation;
+  xml_.restart(XmlLimits::before_authentication());
+  output_ = "<?xml version='1.0'?>";
+  XmlWriter xml(output_);
+  xml.open("stream:stream", ns::kComponent).attribute("xmlns:stream", ns::kStreams);
+  xml.attribute("to", options_.domain).leave_open();
+}
+
+void Component::received(std::string_view bytes, Time now) {
+  now_ = now;
+  if (connected_) xml_.feed(bytes);
+}
+
+void Component::disconnected(const std::string& why, Time now) {
+  now_ = now;
+  connected_ = false;
+  output_.clear();
+  switch (phase_) {
+    case Phase::kStopped:
+    case Phase::kWaiting:
+      return;
+    case Phase::kConnecting:
+      return end_with_backoff(
+          fmt::format("cannot connect to {}: {}; is the XMPP server running, and do xmpp_host and xmpp_port "
+                      "name its component port?",
+                      options_.server, why));
+    case Phase::kOpening:
+    case Phase::kDoubt:
+    case Phase::kHandshake:
+      return end_with_backoff(
+          fmt::format("{} ended the connection before the handshake was done: {}; does xmpp_port name its "
+                      "component port?",
+                      options_.server, why));
+    case Phase::kUp:
+      return end_with_backoff(fmt::format("the connection to {} broke: {}", options_.server, why));
+    case Phase::kClosing:
+      return set_stopped();
+  }
+}
+
+void Component::turn(Time now) {
+  if (now < next_) return;
+  now_ = now;
+  next_ = kNever;
+  switch (phase_) {
+    case Phase::kStopped:
+    case Phase::kConnecting:  // has a time-out of its own
+      return;
+    case Phase::kWaiting:
+      phase_ = Phase::kConnecting;
+      return user_.connect();
+    case Phase::kDoubt:
+      return send_handshake();
+    case Phase::kOpening:
+    case Phase::kHandshake:
+      return end_with_backoff(
+          fmt::format("{} does not answer; does xmpp_port name its component port?", options_.server));
+    case Phase::kUp:
+      if (pinged_at_ != kNever && ++misses_ >= kMisses)
+        return end_with_backoff(fmt::format("{} does not answer pings any more", options_.server));
+      return ping();
+    case Phase::kClosing:
+      user_.disconnect();
+      return set_stopped();
+  }
+}
+
+void Component::stream_opened(const Element& header) {
+  const auto content = header.attribute("xmlns", ns::kXmlns);
+  if (content == ns::kClient || content == ns::kServer) {
+    return end(Meaning::kRefused, kRefusedRetry,
+               fmt::format("{} is a port for {}, not for components: correct xmpp_port", options_.server,
+                           content == ns::kClient ? "clients" : "other servers"));
+  }
+  stream_id_ = header.attribute("id");
+  if (!stream_id_.empty()) return send_handshake();
+  // COMPAT(prosody 0.12): a refusal begins with a header whose id is empty.
+  phase_ = Phase::kDoubt;
+  next_ = now_ + kErrorFollows;
+}
+
+void Component::send_handshake() {
+  phase_ = Phase::kHandshake;
+  next_ = now_ + kNegotiation;
+  XmlWriter(output_).leaf("handshake", sha1_hex(stream_id_ + options_.secret));
+}
+
+void Component::stream_element(const Element& element) {
+  if (element.is("error", ns::kStreams)) return stream_error(read_stream_error(element));
+  switch (phase_) {
+    case Phase::kDoubt:
+      return send_handshake();
+    case Phase::kHandshake:
+      if (element.name() == "handshake") come_up();
+      return;
+    case Phase::kUp:
+      if (!take_keepalive(element)) user_.stanza(element);
+      return;
+    default:
+      return;
+  }
+}
+
+void Component::stream_oversized(const Element& element) {
+  if (phase_ == Phase::kUp) user_.oversized(element);
+}
+
+void Component::come_up() {
+  phase_ = Phase::kUp;
+  xml_.set_limits(XmlLimits{});
+  reason_.clear();
+  refused_ = contended_ = false;
+  up_since_ = alive_at_ = now_;
+  down_since_ = broke_at_ = pinged_at_ = kNever;
+  misses_ = 0;
+  hurry_ = false;
+  next_ = now_ + kKeepalive;
+  ++streams_;
+  user_.state_changed();
+  user_.stream_up();
+}
+
+void Component::stream_closed() {
+  if (phase_ == Phase::kClosing) {
+    user_.disconnect();
+    return set_stopped();
+  }
+  end_with_backoff(fmt::format("{} closed the stream", options_.server));
+}
+
+void Component::stream_failed(const StreamError& error) {
+  if (phase_ == Phase::kUp || phase_ == Phase::kHandshake) {
+    XmlWriter xml(output_);
+    write_stream_error(xml, error);
+    return end_with_backoff(
+        fmt::format("{} sent what is no XML stream: {}, {}", options_.server, error.condition, error.text));
+  }
+  end_with_backoff(fmt::format("what answers at {} speaks no XMPP ({}): correct xmpp_host and xmpp_port",
+                               options_.server, error.text));
+}
+
+void Component::stream_error(const StreamError& error) {
+  const std::string said =
+      error.text.empty() ? error.condition : error.condition + ", " + one_line(error.text, 200);
+  const auto& name = options_.domain;
+  if (error.condition == "conflict") return end_by_conflict(said);
+  if (error.condition == "not-authorized" && !is_up()) {
+    return end(
+        Meaning::kRefused, kRefusedRetry,
+        fmt::format(
+            "{} refuses the password of component {} ({}): xmpp_password must be the secret that the server "
+            "has for it (Prosody component_secret, ejabberd password, jabberd2 secret in router.xml); "
+            "ejabberd says the same when it does not know the component",
+            options_.server, name, said));
+  }
+  if (error.condition == "host-unknown") {
+    return end(
+        Meaning::kRefused, kRefusedRetry,
+        fmt::format(
+            "{} knows no component {} ({}): add it to the server's configuration, or correct xmpp_domain",
+            options_.server, name, said));
+  }
+  if (error.condition == "invalid-namespace") {
+    return end(Meaning::kRefused, kRefusedRetry,
+               fmt::format("{} is not for components ({}): correct xmpp_port", options_.server, said));
+  }
+  end_with_backoff(fmt::format("{} ended the stream: {}", options_.server, said));
+}
+
+void Component::end_by_conflict(const std::string& said) {
+  if (!is_up() && broke_at_ != kNever && now_ - broke_at_ < kStaleFor) {
+    return end(Meaning::kPasses, kStaleRetry,
+               fmt::format("{} has not noticed yet that our last stream broke ({})", options_.server, said));
+  }
+  end(Meaning::kContended, kContendedRetry,
+      fmt::format("another program is connected to {} as {} ({}): only one can be, stop one of the two",
+                  options_.server, options_.domain, said));
+}
+
+void Component::end_with_backoff(const std::string& reason) {
+  if (is_up() && now_ - up_since_ >= kLasting) failures_ = 0;
+  const unsigned doublings = std::min(failures_++, 10u);
+  end(Meaning::kPasses, std::min<Duration>(kFirstRetry * (1u << doublings), kLastRetry), reason);
+}
+
+void Component::end(Meaning meaning, Duration wait, const std::string& reason) {
+  const bool was_up = is_up();
+  if (connected_) {
+    connected_ = false;
+    output_ += "</stream:stream>";
+    xml_.stop();
+    user_.disconnect();
+  }
+  if (was_up) down_since_ = now_;
+  if (was_up && meaning != Meaning::kContended) broke_at_ = now_;
+  refused_ = meaning == Meaning::kRefused;
+  contended_ = meaning == Meaning::kContended;
+  phase_ = Phase::kWaiting;
+  wait = jittered(wait);
+  next_ = now_ + wait;
+  reason_ = fmt::format("{}; next try in {} s", reason, (to_ms(wait) + 999) / 1000);
+  if (was_up) user_.stream_down();
+  user_.state_changed();
+}
+
+Duration Component::jittered(Duration wait) {
+  return wait * std::uniform_int_distribution<int>(1000, 1250)(random_) / 1000;
+}
+
+Component::Sent Component::send(std::string_view from, std::string_view xml) {
+  if (!is_up()) return Sent::kNotUp;
+  if (domain_of(from) != options_.domain) return Sent::kForeignFrom;
+  if (xml.size() > options_.max_stanza_bytes) return Sent::kTooLarge;
+  output_.append(xml);
+  return Sent::kWritten;
+}
+
+void Component::hurry(bool hurry, Time now) {
+  if (hurry == hurry_ || !is_up()) return;
+  hurry_ = hurry;
+  if (hurry) next_ = std::min(next_, now + kHurriedKeepalive);
+}
+
+// To ourselves: the server must handle it to bring it back, whatever its own name is.
+void Component::ping() {
+  std::string id;
+  ids_.append(id, ++pings_, std::string_view(&StanzaId::kKeepalive, 1), {}, options_.domain, options_.domain);
+  XmlWriter xml(output_);
+  write_ping(xml, options_.domain, options_.domain, id);
+  pinged_at_ = now_;
+  next_ = now_ + (hurry_ ? kHurriedKeepalive : kKeepalive);
+}
+
+bool Component::take_keepalive(const Element& element) {
+  if (element.name() != "iq" || element.attribute("from") != options_.domain) return false;
+  const auto id = ids_.read(element.attribute("id"), options_.domain, element.attribute("to"));
+  if (!id || !id->has(StanzaId::kKeepalive) || !ids_.is_own(*id)) return false;
+  alive_at_ = now_;
+  pinged_at_ = kNever;
+  misses_ = 0;
+  next_ = now_ + (hurry_ ? kHurriedKeepalive : kKeepalive);
+  return true;
+}
+
+}  // namespace stox::xmpp

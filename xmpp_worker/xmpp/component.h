@@ -1,0 +1,124 @@
+// A component's stream to a local XMPP server (XEP-0114), free of I/O: connections, bytes and time come in,
+// bytes and events go out. It comes back by itself from anything, and says plainly why it is not up.
+//
+// The owner opens a connection when asked, tells what happens to it, sends output() and empties it, and calls
+// turn() when next() has come. Users are called from within these calls and may send(), but not turn().
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include "common/base/clock.h"
+#include "xmpp_worker/xmpp/stanza_id.h"
+#include "xmpp_worker/xmpp/xml_stream.h"
+
+namespace stox::xmpp {
+
+struct ComponentOptions {
+  std::string domain;  // the component's name on XMPP
+  std::string secret;
+  std::string server;  // HOST:PORT, for people
+  // What servers take is 262,144 bytes and more; an oversized stanza costs the whole stream.
+  std::size_t max_stanza_bytes = 200'000;
+  uint32_t jitter_seed = 1;
+};
+
+class ComponentUser {
+ public:
+  virtual ~ComponentUser() = default;
+  virtual void connect() = 0;     // answer with connected() or disconnected(), later
+  virtual void disconnect() = 0;  // send what output() holds, then close; nothing is told about it any more
+  virtual void stream_up() = 0;
+  virtual void stream_down() = 0;  // it was up
+  virtual void stanza(const Element&) = 0;
+  virtual void oversized(const Element&) = 0;  // name and attributes of a stanza over the limits
+  virtual void state_changed() = 0;            // reason() has
+};
+
+class Component : private XmlStreamUser {
+ public:
+  enum class Sent { kWritten, kNotUp, kTooLarge, kForeignFrom };
+
+  // Ids and user must outlive it.
+  Component(ComponentOptions, StanzaIds&, ComponentUser&);
+
+  void start(Time now);
+  void stop(Time now);  // closes the stream cleanly, stays down
+  void connected(Time now);
+  void received(std::string_view bytes, Time now);
+  void disconnected(const std::string& why, Time now);  // also: could not connect
+  void turn(Time now);
+  Time next() const { return next_; }
+
+  // A whole stanza; valid only while up. What the server would end the stream for is not written.
+  Sent send(std::string_view from, std::string_view xml);
+  std::string& output() { return output_; }
+  // Messages wait for answers: until told otherwise a dead server is noticed within 15 s instead of 3 min.
+  void hurry(bool, Time now);
+
+  bool is_up() const { return phase_ == Phase::kUp; }
+  bool is_stopped() const { return phase_ == Phase::kStopped; }
+  // The server refuses us and will until someone changes a configuration.
+  bool is_refused() const { return refused_; }
+  // Another program holds our name.
+  bool is_contended() const { return contended_; }
+  const std::string& reason() const { return reason_; }  // while not up
+  Time down_since() const { return down_since_; }        // kNever while up
+  Time retry_at() const { return phase_ == Phase::kWaiting ? next_ : kNever; }
+  Time last_proof_of_life() const { return alive_at_; }  // an answer to our own ping, or the handshake
+  uint64_t streams() const { return streams_; }          // how many have been up
+
+ private:
+  // kDoubt: a header with an empty id came, behind which an error is expected.
+  enum class Phase { kStopped, kWaiting, kConnecting, kOpening, kDoubt, kHandshake, kUp, kClosing };
+  // What an end means for others: nothing, that waiting will not help, or that another holds our name.
+  enum class Meaning { kPasses, kRefused, kContended };
+
+  void stream_opened(const Element&) override;
+  void stream_element(const Element&) override;
+  void stream_oversized(const Element&) override;
+  void stream_closed() override;
+  void stream_failed(const StreamError&) override;
+
+  void send_handshake();
+  void come_up();
+  void stream_error(const StreamError&);
+  void end(Meaning, Duration wait, const std::string& reason);
+  void end_with_backoff(const std::string& reason);
+  void end_by_conflict(const std::string& reason);
+  void set_stopped();
+  bool take_keepalive(const Element&);
+  void ping();
+  Duration jittered(Duration);
+
+  ComponentOptions options_;
+  StanzaIds& ids_;
+  ComponentUser& user_;
+  XmlStream xml_;
+  std::string output_;
+  std::minstd_rand random_;
+
+  Phase phase_ = Phase::kStopped;
+  bool connected_ = false;
+  Time now_{};             // of the call we are in
+  Time next_ = kNever;     // when the phase must go on
+  std::string stream_id_;  // as the server gave it
+  std::string reason_ = "not started";
+  bool refused_ = false;
+  bool contended_ = false;
+  Time down_since_{};
+  Time up_since_ = kNever;
+  Time broke_at_ = kNever;  // when a stream of ours that was up broke: the server may not know yet
+  unsigned failures_ = 0;   // since a stream lasted
+  uint64_t streams_ = 0;
+
+  Time alive_at_{};
+  Time pinged_at_ = kNever;  // the ping that is not answered
+  unsigned misses_ = 0;
+  uint64_t pings_ = 0;
+  bool hurry_ = false;
+};
+
+}  // namespace stox::xmpp

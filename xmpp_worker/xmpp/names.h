@@ -1,0 +1,38 @@
+// Namespaces of XMPP, and the cuts of a JID as it stands on the wire.
+#pragma once
+
+#include <string_view>
+
+namespace stox::xmpp {
+
+namespace ns {
+constexpr std::string_view kStreams = "http://etherx.jabber.org/streams";
+constexpr std::string_view kStreamErrors = "urn:ietf:params:xml:ns:xmpp-streams";
+constexpr std::string_view kStanzaErrors = "urn:ietf:params:xml:ns:xmpp-stanzas";
+constexpr std::string_view kComponent = "jabber:component:accept";
+constexpr std::string_view kClient = "jabber:client";
+constexpr std::string_view kServer = "jabber:server";
+constexpr std::string_view kXml = "http://www.w3.org/XML/1998/namespace";
+constexpr std::string_view kXmlns = "http://www.w3.org/2000/xmlns/";
+constexpr std::string_view kPing = "urn:xmpp:ping";
+constexpr std::string_view kDelay = "urn:xmpp:delay";
+constexpr std::string_view kDiscoInfo = "http://jabber.org/protocol/disco#info";
+constexpr std::string_view kDiscoItems = "http://jabber.org/protocol/disco#items";
+constexpr std::string_view kVersion = "jabber:iq:version";
+}  // namespace ns
+
+// The namespaces in which stanzas and their own children come; servers mix them.
+constexpr bool is_content_namespace(std::string_view uri) {
+  return uri == ns::kComponent || uri == ns::kClient || uri == ns::kServer;
+}
+
+// RFC 7622 3.1, without preparing: slices of what was written.
+constexpr std::string_view bare_of(std::string_view jid) { return jid.substr(0, jid.find('/')); }
+constexpr std::string_view domain_of(std::string_view jid) {
+  jid = bare_of(jid);
+  const auto at = jid.find('@');
+  return at == std::string_view::npos ? jid : jid.substr(at + 1);
+}
+constexpr bool has_resource(std::string_view jid) { return jid.find('/') != std::string_view::npos; }
+
+}  // namespace stox::xmpp

@@ -1,0 +1,63 @@
+// Stanzas (RFC 6120 8, RFC 6121 5) as values: read from an element, written to XML. All text is slices: of
+// the element that was read, or of what the writer's caller owns.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "xmpp_worker/xmpp/element.h"
+#include "xmpp_worker/xmpp/errors.h"
+#include "xmpp_worker/xmpp/xml_writer.h"
+
+namespace stox::xmpp {
+
+struct Stanza {
+  enum class Kind { kMessage, kPresence, kIq };
+  Kind kind = Kind::kMessage;
+  std::string_view from = {}, to = {}, id = {};
+  std::string_view type = {};  // as written; of a message without one, or with an unknown one: normal
+  std::string_view lang = {};
+  Element element = {};  // what it was read from
+
+  bool is_error() const { return type == "error"; }
+};
+
+struct LangText {
+  std::string_view lang;  // empty = the stanza's
+  std::string_view text;
+};
+
+struct MessageContent {
+  std::vector<LangText> bodies, subjects;
+  std::string_view thread;
+  int64_t delay_s = 0;  // XEP-0203, Unix time; 0 = none
+
+  void clear();  // keeps memory
+};
+
+// Nothing when the element is no stanza.
+std::optional<Stanza> read_stanza(const Element&);
+void read_content(const Element& message, MessageContent& out);
+StanzaError read_error(const Element& stanza);
+// From stream:error.
+StreamError read_stream_error(const Element&);
+
+void write_message(XmlWriter&, const Stanza&, const MessageContent&);
+// The stanza's error, to who sent it (errors: "Form of the stanza").
+void write_error(XmlWriter&, const Stanza& failed, const StanzaError&);
+// A result of an IQ; the caller writes its payload and closes it.
+XmlWriter& open_result(XmlWriter&, const Stanza& request);
+void write_ping(XmlWriter&, std::string_view from, std::string_view to, std::string_view id);
+void write_stream_error(XmlWriter&, const StreamError&);
+
+// One of the 22 of RFC 6120 8.3.3.
+bool is_stanza_condition(std::string_view name);
+
+// XEP-0082 date and time, to the second. Nothing when it is none, or before 1970.
+std::optional<int64_t> parse_timestamp(std::string_view);
+std::string format_timestamp(int64_t unix_s);
+
+}  // namespace stox::xmpp

@@ -1,0 +1,65 @@
+// Ids of the stanzas that we write: worker.epoch.number.flags.payload.mac, all of it token characters
+// (RFC 3261 25.1), so that it may serve as IMDN Message-ID, too. Who gets such an id back knows without a
+// table which worker wrote it and for what; the MAC, over the id and the two bare addresses, shows that we
+// wrote it between these two: nobody else can forge a receipt or a bounce.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+struct evp_mac_ctx_st;
+
+namespace stox::xmpp {
+
+struct StanzaId {
+  // Letters of `flags`.
+  static constexpr char kMessage = 'm', kPing = 'p',
+                        kKeepalive = 'k';  // what it is: first and only one of these
+  static constexpr char kCallId = 'c';     // payload is the Call-ID
+  static constexpr char kHashed = 'h';     // payload is a hash of what was too long
+
+  std::string worker;
+  uint64_t epoch = 0;
+  uint64_t number = 0;
+  std::string flags;
+  std::string payload;
+
+  bool has(char flag) const { return flags.find(flag) != std::string::npos; }
+};
+
+class StanzaIds {
+ public:
+  // `secret` is one that all workers of a domain share, so that each can read the others' ids; `worker` and
+  // `epoch` name this process.
+  StanzaIds(std::string_view secret, std::string_view worker, uint64_t epoch);
+  ~StanzaIds();
+
+  // Appends the id of a stanza from one address to another. Payload: any bytes.
+  void append(std::string& out, uint64_t number, std::string_view flags, std::string_view payload,
+              std::string_view from, std::string_view to);
+
+  // Nothing when it is none of ours, or was not written between these two.
+  std::optional<StanzaId> read(std::string_view id, std::string_view from, std::string_view to);
+  // The same for an answer to a stanza: its addresses are swapped.
+  // COMPAT(jabberd2 2.7): the router bounces with the addresses as they were.
+  std::optional<StanzaId> read_answer(std::string_view id, std::string_view from, std::string_view to);
+
+  bool is_own(const StanzaId& id) const { return id.epoch == epoch_ && id.worker == worker_; }
+
+ private:
+  struct Free {
+    void operator()(evp_mac_ctx_st*) const;
+  };
+  void append_mac(std::string& out, std::string_view id, std::string_view from, std::string_view to);
+
+  std::string worker_;
+  uint64_t epoch_;
+  std::string prefix_;  // encoded worker.epoch.
+  std::unique_ptr<evp_mac_ctx_st, Free> mac_;
+  std::string scratch_;
+};
+
+}  // namespace stox::xmpp

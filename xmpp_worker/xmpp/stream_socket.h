@@ -1,0 +1,72 @@
+// The TCP connection under an XMPP stream: resolves, connects, reads whatever comes, writes once per wakeup.
+// Reads and writes are paced: the first is done at once, the next not earlier than `pace` after it, so that
+// under load many stanzas share a wakeup. Nothing of XMPP is known here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/net/loop.h"
+#include "common/net/resolver.h"
+
+namespace stox::xmpp {
+
+// Calls come from the loop, never from inside a call to the socket, except fill_output() from close().
+class StreamSocketUser {
+ public:
+  virtual ~StreamSocketUser() = default;
+  virtual void socket_connected() = 0;
+  virtual void socket_received(std::string_view bytes) = 0;
+  virtual void socket_closed(const std::string& why) = 0;  // also: could not connect. Not after close()
+  virtual void fill_output(std::string& out) = 0;          // append what is to be sent now
+};
+
+class StreamSocket {
+ public:
+  // All references must outlive it.
+  StreamSocket(net::Loop&, net::Resolver&, StreamSocketUser&, Duration pace);
+  ~StreamSocket();
+
+  void connect(const std::string& host, uint16_t port);  // gives up any connection there is
+  void write_soon();  // fill_output() will be called, at the end of a wakeup
+  void close();       // after sending what there is and fits the kernel's buffer
+  // Taken from fill_output() and not yet by the kernel: grows when the peer does not read.
+  std::size_t unsent() const { return out_.size() - sent_; }
+
+ private:
+  struct Connection;
+  using Shared = std::shared_ptr<Connection>;
+
+  void try_next();
+  void connect_to(const std::string& ip);
+  void established();
+  void wait_readable();
+  void read();
+  void end_of_turn();
+  void write();
+  void flush();
+  void fail(std::string why);
+
+  net::Loop& loop_;
+  net::Resolver& resolver_;
+  StreamSocketUser& user_;
+  Duration pace_;
+  uint16_t port_ = 0;
+  std::vector<std::string> addresses_;  // yet to be tried, the next one last
+  std::string last_failure_;
+  Shared connection_;  // shared with handlers, which may run after it has been given up
+  bool is_up_ = false;
+  std::string out_;
+  std::size_t sent_ = 0;
+  bool waits_for_room_ = false;
+  Time last_read_{}, last_write_{};
+  std::vector<char> buffer_;
+  net::Alarm connect_alarm_, read_alarm_, write_alarm_;
+  net::EndOfTurn end_of_turn_;
+};
+
+}  // namespace stox::xmpp

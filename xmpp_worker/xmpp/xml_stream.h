@@ -1,0 +1,101 @@
+// An XML stream (RFC 6120 4 and 11) read from fragments of any size: header, then one child after the other.
+//
+// Restricted as RFC 6120 11.1 has it: no DTD, comments, processing instructions, or entities other than the
+// five. Memory is bounded by the limits, however long the stream lives and whatever it carries.
+// The user must outlive the stream; elements it is shown live during the call.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "xmpp_worker/xmpp/element.h"
+#include "xmpp_worker/xmpp/errors.h"
+
+struct XML_ParserStruct;
+
+namespace stox::xmpp {
+
+struct XmlLimits {
+  // Beyond these a stanza's content is dropped while it is read, and the stanza is shown as oversized: what
+  // one user sends through a server must not end the stream of all others.
+  std::size_t stanza_bytes = 262'144;
+  std::size_t depth = 64;  // of elements below the stream
+  std::size_t attributes = 64;
+  std::size_t name_bytes = 1024;  // namespace and local name
+  // Beyond these the stream ends with policy-violation.
+  std::size_t fatal_bytes = 10'485'760;  // of one stanza
+  std::size_t fatal_depth = 100'000;
+  std::size_t tag_bytes = 1'048'576;  // of one tag, which the parser reads again with each fragment
+
+  static XmlLimits before_authentication() { return {10'000, 64, 64, 1024, 10'000, 64, 10'000}; }
+};
+
+class XmlStreamUser {
+ public:
+  virtual ~XmlStreamUser() = default;
+  // Attributes of the header; its namespace declarations are attributes in ns::kXmlns, named by prefix, the
+  // default one "xmlns".
+  virtual void stream_opened(const Element& header) = 0;
+  virtual void stream_element(const Element&) = 0;    // a whole child of the stream
+  virtual void stream_oversized(const Element&) = 0;  // one over a limit: its name and attributes only
+  virtual void stream_closed() = 0;
+  // What to send before closing. Nothing else follows until restart().
+  virtual void stream_failed(const StreamError&) = 0;
+};
+
+class XmlStream {
+ public:
+  XmlStream(const XmlLimits&, XmlStreamUser&);
+  ~XmlStream();
+
+  void feed(std::string_view bytes);
+
+  // A new stream begins: after TLS, SASL, or on a new connection. Called by the user from inside a call, it
+  // takes effect behind that element: what was fed after it belongs to the new stream.
+  void restart(const XmlLimits&);
+  // What follows is dropped until restart(): bytes sent before a TLS handshake, say.
+  void stop();
+  void set_limits(const XmlLimits& limits) { limits_ = limits; }
+
+ private:
+  struct Handlers;
+  struct Free {
+    void operator()(XML_ParserStruct*) const;
+  };
+  enum class Next { kGoOn, kRenew, kRestart, kStop };
+
+  void make_parser();
+  void renew();
+  void interrupt(Next);
+  void fail(std::string_view condition, std::string_view text);
+  void fail_by_parser();
+  void check_size();
+  void start_element(const char* name, const char** attributes);
+  void start_header(std::string_view uri, std::string_view local, const char** attributes);
+  void end_element();
+  void text(std::string_view);
+  std::size_t event_end() const;
+
+  XmlLimits limits_;
+  XmlStreamUser& user_;
+  std::unique_ptr<XML_ParserStruct, Free> parser_;
+  ElementTree tree_;
+  std::vector<std::pair<std::string, std::string>> declarations_;  // prefix, namespace: of the header
+  std::string header_;                                             // its start tag as it came
+  std::size_t depth_ = 0;                                          // open elements, the stream's own included
+  std::size_t fed_ = 0;                                            // bytes given to this parser
+  std::size_t child_start_ = 0;  // where what is being read at stream level began
+  std::size_t read_to_ = 0;      // end of the last event
+  std::size_t rest_at_ = 0;      // where to go on after an interruption
+  Next next_ = Next::kGoOn;
+  bool parsing_ = false;  // inside feed()
+  bool replaying_ = false;
+  bool cut_ = false;
+  StreamError error_;
+};
+
+}  // namespace stox::xmpp
