@@ -179,14 +179,11 @@ void Worker::stream_up() {
 
 void Worker::stream_down() { to_xmpp_.stream_down(); }
 
+// That there is no stream, and why, is the process's status, which is logged.
 void Worker::state_changed() {
-  if (component_.is_up()) {
+  if (component_.is_up())
     context_.log.info("connected to {} as {}", host_port(config_.xmpp_host, config_.xmpp_port), domain_);
-  } else if (component_.is_contended()) {
-    context_.log.error("no XMPP stream: {}", component_.reason());
-  } else if (!component_.is_stopped()) {
-    context_.log.warn("no XMPP stream: {}", component_.reason());
-  }
+  if (component_.is_contended()) context_.log.error("{}", component_.reason());
   tell_serving();
   check_status();
 }
