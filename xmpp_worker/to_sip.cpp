@@ -207,7 +207,7 @@ void ToSip::send_error(std::string_view from, const std::string& xml) {
   unsent_.emplace_back(from, xml);
 }
 
-void ToSip::stream_up() {
+void ToSip::send_unsent() {
   while (!unsent_.empty() && user_.send_stanza(unsent_.front().first, unsent_.front().second))
     unsent_.pop_front();
 }

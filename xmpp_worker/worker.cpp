@@ -98,6 +98,7 @@ void Worker::turn() {
   if (now() >= tick_) {
     tick_ = now() + kTick;
     check_status();
+    if (to_sip_.has_unsent()) socket_.write_soon();
   }
   if (drained_) finish_drain();
   arrange();
@@ -158,6 +159,7 @@ void Worker::socket_closed(const std::string& why) {
 }
 
 void Worker::fill_output(std::string& out) {
+  to_sip_.send_unsent();
   to_xmpp_.end_of_wakeup();
   out.append(component_.output());
   component_.output().clear();
@@ -166,15 +168,15 @@ void Worker::fill_output(std::string& out) {
 
 void Worker::written() { socket_.write_soon(); }
 
-bool Worker::has_room() const { return socket_.unsent() < kMaxUnsent; }
+bool Worker::has_room() const { return socket_.unsent() + component_.output().size() < kMaxUnsent; }
 
 bool Worker::send_stanza(std::string_view from, std::string_view xml) {
-  return component_.send(from, xml) != xmpp::Component::Sent::kNotUp;
+  return has_room() && component_.send(from, xml) != xmpp::Component::Sent::kNotUp;
 }
 
 void Worker::stream_up() {
-  to_sip_.stream_up();
   to_xmpp_.stream_up();
+  socket_.write_soon();
 }
 
 void Worker::stream_down() { to_xmpp_.stream_down(); }
@@ -212,7 +214,7 @@ void Worker::oversized(const xmpp::Element& element) {
   if (!stanza || stanza->is_error() || stanza->from.empty()) return;
   const bool owed = stanza->kind == Stanza::Kind::kMessage || stanza->type == "get" || stanza->type == "set";
   if (owed) to_sip_.refuse(*stanza, {"modify", "policy-violation", "Too large"});
-  context_.log.info("an oversized stanza from {} was refused", service::printable(stanza->from, 200));
+  context_.log.info("an oversized stanza from {} was refused", stanza->from);
 }
 
 // --- what the process shows
