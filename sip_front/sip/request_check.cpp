@@ -1,0 +1,136 @@
+#include "sip_front/sip/request_check.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "common/base/addressing.h"
+#include "common/base/hash.h"
+#include "common/base/sip_uri.h"
+#include "common/base/text.h"
+
+namespace stox::sip {
+namespace {
+
+constexpr std::size_t kBranchSize = 7 + 16 + 1 + 8;  // cookie, unique, ".", mark
+
+Verdict refuse(Refused why, uint16_t status, std::string_view reason = {}) {
+  return {Verdict::Kind::kRefuse, why, status, std::string(reason)};
+}
+
+std::string mark_of(std::string_view request_uri) {
+  std::array<char, 10> text{};
+  std::snprintf(text.data(), text.size(), ".%08x", static_cast<unsigned>(hash64(request_uri)));
+  return text.data();
+}
+
+bool is_loop(const Message& request) {
+  bool found = false;
+  request.each_value(HeaderName::kVia, [&](std::string_view value) {
+    const auto via = parse_via(value);
+    found = via && via->branch.size() == kBranchSize && via->branch.ends_with(mark_of(request.request_uri));
+    return !found;
+  });
+  return found;
+}
+
+// All option tags of Require: we know none.
+std::string required(const Message& request) {
+  std::string out;
+  request.each_value(HeaderName::kRequire, [&](std::string_view tag) {
+    if (!out.empty()) out += ", ";
+    out += tag;
+    return true;
+  });
+  return out;
+}
+
+bool is_encoded(const Message& request) {
+  bool encoded = false;
+  request.each_value(HeaderName::kContentEncoding, [&](std::string_view coding) {
+    encoded |= !ascii_iequal(coding, "identity");
+    return true;
+  });
+  return encoded;
+}
+
+Verdict check_message(const Message& request, const SipUri& uri, const Flow& flow, const Policy& policy) {
+  const bool ours = std::any_of(policy.domains.begin(), policy.domains.end(),
+                                [&](const std::string& domain) { return ascii_iequal(domain, uri.host); });
+  if (!ours) return refuse(Refused::kDomain, 404);
+  if (!uri.has_user) return refuse(Refused::kUser, 404);
+  if (is_loop(request)) return refuse(Refused::kLoop, 482);
+  if (request.max_forwards == 0) return refuse(Refused::kHops, 483);
+  const std::size_t limit =
+      flow.transport == Transport::kUdp ? policy.max_datagram_bytes : policy.max_message_bytes;
+  if (request.size >= limit) return refuse(Refused::kSize, 513);
+  if (is_encoded(request)) {
+    Verdict out = refuse(Refused::kEncoding, 415);
+    out.headers.accept_encoding = true;
+    return out;
+  }
+  // What is handed on is text.
+  for (const std::string_view value :
+       {request.request_uri, request.from.uri, request.to.uri, request.value(HeaderName::kContentType),
+        request.value(HeaderName::kContentDisposition)}) {
+    if (!is_utf8(value)) return refuse(Refused::kMalformed, 400, "Header Not UTF-8");
+  }
+  const auto from = parse_sip_uri(request.from.uri);
+  if (!from) return refuse(Refused::kMalformed, 400, "Bad From");
+  if (!policy.from_domains.empty()) {
+    const std::string domain = ascii_lower(from->host);
+    if (std::none_of(policy.from_domains.begin(), policy.from_domains.end(),
+                     [&](const std::string& pattern) { return domain_matches(pattern, domain); })) {
+      return refuse(Refused::kFromDomain, 403, "From domain not allowed");
+    }
+  }
+  return {Verdict::Kind::kTake};
+}
+
+}  // namespace
+
+const char* name_of(Refused why) {
+  static constexpr std::array<const char*, kRefusedReasons> kNames = {
+      "none", "untrusted", "malformed", "method",   "scheme", "domain",      "user",       "hops",
+      "loop", "merged",    "extension", "encoding", "size",   "from_domain", "unavailable"};
+  return kNames.at(static_cast<std::size_t>(why));
+}
+
+Verdict check_request(const Message& request, const Flow& flow, const Policy& policy) {
+  if (request.method == Method::kAck) return {Verdict::Kind::kIgnore};
+  if (!policy.trusted.contain(flow.peer)) return refuse(Refused::kUntrusted, 403);
+  if (request.method == Method::kUnknown) return refuse(Refused::kMethod, 501);
+  if (request.cseq.method != request.method_text)
+    return refuse(Refused::kMalformed, 400, "CSeq Method Mismatch");
+  if (request.method == Method::kCancel) return {Verdict::Kind::kCancel};
+  if (request.method != Method::kMessage && request.method != Method::kOptions) {
+    Verdict out = refuse(Refused::kMethod, policy.unhandled_method_status);
+    out.headers.allow = true;
+    return out;
+  }
+  const auto uri = parse_sip_uri(request.request_uri);
+  if (!uri) return refuse(Refused::kMalformed, 400, "Bad Request-URI");
+  if (!uri->is_sip()) return refuse(Refused::kScheme, 416);
+  if (std::string tags = required(request); !tags.empty()) {
+    Verdict out = refuse(Refused::kExtension, 420);
+    out.headers.unsupported = std::move(tags);
+    return out;
+  }
+  if (request.method == Method::kOptions) return {Verdict::Kind::kOptions};
+  return check_message(request, *uri, flow, policy);
+}
+
+Verdict check_fault(const Message& request, const Fault& fault, const Flow& flow, const Policy& policy) {
+  if (!request.is_request || request.via.host.empty() || request.method == Method::kAck)
+    return {Verdict::Kind::kIgnore, Refused::kMalformed};
+  if (!policy.trusted.contain(flow.peer)) return refuse(Refused::kUntrusted, 403);
+  return refuse(fault.status == 513 ? Refused::kSize : Refused::kMalformed, fault.status, fault.reason);
+}
+
+std::string make_branch(uint64_t unique, std::string_view request_uri) {
+  std::array<char, 24> text{};
+  std::snprintf(text.data(), text.size(), "z9hG4bK%016llx", static_cast<unsigned long long>(unique));
+  return text.data() + mark_of(request_uri);
+}
+
+}  // namespace stox::sip

@@ -1,0 +1,68 @@
+// What a UAS does with a request before it thinks about what the request says: RFC 3261 8.2, in the order of
+// protocol/sip-transport section 3, with the rules and the wording of the OpenSER sample. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sip_front/sip/flow.h"
+#include "sip_front/sip/message.h"
+#include "sip_front/sip/networks.h"
+#include "sip_front/sip/parser.h"
+#include "sip_front/sip/writer.h"
+
+namespace stox::sip {
+
+struct Policy {
+  std::vector<std::string> domains;  // that MESSAGE requests may be for
+  Networks trusted;
+  std::vector<std::string> from_domains;   // patterns; empty = any
+  std::size_t max_datagram_bytes = 2048;   // of this size or more: 513
+  std::size_t max_message_bytes = 65536;   // the same for streams
+  uint16_t unhandled_method_status = 405;  // or 503
+};
+
+enum class Refused : uint8_t {
+  kNot,
+  kUntrusted,
+  kMalformed,
+  kMethod,
+  kScheme,
+  kDomain,
+  kUser,
+  kHops,
+  kLoop,
+  kMerged,
+  kExtension,
+  kEncoding,
+  kSize,
+  kFromDomain,
+  kUnavailable,  // draining, overloaded or no mapper
+};
+constexpr std::size_t kRefusedReasons = 15;
+const char* name_of(Refused);  // for metrics
+
+struct Verdict {
+  enum class Kind {
+    kTake,     // a MESSAGE to be handed on
+    kOptions,  // to be answered with what we can do
+    kCancel,   // 200 or 481
+    kIgnore,   // an ACK; a fault with nobody to answer
+    kRefuse,   // with `status`
+  } kind = Kind::kRefuse;
+  Refused why = Refused::kNot;
+  uint16_t status = 0;
+  std::string reason = {};  // empty: the usual one
+  ResponseHeaders headers = {};
+};
+
+Verdict check_request(const Message&, const Flow&, const Policy&);
+// A request that could not be parsed.
+Verdict check_fault(const Message&, const Fault&, const Flow&, const Policy&);
+
+// Our branches end with a mark of their Request-URI, so that a request that comes back unchanged is seen to
+// loop (16.3 item 4). `unique`: 64 unpredictable bits.
+std::string make_branch(uint64_t unique, std::string_view request_uri);
+
+}  // namespace stox::sip

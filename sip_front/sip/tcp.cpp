@@ -1,0 +1,365 @@
+#include "sip_front/sip/tcp.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <asio/ip/v6_only.hpp>
+#include <cerrno>
+
+#include "sip_front/sip/socket_address.h"
+
+namespace stox::sip {
+namespace {
+
+constexpr std::size_t kReadAtOnce = 64 * 1024;
+constexpr std::size_t kMaxUnwritten = 256 * 1024;  // over it we read no more from this peer
+constexpr Duration kSweep = std::chrono::seconds(1);
+constexpr Duration kLinger = std::chrono::seconds(2);  // for the peer to read our last words
+
+asio::ip::tcp protocol_of(const Endpoint& endpoint) {
+  return endpoint.v6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4();
+}
+
+std::string ip_of(const Endpoint& endpoint) {
+  std::string out;
+  endpoint.append_ip(out);
+  return out;
+}
+
+}  // namespace
+
+struct TcpTransport::Listener {
+  explicit Listener(asio::io_context& io) : acceptor(io) {}
+  asio::ip::tcp::acceptor acceptor;
+  bool paused = false;
+};
+
+struct TcpTransport::Connection {
+  Connection(asio::ip::tcp::socket s, std::size_t max_message) : socket(std::move(s)), framing(max_message) {}
+
+  asio::ip::tcp::socket socket;
+  uint32_t id = 0;
+  Endpoint peer;
+  bool outbound = false;
+  bool connecting = false;
+  bool finishing = false;  // nothing more is taken; closed when all is written and the peer has closed
+  bool queued = false;     // in to_write_
+  bool blocked = false;    // waits until the socket can be written
+  bool unread = false;     // not read from, because the peer does not read from us
+  Framing framing;
+  std::string in;  // what came of a message that is not whole
+  std::string out;
+  std::size_t written = 0;  // of out
+  Time active{};            // last byte in or out
+  Time began{};             // the message in `in`, or the connection attempt, or finishing
+};
+
+TcpTransport::TcpTransport(net::Loop& loop, const TransportOptions& options, Pace& pace, TransportUser& user,
+                           std::function<void()> dirty)
+    : loop_(loop),
+      options_(options),
+      pace_(pace),
+      user_(user),
+      dirty_(std::move(dirty)),
+      sweep_(loop, [this] { sweep(); }),
+      buffer_(std::make_unique_for_overwrite<char[]>(kReadAtOnce)) {}
+
+TcpTransport::~TcpTransport() = default;
+
+Result<Endpoint> TcpTransport::listen(const Endpoint& endpoint) {
+  auto listener = std::make_unique<Listener>(loop_.io());
+  asio::ip::tcp::acceptor& acceptor = listener->acceptor;
+  const SocketAddress address(endpoint);
+  SocketAddress bound;
+  socklen_t size = sizeof bound;
+  asio::error_code failure;
+  acceptor.open(protocol_of(endpoint), failure);
+  if (!failure) acceptor.set_option(asio::ip::tcp::acceptor::reuse_address(true), failure);
+  if (!failure && endpoint.v6) acceptor.set_option(asio::ip::v6_only(true), failure);
+  if (!failure && ::bind(acceptor.native_handle(), &address.any, address.size()) != 0)
+    failure = asio::error_code(errno, asio::error::get_system_category());
+  if (!failure) acceptor.listen(asio::socket_base::max_listen_connections, failure);
+  if (failure)
+    return error(describe_listen_failure(Transport::kTcp, ip_of(endpoint), endpoint.port, failure.value()));
+  getsockname(acceptor.native_handle(), &bound.any, &size);
+  listeners_.push_back(std::move(listener));
+  accept(*listeners_.back());
+  return bound.endpoint();
+}
+
+void TcpTransport::accept(Listener& listener) {
+  listener.acceptor.async_accept(
+      [this, &listener](const asio::error_code& failure, asio::ip::tcp::socket socket) {
+        if (failure == asio::error::operation_aborted) return;
+        if (failure) {  // no descriptors left, most likely: the sweep tries again
+          ++figures_.connections_refused;
+          listener.paused = true;
+          if (sweep_.at() == kNever) sweep_.set(loop_.now() + kSweep);
+          return;
+        }
+        add_accepted(std::move(socket));
+        accept(listener);
+      });
+}
+
+void TcpTransport::add_accepted(asio::ip::tcp::socket socket) {
+  SocketAddress remote;
+  socklen_t size = sizeof remote;
+  if (getpeername(socket.native_handle(), &remote.any, &size) != 0) return;  // gone already
+  const Endpoint peer = remote.endpoint();
+  std::size_t& from_there = inbound_of_[ip_of(peer)];
+  if (connections_.size() >= options_.max_connections || from_there >= options_.max_connections_per_ip) {
+    ++figures_.connections_refused;
+    if (from_there == 0) inbound_of_.erase(ip_of(peer));
+    return;
+  }
+  ++from_there;
+  wait_to_read(add(std::move(socket), peer, false));
+}
+
+TcpTransport::Connection& TcpTransport::add(asio::ip::tcp::socket socket, const Endpoint& peer,
+                                            bool outbound) {
+  auto owned = std::make_unique<Connection>(std::move(socket), options_.max_message);
+  Connection& c = *owned;
+  do {
+    c.id = ++last_id_;
+  } while (c.id == 0 || connections_.contains(c.id));
+  c.peer = peer;
+  c.outbound = outbound;
+  c.active = c.began = loop_.now();
+  asio::error_code ignored;
+  c.socket.non_blocking(true, ignored);
+  c.socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  connections_.emplace(c.id, std::move(owned));
+  if (sweep_.at() == kNever) sweep_.set(loop_.now() + kSweep);
+  return c;
+}
+
+TcpTransport::Connection* TcpTransport::find(uint32_t id) {
+  const auto found = connections_.find(id);
+  return found == connections_.end() ? nullptr : found->second.get();
+}
+
+Result<uint32_t> TcpTransport::connection_to(const Endpoint& peer) {
+  const std::string name = peer.str();
+  if (const auto known = outbound_.find(name); known != outbound_.end()) return known->second;
+  if (connections_.size() >= options_.max_connections)
+    return error("no connection to " + name + ": the limit of " + std::to_string(options_.max_connections) +
+                 " connections is reached");
+  asio::ip::tcp::socket socket(loop_.io());
+  asio::error_code failure;
+  socket.open(protocol_of(peer), failure);
+  if (failure) return error("no connection to " + name + ": " + failure.message());
+  Connection& c = add(std::move(socket), peer, true);
+  c.connecting = true;
+  outbound_.emplace(name, c.id);
+  const auto address =
+      peer.v6 ? asio::ip::address(asio::ip::address_v6(peer.ip))
+              : asio::ip::address(asio::ip::address_v4({peer.ip[0], peer.ip[1], peer.ip[2], peer.ip[3]}));
+  c.socket.async_connect({address, peer.port},
+                         [this, id = c.id](const asio::error_code& why) { connected(id, why); });
+  return c.id;
+}
+
+void TcpTransport::connected(uint32_t id, const asio::error_code& failure) {
+  if (failure == asio::error::operation_aborted) return;
+  Connection* const c = find(id);
+  if (c == nullptr) return;
+  if (failure) return close(id);
+  c->connecting = false;
+  c->active = loop_.now();
+  write(*c);
+  if (find(id) != nullptr) wait_to_read(*c);
+}
+
+void TcpTransport::wait_to_read(Connection& c) {
+  c.socket.async_wait(asio::ip::tcp::socket::wait_read, [this, id = c.id](const asio::error_code& failure) {
+    if (failure) return;
+    if (Connection* const it = find(id)) read(*it);
+  });
+}
+
+void TcpTransport::read() {
+  std::vector<uint32_t> ids;
+  ids.swap(resting_);
+  for (const uint32_t id : ids) {
+    if (Connection* const c = find(id)) read(*c);
+  }
+}
+
+void TcpTransport::read(Connection& c) {
+  const auto count = recv(c.socket.native_handle(), buffer_.get(), kReadAtOnce, MSG_DONTWAIT);
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return wait_to_read(c);
+  if (count <= 0) return close(c.id);
+  c.active = loop_.now();
+  if (!c.finishing) {
+    std::span<char> bytes(buffer_.get(), static_cast<std::size_t>(count));
+    if (!c.in.empty()) {
+      c.in.append(bytes.data(), bytes.size());
+      bytes = c.in;
+    }
+    const bool was_inside = c.framing.inside();
+    std::size_t consumed = 0;
+    const bool more = take(c, bytes, consumed);
+    if (c.framing.inside() && (!was_inside || consumed > 0)) c.began = loop_.now();
+    if (!more) {
+      finish(c);
+      c.in.clear();
+    } else if (bytes.data() == c.in.data()) {
+      c.in.erase(0, consumed);
+    } else {
+      c.in.assign(bytes.data() + consumed, bytes.size() - consumed);
+    }
+    if (c.in.empty() && c.in.capacity() > kMaxHead) std::string().swap(c.in);
+  }
+  if (c.out.size() - c.written > kMaxUnwritten) {
+    c.unread = true;
+    return;
+  }
+  if (resting_.empty()) pace_.rest(*this);
+  resting_.push_back(c.id);
+}
+
+// Takes all whole messages off `bytes`. False: what follows cannot be read.
+bool TcpTransport::take(Connection& c, std::span<char> bytes, std::size_t& consumed) {
+  const Flow flow{Transport::kTcp, 0, c.id, c.peer};
+  while (true) {
+    const Framing::Cut cut = c.framing.next(bytes.subspan(consumed), message_);
+    consumed += cut.consumed;
+    switch (cut.kind) {
+      case Framing::Kind::kMore:
+        return true;
+      case Framing::Kind::kPing:
+        queue(c, "\r\n");
+        break;
+      case Framing::Kind::kMessage:
+      case Framing::Kind::kBroken:
+        if (cut.parsed) {
+          user_.received(message_, flow);
+        } else {
+          user_.faulty(message_, cut.parsed.error(), flow);
+        }
+        if (cut.kind == Framing::Kind::kBroken || c.finishing) return false;
+        break;
+    }
+  }
+}
+
+void TcpTransport::send(const Flow& flow, std::string_view bytes) {
+  Connection* c = find(flow.connection);
+  if (c == nullptr || c->finishing) {
+    const auto id = connection_to(flow.peer);
+    if (!id) {
+      ++figures_.send_failures;
+      return;
+    }
+    c = find(*id);
+  }
+  queue(*c, bytes);
+}
+
+void TcpTransport::queue(Connection& c, std::string_view bytes) {
+  c.out += bytes;
+  if (c.queued || c.blocked || c.connecting) return;
+  c.queued = true;
+  if (to_write_.empty()) dirty_();
+  to_write_.push_back(c.id);
+}
+
+void TcpTransport::flush() {
+  std::vector<uint32_t> ids;
+  ids.swap(to_write_);
+  for (const uint32_t id : ids) {
+    Connection* const c = find(id);
+    if (c == nullptr) continue;
+    c->queued = false;
+    write(*c);
+  }
+}
+
+void TcpTransport::write(Connection& c) {
+  while (c.written < c.out.size()) {
+    const auto count = ::send(c.socket.native_handle(), c.out.data() + c.written, c.out.size() - c.written,
+                              MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == EAGAIN) {
+      c.blocked = true;
+      c.socket.async_wait(asio::ip::tcp::socket::wait_write,
+                          [this, id = c.id](const asio::error_code& failure) {
+                            Connection* const it = failure ? nullptr : find(id);
+                            if (it == nullptr) return;
+                            it->blocked = false;
+                            write(*it);
+                          });
+      return;
+    }
+    if (count < 0) return close(c.id);
+    c.written += static_cast<std::size_t>(count);
+    c.active = loop_.now();
+  }
+  c.written = 0;
+  c.out.clear();
+  if (c.out.capacity() > kReadAtOnce) std::string().swap(c.out);
+  if (c.finishing) {
+    asio::error_code ignored;
+    c.socket.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  }
+  if (std::exchange(c.unread, false)) read(c);
+}
+
+void TcpTransport::finish(uint32_t id) {
+  if (Connection* const c = find(id)) finish(*c);
+}
+
+// Lets the peer read what is queued; closing at once could take it away from it.
+void TcpTransport::finish(Connection& c) {
+  if (std::exchange(c.finishing, true)) return;
+  c.began = loop_.now();
+  if (c.outbound) outbound_.erase(c.peer.str());
+  queue(c, {});
+}
+
+void TcpTransport::close(uint32_t id) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  const Connection& c = *found->second;
+  if (c.outbound && !c.finishing) outbound_.erase(c.peer.str());
+  if (!c.outbound) {
+    const auto count = inbound_of_.find(ip_of(c.peer));
+    if (count != inbound_of_.end() && --count->second == 0) inbound_of_.erase(count);
+  }
+  connections_.erase(found);
+  user_.connection_lost(id);
+}
+
+void TcpTransport::sweep() {
+  const Time now = loop_.now();
+  std::vector<uint32_t> stuck, done;
+  for (const auto& [id, c] : connections_) {
+    if (c->finishing) {
+      if (now - c->began > kLinger) done.push_back(id);
+    } else if (c->connecting) {
+      if (now - c->began > options_.connect_timeout) done.push_back(id);
+    } else if ((c->framing.inside() && now - c->began > options_.message_timeout) ||
+               (c->blocked && now - c->active > options_.message_timeout)) {
+      stuck.push_back(id);
+    } else if (now - c->active > options_.idle_timeout) {
+      done.push_back(id);
+    }
+  }
+  figures_.connections_timed_out += stuck.size();
+  for (const uint32_t id : stuck) close(id);
+  for (const uint32_t id : done) close(id);
+  for (const auto& listener : listeners_) {
+    if (std::exchange(listener->paused, false)) accept(*listener);
+  }
+  if (!connections_.empty()) sweep_.set(now + kSweep);
+}
+
+TransportFigures TcpTransport::figures() const {
+  TransportFigures out = figures_;
+  out.connections = connections_.size();
+  return out;
+}
+
+}  // namespace stox::sip

@@ -1,0 +1,75 @@
+// All TCP connections, accepted and opened, and the listening sockets (RFC 3261 18, RFC 5626 3.5.1). Requests
+// of ours go only over connections that we opened, kept by the peer's address; responses go back over the
+// connection of the request.
+//
+// A connection costs no buffer while nothing is under way on it: bytes are read into one buffer that all
+// share, and only a message that is not whole yet is kept.
+#pragma once
+
+#include <array>
+#include <asio/ip/tcp.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "sip_front/sip/framing.h"
+#include "sip_front/sip/pace.h"
+#include "sip_front/sip/transport.h"
+
+namespace stox::sip {
+
+class TcpTransport : public Reader {
+ public:
+  // Everything must outlive it; `dirty` is called when something was queued.
+  TcpTransport(net::Loop&, const TransportOptions&, Pace&, TransportUser&, std::function<void()> dirty);
+  ~TcpTransport() override;
+
+  Result<Endpoint> listen(const Endpoint&);
+  // Id of a connection to this peer that we opened; it may still be connecting, and what is sent waits.
+  Result<uint32_t> connection_to(const Endpoint& peer);
+  // If the connection is gone, a new one is opened to the flow's peer.
+  void send(const Flow&, std::string_view bytes);
+  void finish(uint32_t id);
+  void flush();
+  void read() override;
+
+  TransportFigures figures() const;
+
+ private:
+  struct Connection;
+  struct Listener;
+
+  void accept(Listener&);
+  void add_accepted(asio::ip::tcp::socket);
+  Connection& add(asio::ip::tcp::socket, const Endpoint& peer, bool outbound);
+  Connection* find(uint32_t id);
+  void connected(uint32_t id, const asio::error_code&);
+  void wait_to_read(Connection&);
+  void read(Connection&);
+  bool take(Connection&, std::span<char> bytes, std::size_t& consumed);
+  void queue(Connection&, std::string_view bytes);
+  void write(Connection&);
+  void finish(Connection&);
+  void close(uint32_t id);
+  void sweep();
+
+  net::Loop& loop_;
+  TransportOptions options_;
+  Pace& pace_;
+  TransportUser& user_;
+  std::function<void()> dirty_;
+  net::Alarm sweep_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::unordered_map<uint32_t, std::unique_ptr<Connection>> connections_;
+  std::unordered_map<std::string, uint32_t> outbound_;       // by the peer's address and port
+  std::unordered_map<std::string, std::size_t> inbound_of_;  // how many, by the peer's address
+  uint32_t last_id_ = 0;
+  std::vector<uint32_t> resting_, to_write_;
+  std::unique_ptr<char[]> buffer_;
+  Message message_;
+  TransportFigures figures_;
+};
+
+}  // namespace stox::sip

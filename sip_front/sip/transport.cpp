@@ -1,0 +1,172 @@
+#include "sip_front/sip/transport.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "common/base/sip_uri.h"
+#include "sip_front/sip/pace.h"
+#include "sip_front/sip/socket_address.h"
+#include "sip_front/sip/tcp.h"
+#include "sip_front/sip/udp.h"
+
+namespace stox::sip {
+namespace {
+
+bool is_any(const Endpoint& endpoint) { return endpoint.ip == Endpoint{}.ip; }
+
+// The address of ours that the system would send from: what a wildcard stands for.
+std::string local_ip_towards(const Endpoint& peer) {
+  std::string out;
+  const int fd = socket(peer.v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const SocketAddress remote(peer);
+  SocketAddress local;
+  socklen_t size = sizeof local;
+  if (fd >= 0 && connect(fd, &remote.any, remote.size()) == 0 && getsockname(fd, &local.any, &size) == 0)
+    local.endpoint().append_ip(out);
+  if (fd >= 0) close(fd);
+  return out;
+}
+
+}  // namespace
+
+std::string describe_listen_failure(Transport transport, const std::string& address, uint16_t port,
+                                    int error_number) {
+  std::string text = "cannot listen on ";
+  text += transport == Transport::kUdp ? "udp:" : "tcp:";
+  text.append(host_port(address, port)).append(": ").append(std::strerror(error_number)).append("; ");
+  switch (error_number) {
+    case EADDRINUSE:
+      return text +
+             "another program has this port (an older stox-sip-front?): stop it, or change `listen` of this "
+             "[[sip_front]]";
+    case EADDRNOTAVAIL:
+      return text + "no interface of this machine has this address: correct `listen` of this [[sip_front]]";
+    case EACCES:
+      return text +
+             "ports below 1024 need the capability CAP_NET_BIND_SERVICE: grant it, or change `listen` of "
+             "this [[sip_front]]";
+    default:
+      return text + "correct `listen` of this [[sip_front]]";
+  }
+}
+
+Transports::Transports(net::Loop& loop, const TransportOptions& options)
+    : loop_(loop),
+      pace_(std::make_unique<Pace>(loop, options.pace)),
+      end_of_turn_(loop, [this] { flush(); }) {}
+
+Transports::~Transports() = default;
+
+Result<std::unique_ptr<Transports>> Transports::open(net::Loop& loop, const std::vector<Listen>& listens,
+                                                     const TransportOptions& options, TransportUser& user) {
+  std::unique_ptr<Transports> self(new Transports(loop, options));
+  Transports& it = *self;
+  const auto dirty = [&it] { it.end_of_turn_.ask(); };
+  it.tcp_ = std::make_unique<TcpTransport>(loop, options, *it.pace_, user, dirty);
+  for (const Listen& listen : listens) {
+    const auto bind = Endpoint::parse(listen.address, listen.port);
+    if (!bind) return error("cannot listen on " + listen.address + ": not an IP address");
+    it.listens_.push_back(listen);
+    Listen& kept = it.listens_.back();
+    if (listen.transport == Transport::kUdp) {
+      auto socket =
+          UdpSocket::open(loop, *bind, static_cast<uint16_t>(it.udp_.size()), *it.pace_, user, dirty);
+      if (!socket) return tl::make_unexpected(socket.error());
+      kept.port = (*socket)->bound().port;
+      it.udp_.push_back(std::move(*socket));
+    } else {
+      const auto bound = it.tcp_->listen(*bind);
+      if (!bound) return tl::make_unexpected(bound.error());
+      kept.port = bound->port;
+    }
+  }
+  return self;
+}
+
+Result<Flow> Transports::flow_to(Transport transport, const Endpoint& peer) {
+  if (transport == Transport::kTcp) {
+    const auto connection = tcp_->connection_to(peer);
+    if (!connection) return tl::make_unexpected(connection.error());
+    return Flow{Transport::kTcp, 0, *connection, peer};
+  }
+  for (std::size_t i = 0; i < udp_.size(); ++i) {
+    if (udp_[i]->bound().v6 == peer.v6) return Flow{Transport::kUdp, static_cast<uint16_t>(i), 0, peer};
+  }
+  return error(std::string("no UDP socket for ") + (peer.v6 ? "IPv6" : "IPv4") + ": add one to `listen`");
+}
+
+// What we listen on that a peer would send requests to: of the same transport and family if there is one.
+const Listen* Transports::listen_for(const Flow& flow) const {
+  const Listen* best = nullptr;
+  std::size_t udp = 0;
+  for (const Listen& listen : listens_) {
+    const bool same_family = (listen.address.find(':') != std::string::npos) == flow.peer.v6;
+    const std::size_t index = listen.transport == Transport::kUdp ? udp++ : 0;
+    if (listen.transport == flow.transport && same_family &&
+        (flow.transport != Transport::kUdp || index == flow.socket)) {
+      return &listen;
+    }
+    if (best == nullptr || same_family) best = &listen;
+  }
+  return best;
+}
+
+SentBy Transports::sent_by(const Flow& flow) const {
+  const Listen* const listen = listen_for(flow);
+  if (listen == nullptr) return {local_ip_towards(flow.peer), 0};
+  SentBy out{listen->advertised_address,
+             listen->advertised_port != 0 ? listen->advertised_port : listen->port};
+  if (out.host.empty()) {
+    const auto bound = Endpoint::parse(listen->address, 0);
+    out.host = bound && is_any(*bound) ? local_ip_towards(flow.peer) : listen->address;
+  }
+  if (out.host.find(':') != std::string::npos) out.host = "[" + out.host + "]";
+  return out;
+}
+
+void Transports::send(const Flow& flow, std::string_view bytes) {
+  if (flow.transport == Transport::kTcp) {
+    tcp_->send(flow, bytes);
+  } else if (flow.socket < udp_.size()) {
+    udp_[flow.socket]->send(flow.peer, bytes);
+  }
+}
+
+void Transports::finish(const Flow& flow) {
+  if (flow.transport == Transport::kTcp) tcp_->finish(flow.connection);
+}
+
+void Transports::flush() {
+  for (const auto& socket : udp_) socket->flush();
+  tcp_->flush();
+}
+
+std::vector<Transports::Listening> Transports::listening() const {
+  std::vector<Listening> out;
+  std::size_t udp = 0;
+  for (const Listen& listen : listens_) {
+    const bool is_udp = listen.transport == Transport::kUdp;
+    Listening one;
+    one.name = (is_udp ? "udp:" : "tcp:") + host_port(listen.address, listen.port);
+    one.transport = listen.transport;
+    one.bound = *Endpoint::parse(listen.address, listen.port);
+    one.receive_buffer = is_udp ? udp_[udp++]->receive_buffer() : 0;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+TransportFigures Transports::figures() const {
+  TransportFigures out = tcp_->figures();
+  for (const auto& socket : udp_) {
+    out.datagrams_in += socket->received();
+    out.datagrams_out += socket->sent();
+    out.send_failures += socket->failures();
+  }
+  return out;
+}
+
+}  // namespace stox::sip

@@ -1,0 +1,113 @@
+// The transports of a SIP element: what it listens on, and the connections it opens. Messages come out of it
+// parsed; what is given to it leaves at the end of the turn, in one call per socket or connection.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/net/loop.h"
+#include "sip_front/sip/flow.h"
+#include "sip_front/sip/message.h"
+#include "sip_front/sip/parser.h"
+
+namespace stox::sip {
+
+class TransportUser {
+ public:
+  virtual ~TransportUser() = default;
+  // Message and buffer live during the call.
+  virtual void received(const Message&, const Flow&) = 0;
+  // What could be read of it is in the message; without a top Via there is nobody to answer.
+  virtual void faulty(const Message&, const Fault&, const Flow&) = 0;
+  virtual void connection_lost(uint32_t connection) = 0;  // or could not be made
+  virtual void unreachable(
+      const Endpoint& peer) = 0;  // said by ICMP to a datagram of ours, or by our own host
+};
+
+struct Listen {
+  Transport transport = Transport::kUdp;
+  std::string address;             // IPv4 or IPv6
+  uint16_t port = 5060;            // 0: any
+  std::string advertised_address;  // what others reach it by; empty: address
+  uint16_t advertised_port = 0;    // 0: port
+};
+
+struct TransportOptions {
+  Duration pace = std::chrono::milliseconds(2);
+  std::size_t max_message = 65536;            // of a message over TCP, in bytes
+  std::size_t max_connections = 8192;         // in all
+  std::size_t max_connections_per_ip = 1024;  // inbound
+  Duration connect_timeout = std::chrono::seconds(5);
+  Duration message_timeout =
+      std::chrono::seconds(10);  // for a message begun to come whole, and for a stuck write
+  Duration idle_timeout = std::chrono::seconds(180);
+};
+
+// What our Via says: who sent this.
+struct SentBy {
+  std::string host;
+  uint16_t port = 0;
+};
+
+struct TransportFigures {
+  std::size_t connections = 0;
+  uint64_t datagrams_in = 0, datagrams_out = 0;
+  uint64_t send_failures = 0;          // datagrams that the system did not take
+  uint64_t connections_refused = 0;    // at a limit
+  uint64_t connections_timed_out = 0;  // stuck: half a message, or never reading
+};
+
+class UdpSocket;
+class TcpTransport;
+class Pace;
+
+class Transports {
+ public:
+  // Opens all of them or says which one could not be opened, why, and what to do. Loop and user must outlive
+  // it.
+  static Result<std::unique_ptr<Transports>> open(net::Loop&, const std::vector<Listen>&,
+                                                  const TransportOptions&, TransportUser&);
+  ~Transports();
+
+  // The way to a peer: a socket of its address family, or a connection, opened if there is none. An Error
+  // when there is no way.
+  Result<Flow> flow_to(Transport, const Endpoint& peer);
+  SentBy sent_by(const Flow&) const;
+
+  // Leaves at the end of this turn. Responses whose connection is gone go by a new one (18.2.2).
+  void send(const Flow&, std::string_view bytes);
+  // Takes nothing more from the connection of this flow and closes it when what was queued is written.
+  void finish(const Flow&);
+  // Leaves now, as far as the system takes it; for the end of the process.
+  void flush();
+
+  struct Listening {
+    std::string name;  // "udp:ADDRESS:PORT"
+    Transport transport;
+    Endpoint bound;
+    std::size_t receive_buffer;  // UDP: bytes the system granted
+  };
+  std::vector<Listening> listening() const;
+  TransportFigures figures() const;
+
+ private:
+  Transports(net::Loop&, const TransportOptions&);
+  const Listen* listen_for(const Flow&) const;
+
+  net::Loop& loop_;
+  std::vector<Listen> listens_;  // ports filled in
+  std::unique_ptr<Pace> pace_;
+  net::EndOfTurn end_of_turn_;
+  std::vector<std::unique_ptr<UdpSocket>> udp_;
+  std::unique_ptr<TcpTransport> tcp_;
+};
+
+// "cannot listen on udp:ADDRESS:PORT: why; what to do"
+std::string describe_listen_failure(Transport, const std::string& address, uint16_t port, int error_number);
+
+}  // namespace stox::sip

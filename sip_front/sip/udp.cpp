@@ -1,0 +1,223 @@
+#include "sip_front/sip/udp.h"
+
+#include <linux/errqueue.h>
+
+#include <algorithm>
+#include <asio/ip/v6_only.hpp>
+#include <cerrno>
+
+#include "sip_front/sip/socket_address.h"
+
+namespace stox::sip {
+namespace {
+
+constexpr std::size_t kBatch = 64;
+constexpr int kBatchesPerTurn = 16;  // then others get their turn
+constexpr std::size_t kLargestDatagram = 65535;
+constexpr int kSocketBuffer = 8 * 1024 * 1024;
+constexpr std::size_t kMaxQueued = 16 * 1024 * 1024;  // bytes, while the system takes none
+
+}  // namespace
+
+struct UdpSocket::Buffers {
+  // Pages that no datagram reaches are never touched. The odd step keeps the starts of the buffers from
+  // falling into the same cache lines.
+  static constexpr std::size_t kStep = kLargestDatagram + 1 + 4096 + 192;
+  std::unique_ptr<char[]> bytes = std::make_unique_for_overwrite<char[]>(kBatch * kStep);
+  std::array<mmsghdr, kBatch> headers{};
+  std::array<iovec, kBatch> parts{};
+  std::array<SocketAddress, kBatch> addresses{};
+  Message message;
+
+  Buffers() {
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      parts[i] = {bytes.get() + i * kStep, kLargestDatagram};
+      headers[i].msg_hdr.msg_iov = &parts[i];
+      headers[i].msg_hdr.msg_iovlen = 1;
+      headers[i].msg_hdr.msg_name = &addresses[i];
+    }
+  }
+};
+
+UdpSocket::UdpSocket(net::Loop& loop, uint16_t index, Pace& pace, TransportUser& user,
+                     std::function<void()> dirty)
+    : loop_(loop),
+      index_(index),
+      pace_(pace),
+      user_(user),
+      dirty_(std::move(dirty)),
+      socket_(loop.io()),
+      buffers_(std::make_unique<Buffers>()) {}
+
+UdpSocket::~UdpSocket() = default;
+
+Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoint& bind, uint16_t index,
+                                                   Pace& pace, TransportUser& user,
+                                                   std::function<void()> dirty) {
+  std::unique_ptr<UdpSocket> self(new UdpSocket(loop, index, pace, user, std::move(dirty)));
+  asio::ip::udp::socket& socket = self->socket_;
+  const auto failed = [&](const asio::error_code& why) {
+    std::string address;
+    bind.append_ip(address);
+    return error(describe_listen_failure(Transport::kUdp, address, bind.port, why.value()));
+  };
+  asio::error_code failure;
+  socket.open(bind.v6 ? asio::ip::udp::v6() : asio::ip::udp::v4(), failure);
+  if (failure) return failed(failure);
+  if (bind.v6) socket.set_option(asio::ip::v6_only(true), failure);
+  const int fd = socket.native_handle();
+  const SocketAddress address(bind);
+  if (::bind(fd, &address.any, address.size()) != 0)
+    return failed(asio::error_code(errno, asio::error::get_system_category()));
+  socket.non_blocking(true, failure);
+  if (failure) return failed(failure);
+
+  // The privileged form first: it may exceed net.core.rmem_max.
+  for (const auto& [forced, plain] :
+       {std::pair(SO_RCVBUFFORCE, SO_RCVBUF), std::pair(SO_SNDBUFFORCE, SO_SNDBUF)}) {
+    if (setsockopt(fd, SOL_SOCKET, forced, &kSocketBuffer, sizeof kSocketBuffer) != 0)
+      setsockopt(fd, SOL_SOCKET, plain, &kSocketBuffer, sizeof kSocketBuffer);
+  }
+  int granted = 0;
+  socklen_t size = sizeof granted;
+  getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &granted, &size);
+  self->receive_buffer_ = static_cast<std::size_t>(granted / 2);  // the kernel counts its own share too
+  const int on = 1;                                               // ICMP errors with the address they concern
+  setsockopt(fd, bind.v6 ? IPPROTO_IPV6 : IPPROTO_IP, bind.v6 ? IPV6_RECVERR : IP_RECVERR, &on, sizeof on);
+
+  SocketAddress bound;
+  size = sizeof bound;
+  getsockname(fd, &bound.any, &size);
+  self->bound_ = bound.endpoint();
+  self->wait();
+  return self;
+}
+
+void UdpSocket::wait() {
+  socket_.async_wait(asio::ip::udp::socket::wait_read, [this](const asio::error_code& failure) {
+    if (!failure) read();
+  });
+}
+
+void UdpSocket::read() {
+  bool any = false;
+  for (int round = 0; round < kBatchesPerTurn; ++round) {
+    const int count = receive_batch();
+    any |= count > 0;
+    if (count < static_cast<int>(kBatch)) return any ? pace_.rest(*this) : wait();
+  }
+  pace_.go_on(*this);
+}
+
+// Returns how many datagrams came.
+int UdpSocket::receive_batch() {
+  for (mmsghdr& header : buffers_->headers) header.msg_hdr.msg_namelen = sizeof(SocketAddress);
+  int count = -1;
+  for (int tries = 0; count < 0 && tries < 8; ++tries) {
+    count = recvmmsg(socket_.native_handle(), buffers_->headers.data(), kBatch, MSG_DONTWAIT, nullptr);
+    if (count < 0 && errno == EAGAIN) break;
+    if (count < 0) read_errors();
+  }
+  for (std::size_t i = 0; static_cast<int>(i) < count; ++i) {
+    ++received_;
+    handle({static_cast<char*>(buffers_->parts[i].iov_base), buffers_->headers[i].msg_len},
+           buffers_->addresses[i].endpoint());
+  }
+  return count;
+}
+
+void UdpSocket::handle(std::span<char> datagram, const Endpoint& from) {
+  // Keep-alives: line breaks, or a few zero bytes.
+  if (std::all_of(datagram.begin(), datagram.end(),
+                  [](char c) { return c == '\r' || c == '\n' || c == '\0'; }))
+    return;
+  const Flow flow{Transport::kUdp, index_, 0, from};
+  if (const Parsed parsed = parse_datagram(datagram, buffers_->message)) {
+    user_.received(buffers_->message, flow);
+  } else {
+    user_.faulty(buffers_->message, parsed.error(), flow);
+  }
+}
+
+// What ICMP said about datagrams of ours.
+void UdpSocket::read_errors() {
+  while (true) {
+    SocketAddress to;
+    alignas(cmsghdr) std::array<char, 512> control{};
+    msghdr header{};
+    header.msg_name = &to;
+    header.msg_namelen = sizeof to;
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    if (recvmsg(socket_.native_handle(), &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) break;
+    for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
+      if (part->cmsg_type != IP_RECVERR && part->cmsg_type != IPV6_RECVERR) continue;
+      sock_extended_err what{};
+      std::memcpy(&what, CMSG_DATA(part), sizeof what);
+      if (what.ee_errno != EMSGSIZE) user_.unreachable(to.endpoint());
+    }
+  }
+}
+
+void UdpSocket::send(const Endpoint& to, std::string_view bytes) {
+  if (out_.size() + bytes.size() > kMaxQueued) {
+    ++failures_;  // as if lost on the way
+    return;
+  }
+  if (outgoing_.empty()) dirty_();
+  outgoing_.push_back({out_.size(), bytes.size(), to});
+  out_ += bytes;
+}
+
+void UdpSocket::flush() {
+  if (waiting_to_write_) return;
+  std::array<mmsghdr, kBatch> headers{};
+  std::array<iovec, kBatch> parts{};
+  std::array<SocketAddress, kBatch> addresses{};
+  std::vector<Endpoint> refused;
+  std::size_t done = 0;
+  bool retried = false;
+  while (done < outgoing_.size()) {
+    const std::size_t count = std::min(kBatch, outgoing_.size() - done);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Outgoing& one = outgoing_[done + i];
+      addresses[i] = SocketAddress(one.to);
+      parts[i] = {out_.data() + one.offset, one.size};
+      headers[i].msg_hdr = {};
+      headers[i].msg_hdr.msg_name = &addresses[i];
+      headers[i].msg_hdr.msg_namelen = addresses[i].size();
+      headers[i].msg_hdr.msg_iov = &parts[i];
+      headers[i].msg_hdr.msg_iovlen = 1;
+    }
+    const int sent =
+        sendmmsg(socket_.native_handle(), headers.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
+    if (sent > 0) {
+      done += static_cast<std::size_t>(sent);
+      sent_ += static_cast<std::size_t>(sent);
+      retried = false;
+    } else if (errno == EAGAIN || errno == ENOBUFS) {
+      waiting_to_write_ = true;
+      break;
+    } else if (errno != EINTR && !std::exchange(retried, true)) {
+      continue;  // it may have been an ICMP error that waited for whoever comes next
+    } else if (errno != EINTR) {
+      ++failures_;
+      refused.push_back(outgoing_[done++].to);
+      retried = false;
+    }
+  }
+  if (done == outgoing_.size()) {
+    outgoing_.clear();
+    out_.clear();
+  } else {
+    outgoing_.erase(outgoing_.begin(), outgoing_.begin() + static_cast<std::ptrdiff_t>(done));
+    socket_.async_wait(asio::ip::udp::socket::wait_write, [this](const asio::error_code& failure) {
+      if (failure) return;  // destroyed
+      waiting_to_write_ = false;
+      flush();
+    });
+  }
+  for (const Endpoint& peer : refused) user_.unreachable(peer);
+}
+
+}  // namespace stox::sip

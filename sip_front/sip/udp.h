@@ -1,0 +1,60 @@
+// One UDP socket: batches in by recvmmsg, out by sendmmsg.
+#pragma once
+
+#include <asio/ip/udp.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sip_front/sip/pace.h"
+#include "sip_front/sip/transport.h"
+
+namespace stox::sip {
+
+class UdpSocket : public Reader {
+ public:
+  // `index` goes into the flows. Everything must outlive it; `dirty` is called when something was queued.
+  static Result<std::unique_ptr<UdpSocket>> open(net::Loop&, const Endpoint& bind, uint16_t index, Pace&,
+                                                 TransportUser&, std::function<void()> dirty);
+  ~UdpSocket() override;
+
+  void send(const Endpoint& to, std::string_view bytes);
+  void flush();
+  void read() override;
+
+  const Endpoint& bound() const { return bound_; }
+  std::size_t receive_buffer() const { return receive_buffer_; }
+  uint64_t received() const { return received_; }
+  uint64_t sent() const { return sent_; }
+  uint64_t failures() const { return failures_; }
+
+ private:
+  struct Buffers;
+  UdpSocket(net::Loop&, uint16_t index, Pace&, TransportUser&, std::function<void()> dirty);
+  void wait();
+  int receive_batch();
+  void handle(std::span<char> datagram, const Endpoint& from);
+  void read_errors();
+
+  struct Outgoing {
+    std::size_t offset, size;
+    Endpoint to;
+  };
+
+  net::Loop& loop_;
+  uint16_t index_;
+  Pace& pace_;
+  TransportUser& user_;
+  std::function<void()> dirty_;
+  asio::ip::udp::socket socket_;
+  Endpoint bound_;
+  std::size_t receive_buffer_ = 0;
+  std::unique_ptr<Buffers> buffers_;
+  std::string out_;  // the datagrams of outgoing_, one behind the other
+  std::vector<Outgoing> outgoing_;
+  bool waiting_to_write_ = false;
+  uint64_t received_ = 0, sent_ = 0, failures_ = 0;
+};
+
+}  // namespace stox::sip

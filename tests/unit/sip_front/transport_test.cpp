@@ -1,0 +1,366 @@
+#include "sip_front/sip/transport.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <asio/connect.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/ip/udp.hpp>
+#include <asio/read.hpp>
+#include <asio/write.hpp>
+
+#include "tests/unit/sip_front/sip_text.h"
+
+namespace stox::sip {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+// Transports on loopback, with the peer's sockets on the same loop.
+class TransportTest : public testing::Test, public TransportUser {
+ protected:
+  struct Came {
+    std::string body;  // or "fault STATUS"
+    Flow flow;
+  };
+
+  void open(std::vector<Listen> listens) {
+    auto opened = Transports::open(loop_, listens, options_, *this);
+    ASSERT_TRUE(opened) << opened.error().text;
+    transports_ = std::move(*opened);
+  }
+  void open_usual(const std::string& address = "127.0.0.1") {
+    open({{Transport::kUdp, address, 0, "", 0}, {Transport::kTcp, address, 0, "", 0}});
+    udp_port_ = transports_->listening()[0].bound.port;
+    tcp_port_ = transports_->listening()[1].bound.port;
+  }
+
+  void received(const Message& message, const Flow& flow) override {
+    came_.push_back({std::string(message.body), flow});
+    if (!answer_.empty()) transports_->send(flow, answer_);
+    if (finish_) transports_->finish(flow);
+  }
+  void faulty(const Message&, const Fault& fault, const Flow& flow) override {
+    came_.push_back({"fault " + std::to_string(fault.status), flow});
+    if (!answer_.empty()) transports_->send(flow, answer_);
+  }
+  void connection_lost(uint32_t connection) override { lost_.push_back(connection); }
+  void unreachable(const Endpoint& peer) override { unreachable_.push_back(peer.str()); }
+
+  // Runs the loop until `done`, for 10 seconds at most.
+  testing::AssertionResult run_until(const std::function<bool()>& done) {
+    const Time end = loop_.now() + 10s;
+    loop_.io().restart();
+    while (!done()) {
+      if (loop_.now() > end) return testing::AssertionFailure() << "did not happen in 10 seconds";
+      loop_.io().run_one_for(50ms);
+    }
+    return testing::AssertionSuccess();
+  }
+  std::vector<std::string> bodies() const {
+    std::vector<std::string> out;
+    for (const Came& one : came_) out.push_back(one.body);
+    return out;
+  }
+
+  asio::ip::tcp::socket connect() {
+    asio::ip::tcp::socket socket(loop_.io());
+    socket.connect({asio::ip::address_v4::loopback(), tcp_port_});
+    socket.non_blocking(true);
+    return socket;
+  }
+  // Reads until the peer has said `size` bytes or closed.
+  std::string read_from(asio::ip::tcp::socket& socket, std::size_t size, bool* closed = nullptr) {
+    std::string out;
+    EXPECT_TRUE(run_until([&] {
+      std::array<char, 4096> buffer;
+      asio::error_code failure;
+      const std::size_t n = socket.read_some(asio::buffer(buffer), failure);
+      out.append(buffer.data(), n);
+      const bool end = failure && failure != asio::error::would_block;
+      if (closed != nullptr) *closed = end;
+      return end || out.size() >= size;
+    }));
+    return out;
+  }
+  bool closes(asio::ip::tcp::socket& socket) {
+    bool closed = false;
+    read_from(socket, SIZE_MAX, &closed);
+    return closed;
+  }
+
+  net::Loop loop_;
+  TransportOptions options_;
+  std::unique_ptr<Transports> transports_;
+  uint16_t udp_port_ = 0, tcp_port_ = 0;
+  std::string answer_;
+  bool finish_ = false;
+  std::vector<Came> came_;
+  std::vector<uint32_t> lost_;
+  std::vector<std::string> unreachable_;
+};
+
+TEST_F(TransportTest, UdpAnswersFromTheSocketThatGotTheRequest) {
+  for (const char* address : {"127.0.0.1", "::1"}) {
+    came_.clear();
+    open_usual(address);
+    answer_ = "an answer";
+    const auto ip = asio::ip::make_address(address);
+    asio::ip::udp::socket peer(loop_.io(), {ip, 0});
+    peer.send_to(asio::buffer(kHello), {ip, udp_port_});
+    ASSERT_TRUE(run_until([&] { return peer.available() > 0; }));
+    std::array<char, 100> buffer;
+    asio::ip::udp::endpoint from;
+    const std::size_t n = peer.receive_from(asio::buffer(buffer), from);
+    EXPECT_EQ(std::string(buffer.data(), n), "an answer");
+    EXPECT_EQ(from.port(), udp_port_);
+    EXPECT_EQ(came_.at(0).body, "hello");
+    EXPECT_EQ(came_.at(0).flow.peer.port, peer.local_endpoint().port());
+    transports_.reset();
+    loop_.io().poll();
+  }
+}
+
+TEST_F(TransportTest, UdpTakesBurstsWholeAndInOrder) {
+  open_usual();
+  asio::ip::udp::socket peer(loop_.io(), {asio::ip::address_v4::loopback(), 0});
+  std::vector<std::string> wanted;
+  for (int i = 0; i < 150; ++i) {
+    wanted.push_back(std::to_string(10000 + i));
+    peer.send_to(asio::buffer(replaced(kHello, "hello", wanted.back())),
+                 {asio::ip::address_v4::loopback(), udp_port_});
+  }
+  EXPECT_TRUE(run_until([&] { return came_.size() >= wanted.size(); }));
+  EXPECT_EQ(bodies(), wanted);
+  EXPECT_EQ(transports_->figures().datagrams_in, 150u);
+}
+
+TEST_F(TransportTest, UdpSendsManyInOneTurn) {
+  open_usual();
+  asio::ip::udp::socket peer(loop_.io(), {asio::ip::address_v4::loopback(), 0});
+  const auto flow =
+      transports_->flow_to(Transport::kUdp, *Endpoint::parse("127.0.0.1", peer.local_endpoint().port()));
+  ASSERT_TRUE(flow);
+  for (int i = 0; i < 100; ++i) transports_->send(*flow, std::to_string(i));
+  std::size_t came = 0;
+  EXPECT_TRUE(run_until([&] {
+    std::array<char, 100> buffer;
+    while (peer.available() > 0) {
+      const std::size_t n = peer.receive(asio::buffer(buffer));
+      EXPECT_EQ(std::string(buffer.data(), n), std::to_string(came++));
+    }
+    return came == 100;
+  }));
+}
+
+TEST_F(TransportTest, UdpKeepAlivesAreNothing) {
+  open_usual();
+  asio::ip::udp::socket peer(loop_.io(), {asio::ip::address_v4::loopback(), 0});
+  const asio::ip::udp::endpoint to(asio::ip::address_v4::loopback(), udp_port_);
+  for (const std::string& text :
+       {std::string("\r\n\r\n"), std::string("\0\0\0\0", 4), std::string("jaK"), kHello}) {
+    peer.send_to(asio::buffer(text), to);
+  }
+  EXPECT_TRUE(run_until([&] { return came_.size() >= 2; }));
+  EXPECT_EQ(bodies(), (std::vector<std::string>{"fault 400", "hello"}));
+}
+
+TEST_F(TransportTest, UdpLearnsFromIcmpThatNobodyListens) {
+  open_usual();
+  uint16_t closed_port = 0;
+  {
+    asio::ip::udp::socket gone(loop_.io(), {asio::ip::address_v4::loopback(), 0});
+    closed_port = gone.local_endpoint().port();
+  }
+  const Endpoint nobody = *Endpoint::parse("127.0.0.1", closed_port);
+  transports_->send(*transports_->flow_to(Transport::kUdp, nobody), kHello);
+  EXPECT_TRUE(run_until([&] { return !unreachable_.empty(); }));
+  EXPECT_EQ(unreachable_.at(0), nobody.str());
+}
+
+TEST_F(TransportTest, APortInUseIsToldWithAddressPortAndRemedy) {
+  open_usual();
+  for (const auto transport : {Transport::kUdp, Transport::kTcp}) {
+    const uint16_t port = transport == Transport::kUdp ? udp_port_ : tcp_port_;
+    const auto again = Transports::open(loop_, {{transport, "127.0.0.1", port, "", 0}}, options_, *this);
+    ASSERT_FALSE(again);
+    EXPECT_THAT(again.error().text, HasSubstr("127.0.0.1:" + std::to_string(port)));
+    EXPECT_THAT(again.error().text, HasSubstr("in use"));
+    EXPECT_THAT(again.error().text, HasSubstr("stop it, or change `listen`"));
+  }
+}
+
+TEST_F(TransportTest, ViaSaysTheAdvertisedAddressOrTheRealOne) {
+  open({{Transport::kUdp, "127.0.0.1", 0, "203.0.113.9", 5070},
+        {Transport::kUdp, "::1", 0, "", 0},
+        {Transport::kTcp, "0.0.0.0", 0, "", 0}});
+  const Endpoint v4 = *Endpoint::parse("127.0.0.1", 9);
+  const SentBy advertised = transports_->sent_by(*transports_->flow_to(Transport::kUdp, v4));
+  EXPECT_EQ(advertised.host, "203.0.113.9");
+  EXPECT_EQ(advertised.port, 5070);
+  const SentBy bound =
+      transports_->sent_by(*transports_->flow_to(Transport::kUdp, *Endpoint::parse("::1", 9)));
+  EXPECT_EQ(bound.host, "[::1]");
+  EXPECT_EQ(bound.port, transports_->listening()[1].bound.port);
+  const SentBy any = transports_->sent_by(Flow{Transport::kTcp, 0, 1, v4});
+  EXPECT_EQ(any.host, "127.0.0.1");
+  EXPECT_EQ(any.port, transports_->listening()[2].bound.port);
+}
+
+TEST_F(TransportTest, WithoutASocketOfThatFamilyThereIsNoWay) {
+  open_usual();
+  const auto flow = transports_->flow_to(Transport::kUdp, *Endpoint::parse("::1", 9));
+  ASSERT_FALSE(flow);
+  EXPECT_THAT(flow.error().text, HasSubstr("IPv6"));
+}
+
+TEST_F(TransportTest, TcpTakesPipelinedAndSplitMessagesAndAnswersOnTheConnection) {
+  open_usual();
+  answer_ = "pong!";
+  auto peer = connect();
+  asio::write(peer, asio::buffer(kHello + kHello + kHello.substr(0, 100)));
+  ASSERT_TRUE(run_until([&] { return came_.size() == 2; }));
+  asio::write(peer, asio::buffer(kHello.substr(100)));
+  EXPECT_EQ(read_from(peer, 15), "pong!pong!pong!");
+  EXPECT_EQ(bodies(), (std::vector<std::string>{"hello", "hello", "hello"}));
+}
+
+TEST_F(TransportTest, TcpAnswersKeepAlives) {
+  open_usual();
+  auto peer = connect();
+  asio::write(peer, asio::buffer(std::string("\r\n\r\n")));
+  EXPECT_EQ(read_from(peer, 2), "\r\n");
+}
+
+TEST_F(TransportTest, TcpAnswersWhatItCannotFrameAndCloses) {
+  open_usual();
+  answer_ = "400";
+  auto peer = connect();
+  asio::write(peer, asio::buffer(replaced(kHello, "Content-Length", "X") + kHello));
+  bool closed = false;
+  EXPECT_EQ(read_from(peer, SIZE_MAX, &closed), "400");
+  EXPECT_TRUE(closed);
+  EXPECT_EQ(bodies(), std::vector<std::string>{"fault 400"});
+  peer.close();
+  EXPECT_TRUE(run_until([&] { return lost_.size() == 1; }));
+  EXPECT_EQ(transports_->figures().connections, 0u);
+}
+
+TEST_F(TransportTest, TcpCanBeFinishedAfterAnAnswer) {
+  open_usual();
+  answer_ = "403";
+  finish_ = true;
+  auto peer = connect();
+  asio::write(peer, asio::buffer(kHello + kHello));
+  bool closed = false;
+  EXPECT_EQ(read_from(peer, SIZE_MAX, &closed), "403");
+  EXPECT_TRUE(closed);
+}
+
+TEST_F(TransportTest, TcpDoesNotWaitForHalfAMessageForEver) {
+  options_.message_timeout = 100ms;
+  open_usual();
+  auto slow = connect();
+  auto quiet = connect();
+  asio::write(slow, asio::buffer(kHello.substr(0, 50)));
+  EXPECT_TRUE(closes(slow));
+  EXPECT_EQ(transports_->figures().connections, 1u);
+  EXPECT_EQ(transports_->figures().connections_timed_out, 1u);
+}
+
+TEST_F(TransportTest, TcpClosesIdleConnections) {
+  options_.idle_timeout = 100ms;
+  open_usual();
+  auto peer = connect();
+  asio::write(peer, asio::buffer(kHello));
+  EXPECT_TRUE(closes(peer));
+  EXPECT_EQ(bodies(), std::vector<std::string>{"hello"});
+}
+
+TEST_F(TransportTest, TcpStopsReadingFromAPeerThatDoesNotReadAndClosesIt) {
+  options_.message_timeout = 100ms;
+  open_usual();
+  answer_ = std::string(64 * 1024, 'a');
+  auto peer = connect();
+  asio::error_code failure;
+  std::size_t sent = 0;
+  EXPECT_TRUE(run_until([&] {
+    for (int i = 0; i < 100 && !failure; ++i) {
+      peer.write_some(asio::buffer(kHello), failure);
+      sent += failure ? 0 : 1;
+    }
+    if (failure == asio::error::would_block) failure = {};
+    return transports_->figures().connections_timed_out == 1;
+  }));
+  EXPECT_LT(came_.size(), sent);
+}
+
+TEST_F(TransportTest, TcpRefusesConnectionsOverTheLimit) {
+  options_.max_connections_per_ip = 2;
+  open_usual();
+  auto first = connect();
+  auto second = connect();
+  auto third = connect();
+  EXPECT_TRUE(closes(third));
+  first.close();
+  EXPECT_TRUE(run_until([&] { return transports_->figures().connections == 1; }));
+  auto fourth = connect();
+  asio::write(fourth, asio::buffer(kHello));
+  EXPECT_TRUE(run_until([&] { return came_.size() == 1; }));
+}
+
+TEST_F(TransportTest, TcpConnectsOnceAndKeepsTheConnection) {
+  open_usual();
+  asio::ip::tcp::acceptor acceptor(loop_.io(), {asio::ip::address_v4::loopback(), 0});
+  const Endpoint peer = *Endpoint::parse("127.0.0.1", acceptor.local_endpoint().port());
+  const auto flow = transports_->flow_to(Transport::kTcp, peer);
+  ASSERT_TRUE(flow);
+  EXPECT_EQ(transports_->flow_to(Transport::kTcp, peer)->connection, flow->connection);
+  transports_->send(*flow, "one");
+  transports_->send(*flow, "two");
+  auto accepted = acceptor.accept();
+  accepted.non_blocking(true);
+  EXPECT_EQ(read_from(accepted, 6), "onetwo");
+  EXPECT_EQ(transports_->flow_to(Transport::kTcp, peer)->connection, flow->connection);
+  asio::write(accepted, asio::buffer(kHello));
+  EXPECT_TRUE(run_until([&] { return came_.size() == 1; }));
+  accepted.close();
+  EXPECT_TRUE(run_until([&] { return !lost_.empty(); }));
+  EXPECT_EQ(lost_, std::vector<uint32_t>{flow->connection});
+  EXPECT_NE(transports_->flow_to(Transport::kTcp, peer)->connection, flow->connection);
+}
+
+TEST_F(TransportTest, TcpSaysThatAConnectionCouldNotBeMade) {
+  open_usual();
+  uint16_t closed_port = 0;
+  {
+    asio::ip::tcp::acceptor gone(loop_.io(), {asio::ip::address_v4::loopback(), 0});
+    closed_port = gone.local_endpoint().port();
+  }
+  const auto flow = transports_->flow_to(Transport::kTcp, *Endpoint::parse("127.0.0.1", closed_port));
+  ASSERT_TRUE(flow);
+  transports_->send(*flow, kHello);
+  EXPECT_TRUE(run_until([&] { return !lost_.empty(); }));
+  EXPECT_EQ(lost_, std::vector<uint32_t>{flow->connection});
+}
+
+TEST_F(TransportTest, AResponseWhoseConnectionIsGoneGoesToTheSentByPort) {
+  open_usual();
+  asio::ip::tcp::acceptor acceptor(loop_.io(), {asio::ip::address_v4::loopback(), 0});
+  {
+    auto peer = connect();
+    asio::write(peer, asio::buffer(kHello));
+    ASSERT_TRUE(run_until([&] { return came_.size() == 1; }));
+  }
+  ASSERT_TRUE(run_until([&] { return lost_.size() == 1; }));
+  Flow flow = came_[0].flow;
+  flow.peer.port = acceptor.local_endpoint().port();
+  transports_->send(flow, "late");
+  auto accepted = acceptor.accept();
+  accepted.non_blocking(true);
+  EXPECT_EQ(read_from(accepted, 4), "late");
+}
+
+}  // namespace
+}  // namespace stox::sip
