@@ -17,27 +17,39 @@ namespace {
 constexpr std::size_t kMaxPart = 1023;
 // Preparation may shrink a part; what is longer than this is not even tried.
 constexpr std::size_t kMaxUnprepared = 2 * kMaxPart;
-constexpr std::string_view kNodeprepForbids = "\"&'/:<>@ ";  // RFC 6122 A.5, and space
 
-struct Escape {
-  char character;
-  std::string_view code;
-};
-constexpr Escape kEscapes[] = {{' ', "20"}, {'"', "22"}, {'&', "26"}, {'\'', "27"}, {'/', "2f"},
-                               {':', "3a"}, {'<', "3c"}, {'>', "3e"}, {'@', "40"},  {'\\', "5c"}};
-
-const Escape* escape_with_code(std::string_view text) {
-  for (const Escape& escape : kEscapes) {
-    if (text.substr(0, 2) == escape.code) return &escape;
+// XEP-0106: the code of a character, and back. Empty, 0: it has none.
+std::string_view code_of(char c) {
+  switch (c) {
+    case ' ':
+      return "20";
+    case '"':
+      return "22";
+    case '&':
+      return "26";
+    case '\'':
+      return "27";
+    case '/':
+      return "2f";
+    case ':':
+      return "3a";
+    case '<':
+      return "3c";
+    case '>':
+      return "3e";
+    case '@':
+      return "40";
+    case '\\':
+      return "5c";
+    default:
+      return {};
   }
-  return nullptr;
 }
-
-const Escape* escape_of(char c) {
-  for (const Escape& escape : kEscapes) {
-    if (c == escape.character) return &escape;
+char with_code(std::string_view text) {
+  for (const char c : std::string_view(" \"&'/:<>@\\")) {
+    if (text.substr(0, 2) == code_of(c)) return c;
   }
-  return nullptr;
+  return 0;
 }
 
 bool is_ascii(std::string_view s) {
@@ -88,7 +100,8 @@ tl::expected<std::string, JidError> within_limits(std::string part) {
 }
 
 struct Free {
-  void operator()(char* p) const { std::free(p); }  // libidn allocates with malloc
+  // libidn allocates with malloc.
+  void operator()(char* p) const { std::free(p); }  // NOLINT(cppcoreguidelines-owning-memory)
 };
 using IdnText = std::unique_ptr<char, Free>;
 
@@ -155,7 +168,8 @@ tl::expected<std::string, JidError> fold_localpart(std::string_view utf8, bool u
   if (const auto refused = refuse_bytes(utf8)) return tl::make_unexpected(*refused);
   std::string folded;
   if (is_ascii(utf8)) {
-    if (!unescaped && utf8.find_first_of(kNodeprepForbids) != std::string_view::npos)
+    const auto is_forbidden = [](char c) { return c != '\\' && !code_of(c).empty(); };  // RFC 6122 A.5
+    if (!unescaped && std::any_of(utf8.begin(), utf8.end(), is_forbidden))
       return tl::make_unexpected(JidError::kNotAllowed);
     folded = ascii_lower(utf8);
   } else {
@@ -178,13 +192,13 @@ tl::expected<std::string, JidError> fold_localpart(std::string_view utf8, bool u
 
 std::string escape_localpart(std::string_view folded) {
   std::string out;
-  out.reserve(folded.size() + 8);
+  out.reserve(folded.size());
   for (std::size_t i = 0; i < folded.size(); ++i) {
-    const Escape* escape = escape_of(folded[i]);
-    if (escape == nullptr || (folded[i] == '\\' && escape_with_code(folded.substr(i + 1)) == nullptr)) {
+    const std::string_view code = code_of(folded[i]);
+    if (code.empty() || (folded[i] == '\\' && with_code(folded.substr(i + 1)) == 0)) {
       out += folded[i];
     } else {
-      out.append("\\").append(escape->code);
+      out.append("\\").append(code);
     }
   }
   return out;
@@ -194,13 +208,9 @@ std::string unescape_localpart(std::string_view folded) {
   std::string out;
   out.reserve(folded.size());
   for (std::size_t i = 0; i < folded.size(); ++i) {
-    const Escape* escape = folded[i] == '\\' ? escape_with_code(folded.substr(i + 1)) : nullptr;
-    if (escape == nullptr) {
-      out += folded[i];
-    } else {
-      out += escape->character;
-      i += 2;
-    }
+    const char escaped = folded[i] == '\\' ? with_code(folded.substr(i + 1)) : '\0';
+    out += escaped == 0 ? folded[i] : escaped;
+    if (escaped != 0) i += 2;
   }
   return out;
 }

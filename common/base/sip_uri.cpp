@@ -29,8 +29,8 @@ bool escapes_are_well_formed(std::string_view s) {
 
 // unreserved / escaped / user-unreserved; bytes over 0x7f are tolerated, as peers write raw UTF-8.
 bool is_user_char(char c) {
-  if (is_alpha(c) || is_digit(c) || static_cast<unsigned char>(c) >= 0x80) return true;
-  return std::string_view("-_.!~*'()&=+$,;?/%").find(c) != std::string_view::npos;
+  static constexpr CharClass kUserChars("-_.!~*'()&=+$,;?/%");
+  return kUserChars.has(c) || static_cast<unsigned char>(c) >= 0x80;
 }
 
 }  // namespace

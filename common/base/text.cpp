@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 namespace stox {
 namespace {
@@ -37,6 +38,13 @@ std::size_t sequence_length(std::string_view s) {
 
 bool is_utf8(std::string_view bytes) {
   while (!bytes.empty()) {
+    if (uint64_t eight = 0; bytes.size() >= sizeof eight) {  // most text is ASCII
+      std::memcpy(&eight, bytes.data(), sizeof eight);
+      if ((eight & 0x8080808080808080u) == 0) {
+        bytes.remove_prefix(sizeof eight);
+        continue;
+      }
+    }
     const std::size_t n = sequence_length(bytes);
     if (n == 0) return false;
     bytes.remove_prefix(n);
@@ -126,19 +134,24 @@ std::string one_line(std::string_view text, std::size_t max) {
 std::string xml_legal(std::string_view utf8) {
   std::string out;
   out.reserve(utf8.size());
+  std::size_t kept = 0;  // all before it is in `out`
+  const auto skip = [&](std::size_t at, std::size_t bytes) {
+    out.append(utf8, kept, at - kept);
+    kept = at + bytes;
+  };
   for (std::size_t i = 0; i < utf8.size(); ++i) {
     const char c = utf8[i];
     if (c == '\r') {
+      skip(i, 1);
       if (i + 1 >= utf8.size() || utf8[i + 1] != '\n') out += '\n';
     } else if (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n') {
-      continue;
-    } else if (c == '\xef' && utf8.substr(i, 2) == "\xef\xbf" && i + 2 < utf8.size() &&
-               (utf8[i + 2] == '\xbe' || utf8[i + 2] == '\xbf')) {
-      i += 2;  // U+FFFE, U+FFFF
-    } else {
-      out += c;
+      skip(i, 1);
+    } else if (c == '\xef' && (utf8.substr(i, 3) == "\xef\xbf\xbe" || utf8.substr(i, 3) == "\xef\xbf\xbf")) {
+      skip(i, 3);  // U+FFFE, U+FFFF
+      i += 2;
     }
   }
+  skip(utf8.size(), 0);
   return out;
 }
 

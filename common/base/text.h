@@ -1,6 +1,7 @@
 // Bytes and characters: what several protocols need and no protocol owns.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +16,28 @@ bool is_utf8(std::string_view bytes);
 // ASCII only; other bytes stay.
 std::string ascii_lower(std::string_view text);
 bool ascii_iequal(std::string_view a, std::string_view b);
+
+// ASCII letters and digits, and some others: what the grammars of SIP and XMPP are made of.
+class CharClass {
+ public:
+  constexpr explicit CharClass(std::string_view others) {
+    for (const std::string_view some :
+         {std::string_view("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"), others}) {
+      for (const char c : some) has_[static_cast<unsigned char>(c)] = true;
+    }
+  }
+  constexpr bool has(char c) const { return has_[static_cast<unsigned char>(c)]; }
+  constexpr bool has(unsigned char c) const { return has_[c]; }
+  constexpr bool has_all(std::string_view text) const {
+    for (const char c : text) {
+      if (!has(c)) return false;
+    }
+    return true;
+  }
+
+ private:
+  std::array<bool, 256> has_{};
+};
 
 std::string_view trim(std::string_view text);  // spaces and tabs at both ends
 

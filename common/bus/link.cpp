@@ -1,6 +1,7 @@
 #include "common/bus/link.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "common/bus/edge.h"
 
@@ -12,6 +13,13 @@ constexpr char kItemsTag = 0x0a;                // field 1 of Batch, length-deli
 
 bool counted(const pb::Item& item) {
   return item.kind_case() <= pb::Item::kAnswer || item.kind_case() >= pb::Item::kHandOver;
+}
+
+// Times come from the wire: whatever they are, the sum is defined.
+int64_t saturating_sum(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  if (!__builtin_add_overflow(a, b, &sum)) return sum;
+  return a > 0 ? std::numeric_limits<int64_t>::max() : std::numeric_limits<int64_t>::min();
 }
 
 }  // namespace
@@ -73,7 +81,8 @@ void Link::count_received(const pb::Item& item) {
 }
 
 void Link::heartbeat(const pb::Heartbeat& beat, Time now) {
-  offsets_[offset_count_++ % offsets_.size()] = to_us(now) - beat.now_us();
+  offsets_[offset_count_++ % offsets_.size()] =
+      saturating_sum(to_us(now), beat.now_us() == std::numeric_limits<int64_t>::min() ? 0 : -beat.now_us());
   while (!unheard_.empty() && unheard_.front().first <= beat.received()) unheard_.pop_front();
 }
 
@@ -90,7 +99,7 @@ bool Link::silent(Time now) const { return figures_.up && now - heard_ >= kGone;
 Time Link::to_local(int64_t peer_us) const {
   if (offset_count_ == 0) return from_us(peer_us);  // one host has one monotonic clock
   const auto end = offsets_.begin() + static_cast<std::ptrdiff_t>(std::min(offset_count_, offsets_.size()));
-  return from_us(peer_us + *std::min_element(offsets_.begin(), end));
+  return from_us(saturating_sum(peer_us, *std::min_element(offsets_.begin(), end)));
 }
 
 LinkFigures Link::figures(Time now) const {

@@ -32,7 +32,7 @@ struct Metric {
   std::vector<std::pair<std::string, std::string>> labels = {};
 };
 
-// What the skeleton gives an actor. Outlives it.
+// What the skeleton gives an actor. Outlives it. `config` stays as it was at the start.
 struct Context {
   net::Loop& loop;
   const Config& config;
@@ -48,13 +48,19 @@ class Process {
  public:
   virtual ~Process() = default;
   virtual Status status() const = 0;
-  // Takes nothing new, finishes what is in flight, then calls `done`. Called once.
+  // Takes nothing new, finishes what is in flight, then calls `done`. Called once. The loop turns for
+  // kLastTurns after that, so that what was written last can leave.
   virtual void drain(std::function<void()> done) = 0;
-  // A new configuration has been read (HUP); listeners and names do not change.
+  // The drain's time is over, or a second signal came: answer what is left (503, a stanza error) now. The
+  // loop turns for kLastTurns after this, then the process is destroyed.
+  virtual void stop() {}
+  // A new configuration has been read (HUP). It lives as long as the process does, and so do all before it;
+  // listeners and names do not change.
   virtual void reload(const Config&) {}
   // {"peers":[{"name","state","since_ms"?...}], ...}: shown in `stoxctl status --json`.
   virtual nlohmann::json peers() const = 0;
-  // {"links":[{"peer","peer_epoch","up","sent","received","queued","resent","dropped","oldest_age_ms"}],
+  // {"epoch",
+  // "links":[{"peer","peer_epoch","up","sent","received","queued","resent","dropped","oldest_age_ms"}],
   //  "in_flight":{"count","limit","oldest_age_ms"} (edges only)}
   virtual nlohmann::json queues() const = 0;
   // [{"id","trace","from","to","stage","attempts","age_ms"}]
@@ -64,6 +70,9 @@ class Process {
   virtual std::vector<Metric> metrics() const = 0;
 };
 
+constexpr Duration kLastTurns = std::chrono::milliseconds(100);
+
+// An error says what could not be had (a port in use, ...): the process ends with it, exit code 1.
 using MakeProcess = std::function<Result<std::unique_ptr<Process>>(const Context&)>;
 
 // The whole main() of a process: options, configuration, exit codes, signals. Returns the exit code.

@@ -55,17 +55,8 @@ AddressError from_jid_error(JidError e) {
   return kNotAllowed;
 }
 
-bool is_alphanumeric(unsigned char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-bool is_user_char(unsigned char c) {  // unreserved / user-unreserved, RFC 3261 25.1
-  return is_alphanumeric(c) ||
-         std::string_view("-_.!~*'()&=+$,;?/").find(static_cast<char>(c)) != std::string_view::npos;
-}
-bool is_param_char(unsigned char c) {  // paramchar
-  return is_alphanumeric(c) ||
-         std::string_view("-_.!~*'()[]/:&+$").find(static_cast<char>(c)) != std::string_view::npos;
-}
+constexpr CharClass kUserChars("-_.!~*'()&=+$,;?/");  // unreserved / user-unreserved, RFC 3261 25.1
+constexpr CharClass kParamChars("-_.!~*'()[]/:&+$");  // paramchar
 
 std::optional<AddressError> refuse_text(std::string_view decoded) {
   if (!is_utf8(decoded)) return kNotUtf8;
@@ -146,7 +137,9 @@ Mapped<std::string> name_of_localpart(std::string_view localpart) {
   return name;
 }
 
-std::string user_of(std::string_view name) { return percent_encode(name, is_user_char); }
+std::string user_of(std::string_view name) {
+  return percent_encode(name, [](unsigned char c) { return kUserChars.has(c); });
+}
 
 Mapped<std::string> resource_of(const SipUri& uri) {
   const auto gr = uri.param("gr");
@@ -158,7 +151,9 @@ Mapped<std::string> resource_of(const SipUri& uri) {
 }
 
 std::string gr_of(std::string_view resource) {
-  return resource.empty() ? std::string() : ";gr=" + percent_encode(resource, is_param_char);
+  return resource.empty()
+             ? std::string()
+             : ";gr=" + percent_encode(resource, [](unsigned char c) { return kParamChars.has(c); });
 }
 
 Result<Addresses> Addresses::make(AddressRules rules) {

@@ -32,22 +32,17 @@ pb::Outcome refused(const char* condition, const char* type, std::string text) {
   return outcome;
 }
 
-bool is_alphanumeric(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+constexpr CharClass kTokenChars("-.!%*_+`'~");
+constexpr CharClass kWordChars("-.!%*_+`'~()<>:\\\"/[]?{}");
+constexpr CharClass kLanguageChars("-");
 
-bool consists_of(std::string_view text, std::string_view others) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [others](char c) {
-    return is_alphanumeric(c) || others.find(c) != std::string_view::npos;
-  });
-}
-bool is_token(std::string_view s) { return consists_of(s, "-.!%*_+`'~"); }
-bool is_word(std::string_view s) { return consists_of(s, "-.!%*_+`'~()<>:\\\"/[]?{}"); }
+bool is_token(std::string_view s) { return !s.empty() && kTokenChars.has_all(s); }
+bool is_word(std::string_view s) { return !s.empty() && kWordChars.has_all(s); }
 
 // The first of a list of language tags (RFC 5646), or nothing.
 std::string_view first_language(std::string_view list) {
   const std::string_view tag = trim(list.substr(0, list.find(',')));
-  return tag.size() <= 64 && consists_of(tag, "-") ? tag : std::string_view();
+  return tag.size() <= 64 && kLanguageChars.has_all(tag) ? tag : std::string_view();
 }
 
 std::string subject_line(std::string_view text) {

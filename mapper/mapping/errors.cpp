@@ -162,16 +162,16 @@ auto find_row(const Rows& rows, const Key& key, Field field) {
   return row == std::end(rows) ? nullptr : row;
 }
 
-bool is_xmpp_uri_char(unsigned char c) {  // what an xmpp: URI may hold as it is (RFC 5122)
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         std::string_view("-._~!$()*+,;=").find(static_cast<char>(c)) != std::string_view::npos;
+std::string in_xmpp_uri(std::string_view part) {
+  static constexpr CharClass kChars("-._~!$()*+,;=");  // what an xmpp: URI may hold as it is (RFC 5122)
+  return percent_encode(part, [](unsigned char c) { return kChars.has(c); });
 }
 
 std::string xmpp_uri(const Jid& jid) {
   std::string uri = "xmpp:";
-  if (!jid.local().empty()) uri += percent_encode(jid.local(), is_xmpp_uri_char) + "@";
+  if (!jid.local().empty()) uri += in_xmpp_uri(jid.local()) + "@";
   uri += ascii_domain(jid.domain()).value_or(jid.domain());
-  if (!jid.resource().empty()) uri += "/" + percent_encode(jid.resource(), is_xmpp_uri_char);
+  if (!jid.resource().empty()) uri += "/" + in_xmpp_uri(jid.resource());
   return uri;
 }
 

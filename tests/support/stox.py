@@ -136,6 +136,14 @@ class Stox:
     def until(self, name, state, within=PATIENCE):
         eventually(lambda: self.state(name) == state, f"{name} is {state}", within)
 
+    def missed(self, name):
+        """Waits until the others have noticed that this process does not answer."""
+        if name == "mapper-1":
+            eventually(lambda: self.state("sip-1") != "ready", "the front misses its mapper")
+        else:
+            eventually(lambda: name not in {peer["name"] for peer in self.status()["mapper-1"]["peers"]},
+                       f"the mapper misses {name}")
+
     # Supervised: with the file that is delivered.
 
     def _supervisord(self):

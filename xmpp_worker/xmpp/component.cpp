@@ -159,6 +159,12 @@ void Component::stream_opened(const Element& header) {
   next_ = now_ + kErrorFollows;
 }
 
+void Component::set_secret(std::string secret, Time now) {
+  if (secret == options_.secret) return;
+  options_.secret = std::move(secret);
+  if (phase_ == Phase::kWaiting) next_ = now;
+}
+
 void Component::send_handshake() {
   phase_ = Phase::kHandshake;
   next_ = now_ + kNegotiation;
@@ -265,6 +271,7 @@ void Component::end_with_backoff(const std::string& reason) {
 
 void Component::end(Meaning meaning, Duration wait, const std::string& reason) {
   const bool was_up = is_up();
+  phase_ = Phase::kWaiting;
   if (connected_) {
     connected_ = false;
     output_ += "</stream:stream>";
@@ -275,7 +282,6 @@ void Component::end(Meaning meaning, Duration wait, const std::string& reason) {
   if (was_up && meaning != Meaning::kContended) broke_at_ = now_;
   refused_ = meaning == Meaning::kRefused;
   contended_ = meaning == Meaning::kContended;
-  phase_ = Phase::kWaiting;
   wait = jittered(wait);
   next_ = now_ + wait;
   reason_ = fmt::format("{}; next try in {} s", reason, (to_ms(wait) + 999) / 1000);

@@ -45,7 +45,8 @@ class Component : private XmlStreamUser {
   Component(ComponentOptions, StanzaIds&, ComponentUser&);
 
   void start(Time now);
-  void stop(Time now);  // closes the stream cleanly, stays down
+  void stop(Time now);                            // closes the stream cleanly, stays down
+  void set_secret(std::string secret, Time now);  // tried at once if the old one was refused
   void connected(Time now);
   void received(std::string_view bytes, Time now);
   void disconnected(const std::string& why, Time now);  // also: could not connect

@@ -198,11 +198,8 @@ void XmlStream::start_element(const char* full_name, const char** attributes) {
   }
   if (depth_ - 1 > limits_.fatal_depth) return fail("policy-violation", "elements nested too deep");
   if (cut_) return;
-  const auto over_limit = [&] {
-    return depth_ - 1 > limits_.depth || uri.size() + local.size() > limits_.name_bytes ||
-           read_to_ - child_start_ > limits_.stanza_bytes;
-  };
-  cut_ = over_limit();
+  cut_ = depth_ - 1 > limits_.depth || uri.size() + local.size() > limits_.name_bytes ||
+         read_to_ - child_start_ > limits_.stanza_bytes;
   if (!cut_ || depth_ == 2)
     tree_.open(uri.substr(0, limits_.name_bytes), local.substr(0, limits_.name_bytes));
   for (std::size_t n = 0; *attributes && !cut_; attributes += 2, ++n) {

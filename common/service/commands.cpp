@@ -1,0 +1,104 @@
+#include "common/service/commands.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/text.h"
+#include "common/service/metrics.h"
+
+namespace stox::service {
+namespace {
+
+using nlohmann::json;
+
+std::string text_at(const json& request, const char* key) {
+  const auto found = request.find(key);
+  return found != request.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+json failure(const std::string& text) { return {{"ok", false}, {"error", text}}; }
+
+json hop_json(const Hop& hop) {
+  return {{"trace", to_hex(hop.trace_id)}, {"envelope", hop.envelope}, {"message_id", hop.message_id},
+          {"other_id", hop.other_id},      {"from", hop.from},         {"to", hop.to},
+          {"decision", hop.decision},      {"outcome", hop.outcome},   {"came_us", hop.came_us},
+          {"went_us", hop.went_us},        {"ended_us", hop.ended_us}};
+}
+
+}  // namespace
+
+Commands::Commands(const Context& context, Process& process, std::function<Status()> status, Time started)
+    : context_(context),
+      process_(process),
+      status_(std::move(status)),
+      started_(started),
+      usual_level_(context.log.level()),
+      level_ends_(context.loop, [this] { reset_level(usual_level_); }) {}
+
+void Commands::answer(const json& request, const Reply& reply) {
+  const std::string command = text_at(request, "command");
+  if (command == "status") return reply(status());
+  if (command == "trace") return reply(trace(request));
+  if (command == "loglevel") return reply(set_level(request));
+  if (command == "inflight") return reply({{"ok", true}, {"inflight", process_.inflight()}});
+  if (command == "queues") {
+    json out = process_.queues();
+    out["ok"] = true;
+    out["name"] = context_.identity.full;
+    return reply(out);
+  }
+  if (command == "send") {
+    for (const char* key : {"from", "to", "text"}) {
+      if (text_at(request, key).empty()) return reply(failure(fmt::format("send needs \"{}\", a text", key)));
+    }
+    return process_.send(request, reply);
+  }
+  reply(failure(fmt::format("unknown command \"{}\"; known: status, queues, inflight, trace, send, loglevel",
+                            printable(command, 40))));
+}
+
+json Commands::status() const {
+  const Status now = status_();
+  json out = process_.peers();
+  out["ok"] = true;
+  out["name"] = context_.identity.full;
+  out["role"] = role_name(context_.identity.role);
+  out["state"] = state_name(now.state);
+  out["reason"] = now.reason;
+  out["pid"] = getpid();
+  out["version"] = STOX_VERSION;
+  out["uptime_ms"] = to_ms(context_.loop.now() - started_);
+  return out;
+}
+
+json Commands::trace(const json& request) const {
+  json hops = json::array();
+  for (const Hop* hop : context_.trace.find(text_at(request, "id"))) hops.push_back(hop_json(*hop));
+  return {{"ok", true}, {"hops", std::move(hops)}};
+}
+
+json Commands::set_level(const json& request) {
+  const auto level = parse_level(text_at(request, "level"));
+  if (!level) return failure(level.error().text);
+  const auto for_s = request.find("for_s");
+  const int64_t seconds = for_s != request.end() && for_s->is_number_integer() ? for_s->get<int64_t>() : 0;
+  if (seconds < 0 || seconds > 86'400) return failure("for_s must be from 0 to 86400, a day");
+  const Level before = context_.log.level();
+  if (seconds > 0) {
+    level_ends_.set(context_.loop.now() + std::chrono::seconds(seconds));
+    context_.log.set_level(*level);
+  } else {
+    reset_level(*level);
+  }
+  return {{"ok", true}, {"was", level_name(before)}};
+}
+
+void Commands::reset_level(Level level) {
+  level_ends_.set(kNever);
+  usual_level_ = level;
+  context_.log.set_level(level);
+}
+
+}  // namespace stox::service

@@ -1,0 +1,41 @@
+// What stoxctl may ask a process, and the answers: {"command": "status"} -> {"ok": true, ...}, a failure is
+// {"ok": false, "error": text}.
+//   status           name, role, state, reason, pid, version, uptime_ms, and all of Process::peers()
+//   queues           name, and all of Process::queues()
+//   inflight         inflight: Process::inflight()
+//   trace    id      hops: those that the id names, oldest first
+//   send     from, to, text     what Process::send says, when it is known
+//   loglevel level, for_s (0 = for good)     was: the level before
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "common/service/process.h"
+
+namespace stox::service {
+
+class Commands {
+ public:
+  // Everything must outlive it.
+  Commands(const Context&, Process&, std::function<Status()> status, Time started);
+
+  void answer(const nlohmann::json& request, const Reply&);
+  // The level that the configuration says, from now on.
+  void reset_level(Level);
+
+ private:
+  nlohmann::json status() const;
+  nlohmann::json trace(const nlohmann::json& request) const;
+  nlohmann::json set_level(const nlohmann::json& request);
+
+  const Context& context_;
+  Process& process_;
+  std::function<Status()> status_;
+  Time started_;
+  Level usual_level_;
+  net::Alarm level_ends_;
+};
+
+}  // namespace stox::service

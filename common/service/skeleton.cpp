@@ -1,0 +1,252 @@
+#include "common/service/skeleton.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "common/service/metrics.h"
+#include "common/service/notify.h"
+
+namespace stox::service {
+namespace {
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+Result<void> make_runtime_directory(const std::string& path) {
+  std::error_code failure;
+  const bool made = std::filesystem::create_directories(path, failure);
+  if (failure || !std::filesystem::is_directory(path, failure)) {
+    return error(
+        fmt::format("cannot make the runtime directory {}: {}; make it for this user, or set "
+                    "runtime.directory",
+                    path, failure ? failure.message() : "it is no directory"));
+  }
+  if (made) chmod(path.c_str(), 0755);  // whatever the umask
+  return {};
+}
+
+const std::string& metrics_address(const Config& config, const Identity& identity) {
+  static const std::string kNone;
+  const auto of = [&](const auto& sections) -> const std::string& {
+    for (const auto& section : sections) {
+      if (section.name == identity.section) return section.metrics;
+    }
+    return kNone;
+  };
+  switch (identity.role) {
+    case Role::kMapper:
+      return of(config.mappers);
+    case Role::kSipFront:
+      return of(config.sip_fronts);
+    case Role::kXmppWorker:
+      return of(config.xmpp_workers);
+    case Role::kCtl:
+      break;
+  }
+  return kNone;
+}
+
+Level configured_level(const Config& config) { return parse_level(config.log.level).value_or(Level::kInfo); }
+
+// Of the keys, those that a running process has bound itself to.
+std::vector<std::string> fixed_keys(const std::vector<std::string>& keys) {
+  std::vector<std::string> out;
+  for (const std::string& key : keys) {
+    const std::string_view last = std::string_view(key).substr(key.rfind('.') + 1);
+    for (const char* fixed : {"name", "listen", "bind", "connect", "metrics", "directory", "format"}) {
+      if (last == fixed) out.push_back(key);
+    }
+  }
+  return out;
+}
+
+std::string text_of(const Status& status) {
+  return status.reason.empty() ? std::string(state_name(status.state))
+                               : fmt::format("{}: {}", state_name(status.state), status.reason);
+}
+
+}  // namespace
+
+Skeleton::Skeleton(Loaded loaded, std::function<Result<Loaded>()> read_again)
+    : configs_{std::move(loaded.config)},
+      identity_(std::move(loaded.identity)),
+      read_again_(std::move(read_again)),
+      log_(identity_.full, configured_level(configs_.front()), configs_.front().log.format),
+      started_(loop_.now()),
+      started_us_(loop_.clock().wall_us()),
+      context_{loop_, configs_.front(), identity_, log_, trace_, [this] { tell_status(); }},
+      signals_(loop_.io()),
+      drain_ends_(loop_, [this] { stop("the time for draining is over"); }),
+      last_turn_(loop_, [this] { loop_.stop(); }) {
+  for (const std::string& warning : loaded.warnings) log_.warn("{}", warning);
+}
+
+int Skeleton::run(const MakeProcess& make) {
+  const auto started = start(make);
+  if (!started) {
+    log_.error("{}", started.error().text);
+    notify::status(started.error().text);
+    return 1;
+  }
+  int exit_code = 0;
+  try {
+    const Watchdog watchdog(loop_, last_words(), [] { notify::alive(); });
+    notify::ready();
+    tell_status();
+    loop_.run();
+  } catch (const std::exception& e) {
+    log_.error("internal error: {}; the supervisor will start the process again", e.what());
+    exit_code = 1;
+  }
+  commands_.reset();
+  process_.reset();  // first: it may hold replies and refers to all the rest
+  log_.info("stopped");
+  return exit_code;
+}
+
+// The control socket comes first: it is what keeps a second process of the same name from taking anything.
+Result<void> Skeleton::start(const MakeProcess& make) {
+  const Config& config = configs_.front();
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  asio::error_code ignored;
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) signals_.add(number, ignored);
+  wait_for_signal();
+  if (const auto made = make_runtime_directory(config.runtime.directory); !made) return made;
+  auto control = ControlSocket::create(
+      loop_, control_path(config.runtime, identity_.full),
+      [this](const nlohmann::json& request, const Reply& reply) { commands_->answer(request, reply); });
+  if (!control) return tl::make_unexpected(control.error());
+  control_ = std::move(*control);
+  auto process = make(context_);
+  if (!process) return tl::make_unexpected(process.error());
+  process_ = std::move(*process);
+  commands_ = std::make_unique<Commands>(
+      context_, *process_, [this] { return status(); }, started_);
+  if (const auto metrics = start_metrics(); !metrics) return metrics;
+  log_.info("{} {} started, {}", role_name(identity_.role), STOX_VERSION, config.file);
+  return {};
+}
+
+Result<void> Skeleton::start_metrics() {
+  const std::string& address = metrics_address(configs_.front(), identity_);
+  if (address.empty()) return {};
+  auto http =
+      HttpResponder::create(loop_, address, [this](std::string_view path) { return http_answer(path); });
+  if (!http) return tl::make_unexpected(http.error());
+  http_ = std::move(*http);
+  return {};
+}
+
+HttpAnswer Skeleton::http_answer(std::string_view path) const {
+  const Status now = status();
+  if (path == "/healthz") return {.body = "ok\n"};  // that it answers at all is what it says
+  if (path == "/readyz") {
+    const bool ready = now.state == State::kReady || now.state == State::kStandby;
+    return {.status = ready ? 200 : 503, .body = text_of(now) + "\n"};
+  }
+  if (path != "/metrics") return {.status = 404, .body = "there are /metrics, /healthz and /readyz\n"};
+  std::vector<Metric> metrics = common_metrics(now.state, loop_.now() - started_, started_us_);
+  for (Metric& metric : process_->metrics()) metrics.push_back(std::move(metric));
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_text(metrics)};
+}
+
+void Skeleton::wait_for_signal() {
+  signals_.async_wait([this](const asio::error_code& failure, int number) {
+    if (failure) return;
+    take_signal(number);
+    wait_for_signal();
+  });
+}
+
+void Skeleton::take_signal(int number) {
+  if (number == SIGHUP) return reload();
+  if (draining_) return stop("a second signal came");
+  drain(number);
+}
+
+void Skeleton::drain(int signal) {
+  const int seconds = configs_.back().runtime.drain_seconds;
+  log_.info(
+      "SIG{}: taking nothing new, finishing what is in flight for at most {} s; a second signal stops at "
+      "once",
+      sigabbrev_np(signal), seconds);
+  draining_ = true;
+  notify::stopping();
+  drain_ends_.set(loop_.now() + std::chrono::seconds(seconds));
+  tell_status();
+  process_->drain([this] { last_turn_.set(loop_.now() + kLastTurns); });
+}
+
+void Skeleton::stop(const std::string& why) {
+  if (stopping_) return loop_.stop();
+  stopping_ = true;
+  log_.warn("{}: ending what is left", why);
+  process_->stop();
+  last_turn_.set(loop_.now() + kLastTurns);
+}
+
+void Skeleton::reload() {
+  notify::reloading();
+  auto loaded = read_again_();
+  if (!loaded) {
+    log_.error("SIGHUP: the configuration has errors; going on with the one before");
+    std::istringstream lines(loaded.error().text);
+    for (std::string line; std::getline(lines, line);) log_.error("{}", line);
+  } else {
+    const auto changed = changed_keys(configs_.back(), loaded->config);
+    log_.info("SIGHUP: configuration read, changed: {}",
+              changed.empty() ? "nothing" : fmt::format("{}", fmt::join(changed, ", ")));
+    if (const auto fixed = fixed_keys(changed); !fixed.empty())
+      log_.warn("only a restart brings: {}", fmt::join(fixed, ", "));
+    configs_.push_back(std::move(loaded->config));
+    commands_->reset_level(configured_level(configs_.back()));
+    process_->reload(configs_.back());
+  }
+  notify::ready();
+}
+
+Status Skeleton::status() const {
+  if (!process_) return {State::kStarting, "starting"};
+  if (draining_) return {State::kDraining, "asked to stop, finishing what is in flight"};
+  return process_->status();
+}
+
+void Skeleton::tell_status() {
+  const Status now = status();
+  if (!process_ || (now.state == told_state_ && now.reason == told_reason_)) return;
+  told_state_ = now.state;
+  told_reason_ = now.reason;
+  notify::status(text_of(now));
+  if (now.state == State::kStarting) {
+    log_.warn("{}", text_of(now));
+  } else {
+    log_.info("{}", text_of(now));
+  }
+}
+
+std::string Skeleton::last_words() const {
+  static constexpr const char* kText =
+      "the loop has not turned for 10 s (something blocks or spins); aborting, the supervisor starts it "
+      "again";
+  if (configs_.front().log.format == "json") {
+    const nlohmann::json line = {{"level", "error"}, {"process", identity_.full}, {"text", kText}};
+    return line.dump() + "\n";
+  }
+  return fmt::format("error {} {}\n", identity_.full, kText);
+}
+
+}  // namespace stox::service

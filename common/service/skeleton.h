@@ -1,0 +1,67 @@
+// The life of one process: it holds everything that is not the actor's work, starts in an order in which each
+// failure can be told plainly, turns the loop, and ends by signals.
+#pragma once
+
+#include <asio/signal_set.hpp>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+
+#include "common/net/loop.h"
+#include "common/service/commands.h"
+#include "common/service/config.h"
+#include "common/service/control_socket.h"
+#include "common/service/http_responder.h"
+#include "common/service/log.h"
+#include "common/service/process.h"
+#include "common/service/trace.h"
+#include "common/service/watchdog.h"
+
+namespace stox::service {
+
+class Skeleton {
+ public:
+  // `read_again` reads the configuration as at the start (HUP).
+  Skeleton(Loaded, std::function<Result<Loaded>()> read_again);
+
+  // Returns the exit code: 0 stopped as asked, 1 failed.
+  int run(const MakeProcess&);
+
+ private:
+  Result<void> start(const MakeProcess&);
+  Result<void> start_metrics();
+  void wait_for_signal();
+  void take_signal(int number);
+  void drain(int signal);
+  void stop(const std::string& why);
+  void reload();
+  Status status() const;
+  void tell_status();
+  HttpAnswer http_answer(std::string_view path) const;
+  std::string last_words() const;
+
+  net::Loop loop_;
+  std::list<Config> configs_;  // all that were read: the actor may refer to any
+  const Identity identity_;
+  std::function<Result<Loaded>()> read_again_;
+  Log log_;
+  Trace trace_;
+  const Time started_;
+  const int64_t started_us_;
+  const Context context_;
+  asio::signal_set signals_;
+  net::Alarm drain_ends_;
+  net::Alarm last_turn_;
+  bool draining_ = false;
+  bool stopping_ = false;
+  State told_state_ = State::kStarting;
+  std::string told_reason_;
+
+  std::unique_ptr<ControlSocket> control_;
+  std::unique_ptr<HttpResponder> http_;
+  std::unique_ptr<Process> process_;
+  std::unique_ptr<Commands> commands_;
+};
+
+}  // namespace stox::service

@@ -1,0 +1,108 @@
+#include "common/service/commands.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+namespace stox::service {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class ActorDouble : public Process {
+ public:
+  Status status() const override { return {State::kReady, ""}; }
+  void drain(std::function<void()>) override {}
+  json peers() const override {
+    return {{"peers", {{{"name", "mapper-1"}, {"state", "ready"}}}}, {"streams", 1}};
+  }
+  json queues() const override { return {{"epoch", 5}, {"links", json::array()}}; }
+  json inflight() const override { return {{{"id", "sip-1.5.1"}}}; }
+  void send(const json& request, Reply reply) override {
+    reply({{"ok", true}, {"outcome", request["text"]}});
+  }
+  std::vector<Metric> metrics() const override { return {}; }
+};
+
+class AskedProcess : public ::testing::Test {
+ protected:
+  json ask(const json& request) {
+    json out;
+    commands_.answer(request, [&](const json& answer) { out = answer; });
+    return out;
+  }
+
+  net::Loop loop_;
+  Config config_;
+  Log log_{"sip-1@2", Level::kInfo, "text"};
+  Trace trace_;
+  Context context_{loop_, config_, {Role::kSipFront, "sip-1", "sip-1@2"}, log_, trace_, [] {}};
+  ActorDouble process_;
+  Status status_{State::kStarting, "no mapper is there"};
+  Commands commands_{context_, process_, [this] { return status_; }, loop_.now() - std::chrono::seconds(5)};
+};
+
+TEST_F(AskedProcess, StatusTellsWhoItIsHowItIsAndItsPeers) {
+  const json answer = ask({{"command", "status"}});
+  EXPECT_EQ(answer["ok"], true);
+  EXPECT_EQ(answer["name"], "sip-1@2");
+  EXPECT_EQ(answer["role"], "sip_front");
+  EXPECT_EQ(answer["state"], "starting");
+  EXPECT_EQ(answer["reason"], "no mapper is there");
+  EXPECT_EQ(answer["pid"], getpid());
+  EXPECT_EQ(answer["version"], STOX_VERSION);
+  EXPECT_GE(answer["uptime_ms"], 5000);
+  EXPECT_EQ(answer["peers"][0]["name"], "mapper-1");
+  EXPECT_EQ(answer["streams"], 1);
+}
+
+TEST_F(AskedProcess, QueuesAndInflightAreTheActors) {
+  EXPECT_EQ(ask({{"command", "queues"}}),
+            json({{"ok", true}, {"name", "sip-1@2"}, {"epoch", 5}, {"links", json::array()}}));
+  EXPECT_EQ(ask({{"command", "inflight"}}), json({{"ok", true}, {"inflight", {{{"id", "sip-1.5.1"}}}}}));
+}
+
+TEST_F(AskedProcess, TraceGivesTheHopsOfAnId) {
+  Hop& hop = trace_.add();
+  hop.trace_id = std::string(16, '\x1f');
+  hop.envelope = "sip-1.5.1";
+  hop.decision = "to mapper-1";
+  hop.came_us = 17;
+  const json answer = ask({{"command", "trace"}, {"id", "1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f"}});
+  ASSERT_EQ(answer["hops"].size(), 1U);
+  EXPECT_EQ(answer["hops"][0]["envelope"], "sip-1.5.1");
+  EXPECT_EQ(answer["hops"][0]["decision"], "to mapper-1");
+  EXPECT_EQ(answer["hops"][0]["came_us"], 17);
+  EXPECT_TRUE(ask({{"command", "trace"}, {"id", "other"}})["hops"].empty());
+  EXPECT_TRUE(ask({{"command", "trace"}, {"id", 5}})["hops"].empty());
+}
+
+TEST_F(AskedProcess, SendIsCheckedAndHandedOn) {
+  EXPECT_EQ(ask({{"command", "send"}, {"from", "a"}, {"to", "b"}, {"text", "hello"}})["outcome"], "hello");
+  EXPECT_EQ(ask({{"command", "send"}, {"from", "a"}, {"to", 5}, {"text", "hello"}})["error"],
+            "send needs \"to\", a text");
+}
+
+TEST_F(AskedProcess, LogLevelChangesForGoodOrForATime) {
+  EXPECT_EQ(ask({{"command", "loglevel"}, {"level", "warn"}})["was"], "info");
+  EXPECT_EQ(log_.level(), Level::kWarn);
+  EXPECT_EQ(ask({{"command", "loglevel"}, {"level", "debug"}, {"for_s", 1}})["ok"], true);
+  EXPECT_EQ(log_.level(), Level::kDebug);
+  loop_.run();  // until nothing is waited for
+  EXPECT_EQ(log_.level(), Level::kWarn);
+  EXPECT_THAT(ask({{"command", "loglevel"}, {"level", "loud"}})["error"].get<std::string>(),
+              HasSubstr("loud"));
+  EXPECT_EQ(log_.level(), Level::kWarn);
+}
+
+TEST_F(AskedProcess, AnUnknownCommandListsTheKnown) {
+  EXPECT_EQ(ask({{"command", "tap\n"}})["error"],
+            "unknown command \"tap\\n\"; known: status, queues, inflight, trace, send, loglevel");
+  EXPECT_EQ(ask({{"command", 1}})["ok"], false);
+}
+
+}  // namespace
+}  // namespace stox::service

@@ -1,0 +1,57 @@
+// A component whose stream is up, down or refused as a test says, and what it wrote.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "common/base/clock.h"
+#include "xmpp_worker/xmpp/component.h"
+#include "xmpp_worker/xmpp/stanza.h"
+
+namespace stox::worker {
+
+class StreamByHand : public xmpp::ComponentUser {
+ public:
+  explicit StreamByHand(const Clock& clock) : clock_(clock) { component.start(clock.now()); }
+
+  void connect() override {}
+  void disconnect() override {}
+  void stream_up() override {}
+  void stream_down() override {}
+  void stanza(const xmpp::Element& element) override {
+    if (on_stanza) on_stanza(*xmpp::read_stanza(element));
+  }
+  void oversized(const xmpp::Element&) override {}
+  void state_changed() override {}
+
+  void come_up() {
+    component.turn(component.next());
+    component.connected(clock_.now());
+    server(
+        "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' "
+        "id='1'>"
+        "<handshake/>");
+    component.output().clear();
+  }
+  void break_down() { component.disconnected("cut", clock_.now()); }
+  void be_refused() {
+    component.turn(component.next());
+    component.connected(clock_.now());
+    server(
+        "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' "
+        "id='1'>"
+        "<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>");
+  }
+  void server(const std::string& bytes) { component.received(bytes, clock_.now()); }
+  std::string take() { return std::exchange(component.output(), {}); }
+
+  xmpp::StanzaIds ids{"secret", "component-1", 7};
+  xmpp::Component component{{"gw.test", "secret", "127.0.0.1:5347"}, ids, *this};
+  std::function<void(const xmpp::Stanza&)> on_stanza;
+
+ private:
+  const Clock& clock_;
+};
+
+}  // namespace stox::worker

@@ -1,0 +1,214 @@
+#include "xmpp_worker/to_sip.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "stream_by_hand.h"
+
+namespace stox::worker {
+namespace {
+
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+class ToSipTest : public testing::Test, public ToSipUser {
+ protected:
+  void SetUp() override {
+    stream.on_stanza = [this](const xmpp::Stanza& stanza) { to_sip.message(stanza); };
+    stream.come_up();
+  }
+  Result<uint64_t> submit(pb::Envelope& envelope, Time begin_before, Time end_by,
+                          pb::Reason* reason) override {
+    if (refusal != pb::NOT_GIVEN) {
+      *reason = refusal;
+      return error("full");
+    }
+    EXPECT_EQ(begin_before, clock.now() + seconds(60));
+    EXPECT_EQ(end_by, clock.now() + seconds(95));
+    envelopes.emplace_back();
+    envelopes.back().Swap(&envelope);
+    return envelopes.size();
+  }
+  std::string envelope_name(uint64_t number) const override { return "w.1." + std::to_string(number); }
+  bool send_stanza(std::string_view from, std::string_view xml) override {
+    return stream.component.send(from, xml) != xmpp::Component::Sent::kNotUp;
+  }
+
+  void message(const std::string& attributes, const std::string& content = "<body>hi</body>") {
+    stream.server("<message from='Ann@X.test/Phone' id='m1' " + attributes + ">" + content + "</message>");
+  }
+  static pb::Outcome failed(pb::Reason reason) {
+    pb::Outcome outcome;
+    outcome.set_reason(reason);
+    return outcome;
+  }
+  static pb::Outcome succeeded(pb::Verdict verdict) {
+    pb::Outcome outcome;
+    outcome.set_verdict(verdict);
+    return outcome;
+  }
+
+  ManualClock clock;
+  service::Log log{"test", service::Level::kError, "text"};
+  service::Trace trace;
+  StreamByHand stream{clock};
+  ToSip to_sip{{"gw.test"}, clock, log, trace, *this};
+  std::vector<pb::Envelope> envelopes;
+  pb::Reason refusal = pb::NOT_GIVEN;
+};
+
+TEST_F(ToSipTest, AMessageBecomesAnEnvelope) {
+  message("to='bob*sip.test@gw.test' type='chat' xml:lang='de'",
+          "<subject>s</subject><body>hallo</body><body xml:lang='en'>hello</body><thread>t</thread>");
+  ASSERT_EQ(envelopes.size(), 1u);
+  const pb::Envelope& envelope = envelopes[0];
+  EXPECT_EQ(envelope.conversation(), "ann@x.test bob*sip.test@gw.test");
+  EXPECT_EQ(envelope.trace_id().size(), 16u);
+  EXPECT_EQ(envelope.dedup_key(), 0u);
+  const pb::XmppMessage& sent = envelope.xmpp_message();
+  EXPECT_EQ(sent.from(), "ann@x.test/Phone");
+  EXPECT_EQ(sent.to(), "bob*sip.test@gw.test");
+  EXPECT_EQ(sent.id(), "m1");
+  EXPECT_EQ(sent.type(), "chat");
+  EXPECT_EQ(sent.lang(), "de");
+  EXPECT_EQ(sent.bodies(0).text(), "hallo");
+  EXPECT_EQ(sent.bodies(1).lang(), "en");
+  EXPECT_EQ(sent.subjects(0).text(), "s");
+  EXPECT_EQ(sent.thread(), "t");
+}
+
+TEST_F(ToSipTest, EachMessageHasATraceOfItsOwn) {
+  message("to='bob@gw.test'");
+  message("to='bob@gw.test'");
+  EXPECT_NE(envelopes[0].trace_id(), envelopes[1].trace_id());
+}
+
+TEST_F(ToSipTest, SuccessIsSilent) {
+  for (const pb::Verdict verdict : {pb::DELIVERED, pb::PASSED_ON}) {
+    message("to='bob@gw.test'");
+    to_sip.ended(envelopes.size(), succeeded(verdict));
+  }
+  EXPECT_EQ(stream.take(), "");
+  EXPECT_EQ(to_sip.pending(), 0u);
+}
+
+TEST_F(ToSipTest, AFailureIsOneErrorToWhoSentIt) {
+  message("to='bob@gw.test' type='chat'");
+  pb::Outcome outcome;
+  outcome.mutable_stanza_error()->set_type("auth");
+  outcome.mutable_stanza_error()->set_condition("forbidden");
+  outcome.mutable_stanza_error()->set_text("403 Forbidden");
+  to_sip.ended(1, outcome);
+  EXPECT_EQ(stream.take(),
+            "<message from='bob@gw.test' to='Ann@X.test/Phone' id='m1' type='error'><error type='auth' "
+            "by='gw.test'>"
+            "<forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text "
+            "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' "
+            "xml:lang='en'>403 Forbidden</text></error></message>");
+  to_sip.ended(1, outcome);
+  EXPECT_EQ(stream.take(), "");
+}
+
+TEST_F(ToSipTest, TheGatewaysOwnFailuresHaveTheirConditions) {
+  const std::pair<pb::Reason, const char*> rows[] = {
+      {pb::NO_TARGET, "<error type='wait' by='gw.test'><resource-constraint "},
+      {pb::OVERLOADED, "<error type='wait' by='gw.test'><resource-constraint "},
+      {pb::LINK_DOWN, "<error type='wait' by='gw.test'><resource-constraint "},
+      {pb::STOPPING, "<error type='wait' by='gw.test'><resource-constraint "},
+      {pb::DEADLINE, "<error type='wait' by='gw.test'><remote-server-timeout "},
+      {pb::IN_DOUBT, "<error type='wait' by='gw.test'><remote-server-timeout "},
+      {pb::UNSUPPORTED, "<error type='cancel' by='gw.test'><feature-not-implemented "},
+      {pb::NOT_GIVEN, "<error type='cancel' by='gw.test'><internal-server-error "},
+  };
+  for (const auto& [reason, expected] : rows) {
+    message("to='bob@gw.test'");
+    to_sip.ended(envelopes.size(), failed(reason));
+    EXPECT_THAT(stream.take(), HasSubstr(expected)) << pb::Reason_Name(reason);
+  }
+}
+
+TEST_F(ToSipTest, AtTheBoundTheSenderIsToldToWait) {
+  refusal = pb::OVERLOADED;
+  message("to='bob@gw.test'");
+  EXPECT_THAT(stream.take(), HasSubstr("<error type='wait' by='gw.test'><resource-constraint "));
+  EXPECT_EQ(to_sip.pending(), 0u);
+}
+
+TEST_F(ToSipTest, WhatHasNoTextIsNotForSip) {
+  message("to='bob@gw.test'", "");
+  message("to='bob@gw.test'", "<body/>");
+  message("to='bob@gw.test'", "<composing xmlns='http://jabber.org/protocol/chatstates'/>");
+  message("to='bob@gw.test'", "<subject>s</subject>");
+  message("to='bob@gw.test'", "<received xmlns='urn:xmpp:receipts' id='1'/>");
+  EXPECT_TRUE(envelopes.empty());
+  EXPECT_EQ(stream.take(), "");
+}
+
+TEST_F(ToSipTest, AGroupChatIsRefused) {
+  message("to='bob@gw.test' type='groupchat'");
+  EXPECT_TRUE(envelopes.empty());
+  EXPECT_THAT(stream.take(), HasSubstr("<not-acceptable "));
+}
+
+TEST_F(ToSipTest, ABadAddressIsRefusedFromAnAddressThatIsGood) {
+  for (const char* bad :
+       {"bob&#13;&#10;x@gw.test", "bob@@gw.test", "@gw.test", "a b@gw.test", "bob@gw.test/"}) {
+    message(std::string("to='") + bad + "'");
+    const std::string written = stream.take();
+    EXPECT_THAT(written, HasSubstr("<jid-malformed ")) << bad;
+    EXPECT_THAT(written, HasSubstr("<message from='gw.test' to='Ann@X.test/Phone'")) << bad;
+  }
+  stream.server("<message from='a&#10;b@x.test' to='bob@gw.test'><body>x</body></message>");
+  EXPECT_EQ(stream.take(), "");
+  EXPECT_TRUE(envelopes.empty());
+}
+
+TEST_F(ToSipTest, OnlyWhatIsForUsAndFromOthersIsTaken) {
+  message("to='bob@other.test'");
+  EXPECT_THAT(stream.take(), HasSubstr("<remote-server-not-found "));
+  stream.server("<message from='eve@gw.test' to='bob@gw.test' id='1'><body>x</body></message>");
+  EXPECT_THAT(stream.take(), HasSubstr("<not-acceptable "));
+  EXPECT_TRUE(envelopes.empty());
+}
+
+TEST_F(ToSipTest, ErrorsWaitForTheStream) {
+  message("to='bob@gw.test'");
+  stream.break_down();
+  to_sip.ended(1, failed(pb::DEADLINE));
+  EXPECT_TRUE(to_sip.has_unsent());
+  stream.come_up();
+  to_sip.stream_up();
+  EXPECT_THAT(stream.take(), HasSubstr("<remote-server-timeout "));
+  EXPECT_FALSE(to_sip.has_unsent());
+}
+
+TEST_F(ToSipTest, AnInjectedMessageTellsWhoInjectedIt) {
+  std::string outcome;
+  bool arrived = false;
+  const auto done = [&](const std::string&, const std::string& text, bool ok) {
+    outcome = text;
+    arrived = ok;
+  };
+  to_sip.inject("ann@x.test/phone", "bob@gw.test", "hi", done);
+  ASSERT_EQ(envelopes.size(), 1u);
+  EXPECT_EQ(envelopes[0].xmpp_message().bodies(0).text(), "hi");
+  to_sip.ended(1, succeeded(pb::DELIVERED));
+  EXPECT_TRUE(arrived);
+  EXPECT_EQ(outcome, "delivered");
+  to_sip.inject("ann@x.test/phone", "bob@gw.test", "hi", done);
+  to_sip.ended(2, failed(pb::DEADLINE));
+  EXPECT_FALSE(arrived);
+  to_sip.inject("ann@x.test", "bob@elsewhere.test", "hi", done);
+  EXPECT_THAT(outcome, HasSubstr("not a domain of this gateway"));
+  EXPECT_EQ(stream.take(), "");
+}
+
+TEST_F(ToSipTest, LeavesATrace) {
+  message("to='bob@gw.test'");
+  to_sip.ended(1, failed(pb::DEADLINE));
+  ASSERT_EQ(trace.find("m1").size(), 1u);
+  EXPECT_EQ(trace.find("w.1.1")[0]->outcome, "DEADLINE");
+}
+
+}  // namespace
+}  // namespace stox::worker

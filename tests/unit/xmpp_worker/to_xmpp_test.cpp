@@ -1,0 +1,275 @@
+#include "xmpp_worker/to_xmpp.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <regex>
+
+#include "stream_by_hand.h"
+#include "xmpp_worker/words.h"
+
+namespace stox::worker {
+namespace {
+
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+class ToXmppTest : public testing::Test, public ToXmppUser {
+ protected:
+  void SetUp() override {
+    stream.on_stanza = [this](const xmpp::Stanza& stanza) { to_xmpp.answer(stanza); };
+  }
+  void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override {
+    EXPECT_TRUE(outcomes.emplace(id.number(), outcome).second) << id.number() << " ended twice";
+  }
+  void written() override { ++wakeups; }
+  bool has_room() const override { return room; }
+
+  void begin(uint64_t number, const std::string& to = "c@x.test", const std::string& body = "hi") {
+    pb::Envelope envelope;
+    envelope.mutable_id()->set_origin("sip-1");
+    envelope.mutable_id()->set_epoch(3);
+    envelope.mutable_id()->set_number(number);
+    envelope.set_trace_id("0123456789abcdef");
+    pb::XmppMessage& message = *envelope.mutable_xmpp_message();
+    message.set_from("a*b@gw.test/r");
+    message.set_to(to);
+    message.set_type("chat");
+    message.set_call_id("call-1@host");
+    message.add_bodies()->set_text(body);
+    to_xmpp.begin(envelope, clock.now() + seconds(25));
+  }
+  std::string wakeup() {
+    to_xmpp.end_of_wakeup();
+    return stream.take();
+  }
+  void pass(Duration d) {
+    for (const Time until = clock.now() + d; clock.now() < until;) {
+      clock.advance(std::chrono::milliseconds(100));
+      to_xmpp.turn();
+    }
+  }
+  void break_down() {
+    stream.break_down();
+    to_xmpp.stream_down();
+  }
+  void come_up() {
+    stream.come_up();
+    to_xmpp.stream_up();
+  }
+  static std::string id_in(const std::string& written, const std::string& element) {
+    std::smatch found;
+    EXPECT_TRUE(std::regex_search(written, found, std::regex("<" + element + "[^>]* id='([^']*)'")))
+        << written;
+    return found[1];
+  }
+  // The domain answers the ping in what was written.
+  void pong(const std::string& written, const std::string& domain = "x.test") {
+    stream.server("<iq type='result' from='" + domain + "' to='gw.test' id='" + id_in(written, "iq") + "'/>");
+  }
+  void bounce(const std::string& written, const std::string& from = "c@x.test",
+              const std::string& to = "a*b@gw.test/r") {
+    stream.server("<message type='error' from='" + from + "' to='" + to + "' id='" +
+                  id_in(written, "message") +
+                  "'><error type='cancel'><service-unavailable "
+                  "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>");
+  }
+
+  ManualClock clock;
+  service::Log log{"test", service::Level::kError, "text"};
+  service::Trace trace;
+  StreamByHand stream{clock};
+  ToXmpp to_xmpp{"gw.test", 100, stream.component, stream.ids, clock, log, trace, *this};
+  std::map<uint64_t, pb::Outcome> outcomes;
+  int wakeups = 0;
+  bool room = true;
+};
+
+TEST_F(ToXmppTest, WritesAndIsDeliveredWhenTheDomainAnswersThePingBehind) {
+  come_up();
+  begin(1);
+  EXPECT_EQ(wakeups, 1);
+  const std::string written = wakeup();
+  EXPECT_THAT(written,
+              testing::MatchesRegex(
+                  "<message from='a\\*b@gw.test/r' to='c@x.test' id='component-1.7.[0-9]+.mc.call-1%40host."
+                  "[^']{12}' type='chat'><body>hi</body></message>"
+                  "<iq from='gw.test' to='x.test' id='[^']*' type='get'><ping xmlns='urn:xmpp:ping'/></iq>"));
+  EXPECT_TRUE(outcomes.empty());
+  pong(written);
+  EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
+  EXPECT_EQ(to_xmpp.unproved(), 0u);
+}
+
+TEST_F(ToXmppTest, OnePingForAllOfOneWakeup) {
+  come_up();
+  for (uint64_t i = 1; i <= 5; ++i) begin(i);
+  const std::string written = wakeup();
+  EXPECT_EQ(written.find("<ping"), written.rfind("<ping"));
+  pong(written);
+  EXPECT_EQ(outcomes.size(), 5u);
+}
+
+TEST_F(ToXmppTest, ABounceBeforeTheAnswerIsTheOutcome) {
+  come_up();
+  begin(1);
+  begin(2, "d@x.test/phone");
+  const std::string written = wakeup();
+  bounce(written);
+  ASSERT_EQ(outcomes.count(1), 1u);
+  EXPECT_EQ(outcomes.at(1).verdict(), pb::FAILED);
+  EXPECT_EQ(outcomes.at(1).reason(), pb::NOT_GIVEN);
+  EXPECT_EQ(outcomes.at(1).stanza_error().condition(), "service-unavailable");
+  EXPECT_FALSE(outcomes.at(1).stanza_error().full_jid());
+  bounce(written.substr(written.find("<message", 1)), "d@x.test/phone");
+  EXPECT_TRUE(outcomes.at(2).stanza_error().full_jid());
+  pong(written);
+  EXPECT_EQ(outcomes.size(), 2u);
+}
+
+TEST_F(ToXmppTest, ABounceWithAddressesNotSwappedCounts) {
+  come_up();
+  begin(1);
+  bounce(wakeup(), "a*b@gw.test/r", "c@x.test");
+  EXPECT_EQ(outcomes.at(1).stanza_error().condition(), "service-unavailable");
+}
+
+TEST_F(ToXmppTest, ABounceFromAnybodyElseDoesNotCount) {
+  come_up();
+  begin(1);
+  const std::string written = wakeup();
+  bounce(written, "mallory@x.test");
+  bounce(written, "x.test");
+  EXPECT_TRUE(outcomes.empty());
+  pong(written);
+  EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
+  bounce(written);
+  EXPECT_EQ(to_xmpp.figures().late_errors, 1u);
+}
+
+TEST_F(ToXmppTest, AnErrorForThePingProvesAsWell) {
+  come_up();
+  begin(1);
+  const std::string written = wakeup();
+  stream.server("<iq type='error' from='x.test' to='gw.test' id='" + id_in(written, "iq") +
+                "'><error type='cancel'><service-unavailable "
+                "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>");
+  EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
+}
+
+TEST_F(ToXmppTest, APongFromAnotherDomainProvesNothing) {
+  come_up();
+  begin(1);
+  pong(wakeup(), "y.test");
+  EXPECT_TRUE(outcomes.empty());
+  pass(seconds(26));
+  EXPECT_EQ(outcomes.at(1).reason(), pb::DEADLINE);
+}
+
+TEST_F(ToXmppTest, AStreamThatBreaksLeavesMessagesInDoubt) {
+  come_up();
+  begin(1);
+  wakeup();
+  break_down();
+  EXPECT_EQ(outcomes.at(1).reason(), pb::IN_DOUBT);
+  come_up();
+  EXPECT_EQ(wakeup(), "");
+}
+
+TEST_F(ToXmppTest, WaitsForAStreamThatReconnects) {
+  come_up();
+  break_down();
+  begin(1);
+  begin(2);
+  EXPECT_TRUE(outcomes.empty());
+  pass(seconds(5));
+  come_up();
+  begin(3);
+  const std::string written = wakeup();
+  EXPECT_EQ(to_xmpp.held(), 0u);
+  EXPECT_EQ(written.find("<ping"), written.rfind("<ping"));
+  pong(written);
+  EXPECT_EQ(outcomes.size(), 3u);
+}
+
+TEST_F(ToXmppTest, After10SecondsWithoutStreamItSaysSo) {
+  come_up();
+  break_down();
+  begin(1);
+  pass(std::chrono::milliseconds(9900));
+  EXPECT_TRUE(outcomes.empty());
+  pass(seconds(1));
+  EXPECT_EQ(outcomes.at(1).reason(), pb::LINK_DOWN);
+  EXPECT_THAT(outcomes.at(1).text(), HasSubstr("cut"));
+  begin(2);
+  EXPECT_EQ(outcomes.at(2).reason(), pb::LINK_DOWN);
+  EXPECT_GE(outcomes.at(2).retry_after_s(), 2u);
+  EXPECT_LE(outcomes.at(2).retry_after_s(), 30u);
+}
+
+TEST_F(ToXmppTest, ARefusalIsToldAtOnceToThoseThatWaitToo) {
+  begin(1);
+  EXPECT_TRUE(outcomes.empty());
+  stream.be_refused();
+  to_xmpp.turn();
+  EXPECT_EQ(outcomes.at(1).reason(), pb::LINK_DOWN);
+  EXPECT_THAT(outcomes.at(1).text(), HasSubstr("xmpp_password"));
+  begin(2);
+  EXPECT_EQ(outcomes.at(2).reason(), pb::LINK_DOWN);
+}
+
+TEST_F(ToXmppTest, HoldsNoMoreThanItsBound) {
+  come_up();
+  break_down();
+  for (uint64_t i = 1; i <= 101; ++i) begin(i);
+  EXPECT_EQ(to_xmpp.held(), 100u);
+  EXPECT_EQ(outcomes.at(101).reason(), pb::OVERLOADED);
+}
+
+TEST_F(ToXmppTest, AServerThatDoesNotReadMakesMessagesWait) {
+  come_up();
+  room = false;
+  begin(1);
+  EXPECT_EQ(wakeup(), "");
+  room = true;
+  to_xmpp.turn();
+  EXPECT_EQ(wakeups, 1);
+  pong(wakeup());
+  EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
+  room = false;
+  begin(2);
+  pass(seconds(26));
+  EXPECT_EQ(outcomes.at(2).reason(), pb::DEADLINE);
+}
+
+TEST_F(ToXmppTest, WhatIsTooLargeForAStanzaIsRefused) {
+  come_up();
+  begin(1, "c@x.test", std::string(60'000, '&'));
+  EXPECT_EQ(outcomes.at(1).stanza_error().condition(), "policy-violation");
+  EXPECT_EQ(wakeup(), "");
+}
+
+TEST_F(ToXmppTest, AnUnknownBodyIsRefused) {
+  come_up();
+  pb::Envelope envelope;
+  envelope.mutable_id()->set_number(1);
+  envelope.mutable_sip_message();
+  to_xmpp.begin(envelope, clock.now() + seconds(25));
+  EXPECT_EQ(outcomes.at(1).reason(), pb::UNSUPPORTED);
+}
+
+TEST_F(ToXmppTest, LeavesATrace) {
+  come_up();
+  begin(1);
+  const std::string written = wakeup();
+  pong(written);
+  for (const std::string& id : {id_in(written, "message"), std::string("call-1@host"),
+                                std::string("sip-1.3.1"), std::string("30313233343536373839616263646566")}) {
+    ASSERT_EQ(trace.find(id).size(), 1u) << id;
+    EXPECT_EQ(trace.find(id)[0]->outcome, "delivered");
+  }
+}
+
+}  // namespace
+}  // namespace stox::worker

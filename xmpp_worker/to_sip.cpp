@@ -1,0 +1,208 @@
+#include "xmpp_worker/to_sip.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/base/addressing.h"
+#include "common/base/text.h"
+#include "xmpp_worker/words.h"
+#include "xmpp_worker/xmpp/names.h"
+
+namespace stox::worker {
+namespace {
+
+using service::Level;
+
+constexpr Duration kBeginWithin = std::chrono::seconds(60);
+constexpr Duration kEndWithin =
+    kBeginWithin + std::chrono::seconds(35);  // a begun transaction runs its Timer F
+constexpr std::size_t kMaxUnsent = 4096;
+
+bool has_text(const xmpp::MessageContent& content) {
+  return std::any_of(content.bodies.begin(), content.bodies.end(),
+                     [](const auto& body) { return !body.text.empty(); });
+}
+
+uint64_t random_seed() {
+  std::random_device device;
+  return static_cast<uint64_t>(device()) << 32 | device();
+}
+
+}  // namespace
+
+ToSip::ToSip(std::vector<std::string> serves, const Clock& clock, service::Log& log, service::Trace& trace,
+             ToSipUser& user)
+    : serves_(std::move(serves)),
+      clock_(clock),
+      log_(log),
+      trace_(trace),
+      user_(user),
+      random_(random_seed()) {}
+
+bool ToSip::is_own(std::string_view domain) const {
+  return std::find(serves_.begin(), serves_.end(), domain) != serves_.end();
+}
+
+const ToSip::Pending* ToSip::find(uint64_t number) const {
+  const auto found = pending_.find(number);
+  return found == pending_.end() ? nullptr : &found->second;
+}
+
+void ToSip::message(const xmpp::Stanza& stanza) {
+  if (stanza.from.empty()) return;
+  if (stanza.type == "groupchat")
+    return refuse(stanza, {"modify", "not-acceptable", "There are no group chats behind this gateway"});
+  xmpp::read_content(stanza.element, content_);
+  if (!has_text(content_)) {  // chat states, receipts, invitations: nothing of it is for SIP
+    ++figures_.without_text;
+    return;
+  }
+  const auto from = Jid::parse(stanza.from);
+  const auto to = Jid::parse(stanza.to);
+  if (!from) {  // not even an error finds the way back
+    ++figures_.refused;
+    return log_.info("a message from an address that is none: {}", describe(from.error()));
+  }
+  if (!to) return refuse(stanza, {"modify", "jid-malformed", describe(to.error())});
+  if (!is_own(to->domain()))
+    return refuse(stanza, {"cancel", "remote-server-not-found", "Not a domain of this gateway"});
+  if (is_own(from->domain()))
+    return refuse(stanza, {"cancel", "not-acceptable", "The message went in a circle"});
+  take(stanza, *from, *to, nullptr);
+}
+
+void ToSip::inject(const std::string& from_text, const std::string& to_text, const std::string& text,
+                   Injected done) {
+  const auto from = Jid::parse(from_text);
+  const auto to = Jid::parse(to_text);
+  if (!from) return done({}, "--from " + from_text + ": " + describe(from.error()), false);
+  if (!to) return done({}, "--to " + to_text + ": " + describe(to.error()), false);
+  if (!is_own(to->domain())) return done({}, "--to " + to_text + ": not a domain of this gateway", false);
+  xmpp::Stanza stanza;
+  stanza.from = from_text;
+  stanza.to = to_text;
+  stanza.type = "chat";
+  content_.clear();
+  content_.bodies.push_back({{}, text});
+  take(stanza, *from, *to, std::move(done));
+}
+
+// Content is in content_.
+void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Injected injected) {
+  envelope_.Clear();
+  pb::XmppMessage* message = envelope_.mutable_xmpp_message();
+  from_stanza(stanza, content_, message);
+  message->set_from(from.str());
+  message->set_to(to.str());
+  envelope_.set_conversation(conversation_key(message->from(), message->to()));
+  const std::string trace_id = new_trace_id();
+  envelope_.set_trace_id(trace_id);
+
+  service::Trace::Handle handle = 0;
+  service::Hop& hop = trace_.add(&handle);
+  hop.trace_id = trace_id;
+  hop.message_id = stanza.id;
+  hop.from = message->from();
+  hop.to = message->to();
+  hop.came_us = clock_.wall_us();
+
+  const Time now = clock_.now();
+  pb::Reason reason = pb::NOT_GIVEN;
+  const auto number = user_.submit(envelope_, now + kBeginWithin, now + kEndWithin, &reason);
+  if (!number) {
+    hop.decision = "not taken";
+    hop.outcome = number.error().text;
+    hop.ended_us = clock_.wall_us();
+    if (injected) return injected(trace_id, number.error().text, false);
+    log_.write(Level::kInfo, trace_id, "from {}: not taken: {}", stanza.from, number.error().text);
+    return refuse(stanza, to_stanza_error(reason));
+  }
+  ++figures_.taken;
+  hop.decision = "to a mapper";
+  hop.went_us = hop.came_us;
+  hop.envelope = user_.envelope_name(*number);
+  if (!spares_.empty()) {
+    spares_.back().key() = *number;
+    pending_.insert(std::move(spares_.back()));
+    spares_.pop_back();
+  }
+  Pending& pending = pending_[*number];
+  pending.from = stanza.from;
+  pending.to = stanza.to;
+  pending.id = stanza.id;
+  pending.trace_id = trace_id;
+  pending.hop = handle;
+  pending.injected = std::move(injected);
+}
+
+std::string ToSip::new_trace_id() {
+  std::string id(16, '\0');
+  for (std::size_t half : {0, 8}) {
+    const uint64_t word = random_();
+    std::memcpy(id.data() + half, &word, 8);
+  }
+  return id;
+}
+
+void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
+  const auto found = pending_.find(number);
+  if (found == pending_.end()) return;
+  auto node = pending_.extract(found);
+  Pending& pending = node.mapped();
+  const bool ok = outcome.verdict() != pb::FAILED;
+  ++(ok ? figures_.delivered : figures_.failed);
+  const std::string text = describe(outcome);
+  if (service::Hop* hop = trace_.at(pending.hop)) {
+    hop->outcome = text;
+    hop->ended_us = clock_.wall_us();
+  }
+  log_.write(ok ? Level::kDebug : Level::kInfo, pending.trace_id, "from {} to {}: {}", pending.from,
+             pending.to, text);
+  if (pending.injected) {
+    std::exchange(pending.injected, nullptr)(pending.trace_id, text, ok);
+  } else if (!ok) {
+    answer_with(pending, to_stanza_error(outcome));
+  }
+  spares_.push_back(std::move(node));
+}
+
+void ToSip::answer_with(const Pending& pending, xmpp::StanzaError error) {
+  xmpp::Stanza stanza;
+  stanza.from = pending.from;
+  stanza.to = pending.to;
+  stanza.id = pending.id;
+  refuse(stanza, std::move(error));
+}
+
+void ToSip::refuse(const xmpp::Stanza& stanza, xmpp::StanzaError error) {
+  ++figures_.refused;
+  const auto domain = xmpp::domain_of(stanza.to);
+  error.by = is_own(domain) ? domain : std::string_view(serves_.front());
+  // A `from` that is no address of ours would cost the stream.
+  xmpp::Stanza failed = stanza;
+  if (!is_own(domain) || !Jid::parse(stanza.to)) failed.to = serves_.front();
+  xml_.clear();
+  xmpp::XmlWriter xml(xml_);
+  xmpp::write_error(xml, failed, error);
+  send_error(failed.to, xml_);
+}
+
+void ToSip::send_error(std::string_view from, const std::string& xml) {
+  if (user_.send_stanza(from, xml)) return;
+  if (unsent_.size() >= kMaxUnsent) {
+    ++figures_.errors_lost;
+    log_.warn("an error stanza is lost: {} wait for the XMPP stream", kMaxUnsent);
+    return;
+  }
+  unsent_.emplace_back(from, xml);
+}
+
+void ToSip::stream_up() {
+  while (!unsent_.empty() && user_.send_stanza(unsent_.front().first, unsent_.front().second))
+    unsent_.pop_front();
+}
+
+}  // namespace stox::worker

@@ -1,0 +1,89 @@
+// The way of a message from XMPP to the bus: the worker is its origin. What is taken in ends in silence when
+// it was delivered, and in exactly one error stanza, to the full JID that sent it, when it was not.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/jid.h"
+#include "common/base/result.h"
+#include "common/service/log.h"
+#include "common/service/trace.h"
+#include "proto/delivery.pb.h"
+#include "proto/envelope.pb.h"
+#include "xmpp_worker/xmpp/stanza.h"
+
+namespace stox::worker {
+
+class ToSipUser {
+ public:
+  virtual ~ToSipUser() = default;
+  // As bus::Edge::submit; the reason tells why nothing was taken.
+  virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) = 0;
+  virtual std::string envelope_name(uint64_t number) const = 0;
+  // False: there is no stream now.
+  virtual bool send_stanza(std::string_view from, std::string_view xml) = 0;
+};
+
+class ToSip {
+ public:
+  struct Figures {
+    uint64_t taken = 0, delivered = 0, failed = 0, refused = 0, without_text = 0, errors_lost = 0;
+  };
+  // How an injected message ended: trace id (raw), outcome for people, whether it arrived.
+  using Injected = std::function<void(const std::string& trace_id, const std::string& outcome, bool ok)>;
+
+  // `serves`: the domains that are ours. All references must outlive it.
+  ToSip(std::vector<std::string> serves, const Clock&, service::Log&, service::Trace&, ToSipUser&);
+
+  void message(const xmpp::Stanza&);  // of any type but error
+  // As if such a stanza had arrived.
+  void inject(const std::string& from, const std::string& to, const std::string& text, Injected done);
+  void ended(uint64_t number, const pb::Outcome&);
+  void stream_up();  // errors that could not be written are
+  // Sends the stanza's error, with `by` filled in.
+  void refuse(const xmpp::Stanza&, xmpp::StanzaError);
+
+  bool is_own(std::string_view domain) const;
+  std::size_t pending() const { return pending_.size(); }
+  bool has_unsent() const { return !unsent_.empty(); }
+  const Figures& figures() const { return figures_; }
+  // From and to of a message under way; null when it has ended.
+  struct Pending {
+    std::string from, to, id, trace_id;  // addresses as they stood on the stanza
+    service::Trace::Handle hop = 0;
+    Injected injected;
+  };
+  const Pending* find(uint64_t number) const;
+
+ private:
+  using Table = std::unordered_map<uint64_t, Pending>;
+
+  void take(const xmpp::Stanza&, const Jid& from, const Jid& to, Injected);
+  std::string new_trace_id();
+  void answer_with(const Pending&, xmpp::StanzaError);
+  void send_error(std::string_view from, const std::string& xml);
+
+  std::vector<std::string> serves_;
+  const Clock& clock_;
+  service::Log& log_;
+  service::Trace& trace_;
+  ToSipUser& user_;
+  Table pending_;
+  std::vector<Table::node_type> spares_;                    // ended ones, their strings kept
+  std::deque<std::pair<std::string, std::string>> unsent_;  // from, error stanza
+  Figures figures_;
+  std::mt19937_64 random_;
+  pb::Envelope envelope_;  // reused, as these are
+  xmpp::MessageContent content_;
+  std::string xml_;
+};
+
+}  // namespace stox::worker

@@ -1,0 +1,108 @@
+#include "xmpp_worker/words.h"
+
+#include <fmt/format.h>
+
+namespace stox::worker {
+namespace {
+
+template <class Texts>
+void slice(const Texts& from, std::vector<xmpp::LangText>* to) {
+  for (const pb::XmppText& each : from) to->push_back({each.lang(), each.text()});
+}
+
+template <class Texts>
+void copy(const std::vector<xmpp::LangText>& from, Texts* to) {
+  for (const xmpp::LangText& each : from) {
+    pb::XmppText* text = to->Add();
+    text->set_lang(each.lang.data(), each.lang.size());
+    text->set_text(each.text.data(), each.text.size());
+  }
+}
+
+}  // namespace
+
+void to_stanza(const pb::XmppMessage& message, xmpp::Stanza* stanza, xmpp::MessageContent* content) {
+  *stanza = {};
+  stanza->from = message.from();
+  stanza->to = message.to();
+  stanza->type = message.type();
+  stanza->lang = message.lang();
+  content->clear();
+  slice(message.bodies(), &content->bodies);
+  slice(message.subjects(), &content->subjects);
+  content->thread = message.thread();
+  content->delay_s = message.delay_stamp_s();
+}
+
+void from_stanza(const xmpp::Stanza& stanza, const xmpp::MessageContent& content, pb::XmppMessage* message) {
+  message->set_id(stanza.id.data(), stanza.id.size());
+  message->set_type(stanza.type.data(), stanza.type.size());
+  message->set_lang(stanza.lang.data(), stanza.lang.size());
+  copy(content.bodies, message->mutable_bodies());
+  copy(content.subjects, message->mutable_subjects());
+  message->set_thread(content.thread.data(), content.thread.size());
+  message->set_delay_stamp_s(content.delay_s);
+}
+
+pb::StanzaError from_stanza_error(const xmpp::StanzaError& error, bool full_jid) {
+  pb::StanzaError out;
+  out.set_type(error.type);
+  out.set_condition(error.condition);
+  out.set_text(error.text);
+  out.set_address(error.address);
+  out.set_full_jid(full_jid);
+  out.set_legacy_code(error.legacy_code);
+  return out;
+}
+
+xmpp::StanzaError to_stanza_error(pb::Reason reason) {
+  switch (reason) {
+    case pb::NO_TARGET:
+      return {"wait", "resource-constraint", "The gateway cannot reach SIP at the moment"};
+    case pb::OVERLOADED:
+      return {"wait", "resource-constraint", "The gateway has too many messages under way"};
+    case pb::LINK_DOWN:
+      return {"wait", "resource-constraint", "The gateway is not connected at the moment"};
+    case pb::STOPPING:
+      return {"wait", "resource-constraint", "The gateway is being restarted"};
+    case pb::DEADLINE:
+      return {"wait", "remote-server-timeout", "No answer in time"};
+    case pb::IN_DOUBT:
+      return {"wait", "remote-server-timeout", "No answer; the message may have been delivered"};
+    case pb::UNSUPPORTED:
+      return {"cancel", "feature-not-implemented", "The gateway cannot pass on such a message"};
+    default:
+      return {"cancel", "internal-server-error", "The gateway could not deliver the message"};
+  }
+}
+
+xmpp::StanzaError to_stanza_error(const pb::Outcome& outcome) {
+  if (outcome.reason() != pb::NOT_GIVEN || !outcome.has_stanza_error())
+    return to_stanza_error(outcome.reason());
+  const pb::StanzaError& said = outcome.stanza_error();
+  xmpp::StanzaError error{said.type(), said.condition(), said.text()};
+  error.address = said.address();
+  return error;
+}
+
+std::string envelope_name(const pb::EnvelopeId& id) {
+  return fmt::format("{}.{}.{}", id.origin(), id.epoch(), id.number());
+}
+
+std::string describe(const pb::Outcome& outcome) {
+  if (outcome.verdict() == pb::DELIVERED) return "delivered";
+  if (outcome.verdict() == pb::PASSED_ON) return "passed on, not proved";
+  std::string out;
+  if (outcome.has_stanza_error()) {
+    const pb::StanzaError& said = outcome.stanza_error();
+    out = fmt::format("{} ({})", said.condition().empty() ? "code " + said.legacy_code() : said.condition(),
+                      said.type());
+    if (!said.text().empty()) out += ": " + said.text();
+    return out;
+  }
+  out = pb::Reason_Name(outcome.reason());
+  if (!outcome.text().empty()) out += ": " + outcome.text();
+  return out;
+}
+
+}  // namespace stox::worker

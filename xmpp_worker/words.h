@@ -1,0 +1,27 @@
+// Between stanzas and what travels over the bus.
+#pragma once
+
+#include <string>
+
+#include "proto/delivery.pb.h"
+#include "proto/message.pb.h"
+#include "xmpp_worker/xmpp/stanza.h"
+
+namespace stox::worker {
+
+// Slices of the message. The id is left empty.
+void to_stanza(const pb::XmppMessage&, xmpp::Stanza*, xmpp::MessageContent*);
+// All but the addresses.
+void from_stanza(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage*);
+
+pb::StanzaError from_stanza_error(const xmpp::StanzaError&, bool full_jid);
+// How a failure is told to who sent the stanza: what SIP said, or the gateway's own failure in words that
+// need no knowledge of it (errors: "The gateway's own failures").
+xmpp::StanzaError to_stanza_error(const pb::Outcome&);
+xmpp::StanzaError to_stanza_error(pb::Reason);
+
+std::string envelope_name(const pb::EnvelopeId&);  // origin.epoch.number
+// For people: "delivered", "forbidden (auth): not you", "DEADLINE: no answer in time".
+std::string describe(const pb::Outcome&);
+
+}  // namespace stox::worker
