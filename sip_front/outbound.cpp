@@ -323,6 +323,21 @@ Time Outbound::turn() {
   return std::min(transactions_.turn(now), begin_before_.next());
 }
 
+void Outbound::give_up() {
+  // From the back, so that the end of one begins no other.
+  for (auto stage : {Stage::kQueued, Stage::kResolving, Stage::kSent}) {
+    for (uint32_t slot = 0; slot < deliveries_.capacity(); ++slot) {
+      if (deliveries_[slot].stage != stage) continue;
+      const sip::Id id = deliveries_.id_of(slot);
+      if (stage == Stage::kSent) {
+        fail(id, 503, "Stopped", "this process stopped before an answer came; it may have been delivered");
+      } else {
+        end(id, ended(pb::STOPPING, "this process stopped before it was begun"));
+      }
+    }
+  }
+}
+
 std::vector<Outbound::Listed> Outbound::list() const {
   std::vector<Listed> out;
   for (uint32_t slot = 0; slot < deliveries_.capacity(); ++slot) {

@@ -54,6 +54,7 @@ class Outbound : private sip::ClientUser {
   void unreachable(const sip::Endpoint& peer) { transactions_.unreachable(peer); }
   Time turn();
 
+  void give_up();  // all that is left ends now
   bool idle() const { return deliveries_.size() == 0; }
   struct Listed {
     std::string id, trace_id, from, to;

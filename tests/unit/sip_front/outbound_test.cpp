@@ -321,6 +321,17 @@ TEST_F(OutboundTest, CopiesOfResponsesAreSwallowedAndStraysRefused) {
   EXPECT_FALSE(outbound_.response(stray.message));
 }
 
+TEST_F(OutboundTest, GivingUpEndsAllAndBeginsNothing) {
+  begin(envelope("1"));
+  begin(envelope("2"));
+  begin(envelope("3"));
+  sent();
+  outbound_.give_up();
+  EXPECT_THAT(ended(), ElementsAre("2 STOPPING", "3 STOPPING", "1 FAILED 503 timed out"));
+  EXPECT_THAT(sent(), ElementsAre());
+  EXPECT_TRUE(outbound_.idle());
+}
+
 TEST_F(OutboundTest, TheWayOfAMessageCanBeTracedAndListed) {
   begin(envelope("a"));
   begin(envelope("b"));
