@@ -135,7 +135,7 @@ nlohmann::json Mapper::queues() const {
                      {"dropped", link.dropped},
                      {"oldest_age_ms", to_ms(link.oldest)}});
   }
-  return {{"links", std::move(links)}};
+  return {{"epoch", wire_->node().epoch()}, {"links", std::move(links)}};
 }
 
 nlohmann::json Mapper::inflight() const {

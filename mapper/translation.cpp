@@ -23,6 +23,17 @@ const char* text_of(pb::Verdict verdict) {
   return verdict == pb::DELIVERED ? "delivered" : verdict == pb::PASSED_ON ? "passed_on" : "failed";
 }
 
+// A SIP URI as a trace may show it: without its password.
+void show(std::string_view uri, std::string& out) {
+  const auto at = uri.find('@');
+  const auto password = uri.find(':', uri.find(':') + 1);
+  if (at == std::string_view::npos || password == std::string_view::npos || password > at) {
+    out = uri;
+  } else {
+    out.assign(uri, 0, password).append(uri, at);
+  }
+}
+
 // The status or condition of an outcome; its reason if the gateway itself gave one.
 std::string word_of(const pb::Outcome& outcome) {
   if (outcome.reason() != pb::NOT_GIVEN) return pb::Reason_Name(outcome.reason());
@@ -94,8 +105,8 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
 
 bus::Placement Translation::to_xmpp(pb::Envelope& envelope, service::Hop& hop) {
   sip_.Swap(envelope.mutable_sip_message());
-  hop.from = sip_.from_uri();
-  hop.to = sip_.request_uri();
+  show(sip_.from_uri(), hop.from);
+  show(sip_.request_uri(), hop.to);
   pb::XmppMessage& stanza = *envelope.mutable_xmpp_message();
   auto end = mapping::to_xmpp(sip_, stanza, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
   if (end) return bus::EndWith{std::move(*end)};

@@ -114,6 +114,7 @@ struct Loaded {
 };
 
 using Environment = std::map<std::string, std::string>;
+Environment read_environment();  // this process's variables that begin with STOX_
 
 // Of the environment, STOX_SECTION_KEY overrides a key of a single section or of the process's own
 // [[section]]; several values are separated by commas. `name` (maybe empty, maybe with @INSTANCE) says which

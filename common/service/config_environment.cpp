@@ -1,6 +1,7 @@
 #include "common/service/config_environment.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <sstream>
 
@@ -80,6 +81,17 @@ toml::table* own_table(toml::table& root, const Identity& identity) {
 }
 
 }  // namespace
+
+Environment read_environment() {
+  Environment out;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const auto equals = text.find('=');
+    if (text.starts_with("STOX_") && equals != std::string_view::npos)
+      out.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return out;
+}
 
 void override_by_environment(toml::table& root, const Identity* own, const Environment& environment,
                              Problems& problems, std::vector<std::string>* warnings) {

@@ -1,7 +1,6 @@
 #include "common/service/process.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -62,17 +61,6 @@ std::optional<int> parse_options(int argc, char** argv, Role role, Options* opti
     return app.exit(e) == 0 ? 0 : kUsage;
   }
   return std::nullopt;
-}
-
-Environment read_environment() {
-  Environment out;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text(*entry);
-    const auto equals = text.find('=');
-    if (text.starts_with("STOX_") && equals != std::string_view::npos)
-      out.emplace(text.substr(0, equals), text.substr(equals + 1));
-  }
-  return out;
 }
 
 void print_problems(const std::string& text) {

@@ -69,6 +69,12 @@ Verdict check_message(const Message& request, const SipUri& uri, const Flow& flo
     out.headers.accept_encoding = true;
     return out;
   }
+  // What is handed on is text.
+  for (const std::string_view value :
+       {request.request_uri, request.from.uri, request.to.uri, request.value(HeaderName::kContentType),
+        request.value(HeaderName::kContentDisposition)}) {
+    if (!is_utf8(value)) return refuse(Refused::kMalformed, 400, "Header Not UTF-8");
+  }
   const auto from = parse_sip_uri(request.from.uri);
   if (!from) return refuse(Refused::kMalformed, 400, "Bad From");
   if (!policy.from_domains.empty()) {

@@ -33,6 +33,7 @@ struct ResponseHeaders {
   bool accept_encoding = false;  // 415 for a Content-Encoding
   bool supported = false;        // OPTIONS
   std::string unsupported = {};  // 420: the option tags
+  std::string contact = {};      // 301, 302: where to; an addr-spec
   uint32_t retry_after_s = 0;    // 0 = none
 };
 

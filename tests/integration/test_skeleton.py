@@ -14,6 +14,7 @@ import pytest
 
 BUILD = pathlib.Path(os.environ.get("STOX_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build" / "debug"))
 FAKE = BUILD / "tests" / "stox_fake_process"
+CTL = BUILD / "bin" / "stoxctl"
 PATIENCE = 60
 
 
@@ -357,3 +358,94 @@ def test_the_level_can_be_changed_while_it_runs(site):
     assert running.ask({"command": "loglevel", "level": "error", "for_s": 60}) == {"ok": True, "was": "info"}
     running.signal(signal.SIGHUP)  # a new reading sets it back
     eventually(lambda: "info sip-1 accept_status is now" in running.log(), "it logs at its usual level again")
+
+
+# stoxctl.
+
+
+def ctl(site, *words):
+    return subprocess.run([CTL, "-f", site.file, *words], capture_output=True, text=True, timeout=2 * PATIENCE)
+
+
+def test_ctl_usage():
+    assert subprocess.run([CTL], capture_output=True).returncode == 2
+    assert subprocess.run([CTL, "tap"], capture_output=True).returncode == 2
+    said = subprocess.run([CTL, "--help"], capture_output=True, text=True)
+    assert said.returncode == 0
+    for command in "status", "wait-ready", "queues", "inflight", "trace", "send", "loglevel":
+        assert f"\n  {command} " in said.stdout
+
+
+def test_ctl_with_a_bad_configuration(site):
+    site.file.write_text("[gatway]\n")
+    said = ctl(site, "status")
+    assert said.returncode == 2 and "did you mean gateway?" in said.stderr
+
+
+def test_ctl_status_tells_why_a_process_cannot_be_reached(site):
+    running = site.start().ready()
+    processes = {p["name"]: p for p in json.loads(ctl(site, "status", "--json").stdout)["processes"]}
+    assert processes["sip-1"]["state"] == "ready" and processes["sip-1"]["pid"] == running.process.pid
+    assert processes["mapper-1"]["state"] == "unreachable"
+    assert "there is no control socket" in processes["mapper-1"]["reason"]
+
+    running.signal(signal.SIGSTOP)
+    said = ctl(site, "status")
+    assert said.returncode == 3
+    assert "sip-1 is unreachable: does not answer within 2 s" in said.stdout
+    running.signal(signal.SIGKILL)
+    running.end()
+    assert "sip-1 is unreachable: not running: it was killed" in ctl(site, "status").stdout
+
+
+def test_ctl_status_lists_instances(site):
+    for instance in "sip-1@1", "sip-1@2":
+        site.start("-n", instance).ready()
+    names = [p["name"] for p in json.loads(ctl(site, "--json", "status").stdout)["processes"]]
+    assert names == ["sip-1@1", "sip-1@2", "mapper-1"]
+
+
+def test_ctl_wait_ready(site):
+    site.start().ready()
+    said = ctl(site, "wait-ready", "--timeout", "0.1")
+    assert said.returncode == 1 and "mapper-1 is unreachable" in said.stdout
+
+
+def test_ctl_send_and_trace(site):
+    running = site.start().ready()
+    sent = ctl(site, "send", "--from", "sip:a@b.test", "--to", "sip:c*d.test@g.test", "hello")
+    assert sent.returncode == 0
+    assert sent.stdout.startswith("delivered: 200 Accepted\n")
+    assert "MESSAGE over udp" in sent.stdout and "after 1.5 ms" in sent.stdout and "hello" not in sent.stdout
+
+    refused = ctl(site, "send", "--from", "sip:a@b.test", "--to", "sip:c*d.test@g.test", "refuse", "--json")
+    assert refused.returncode == 1
+    assert json.loads(refused.stdout)["outcome"] == "404 Not found"
+
+    traced = ctl(site, "trace", "6" * 32, "--json")
+    assert traced.returncode == 1 and json.loads(traced.stdout)["hops"] == []
+    traced = json.loads(ctl(site, "trace", json.loads(refused.stdout)["trace"], "--json").stdout)
+    assert [hop["process"] for hop in traced["hops"]] == ["sip-1", "sip-1"]
+
+    assert ctl(site, "send", "--from", "a@b", "--to", "sip:c@d", "x").returncode == 2
+    nobody = ctl(site, "send", "--from", "a@b", "--to", "c@d", "x")
+    assert nobody.returncode == 3 and "no xmpp_worker can be reached" in nobody.stderr
+    running.signal(signal.SIGTERM)
+    assert running.end() == 0
+
+
+def test_ctl_queues_and_inflight(site):
+    site.start().ready()
+    said = ctl(site, "queues", "--json")
+    assert said.returncode == 3 and "mapper-1: not running" in said.stderr
+    assert json.loads(said.stdout)["in_flight"] == [{"process": "sip-1", "count": 0, "limit": 9, "oldest_age_ms": 0}]
+    said = ctl(site, "inflight", "sip-1")
+    assert (said.returncode, said.stdout) == (0, "nothing is in flight\n")
+    assert ctl(site, "inflight", "sip-7").returncode == 2
+
+
+def test_ctl_loglevel(site):
+    site.start().ready()
+    said = ctl(site, "loglevel", "sip-1", "debug", "--for", "60")
+    assert (said.returncode, said.stdout) == (0, "sip-1 logs at debug for 60 s (was info)\n")
+    assert ctl(site, "loglevel", "sip-1", "loud").returncode == 2

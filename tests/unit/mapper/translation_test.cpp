@@ -165,6 +165,14 @@ TEST_F(TranslationTest, TheTraceTellsTheWayAndTheEnd) {
   EXPECT_GE(hops[0]->ended_us, hops[0]->went_us);
 }
 
+TEST_F(TranslationTest, TheTraceShowsNoPassword) {
+  worker_.answer.set_verdict(pb::DELIVERED);
+  EXPECT_EQ(send_sip("sip:juliet*example.com:secret@gw.example:5060").sip_status().code(), 200u);
+  const auto hops = trace_.find("30313233343536373839616263646566");
+  ASSERT_EQ(hops.size(), 1u);
+  EXPECT_EQ(hops[0]->to, "sip:juliet*example.com@gw.example:5060");
+}
+
 TEST_F(TranslationTest, AConfigurationThatCannotWorkIsRefusedWithItsKey) {
   service::GatewayConfig config = gateway();
   config.domain_separator = ".";

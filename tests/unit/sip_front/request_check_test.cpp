@@ -86,6 +86,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"Max-Forwards: 70", "Require: a, b\r\nRequire: c", 420, Refused::kExtension},
                     Refusal{"Max-Forwards: 70", "e: gzip", 415, Refused::kEncoding},
                     Refusal{"<sip:bob@sip.test>", "<sip:b%zob@sip.test>", 400, Refused::kMalformed},
+                    Refusal{"sip:ann*x.test@gw", "sip:a\xff*x.test@gw", 400, Refused::kMalformed},
+                    Refusal{"<sip:bob@sip.test>", "<sip:b\xff@sip.test>", 400, Refused::kMalformed},
+                    Refusal{"To: <sip:ann", "To: <sip:a\xff", 400, Refused::kMalformed},
+                    Refusal{"text/plain", "text/plain;x=\xff", 400, Refused::kMalformed},
                     Refusal{"SIP/2.0\r\n", "SIP/3.0\r\n", 505, Refused::kMalformed}));
 
 TEST(RequestCheck, NamesWhatItLacks) {

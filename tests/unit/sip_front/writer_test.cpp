@@ -79,6 +79,13 @@ TEST(Response, HasTheHeadersItsStatusNeeds) {
             std::string::npos);
 }
 
+TEST(Response, NamesANewAddressIfItIsOne) {
+  EXPECT_NE(response_to(kHello, kSource, 301, {}, {.contact = "sip:a@b"}).find("\r\nContact: <sip:a@b>\r\n"),
+            std::string::npos);
+  EXPECT_EQ(response_to(kHello, kSource, 301, {}, {.contact = "sip:a@b>\r\nX: y"}).find("Contact"),
+            std::string::npos);
+}
+
 TEST(Response, LetsNoLineBreakIntoTheReason) {
   EXPECT_EQ(response_to(kHello, kSource, 400, "a\r\nX: y").substr(0, 24), "SIP/2.0 400 a  X: y\r\nVia");
 }

@@ -1,0 +1,212 @@
+#include "ctl/commands.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "common/service/log.h"
+#include "ctl/control_client.h"
+#include "ctl/processes.h"
+#include "ctl/queues.h"
+#include "ctl/send.h"
+#include "ctl/status.h"
+#include "ctl/text_table.h"
+#include "ctl/trace_view.h"
+
+namespace stox::ctl {
+namespace {
+
+using nlohmann::json;
+using Named = std::vector<std::pair<std::string, json>>;
+
+void print_json(const json& value) {
+  fmt::print("{}\n", value.dump(2, ' ', false, json::error_handler_t::replace));
+}
+
+void complain(const std::string& text) { fmt::print(stderr, "{}\n", service::printable(text, 2000)); }
+
+// What those that answered said; of the others the reason goes to standard error and `code` becomes
+// kUnreachable.
+Named gather(const std::vector<Known>& known, const json& request, ExitCode* code) {
+  Named out;
+  const std::vector<Answer> answers = ask_all(paths_of(known), request);
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    if (const std::string why = answers[i].error(); !why.empty()) {
+      complain(fmt::format("{}: {}", known[i].name, why));
+      *code = std::max(*code, answers[i].reached() ? kTrouble : kUnreachable);
+    } else {
+      out.emplace_back(known[i].name, answers[i].value);
+    }
+  }
+  return out;
+}
+
+json ask_status(const Options& options) {
+  const std::vector<Known> known = known_processes(options.config);
+  return status_json(known, ask_all(paths_of(known), {{"command", "status"}}));
+}
+
+void print_status(const Options& options, const json& status) {
+  if (options.json) return print_json(status);
+  fmt::print("{}", status_text(status));
+}
+
+// All hops of the messages that the id names: a process may know a message by another of its ids only, so the
+// trace ids found are asked for again.
+json gather_hops(const Options& options, const std::string& id) {
+  ExitCode ignored = kFine;
+  const std::vector<Known> known = known_processes(options.config);
+  const Named first = gather(known, {{"command", "trace"}, {"id", id}}, &ignored);
+  Named all;
+  for (const std::string& trace : trace_ids(first)) {
+    const std::vector<Answer> answers = ask_all(paths_of(known), {{"command", "trace"}, {"id", trace}});
+    for (std::size_t i = 0; i < known.size(); ++i) {
+      if (answers[i].error().empty()) all.emplace_back(known[i].name, answers[i].value);
+    }
+  }
+  return merge_hops(id, all);
+}
+
+}  // namespace
+
+ExitCode status(const Options& options) {
+  const json found = ask_status(options);
+  print_status(options, found);
+  return status_code(found);
+}
+
+ExitCode wait_ready(const Options& options, std::chrono::milliseconds timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (true) {
+    const json found = ask_status(options);
+    const bool ready = status_code(found) == kFine;
+    if (ready || std::chrono::steady_clock::now() >= deadline) {
+      if (!ready || options.json) print_status(options, found);
+      return ready ? kFine : kTrouble;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+}
+
+ExitCode queues(const Options& options) {
+  ExitCode code = kFine;
+  const json merged = merge_queues(gather(known_processes(options.config), {{"command", "queues"}}, &code));
+  if (options.json) {
+    print_json(merged);
+  } else {
+    fmt::print("{}", queues_text(merged));
+  }
+  return code;
+}
+
+ExitCode inflight(const Options& options, const std::string& name) {
+  std::vector<Known> known = known_processes(options.config);
+  if (!name.empty()) {
+    auto chosen = named(known, name);
+    if (!chosen) {
+      complain(chosen.error().text);
+      return kUsage;
+    }
+    known = std::move(*chosen);
+  }
+  ExitCode code = kFine;
+  json rows = json::array();
+  TextTable table({"PROCESS", "ID", "TRACE", "FROM", "TO", "STAGE", "ATTEMPTS", "AGE"});
+  for (const auto& [process, answer] : gather(known, {{"command", "inflight"}}, &code)) {
+    for (json row : answer.value("inflight", json::array())) {
+      row["process"] = process;
+      table.add({process, text_at(row, "id"), text_at(row, "trace"), text_at(row, "from"), text_at(row, "to"),
+                 text_at(row, "stage"), show(row, "attempts"),
+                 show_duration(number_at(row, "age_ms") * 1000)});
+      rows.push_back(std::move(row));
+    }
+  }
+  if (options.json) {
+    print_json({{"in_flight", std::move(rows)}});
+  } else {
+    fmt::print("{}", rows.empty() ? "nothing is in flight\n" : table.str());
+  }
+  return code;
+}
+
+ExitCode trace(const Options& options, const std::string& id) {
+  const json found = gather_hops(options, id);
+  if (options.json) {
+    print_json(found);
+  } else {
+    fmt::print("{}", hops_text(found));
+  }
+  if (!found["hops"].empty()) return kFine;
+  complain(
+      fmt::format("no process knows \"{}\": each remembers its last 10,000 messages since its start; give an "
+                  "envelope id, trace id, Call-ID or stanza id",
+                  id));
+  return kTrouble;
+}
+
+ExitCode send(const Options& options, const std::string& from, const std::string& to, const std::string& text,
+              std::chrono::milliseconds timeout) {
+  const auto role = edge_role(from, to);
+  if (!role) {
+    complain(role.error().text);
+    return kUsage;
+  }
+  std::vector<Known> edges = known_processes(options.config);
+  std::erase_if(edges, [&](const Known& one) { return one.role != *role; });
+  const std::vector<Answer> statuses = ask_all(paths_of(edges), {{"command", "status"}});
+  const Known* edge = choose_edge(edges, statuses, options.config, to);
+  if (edge == nullptr) {
+    complain(fmt::format("no {} can be reached to send by", service::role_name(*role)));
+    for (std::size_t i = 0; i < edges.size(); ++i)
+      complain(fmt::format("{}: {}", edges[i].name, statuses[i].error()));
+    return kUnreachable;
+  }
+  const Answer answer =
+      ask_all({edge->path}, {{"command", "send"}, {"from", from}, {"to", to}, {"text", text}}, timeout)[0];
+  if (!answer.reached()) {
+    complain(fmt::format("{}: {}", edge->name, answer.unreachable));
+    return kUnreachable;
+  }
+  const bool delivered = answer.error().empty();
+  const std::string trace_id = text_at(answer.value, "trace");
+  const json hops = trace_id.empty() ? json(json::array()) : gather_hops(options, trace_id)["hops"];
+  const std::string outcome = text_at(answer.value, "outcome");
+  if (options.json) {
+    print_json({{"ok", delivered},
+                {"process", edge->name},
+                {"trace", trace_id},
+                {"outcome", outcome},
+                {"error", answer.error()},
+                {"hops", hops}});
+    return delivered ? kFine : kTrouble;
+  }
+  const std::string why = delivered || outcome.empty() ? outcome : outcome + ", " + answer.error();
+  fmt::print("{}: {}\n\n{}", delivered ? "delivered" : "not delivered",
+             service::printable(why.empty() ? answer.error() : why, 500), hops_text({{"hops", hops}}));
+  return delivered ? kFine : kTrouble;
+}
+
+ExitCode loglevel(const Options& options, const std::string& name, const std::string& level, unsigned for_s) {
+  const auto chosen = named(known_processes(options.config), name);
+  if (!chosen) {
+    complain(chosen.error().text);
+    return kUsage;
+  }
+  ExitCode code = kFine;
+  json changed = json::array();
+  const json request = {{"command", "loglevel"}, {"level", level}, {"for_s", for_s}};
+  for (const auto& [process, answer] : gather(*chosen, request, &code)) {
+    changed.push_back(
+        {{"process", process}, {"level", level}, {"was", text_at(answer, "was")}, {"for_s", for_s}});
+    if (!options.json) {
+      fmt::print("{} logs at {} {} (was {})\n", process, level,
+                 for_s > 0 ? fmt::format("for {} s", for_s) : "from now on", text_at(answer, "was"));
+    }
+  }
+  if (options.json) print_json({{"changed", std::move(changed)}});
+  return code;
+}
+
+}  // namespace stox::ctl

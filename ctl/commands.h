@@ -1,0 +1,27 @@
+// The commands of stoxctl. Each returns the exit code and prints to standard output; what went wrong goes to
+// standard error.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "common/service/config.h"
+#include "ctl/exit_code.h"
+
+namespace stox::ctl {
+
+struct Options {
+  const service::Config& config;
+  bool json = false;
+};
+
+ExitCode status(const Options&);
+ExitCode wait_ready(const Options&, std::chrono::milliseconds timeout);
+ExitCode queues(const Options&);
+ExitCode inflight(const Options&, const std::string& name);  // empty: all edges
+ExitCode trace(const Options&, const std::string& id);
+ExitCode send(const Options&, const std::string& from, const std::string& to, const std::string& text,
+              std::chrono::milliseconds timeout);
+ExitCode loglevel(const Options&, const std::string& name, const std::string& level, unsigned for_s);
+
+}  // namespace stox::ctl

@@ -1,0 +1,92 @@
+// stoxctl: asks the processes of a site over their control sockets.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "common/service/config.h"
+#include "ctl/commands.h"
+
+namespace {
+
+using namespace stox;
+
+struct Arguments {
+  std::string file = "/etc/stox/stox.toml";
+  bool json = false;
+  double timeout_s = 30;
+  std::string name, id, from, to, text, level;
+  unsigned for_s = 0;
+};
+
+using Run = std::function<ctl::ExitCode(const ctl::Options&)>;
+
+std::chrono::milliseconds ms_of(double s) {
+  return std::chrono::milliseconds(static_cast<int64_t>(s * 1000));
+}
+
+// Each command, with what it runs.
+void add_commands(CLI::App& app, Arguments& a, Run* run) {
+  const auto add = [&](const char* name, const char* does, Run what) {
+    CLI::App* command = app.add_subcommand(name, does);
+    command->callback([run, what] { *run = what; });
+    return command;
+  };
+  add("status", "every configured process: its state, and why", [](const auto& o) { return ctl::status(o); });
+  add("wait-ready", "returns 0 when all are ready",
+      [&](const auto& o) { return ctl::wait_ready(o, ms_of(a.timeout_s)); })
+      ->add_option("--timeout", a.timeout_s, "seconds, then it returns 1")
+      ->check(CLI::Range(0.0, 86'400.0))
+      ->capture_default_str();
+  add("queues", "what is between the processes, and what is in flight",
+      [](const auto& o) { return ctl::queues(o); });
+  add("inflight", "the envelopes in flight", [&](const auto& o) {
+    return ctl::inflight(o, a.name);
+  })->add_option("NAME", a.name, "a process; all if left out");
+  add("trace", "one message's way, hop by hop", [&](const auto& o) { return ctl::trace(o, a.id); })
+      ->add_option("ID", a.id, "envelope id, trace id, Call-ID or stanza id")
+      ->required();
+
+  CLI::App* send = add("send", "puts a message in and waits for its outcome", [&](const auto& o) {
+    // The longest time an envelope may take, and a little.
+    return ctl::send(o, a.from, a.to, a.text, std::chrono::seconds(70));
+  });
+  send->add_option("--from", a.from, "SIP URI, or JID")->required();
+  send->add_option("--to", a.to, "of the same kind")->required();
+  send->add_option("TEXT", a.text, "what it says")->required();
+
+  CLI::App* loglevel = add("loglevel", "changes what a process logs",
+                           [&](const auto& o) { return ctl::loglevel(o, a.name, a.level, a.for_s); });
+  loglevel->add_option("NAME", a.name, "a process")->required();
+  loglevel->add_option("LEVEL", a.level)
+      ->required()
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+  loglevel->add_option("--for", a.for_s, "seconds, then back (default: for good)")
+      ->check(CLI::Range(0, 86'400));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  Run run;
+  CLI::App app("stoxctl: looks at a running stox and asks it to do things", "stoxctl");
+  app.set_version_flag("-v,--version", "stoxctl " STOX_VERSION, "print it and exit");
+  app.add_option("-f,--config", arguments.file, "the site's configuration")->capture_default_str();
+  app.add_flag("--json", arguments.json, "for scripts");
+  app.footer("Exit: 0 fine, 1 trouble found, 2 wrong usage, 3 unreachable.");
+  app.require_subcommand(1);
+  app.fallthrough();
+  add_commands(app, arguments, &run);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? ctl::kFine : ctl::kUsage;
+  }
+  const auto loaded =
+      service::load_config(arguments.file, service::Role::kCtl, "", service::read_environment());
+  if (!loaded) {
+    fmt::print(stderr, "{}\n", loaded.error().text);
+    return ctl::kUsage;
+  }
+  return run({loaded->config, arguments.json});
+}

@@ -1,0 +1,70 @@
+#include "ctl/status.h"
+
+#include <fmt/format.h>
+
+#include "common/service/log.h"
+#include "ctl/text_table.h"
+
+namespace stox::ctl {
+namespace {
+
+using nlohmann::json;
+
+std::string peers_text(const json& process) {
+  std::string out;
+  const auto peers = process.find("peers");
+  if (peers == process.end() || !peers->is_array()) return out;
+  for (const json& peer : *peers) {
+    if (peer.is_object())
+      out += (out.empty() ? "" : ", ") + text_at(peer, "name") + " " + text_at(peer, "state");
+  }
+  return out;
+}
+
+bool is_ready(const std::string& state) { return state == "ready" || state == "standby"; }
+
+}  // namespace
+
+json status_json(const std::vector<Known>& known, const std::vector<Answer>& answers) {
+  json processes = json::array();
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    json one = answers[i].error().empty()
+                   ? answers[i].value
+                   : json{{"state", "unreachable"}, {"reason", answers[i].error()}, {"pid", nullptr},
+                          {"version", ""},          {"uptime_ms", nullptr},         {"peers", json::array()}};
+    one.erase("ok");
+    one["name"] = known[i].name;
+    one["role"] = service::role_name(known[i].role);
+    processes.push_back(std::move(one));
+  }
+  return {{"processes", std::move(processes)}};
+}
+
+ExitCode status_code(const json& status) {
+  ExitCode code = kFine;
+  for (const json& process : status["processes"]) {
+    const std::string state = text_at(process, "state");
+    if (state == "unreachable") return kUnreachable;
+    if (!is_ready(state)) code = kTrouble;
+  }
+  return code;
+}
+
+std::string status_text(const json& status) {
+  TextTable table({"NAME", "ROLE", "STATE", "PID", "UPTIME", "VERSION", "PEERS"});
+  std::string troubles;
+  for (const json& process : status["processes"]) {
+    const std::string state = text_at(process, "state");
+    const std::string uptime =
+        state == "unreachable" ? "" : show_duration(number_at(process, "uptime_ms") * 1000);
+    table.add({text_at(process, "name"), text_at(process, "role"), state, show(process, "pid"), uptime,
+               text_at(process, "version"), peers_text(process)});
+    if (!is_ready(state)) {
+      troubles += fmt::format("{} is {}: {}\n", text_at(process, "name"), state,
+                              service::printable(text_at(process, "reason"), 500));
+    }
+  }
+  return table.str() + (troubles.empty() ? "" : "\n" + troubles);
+}
+
+}  // namespace stox::ctl

@@ -1,0 +1,346 @@
+#include "sip_front/inbound.h"
+
+#include <cstring>
+
+#include "common/base/addressing.h"
+#include "common/base/hash.h"
+#include "common/base/sip_uri.h"
+#include "common/base/text.h"
+
+namespace stox {
+namespace {
+
+using sip::HeaderName;
+using sip::Method;
+using sip::Verdict;
+
+constexpr uint32_t kLoggedPerSecond = 20;
+
+// Never 401, 405 or 407 without what they owe, never 408 (RFC 4320 4.2), nothing that is no final response.
+uint16_t allowed_status(uint32_t status) {
+  switch (status) {
+    case 401:
+    case 407:
+      return 403;
+    case 405:
+      return 501;
+    case 408:
+      return 504;
+    default:
+      return status >= 200 && status <= 699 ? static_cast<uint16_t>(status) : 500;
+  }
+}
+
+}  // namespace
+
+Inbound::Inbound(sip::Policy policy, const Clock& clock, service::Log& log, service::Trace& trace,
+                 sip::Random& random, sip::ResponseSender& sender, EnvelopeSink& sink)
+    : policy_(std::move(policy)),
+      clock_(clock),
+      log_(log),
+      trace_(trace),
+      random_(random),
+      sender_(sender),
+      sink_(sink),
+      secret_(random.next()),
+      transactions_(kMaxCompleted, secret_, sender) {}
+
+bool Inbound::request(const sip::Message& request, const sip::Flow& flow) {
+  return apply(sip::check_request(request, flow, policy_), request, flow);
+}
+
+bool Inbound::fault(const sip::Message& request, const sip::Fault& fault, const sip::Flow& flow) {
+  return apply(sip::check_fault(request, fault, flow, policy_), request, flow);
+}
+
+bool Inbound::apply(Verdict verdict, const sip::Message& request, const sip::Flow& flow,
+                    std::string_view detail) {
+  switch (verdict.kind) {
+    case Verdict::Kind::kTake:
+      take(request, flow);
+      break;
+    case Verdict::Kind::kOptions: {
+      Answer answer = draining_ ? unavailable() : Answer{200, "OK", {}};
+      answer.headers.allow = answer.headers.accept = answer.headers.supported = true;
+      answer_stateless(request, flow, answer);
+      break;
+    }
+    case Verdict::Kind::kCancel:
+      // It came too late to cancel anything (9.2): a MESSAGE is answered as it would have been.
+      answer_stateless(request, flow,
+                       transactions_.has_cancelled(request) ? Answer{200, "OK", {}} : Answer{481, {}, {}});
+      break;
+    case Verdict::Kind::kIgnore:
+      ++ignored_;
+      break;
+    case Verdict::Kind::kRefuse:
+      ++refused_[static_cast<std::size_t>(verdict.why)];
+      log_refusal(request, flow, verdict, detail);
+      if (verdict.status == 503) verdict.headers.retry_after_s = unavailable().headers.retry_after_s;
+      answer_stateless(request, flow,
+                       {verdict.status, std::move(verdict.reason), std::move(verdict.headers)});
+      break;
+  }
+  return verdict.why != sip::Refused::kUntrusted;
+}
+
+void Inbound::take(const sip::Message& request, const sip::Flow& flow) {
+  const auto receipt = transactions_.receive(request, flow, clock_.now());
+  if (receipt.match == sip::ServerTransactions::Match::kCopy) return;
+  if (receipt.match == sip::ServerTransactions::Match::kMerged) {
+    apply({Verdict::Kind::kRefuse, sip::Refused::kMerged, 482}, request, flow);
+    return;
+  }
+  fill(request);
+  const auto waiting =
+      draining_ ? tl::make_unexpected(Error{"this process is stopping"}) : submit(request.call_id);
+  if (waiting) {
+    (*waiting)->transaction = receipt.id;
+    return;
+  }
+  transactions_.forget(receipt.id);
+  apply({Verdict::Kind::kRefuse, sip::Refused::kUnavailable, 503}, request, flow, waiting.error().text);
+}
+
+// Sets every field, as the envelope is an old one.
+void Inbound::fill(const sip::Message& request) {
+  pb::SipMessage& message = *envelope_.mutable_sip_message();
+  message.mutable_request_uri()->assign(request.request_uri);
+  message.mutable_from_uri()->assign(request.from.uri);
+  message.mutable_to_uri()->assign(request.to.uri);
+  message.mutable_call_id()->assign(request.call_id);
+  const auto set_text = [](std::string& out, std::string_view text) {  // protobuf carries UTF-8 only
+    out.assign(is_utf8(text) ? text : std::string_view());
+  };
+  set_text(*message.mutable_from_display(), sip::unquote(request.from.display));
+  set_text(*message.mutable_subject(), request.value(HeaderName::kSubject));
+  set_text(*message.mutable_language(), request.value(HeaderName::kContentLanguage));
+  message.set_date_s(sip::parse_date(request.value(HeaderName::kDate)).value_or(0));
+  message.clear_parts();
+  if (!request.body.empty()) {
+    pb::Content& content = *message.add_parts()->add_alternatives();
+    content.mutable_content_type()->assign(request.value(HeaderName::kContentType));
+    content.mutable_disposition()->assign(request.value(HeaderName::kContentDisposition));
+    content.mutable_data()->assign(request.body);
+  }
+  uint64_t key = hash64(request.call_id, request.cseq.number);
+  key = hash64(request.from.tag, key);
+  key = hash64(request.request_uri, key);
+  envelope_.set_dedup_key(key != 0 ? key : 1);
+}
+
+// Hands the envelope that fill() made to the bus; returns who waits for its end.
+Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id) {
+  const pb::SipMessage& message = envelope_.sip_message();
+  std::string conversation = conversation_key(message.from_uri(), message.request_uri());
+  // Decoded, a user part may be any bytes; the mapper will refuse it, but the bus must carry it there.
+  if (!is_utf8(conversation)) conversation = to_hex(conversation);
+  envelope_.set_conversation(std::move(conversation));
+  const std::array<uint64_t, 2> id = {random_.next(), random_.next()};
+  std::string trace_id(reinterpret_cast<const char*>(id.data()), sizeof id);
+  envelope_.set_trace_id(trace_id);
+
+  service::Trace::Handle handle = 0;
+  service::Hop& hop = trace_.add(&handle);
+  hop.trace_id = trace_id;
+  hop.message_id = call_id;
+  hop.from = message.from_uri();
+  hop.to = message.request_uri();
+  hop.came_us = clock_.wall_us();
+
+  const Time now = clock_.now();
+  const auto number = sink_.submit(envelope_, now + kDeadline, now + kDeadline);
+  if (!number) {
+    hop.decision = "refused: " + number.error().text;
+    hop.outcome = "503";
+    hop.ended_us = clock_.wall_us();
+    return tl::make_unexpected(number.error());
+  }
+  hop.envelope = sink_.id_of(*number);
+  hop.decision = "to a mapper";
+  hop.went_us = clock_.wall_us();
+
+  const sip::Id slot = waiting_.take();
+  by_number_.insert(*number, slot.slot);
+  Waiting& waiting = waiting_[slot.slot];
+  waiting.number = *number;
+  waiting.transaction = {};
+  waiting.injected = nullptr;
+  waiting.hop = handle;
+  waiting.trace_id = std::move(trace_id);
+  waiting.came = now;
+  return &waiting;
+}
+
+void Inbound::ended(uint64_t number, const pb::Outcome& outcome) {
+  const uint32_t slot = by_number_.find(number, [&](uint32_t at) { return waiting_[at].number == number; });
+  if (slot == sip::HashIndex::kNone) return;
+  Waiting& waiting = waiting_[slot];
+  const Answer answer = answer_to(outcome);
+  std::string text = std::to_string(answer.status) + " " + answer.reason;
+  if (!outcome.text().empty()) text += " (" + outcome.text() + ")";
+
+  std::string between;
+  if (service::Hop* hop = trace_.at(waiting.hop)) {
+    hop->outcome = text;
+    hop->ended_us = clock_.wall_us();
+    between = " from " + hop->from + " to " + hop->to;
+  }
+  log_.write(answer.status < 300 ? service::Level::kDebug : service::Level::kInfo, waiting.trace_id,
+             "MESSAGE{} answered {} after {} ms", between, text, to_ms(clock_.now() - waiting.came));
+  if (waiting.injected) {
+    waiting.injected({answer.status < 300, waiting.trace_id, text});
+  } else {
+    count(Method::kMessage, answer.status);
+    transactions_.respond(waiting.transaction, answer.status, answer.reason, answer.headers, clock_.now());
+  }
+  waiting.number = 0;
+  waiting.injected = nullptr;
+  by_number_.erase(number, slot);
+  waiting_.free(waiting_.id_of(slot));
+}
+
+Inbound::Answer Inbound::unavailable() { return {503, {}, {.retry_after_s = random_.between(2, 30)}}; }
+
+Inbound::Answer Inbound::answer_to(const pb::Outcome& outcome) {
+  Answer answer{500, {}, {}};
+  switch (outcome.reason()) {
+    case pb::NOT_GIVEN:
+      if (outcome.has_sip_status()) {
+        const pb::SipStatus& said = outcome.sip_status();
+        answer.status = allowed_status(said.code());
+        answer.reason = said.reason();
+        answer.headers.retry_after_s = said.retry_after_s();
+        answer.headers.contact = said.contact();
+      } else if (outcome.verdict() == pb::DELIVERED) {
+        answer.status = 200;
+      } else if (outcome.verdict() == pb::PASSED_ON) {
+        answer.status = 202;
+      }
+      break;
+    case pb::DEADLINE:
+      answer.status = 504;
+      break;
+    case pb::IN_DOUBT:
+      answer.status = 504;
+      answer.reason = "Server Time-out, may have been delivered";
+      break;
+    case pb::UNSUPPORTED:
+      break;
+    default:
+      answer = unavailable();
+      if (outcome.retry_after_s() != 0) answer.headers.retry_after_s = outcome.retry_after_s();
+  }
+  if (answer.status == 503 && answer.headers.retry_after_s == 0)
+    answer.headers.retry_after_s = unavailable().headers.retry_after_s;
+  answer.headers.accept = answer.status == 415;
+  if (answer.reason.empty()) answer.reason = sip::usual_reason(answer.status);
+  return answer;
+}
+
+void Inbound::answer_stateless(const sip::Message& request, const sip::Flow& flow, const Answer& answer) {
+  count(request.method, answer.status);
+  sip::write_response_head(request, flow.peer, sip::to_tag(request, secret_), head_);
+  sip::write_response(out_, head_, answer.status, answer.reason, answer.headers);
+  sender_.send_response(sip::response_flow(flow, request.via), out_);
+}
+
+void Inbound::count(Method method, uint16_t status) {
+  ++answers_[static_cast<std::size_t>(method) * 700 + status];
+}
+
+void Inbound::log_refusal(const sip::Message& request, const sip::Flow& flow, const Verdict& verdict,
+                          std::string_view detail) {
+  if (clock_.now() - log_second_ >= std::chrono::seconds(1)) {
+    if (not_logged_ > 0) log_.info("{} more requests were refused", not_logged_);
+    log_second_ = clock_.now();
+    logged_ = not_logged_ = 0;
+  }
+  if (++logged_ > kLoggedPerSecond) {
+    ++not_logged_;
+    return;
+  }
+  const std::string_view said = verdict.reason.empty() ? sip::usual_reason(verdict.status) : verdict.reason;
+  log_.info("refused {} from {}, Call-ID {}: {}, {} {}{}{}", sip::name_of(request.method), flow.peer.str(),
+            one_line(request.call_id, 100), sip::name_of(verdict.why), verdict.status, said,
+            detail.empty() ? "" : ": ", detail);
+}
+
+void Inbound::inject(std::string_view from, std::string_view to, std::string_view text,
+                     std::function<void(const Injected&)> done) {
+  for (const std::string_view uri : {from, to}) {
+    if (const auto parsed = parse_sip_uri(uri); !parsed)
+      return done({false, {}, "\"" + std::string(uri) + "\" is no SIP URI: " + parsed.error().text});
+  }
+  const std::string call_id = random_.hex();
+  std::string request = "MESSAGE ";  // read back, so that it meets the same rules as any other
+  request.append(to)
+      .append(" SIP/2.0\r\nVia: SIP/2.0/UDP localhost;branch=")
+      .append(sip::make_branch(random_.next(), ""));
+  request.append("\r\nFrom: <").append(from).append(">;tag=").append(random_.hex());
+  request.append("\r\nTo: <").append(to).append(">\r\nCall-ID: ").append(call_id);
+  request.append("\r\nCSeq: 1 MESSAGE\r\nContent-Type: text/plain;charset=UTF-8\r\n\r\n").append(text);
+  const auto message = std::make_unique<sip::Message>();
+  const auto parsed = sip::parse_datagram(request, *message);
+  if (!parsed) return done({false, {}, "not a message: " + std::string(parsed.error().reason)});
+
+  sip::Policy policy = policy_;
+  policy.trusted = *sip::Networks::parse({"0.0.0.0/0"});
+  const Verdict verdict = sip::check_request(*message, {sip::Transport::kTcp, 0, 0, {}}, policy);
+  if (verdict.kind != Verdict::Kind::kTake) {
+    const std::string_view usual = sip::usual_reason(verdict.status);
+    return done({false,
+                 {},
+                 std::to_string(verdict.status) + " " +
+                     (verdict.reason.empty() ? std::string(usual) : verdict.reason)});
+  }
+  fill(*message);
+  const auto waiting = draining_ ? tl::make_unexpected(Error{"this process is stopping"}) : submit(call_id);
+  if (!waiting) return done({false, {}, waiting.error().text});
+  (*waiting)->injected = std::move(done);
+}
+
+void Inbound::give_up() {
+  pb::Outcome outcome;
+  outcome.set_reason(pb::STOPPING);
+  outcome.set_text("this process stopped");
+  for (uint32_t slot = 0; slot < waiting_.capacity(); ++slot) {
+    if (waiting_[slot].number != 0) ended(waiting_[slot].number, outcome);
+  }
+}
+
+void Inbound::add_metrics(std::vector<service::Metric>& out) const {
+  using Kind = service::Metric::Kind;
+  for (std::size_t i = 0; i < answers_.size(); ++i) {
+    if (answers_[i] == 0) continue;
+    out.push_back({Kind::kCounter,
+                   "stox_sip_requests_total",
+                   "SIP requests answered, by method and status",
+                   static_cast<double>(answers_[i]),
+                   {{"method", std::string(sip::name_of(static_cast<Method>(i / 700)))},
+                    {"status", std::to_string(i % 700)}}});
+  }
+  for (std::size_t i = 1; i < refused_.size(); ++i) {
+    if (refused_[i] == 0) continue;
+    out.push_back({Kind::kCounter,
+                   "stox_sip_refused_total",
+                   "SIP requests refused before they reached the bus, by reason",
+                   static_cast<double>(refused_[i]),
+                   {{"reason", sip::name_of(static_cast<sip::Refused>(i))}}});
+  }
+  const auto add = [&](Kind kind, const char* name, const char* help, auto value) {
+    out.push_back({kind, name, help, static_cast<double>(value), {}});
+  };
+  add(Kind::kCounter, "stox_sip_ignored_total", "Garbage, ACKs and the like, which nobody is answered for",
+      ignored_);
+  add(Kind::kCounter, "stox_sip_retransmissions_absorbed_total", "Copies of requests that were already taken",
+      transactions_.copies());
+  add(Kind::kCounter, "stox_sip_transactions_crowded_out_total",
+      "Server transactions that gave way before Timer J", transactions_.crowded_out());
+  add(Kind::kGauge, "stox_sip_server_transactions_waiting", "Requests not answered yet",
+      transactions_.waiting());
+  add(Kind::kGauge, "stox_sip_server_transactions_completed", "Answered requests kept for retransmissions",
+      transactions_.completed());
+}
+
+}  // namespace stox

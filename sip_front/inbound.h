@@ -1,0 +1,114 @@
+// SIP to XMPP: requests come in, each is answered once. A MESSAGE that may pass becomes an envelope, and its
+// outcome the answer. Free of I/O: answers go out by a ResponseSender, envelopes by an EnvelopeSink.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/result.h"
+#include "common/service/log.h"
+#include "common/service/process.h"
+#include "common/service/trace.h"
+#include "proto/delivery.pb.h"
+#include "proto/envelope.pb.h"
+#include "sip_front/sip/random.h"
+#include "sip_front/sip/request_check.h"
+#include "sip_front/sip/server_transaction.h"
+
+namespace stox {
+
+// The bus, as far as the way in needs it: bus::Edge.
+class EnvelopeSink {
+ public:
+  virtual ~EnvelopeSink() = default;
+  virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) = 0;
+  virtual std::string id_of(uint64_t number) const = 0;  // "origin.epoch.number"
+};
+
+class Inbound {
+ public:
+  // From receipt to the outcome. The client gives up after 32 s (Timer F).
+  static constexpr Duration kDeadline = std::chrono::seconds(25);
+  static constexpr std::size_t kMaxCompleted = 65'536;
+
+  // All references must outlive it.
+  Inbound(sip::Policy, const Clock&, service::Log&, service::Trace&, sip::Random&, sip::ResponseSender&,
+          EnvelopeSink&);
+
+  void set_policy(sip::Policy policy) { policy_ = std::move(policy); }
+
+  // False: whoever sent this is a stranger, and its connection may be closed when the answer is written.
+  bool request(const sip::Message&, const sip::Flow&);
+  bool fault(const sip::Message&, const sip::Fault&, const sip::Flow&);
+  void ended(uint64_t number, const pb::Outcome&);
+
+  // As if `from` had sent this text in a MESSAGE to `to`; the result, in words and with the trace id, comes
+  // by `done`.
+  struct Injected {
+    bool ok;
+    std::string trace_id;  // 16 bytes; empty: nothing was sent
+    std::string text;      // the answer, or why there is none
+  };
+  void inject(std::string_view from, std::string_view to, std::string_view text,
+              std::function<void(const Injected&)> done);
+
+  void drain() { draining_ = true; }  // new messages are answered 503
+  void give_up();                     // all that waits is answered 503
+  bool idle() const { return waiting_.size() == 0; }
+
+  Time turn() { return transactions_.turn(clock_.now()); }
+  void add_metrics(std::vector<service::Metric>&) const;
+
+ private:
+  struct Waiting {        // for the outcome of an envelope
+    uint64_t number = 0;  // 0 = free
+    sip::Id transaction;  // none: injected
+    std::function<void(const Injected&)> injected;
+    service::Trace::Handle hop = 0;
+    std::string trace_id;
+    Time came{};
+  };
+  struct Answer {
+    uint16_t status;
+    std::string reason;
+    sip::ResponseHeaders headers;
+  };
+
+  bool apply(sip::Verdict, const sip::Message&, const sip::Flow&, std::string_view detail = {});
+  void take(const sip::Message&, const sip::Flow&);
+  void fill(const sip::Message&);
+  Result<Waiting*> submit(std::string_view call_id);
+  void answer_stateless(const sip::Message&, const sip::Flow&, const Answer&);
+  Answer unavailable();
+  Answer answer_to(const pb::Outcome&);
+  void count(sip::Method, uint16_t status);
+  void log_refusal(const sip::Message&, const sip::Flow&, const sip::Verdict&, std::string_view detail);
+
+  sip::Policy policy_;
+  const Clock& clock_;
+  service::Log& log_;
+  service::Trace& trace_;
+  sip::Random& random_;
+  sip::ResponseSender& sender_;
+  EnvelopeSink& sink_;
+  uint64_t secret_;
+  sip::ServerTransactions transactions_;
+  sip::Slots<Waiting> waiting_;
+  sip::HashIndex by_number_;
+  bool draining_ = false;
+
+  pb::Envelope envelope_;                                                       // reused
+  sip::ResponseHead head_;                                                      // reused
+  std::string out_;                                                             // reused
+  std::vector<uint32_t> answers_ = std::vector<uint32_t>(sip::kMethods * 700);  // by method and status
+  std::array<uint64_t, sip::kRefusedReasons> refused_{};
+  uint64_t ignored_ = 0;
+  Time log_second_{};  // refusals are logged a few a second
+  uint32_t logged_ = 0, not_logged_ = 0;
+};
+
+}  // namespace stox

@@ -1,0 +1,21 @@
+// Numbers that nobody can guess: branches, tags, Call-IDs, trace ids.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+namespace stox::sip {
+
+class Random {
+ public:
+  uint64_t next();
+  uint32_t between(uint32_t low, uint32_t high);  // both included; of a small range
+  std::string hex();                              // 16 digits
+
+ private:
+  std::array<uint64_t, 256> pool_;
+  std::size_t used_ = 256;  // of the pool
+};
+
+}  // namespace stox::sip

@@ -1,0 +1,336 @@
+#include "sip_front/inbound.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/sip_front/sip_text.h"
+
+namespace stox {
+namespace {
+
+using namespace std::chrono_literals;
+using sip::crlf;
+using sip::kHello;
+using sip::replaced;
+using testing::HasSubstr;
+
+// The way in, with a bus that keeps what it is given.
+class InboundTest : public testing::Test, public sip::ResponseSender, public EnvelopeSink {
+ protected:
+  void send_response(const sip::Flow&, std::string_view bytes) override { responses_.emplace_back(bytes); }
+  Result<uint64_t> submit(pb::Envelope& envelope, Time begin_before, Time end_by) override {
+    if (refuses_) return error("no mapper is ready");
+    EXPECT_EQ(begin_before, clock_.now() + 25s);
+    EXPECT_EQ(end_by, begin_before);
+    envelopes_.push_back(envelope);
+    return envelopes_.size();
+  }
+  std::string id_of(uint64_t number) const override { return "sip-1.1." + std::to_string(number); }
+
+  static sip::Policy policy() {
+    sip::Policy policy;
+    policy.domains = {"gw.test"};
+    policy.trusted = *sip::Networks::parse({"192.0.2.0/24"});
+    return policy;
+  }
+  bool receive(const std::string& text, const char* source = "192.0.2.7") {
+    sip::Datagram d(text);
+    const sip::Flow flow{sip::Transport::kUdp, 0, 0, *sip::Endpoint::parse(source, 40000)};
+    return d.parsed ? inbound_.request(d.message, flow) : inbound_.fault(d.message, d.parsed.error(), flow);
+  }
+  // The status line of the only response since, or "".
+  std::string said() {
+    EXPECT_LE(responses_.size(), 1u);
+    last_ = responses_.empty() ? "" : responses_.back();
+    responses_.clear();
+    return last_.substr(0, last_.find("\r\n"));
+  }
+  std::string answer(const pb::Outcome& outcome) {
+    static int n = 0;
+    const std::string id = std::to_string(++n);
+    receive(replaced(replaced(kHello, "776sgdkse", id), "asd88asd77a", id));
+    inbound_.ended(envelopes_.size(), outcome);
+    return said();
+  }
+  void advance(Duration d) {
+    clock_.advance(d);
+    inbound_.turn();
+  }
+  double metric(const std::string& name, const std::string& label = {}) {
+    std::vector<service::Metric> all;
+    inbound_.add_metrics(all);
+    double sum = 0;
+    for (const auto& m : all) {
+      std::string labels;
+      for (const auto& [key, value] : m.labels) labels += key + "=" + value + " ";
+      if (m.name == name && labels.find(label) != std::string::npos) sum += m.value;
+    }
+    return sum;
+  }
+
+  ManualClock clock_;
+  service::Log log_{"sip-1", service::Level::kError, "text"};
+  service::Trace trace_;
+  sip::Random random_;
+  bool refuses_ = false;
+  std::vector<pb::Envelope> envelopes_;
+  std::vector<std::string> responses_;
+  std::string last_;
+  Inbound inbound_{policy(), clock_, log_, trace_, random_, *this, *this};
+};
+
+pb::Outcome status(uint32_t code, const std::string& reason = {}) {
+  pb::Outcome outcome;
+  outcome.set_verdict(code < 300 ? pb::DELIVERED : pb::FAILED);
+  outcome.mutable_sip_status()->set_code(code);
+  outcome.mutable_sip_status()->set_reason(reason);
+  return outcome;
+}
+
+pb::Outcome failure(pb::Reason reason, uint32_t retry_after_s = 0) {
+  pb::Outcome outcome;
+  outcome.set_reason(reason);
+  outcome.set_retry_after_s(retry_after_s);
+  return outcome;
+}
+
+TEST_F(InboundTest, AMessageBecomesAnEnvelope) {
+  receive(replaced(
+      kHello, "Max-Forwards: 70",
+      "Max-Forwards: 70\r\nSubject: s\r\nContent-Language: de\r\nDate: Sat, 13 Nov 2010 23:29:00 GMT\r\n"
+      "Content-Disposition: render"));
+  EXPECT_EQ(said(), "");
+  ASSERT_EQ(envelopes_.size(), 1u);
+  const pb::Envelope& e = envelopes_[0];
+  const pb::SipMessage& m = e.sip_message();
+  EXPECT_EQ(m.request_uri(), "sip:ann*x.test@gw.test");
+  EXPECT_EQ(m.from_uri(), "sip:bob@sip.test");
+  EXPECT_EQ(m.from_display(), "Bob \"the\" B");
+  EXPECT_EQ(m.to_uri(), "sip:ann*x.test@gw.test");
+  EXPECT_EQ(m.call_id(), "asd88asd77a@192.0.2.7");
+  EXPECT_EQ(m.subject(), "s");
+  EXPECT_EQ(m.language(), "de");
+  EXPECT_EQ(m.date_s(), 1289690940);
+  ASSERT_EQ(m.parts_size(), 1);
+  ASSERT_EQ(m.parts(0).alternatives_size(), 1);
+  EXPECT_EQ(m.parts(0).alternatives(0).content_type(), "text/plain");
+  EXPECT_EQ(m.parts(0).alternatives(0).disposition(), "render");
+  EXPECT_EQ(m.parts(0).alternatives(0).data(), "hello");
+  EXPECT_EQ(e.conversation(), "bob@sip.test ann*x.test@gw.test");
+  EXPECT_EQ(e.trace_id().size(), 16u);
+  EXPECT_NE(e.dedup_key(), 0u);
+}
+
+TEST_F(InboundTest, TheDedupKeyIsThatOfTheRequestWhateverItsBranch) {
+  receive(kHello);
+  inbound_.ended(1, status(200));
+  advance(33s);
+  receive(replaced(kHello, "776sgdkse", "other"));
+  ASSERT_EQ(envelopes_.size(), 2u);
+  EXPECT_EQ(envelopes_[0].dedup_key(), envelopes_[1].dedup_key());
+  inbound_.ended(2, status(200));
+  advance(40s);
+  for (const auto& [what, with] :
+       std::vector<std::pair<const char*, const char*>>{{"CSeq: 1", "CSeq: 2"},
+                                                        {"Call-ID: a", "Call-ID: b"},
+                                                        {"tag=4", "tag=5"},
+                                                        {"sip:ann", "sip:eve"}}) {
+    receive(replaced(replaced(kHello, "776sgdkse", what[0] == 's' ? "e" : std::string(what).substr(0, 2)),
+                     what, with));
+    inbound_.ended(envelopes_.size(), status(200));
+    EXPECT_NE(envelopes_.back().dedup_key(), envelopes_[0].dedup_key()) << what;
+    advance(40s);
+  }
+  EXPECT_EQ(envelopes_.size(), 6u);
+}
+
+TEST_F(InboundTest, AnEmptyBodyHasNoPart) {
+  receive(replaced(kHello, "5\r\n\r\nhello", "0\r\n\r\n"));
+  ASSERT_EQ(envelopes_.size(), 1u);
+  EXPECT_EQ(envelopes_[0].sip_message().parts_size(), 0);
+}
+
+TEST_F(InboundTest, NothingButUtf8GetsIntoTextFields) {
+  receive(replaced(replaced(kHello, "Bob ", "\xff"), "Max-Forwards", "Subject: \xff\r\nMax-Forwards"));
+  receive(replaced(replaced(replaced(kHello, "sip:ann", "sip:a%FF"), "776sgdkse", "x"), "asd88", "x"));
+  ASSERT_EQ(envelopes_.size(), 2u);
+  for (const pb::Envelope& e : envelopes_) {
+    pb::Envelope again;
+    EXPECT_TRUE(again.ParseFromString(e.SerializeAsString()));
+  }
+  EXPECT_EQ(envelopes_[0].sip_message().from_display(), "");
+}
+
+TEST_F(InboundTest, TheOutcomeIsTheAnswerAndTheOnlyOne) {
+  receive(kHello);
+  inbound_.ended(1, status(200, "Accepted"));
+  EXPECT_EQ(said(), "SIP/2.0 200 Accepted");
+  EXPECT_EQ(last_.find("Contact"), std::string::npos);
+  inbound_.ended(1, status(404));
+  EXPECT_EQ(said(), "");
+  receive(kHello);  // a copy
+  EXPECT_EQ(said(), "SIP/2.0 200 Accepted");
+  EXPECT_EQ(envelopes_.size(), 1u);
+  EXPECT_TRUE(inbound_.idle());
+}
+
+TEST_F(InboundTest, OutcomesAreAnsweredByTheTable) {
+  EXPECT_EQ(answer(status(404)), "SIP/2.0 404 Not found");
+  EXPECT_EQ(answer(status(403, "Go away")), "SIP/2.0 403 Go away");
+  EXPECT_EQ(answer(failure(pb::DEADLINE)), "SIP/2.0 504 Server Time-out");
+  EXPECT_EQ(answer(failure(pb::IN_DOUBT)), "SIP/2.0 504 Server Time-out, may have been delivered");
+  EXPECT_EQ(answer(failure(pb::UNSUPPORTED)), "SIP/2.0 500 Server Internal Error");
+  for (const auto reason : {pb::NO_TARGET, pb::OVERLOADED, pb::LINK_DOWN, pb::STOPPING}) {
+    EXPECT_EQ(answer(failure(reason)), "SIP/2.0 503 Service unavailable");
+    EXPECT_THAT(last_, HasSubstr("\r\nRetry-After: "));
+  }
+  answer(failure(pb::LINK_DOWN, 17));
+  EXPECT_THAT(last_, HasSubstr("\r\nRetry-After: 17\r\n"));
+  EXPECT_EQ(answer(status(415)), "SIP/2.0 415 Unsupported Media Type");
+  EXPECT_THAT(last_, HasSubstr("\r\nAccept: text/plain"));
+  pb::Outcome moved = status(301);
+  moved.mutable_sip_status()->set_contact("sip:a@b");
+  EXPECT_EQ(answer(moved), "SIP/2.0 301 Moved Permanently");
+  EXPECT_THAT(last_, HasSubstr("\r\nContact: <sip:a@b>\r\n"));
+}
+
+TEST_F(InboundTest, SomeStatusesNeverLeaveForAMessage) {
+  EXPECT_EQ(answer(status(408)), "SIP/2.0 504 Server Time-out");
+  EXPECT_EQ(answer(status(401)), "SIP/2.0 403 Forbidden");
+  EXPECT_EQ(answer(status(407)), "SIP/2.0 403 Forbidden");
+  EXPECT_EQ(answer(status(405)), "SIP/2.0 501 Not Implemented");
+  EXPECT_EQ(answer(status(100)), "SIP/2.0 500 Server Internal Error");
+  EXPECT_EQ(answer(status(999)), "SIP/2.0 500 Server Internal Error");
+}
+
+TEST_F(InboundTest, AnOutcomeWithoutAStatusStillAnswers) {
+  pb::Outcome outcome;
+  outcome.set_verdict(pb::PASSED_ON);
+  EXPECT_EQ(answer(outcome), "SIP/2.0 202 Accepted");
+  outcome.set_verdict(pb::FAILED);
+  EXPECT_EQ(answer(outcome), "SIP/2.0 500 Server Internal Error");
+}
+
+TEST_F(InboundTest, WhatTakesLongIsSaidTo) {
+  receive(kHello);
+  advance(3500ms);
+  EXPECT_EQ(said(), "SIP/2.0 100 Trying");
+}
+
+TEST_F(InboundTest, WhenTheBusTakesNothingTheAnswerIs503AndNothingIsRemembered) {
+  refuses_ = true;
+  receive(kHello);
+  EXPECT_EQ(said(), "SIP/2.0 503 Service unavailable");
+  EXPECT_THAT(last_, HasSubstr("\r\nRetry-After: "));
+  refuses_ = false;
+  receive(kHello);  // a copy, or the client trying again
+  EXPECT_EQ(said(), "");
+  EXPECT_EQ(envelopes_.size(), 1u);
+}
+
+TEST_F(InboundTest, OptionsSayWhatWeCan) {
+  receive(replaced(replaced(kHello, "MESSAGE sip", "OPTIONS sip"), "1 MESSAGE", "1 OPTIONS"));
+  EXPECT_EQ(said(), "SIP/2.0 200 OK");
+  EXPECT_THAT(last_, HasSubstr("\r\nAllow: MESSAGE, OPTIONS\r\n"));
+  EXPECT_THAT(last_, HasSubstr("\r\nAccept: text/plain\r\n"));
+  EXPECT_THAT(last_, HasSubstr("\r\nSupported:"));
+}
+
+TEST_F(InboundTest, ACancelCancelsNothing) {
+  const std::string cancel = replaced(replaced(kHello, "MESSAGE sip", "CANCEL sip"), "1 MESSAGE", "1 CANCEL");
+  receive(cancel);
+  EXPECT_EQ(said(), "SIP/2.0 481 Call/Transaction Does Not Exist");
+  receive(kHello);
+  receive(cancel);
+  EXPECT_EQ(said(), "SIP/2.0 200 OK");
+  inbound_.ended(1, status(200));
+  EXPECT_EQ(said(), "SIP/2.0 200 Accepted");
+}
+
+TEST_F(InboundTest, MergedRequestsGet482) {
+  receive(kHello);
+  receive(replaced(kHello, "776sgdkse", "other"));
+  EXPECT_EQ(said(), "SIP/2.0 482 Loop Detected");
+  EXPECT_EQ(metric("stox_sip_refused_total", "reason=merged"), 1);
+}
+
+TEST_F(InboundTest, StrangersAreCountedAndMayBeCutOff) {
+  EXPECT_TRUE(receive(kHello));
+  EXPECT_FALSE(receive(kHello, "198.51.100.1"));
+  EXPECT_EQ(said(), "SIP/2.0 403 Forbidden");
+  EXPECT_EQ(metric("stox_sip_refused_total", "reason=untrusted"), 1);
+  EXPECT_EQ(metric("stox_sip_requests_total", "status=403"), 1);
+}
+
+TEST_F(InboundTest, OtherMethodsAsTheSampleHaveARetryAfterToo) {
+  sip::Policy as_openser = policy();
+  as_openser.unhandled_method_status = 503;
+  inbound_.set_policy(as_openser);
+  receive(replaced(replaced(kHello, "MESSAGE sip", "INFO sip"), "1 MESSAGE", "1 INFO"));
+  EXPECT_EQ(said(), "SIP/2.0 503 Service unavailable");
+  EXPECT_THAT(last_, HasSubstr("\r\nRetry-After: "));
+}
+
+TEST_F(InboundTest, WhileDrainingTheOldIsAnsweredAndTheNewRefused) {
+  receive(kHello);
+  inbound_.drain();
+  receive(kHello);  // a copy is still one
+  EXPECT_EQ(said(), "");
+  receive(replaced(replaced(kHello, "776sgdkse", "x"), "asd88", "x"));
+  EXPECT_EQ(said(), "SIP/2.0 503 Service unavailable");
+  receive(replaced(replaced(kHello, "MESSAGE sip", "OPTIONS sip"), "1 MESSAGE", "1 OPTIONS"));
+  EXPECT_EQ(said(), "SIP/2.0 503 Service unavailable");
+  EXPECT_FALSE(inbound_.idle());
+  inbound_.ended(1, status(200));
+  EXPECT_EQ(said(), "SIP/2.0 200 Accepted");
+  EXPECT_TRUE(inbound_.idle());
+}
+
+TEST_F(InboundTest, GivingUpAnswersAllThatWaits) {
+  receive(kHello);
+  inbound_.give_up();
+  EXPECT_EQ(said(), "SIP/2.0 503 Service unavailable");
+  EXPECT_TRUE(inbound_.idle());
+}
+
+TEST_F(InboundTest, TheWayOfAMessageCanBeTraced) {
+  receive(kHello);
+  clock_.advance(20ms);
+  inbound_.ended(1, status(404));
+  const auto hops = trace_.find("asd88asd77a@192.0.2.7");
+  ASSERT_EQ(hops.size(), 1u);
+  EXPECT_EQ(hops[0]->envelope, "sip-1.1.1");
+  EXPECT_EQ(hops[0]->from, "sip:bob@sip.test");
+  EXPECT_EQ(hops[0]->trace_id, envelopes_[0].trace_id());
+  EXPECT_EQ(hops[0]->outcome, "404 Not found");
+  EXPECT_EQ(hops[0]->ended_us - hops[0]->came_us, 20'000);
+}
+
+TEST_F(InboundTest, AMessageCanBeInjected) {
+  std::vector<std::string> results;
+  const auto inject = [&](const char* from, const char* to) {
+    inbound_.inject(from, to, "test", [&](const Inbound::Injected& r) {
+      results.push_back((r.ok ? "ok " : "no ") + std::to_string(r.trace_id.size()) + " " + r.text);
+    });
+  };
+  inject("sip:op@sip.test", "sip:ann*x.test@gw.test");
+  ASSERT_EQ(envelopes_.size(), 1u);
+  EXPECT_EQ(envelopes_[0].sip_message().parts(0).alternatives(0).data(), "test");
+  inbound_.ended(1, status(200));
+  EXPECT_EQ(results, std::vector<std::string>{"ok 16 200 Accepted"});
+  EXPECT_TRUE(responses_.empty());
+
+  inject("sip:op@sip.test", "sip:ann*x.test@gw.test");
+  inbound_.ended(2, status(404));
+  EXPECT_EQ(results.back(), "no 16 404 Not found");
+  inject("sip:op@sip.test", "sip:ann@elsewhere.test");
+  EXPECT_EQ(results.back(), "no 0 404 Not found");
+  inject("nobody", "sip:ann*x.test@gw.test");
+  EXPECT_THAT(results.back(), HasSubstr("\"nobody\" is no SIP URI"));
+  refuses_ = true;
+  inject("sip:op@sip.test", "sip:ann*x.test@gw.test");
+  EXPECT_EQ(results.back(), "no 0 no mapper is ready");
+}
+
+}  // namespace
+}  // namespace stox
