@@ -169,6 +169,13 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
   spares_.push_back(std::move(node));
 }
 
+void ToSip::stop() {
+  pb::Outcome outcome;
+  outcome.set_reason(pb::IN_DOUBT);
+  outcome.set_text("the worker stops");
+  while (!pending_.empty()) ended(pending_.begin()->first, outcome);
+}
+
 void ToSip::answer_with(const Pending& pending, xmpp::StanzaError error) {
   xmpp::Stanza stanza;
   stanza.from = pending.from;

@@ -47,6 +47,7 @@ class ToSip {
   // As if such a stanza had arrived.
   void inject(const std::string& from, const std::string& to, const std::string& text, Injected done);
   void ended(uint64_t number, const pb::Outcome&);
+  void stop();       // answers all there is
   void stream_up();  // errors that could not be written are
   // Sends the stanza's error, with `by` filled in.
   void refuse(const xmpp::Stanza&, xmpp::StanzaError);

@@ -52,6 +52,7 @@ void Component::start(Time now) {
 }
 
 void Component::stop(Time now) {
+  if (phase_ == Phase::kClosing) return;
   now_ = now;
   const bool was_up = is_up();
   reason_ = "stopped";
