@@ -26,7 +26,6 @@ class EnvelopeSink {
  public:
   virtual ~EnvelopeSink() = default;
   virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) = 0;
-  virtual pb::Reason refusal() const = 0;
   virtual std::string id_of(uint64_t number) const = 0;  // "origin.epoch.number"
 };
 

@@ -18,6 +18,7 @@ void ClientTransactions::start(const Request& request, std::string& bytes, Time 
   t.sent_by_port = request.sent_by_port;
   t.flow = request.flow;
   t.interval = kT1;
+  t.repeated = false;
   t.branch = request.branch;
   t.sent_by_host = request.sent_by_host;
   t.request.swap(bytes);
@@ -70,6 +71,7 @@ void ClientTransactions::fire(Due due, Time now) {
       t->interval = t->state == State::kProceeding ? kT2 : std::min(2 * t->interval, kT2);
       timers_.add(now + t->interval, {due.id, Timer::kE});
       ++sent_again_;
+      t->repeated = true;
       user_.send_request(t->flow, t->request);
       return;
     case Timer::kF:
@@ -92,23 +94,28 @@ void ClientTransactions::terminate(Id id) {
 }
 
 template <class Concerned>
-void ClientTransactions::fail_all(Concerned concerned) {
-  std::vector<uint64_t> tokens;  // told afterwards, as the user may start new transactions to the same peer
+void ClientTransactions::fail_all(Concerned concerned, bool may_have_arrived) {
+  std::vector<std::pair<uint64_t, bool>>
+      failed;  // told afterwards, as the user may start new transactions to the same peer
   for (uint32_t slot = 0; slot < slots_.capacity(); ++slot) {
     const Transaction& t = slots_[slot];
     if ((t.state != State::kTrying && t.state != State::kProceeding) || !concerned(t.flow)) continue;
-    tokens.push_back(t.token);
+    failed.emplace_back(t.token, may_have_arrived || t.repeated);
     terminate(slots_.id_of(slot));
   }
-  for (const uint64_t token : tokens) user_.transport_failed(token);
+  for (const auto& [token, maybe] : failed) user_.transport_failed(token, maybe);
 }
 
-void ClientTransactions::connection_lost(uint32_t connection) {
-  fail_all([&](const Flow& flow) { return is_reliable(flow.transport) && flow.connection == connection; });
+void ClientTransactions::connection_lost(uint32_t connection, bool never_made) {
+  const auto concerned = [&](const Flow& flow) {
+    return is_reliable(flow.transport) && flow.connection == connection;
+  };
+  fail_all(concerned, !never_made);
 }
 
 void ClientTransactions::unreachable(const Endpoint& peer) {
-  fail_all([&](const Flow& flow) { return flow.transport == Transport::kUdp && flow.peer == peer; });
+  const auto concerned = [&](const Flow& flow) { return !is_reliable(flow.transport) && flow.peer == peer; };
+  fail_all(concerned, false);
 }
 
 Time ClientTransactions::turn(Time now) {

@@ -26,7 +26,8 @@ class ClientUser {
   // is a final response and lives during the call.
   virtual void responded(uint64_t token, const Message&) = 0;
   virtual void timed_out(uint64_t token) = 0;  // Timer F
-  virtual void transport_failed(uint64_t token) = 0;
+  // Connection or ICMP error. Unless it may have arrived, sending it elsewhere makes no duplicate.
+  virtual void transport_failed(uint64_t token, bool may_have_arrived) = 0;
 };
 
 class ClientTransactions {
@@ -47,7 +48,7 @@ class ClientTransactions {
   void start(const Request&, std::string& bytes, Time now);
   // False: the response belongs to no transaction.
   bool receive(const Message& response, Time now);
-  void connection_lost(uint32_t connection);
+  void connection_lost(uint32_t connection, bool never_made);
   // An ICMP error said that nobody listens there (18.4); UDP only.
   void unreachable(const Endpoint& peer);
 
@@ -67,6 +68,7 @@ class ClientTransactions {
     uint16_t sent_by_port;
     Flow flow;
     Duration interval;  // Timer E
+    bool repeated;      // sent more than once
     std::string branch, sent_by_host, request;
   };
   struct Due {
@@ -77,7 +79,7 @@ class ClientTransactions {
   void fire(Due, Time now);
   void terminate(Id);
   template <class Concerned>
-  void fail_all(Concerned);
+  void fail_all(Concerned, bool may_have_arrived);
 
   uint64_t seed_;
   ClientUser& user_;

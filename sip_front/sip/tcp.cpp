@@ -328,8 +328,9 @@ void TcpTransport::close(uint32_t id) {
     const auto count = inbound_of_.find(ip_of(c.peer));
     if (count != inbound_of_.end() && --count->second == 0) inbound_of_.erase(count);
   }
+  const bool never_made = c.connecting;
   connections_.erase(found);
-  user_.connection_lost(id);
+  user_.connection_lost(id, never_made);
 }
 
 void TcpTransport::sweep() {

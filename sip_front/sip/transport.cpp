@@ -123,7 +123,6 @@ SentBy Transports::sent_by(const Flow& flow) const {
     const auto bound = Endpoint::parse(listen->address, 0);
     out.host = bound && is_any(*bound) ? local_ip_towards(flow.peer) : listen->address;
   }
-  if (out.host.find(':') != std::string::npos) out.host = "[" + out.host + "]";
   return out;
 }
 

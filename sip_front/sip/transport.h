@@ -24,7 +24,8 @@ class TransportUser {
   virtual void received(const Message&, const Flow&) = 0;
   // What could be read of it is in the message; without a top Via there is nobody to answer.
   virtual void faulty(const Message&, const Fault&, const Flow&) = 0;
-  virtual void connection_lost(uint32_t connection) = 0;  // or could not be made
+  // Closed, or never made: then nothing that was sent on it has arrived.
+  virtual void connection_lost(uint32_t connection, bool never_made) = 0;
   virtual void unreachable(
       const Endpoint& peer) = 0;  // said by ICMP to a datagram of ours, or by our own host
 };
@@ -50,7 +51,7 @@ struct TransportOptions {
 
 // What our Via says: who sent this.
 struct SentBy {
-  std::string host;
+  std::string host;  // IPv6 without brackets
   uint16_t port = 0;
 };
 

@@ -20,8 +20,8 @@ class ClientTransaction : public testing::Test, public ClientUser {
     events_.push_back("response " + std::to_string(token) + " " + std::to_string(response.status));
   }
   void timed_out(uint64_t token) override { events_.push_back("timeout " + std::to_string(token)); }
-  void transport_failed(uint64_t token) override {
-    events_.push_back("failure " + std::to_string(token));
+  void transport_failed(uint64_t token, bool may_have_arrived) override {
+    events_.push_back("failure " + std::to_string(token) + (may_have_arrived ? ", may have arrived" : ""));
     if (start_on_failure_) start(99, "z9hG4bKnext");
   }
 
@@ -117,9 +117,18 @@ TEST_F(ClientTransaction, FailsWithItsConnection) {
   start(1, "z9hG4bKa");
   flow_.connection = 4;
   start(2, "z9hG4bKb");
-  transactions_.connection_lost(3);
-  EXPECT_EQ(take(), (Lines{"0 send z9hG4bKa", "0 send z9hG4bKb", "failure 1"}));
+  transactions_.connection_lost(3, false);
+  EXPECT_EQ(take(), (Lines{"0 send z9hG4bKa", "0 send z9hG4bKb", "failure 1, may have arrived"}));
   EXPECT_EQ(transactions_.waiting(), 1u);
+  transactions_.connection_lost(4, true);
+  EXPECT_EQ(take(), Lines{"failure 2"});
+}
+
+TEST_F(ClientTransaction, ACopyThatIsRefusedDoesNotUndoTheFirst) {
+  start(1, "z9hG4bKa");
+  advance(500ms);
+  transactions_.unreachable(flow_.peer);
+  EXPECT_EQ(take().back(), "failure 1, may have arrived");
 }
 
 TEST_F(ClientTransaction, WhatIsStartedOnFailureDoesNotFailWithIt) {

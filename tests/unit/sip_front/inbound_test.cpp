@@ -19,13 +19,12 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
  protected:
   void send_response(const sip::Flow&, std::string_view bytes) override { responses_.emplace_back(bytes); }
   Result<uint64_t> submit(pb::Envelope& envelope, Time begin_before, Time end_by) override {
-    if (refusal_ != pb::NOT_GIVEN) return error("no mapper is ready");
+    if (refuses_) return error("no mapper is ready");
     EXPECT_EQ(begin_before, clock_.now() + 25s);
     EXPECT_EQ(end_by, begin_before);
     envelopes_.push_back(envelope);
     return envelopes_.size();
   }
-  pb::Reason refusal() const override { return refusal_; }
   std::string id_of(uint64_t number) const override { return "sip-1.1." + std::to_string(number); }
 
   static sip::Policy policy() {
@@ -73,7 +72,7 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   service::Log log_{"sip-1", service::Level::kError, "text"};
   service::Trace trace_;
   sip::Random random_;
-  pb::Reason refusal_ = pb::NOT_GIVEN;
+  bool refuses_ = false;
   std::vector<pb::Envelope> envelopes_;
   std::vector<std::string> responses_;
   std::string last_;
@@ -219,11 +218,11 @@ TEST_F(InboundTest, WhatTakesLongIsSaidTo) {
 }
 
 TEST_F(InboundTest, WhenTheBusTakesNothingTheAnswerIs503AndNothingIsRemembered) {
-  refusal_ = pb::OVERLOADED;
+  refuses_ = true;
   receive(kHello);
   EXPECT_EQ(said(), "SIP/2.0 503 Service unavailable");
   EXPECT_THAT(last_, HasSubstr("\r\nRetry-After: "));
-  refusal_ = pb::NOT_GIVEN;
+  refuses_ = false;
   receive(kHello);  // a copy, or the client trying again
   EXPECT_EQ(said(), "");
   EXPECT_EQ(envelopes_.size(), 1u);
@@ -328,7 +327,7 @@ TEST_F(InboundTest, AMessageCanBeInjected) {
   EXPECT_EQ(results.back(), "no 0 404 Not found");
   inject("nobody", "sip:ann*x.test@gw.test");
   EXPECT_THAT(results.back(), HasSubstr("\"nobody\" is no SIP URI"));
-  refusal_ = pb::NO_TARGET;
+  refuses_ = true;
   inject("sip:op@sip.test", "sip:ann*x.test@gw.test");
   EXPECT_EQ(results.back(), "no 0 no mapper is ready");
 }

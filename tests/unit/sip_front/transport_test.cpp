@@ -45,7 +45,10 @@ class TransportTest : public testing::Test, public TransportUser {
     came_.push_back({"fault " + std::to_string(fault.status), flow});
     if (!answer_.empty()) transports_->send(flow, answer_);
   }
-  void connection_lost(uint32_t connection) override { lost_.push_back(connection); }
+  void connection_lost(uint32_t connection, bool never_made) override {
+    lost_.push_back(connection);
+    never_made_ = never_made;
+  }
   void unreachable(const Endpoint& peer) override { unreachable_.push_back(peer.str()); }
 
   // Runs the loop until `done`, for 10 seconds at most.
@@ -98,6 +101,7 @@ class TransportTest : public testing::Test, public TransportUser {
   bool finish_ = false;
   std::vector<Came> came_;
   std::vector<uint32_t> lost_;
+  bool never_made_ = false;
   std::vector<std::string> unreachable_;
 };
 
@@ -201,7 +205,7 @@ TEST_F(TransportTest, ViaSaysTheAdvertisedAddressOrTheRealOne) {
   EXPECT_EQ(advertised.port, 5070);
   const SentBy bound =
       transports_->sent_by(*transports_->flow_to(Transport::kUdp, *Endpoint::parse("::1", 9)));
-  EXPECT_EQ(bound.host, "[::1]");
+  EXPECT_EQ(bound.host, "::1");
   EXPECT_EQ(bound.port, transports_->listening()[1].bound.port);
   const SentBy any = transports_->sent_by(Flow{Transport::kTcp, 0, 1, v4});
   EXPECT_EQ(any.host, "127.0.0.1");
@@ -328,6 +332,7 @@ TEST_F(TransportTest, TcpConnectsOnceAndKeepsTheConnection) {
   accepted.close();
   EXPECT_TRUE(run_until([&] { return !lost_.empty(); }));
   EXPECT_EQ(lost_, std::vector<uint32_t>{flow->connection});
+  EXPECT_FALSE(never_made_);
   EXPECT_NE(transports_->flow_to(Transport::kTcp, peer)->connection, flow->connection);
 }
 
@@ -343,6 +348,7 @@ TEST_F(TransportTest, TcpSaysThatAConnectionCouldNotBeMade) {
   transports_->send(*flow, kHello);
   EXPECT_TRUE(run_until([&] { return !lost_.empty(); }));
   EXPECT_EQ(lost_, std::vector<uint32_t>{flow->connection});
+  EXPECT_TRUE(never_made_);
 }
 
 TEST_F(TransportTest, AResponseWhoseConnectionIsGoneGoesToTheSentByPort) {

@@ -1,0 +1,320 @@
+#include "sip_front/front.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "common/base/text.h"
+
+namespace stox {
+namespace {
+
+using nlohmann::json;
+using service::Metric;
+
+constexpr Duration kTick = std::chrono::seconds(1);
+constexpr std::size_t kMaxListed = 10'000;
+constexpr std::size_t kGoodReceiveBuffer = 4 * 1024 * 1024;
+
+const service::SipFrontConfig* find_section(const service::Config& config, const std::string& name) {
+  for (const auto& section : config.sip_fronts) {
+    if (section.name == name) return &section;
+  }
+  return nullptr;
+}
+
+Result<sip::Policy> make_policy(const service::Config& config, const service::SipFrontConfig& section) {
+  auto trusted = sip::Networks::parse(section.trusted);
+  if (!trusted) return error("sip_front " + section.name + ": trusted: " + trusted.error().text);
+  sip::Policy policy;
+  policy.domains = {config.gateway.gateway_domain};
+  policy.trusted = std::move(*trusted);
+  for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
+  policy.max_datagram_bytes = section.max_datagram_bytes;
+  policy.max_message_bytes = section.max_message_bytes;
+  policy.unhandled_method_status = static_cast<uint16_t>(config.gateway.unhandled_method_status);
+  return policy;
+}
+
+std::vector<sip::Listen> make_listens(const service::SipFrontConfig& section) {
+  std::vector<sip::Listen> out;
+  for (const service::ListenConfig& listen : section.listen) {
+    const bool udp = listen.transport == service::ListenConfig::Transport::kUdp;
+    out.push_back({udp ? sip::Transport::kUdp : sip::Transport::kTcp, listen.address, listen.port,
+                   listen.advertised_address, listen.advertised_port});
+  }
+  return out;
+}
+
+json link_json(const bus::LinkFigures& link) {
+  return {{"peer", link.peer},     {"peer_epoch", link.peer_epoch}, {"up", link.up},
+          {"sent", link.sent},     {"received", link.received},     {"queued", link.queued},
+          {"resent", link.resent}, {"dropped", link.dropped},       {"oldest_age_ms", to_ms(link.oldest)}};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<service::Process>> Front::create(const service::Context& context) {
+  const auto* section = find_section(context.config, context.identity.section);
+  if (section == nullptr) return error("no [[sip_front]] is named " + context.identity.section);
+  auto policy = make_policy(context.config, *section);
+  if (!policy) return tl::make_unexpected(policy.error());
+  std::unique_ptr<Front> front(new Front(context, std::move(*policy)));
+
+  auto resolver = net::Resolver::create(context.loop, {context.config.dns.servers, true});
+  if (!resolver) return tl::make_unexpected(resolver.error());
+  front->resolver_ = std::move(*resolver);
+  auto next_hop = sip::NextHop::create(*front->resolver_, context.config.gateway.outbound_proxy);
+  if (!next_hop) return tl::make_unexpected(next_hop.error());
+  front->next_hop_ = std::move(*next_hop);
+
+  sip::TransportOptions transport;
+  transport.pace = std::chrono::milliseconds(section->pace_ms);
+  transport.max_message = section->max_message_bytes;
+  auto transports = sip::Transports::open(context.loop, make_listens(*section), transport, *front);
+  if (!transports) return tl::make_unexpected(transports.error());
+  front->transports_ = std::move(*transports);
+
+  bus::EdgeOptions edge;
+  edge.name = context.identity.full;
+  edge.role = pb::FRONT;
+  edge.max_in_flight = section->max_in_flight;
+  edge.pace = std::chrono::milliseconds(section->pace_ms);
+  edge.resend_on_doubt = context.config.gateway.resend_on_doubt;
+  auto bus = bus::ZmqEdge::create(context.loop, edge, context.config.mapper_endpoints(), *front);
+  if (!bus) return tl::make_unexpected(bus.error());
+  front->bus_ = std::move(*bus);
+
+  front->tell_serving(pb::READY);
+  front->log_listeners();
+  front->tick_ = context.loop.now() + kTick;  // nobody listens to a status yet
+  front->settle();
+  return front;
+}
+
+Front::Front(const service::Context& context, sip::Policy policy)
+    : context_(context),
+      inbound_(std::move(policy), context.loop.clock(), context.log, context.trace, random_, *this, *this),
+      outbound_(context.loop.clock(), context.log, context.trace, random_, *this),
+      end_of_turn_(context.loop, [this] { settle(); }),
+      alarm_(context.loop, [this] { settle(); }) {}
+
+void Front::log_listeners() {
+  for (const auto& one : transports_->listening()) {
+    context_.log.info("listening on {}", one.name);
+    if (one.transport == sip::Transport::kUdp && one.receive_buffer < kGoodReceiveBuffer) {
+      context_.log.warn(
+          "{}: the system grants a receive buffer of {} kB, so bursts may be lost; allow more: sysctl -w "
+          "net.core.rmem_max=8388608",
+          one.name, one.receive_buffer / 1024);
+    }
+  }
+}
+
+void Front::settle() {
+  const Time now = context_.loop.now();
+  if (now >= tick_) {
+    tick_ = now + kTick;
+    check_status();
+  }
+  const Time due = std::min(inbound_.turn(), outbound_.turn());
+  if (drained_ && inbound_.idle() && outbound_.idle() && edge().in_flight() == 0 && edge().begun() == 0)
+    std::exchange(drained_, nullptr)();
+  alarm_.set(std::min(due, tick_));
+}
+
+// --- bus
+
+void Front::begin(const pb::Envelope& envelope, Time begin_before) {
+  outbound_.begin(envelope, begin_before);
+  end_of_turn_.ask();
+}
+
+void Front::ended(uint64_t number, const pb::Outcome& outcome) {
+  inbound_.ended(number, outcome);
+  end_of_turn_.ask();
+}
+
+Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
+  return edge().submit(envelope, begin_before, end_by);
+}
+
+std::string Front::id_of(uint64_t number) const {
+  return fmt::format("{}.{}.{}", edge().name(), edge().epoch(), number);
+}
+
+void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) { edge().finish(id, std::move(outcome)); }
+
+// --- transports
+
+void Front::received(const sip::Message& message, const sip::Flow& flow) {
+  if (!message.is_request) {
+    if (!outbound_.response(message)) ++stray_;
+  } else if (!inbound_.request(message, flow)) {
+    transports_->finish(flow);
+  }
+  end_of_turn_.ask();
+}
+
+void Front::faulty(const sip::Message& message, const sip::Fault& fault, const sip::Flow& flow) {
+  if (!inbound_.fault(message, fault, flow)) transports_->finish(flow);
+}
+
+void Front::connection_lost(uint32_t connection, bool never_made) {
+  outbound_.connection_lost(connection, never_made);
+  end_of_turn_.ask();
+}
+
+void Front::unreachable(const sip::Endpoint& peer) {
+  outbound_.unreachable(peer);
+  end_of_turn_.ask();
+}
+
+void Front::find_hops(std::string_view request_uri, std::size_t size, std::function<void(sip::Hops)> found) {
+  next_hop_->find(request_uri, size, [this, found = std::move(found)](sip::Hops hops) {
+    found(std::move(hops));
+    end_of_turn_.ask();
+  });
+}
+
+// --- what the process shows
+
+service::Status Front::status() const {
+  if (draining_) {
+    return {service::State::kDraining,
+            fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
+  }
+  if (!edge().has_mapper()) return {service::State::kStarting, "no mapper is ready: is stox-mapper running?"};
+  return {service::State::kReady, {}};
+}
+
+void Front::check_status() {
+  if (!bus_) return;
+  service::Status current = status();
+  if (current.state == told_.state && current.reason == told_.reason) return;
+  told_ = std::move(current);
+  context_.status_changed();
+}
+
+void Front::tell_serving(pb::ProcessState state) {
+  pb::Serving serving;
+  serving.set_state(state);
+  edge().set_serving(std::move(serving));
+}
+
+void Front::drain(std::function<void()> done) {
+  draining_ = true;
+  drained_ = std::move(done);
+  inbound_.drain();
+  tell_serving(pb::DRAINING);
+  check_status();
+  end_of_turn_.ask();
+}
+
+void Front::stop() {
+  inbound_.drain();
+  inbound_.give_up();
+  outbound_.give_up();
+}
+
+void Front::reload(const service::Config& config) {
+  const auto* section = find_section(config, context_.identity.section);
+  if (section == nullptr) return;
+  auto policy = make_policy(config, *section);
+  auto next_hop = sip::NextHop::create(*resolver_, config.gateway.outbound_proxy);
+  if (!policy || !next_hop) {
+    context_.log.error("{}; the old values stay", (policy ? next_hop.error() : policy.error()).text);
+    return;
+  }
+  inbound_.set_policy(std::move(*policy));
+  next_hop_ = std::move(*next_hop);
+}
+
+json Front::peers() const {
+  json list = json::array();
+  for (const auto& one : transports_->listening())
+    list.push_back({{"name", one.name}, {"kind", "listener"}, {"state", "up"}});
+  for (const auto& link : edge().links()) {
+    list.push_back({{"name", link.peer},
+                    {"kind", "mapper"},
+                    {"state", link.ready ? "ready"
+                              : link.up  ? "up"
+                                         : "down"}});
+  }
+  return {{"peers", list}};
+}
+
+json Front::queues() const {
+  json links = json::array();
+  for (const auto& link : edge().links()) links.push_back(link_json(link));
+  return {{"epoch", edge().epoch()},
+          {"links", links},
+          {"in_flight",
+           {{"count", edge().in_flight()},
+            {"limit", edge().limit()},
+            {"oldest_age_ms", to_ms(edge().oldest_in_flight())}}}};
+}
+
+json Front::inflight() const {
+  const Time now = context_.loop.now();
+  json list = json::array();
+  for (const auto& each : edge().list_in_flight(kMaxListed)) {
+    const auto space = each.conversation.find(' ');
+    list.push_back({{"id", id_of(each.number)},
+                    {"trace", to_hex(each.trace_id)},
+                    {"from", each.conversation.substr(0, space)},
+                    {"to", space == std::string::npos ? "" : each.conversation.substr(space + 1)},
+                    {"stage", each.stage},
+                    {"attempts", each.attempts},
+                    {"age_ms", to_ms(now - each.submitted)}});
+  }
+  for (const auto& each : outbound_.list()) {
+    list.push_back({{"id", each.id},
+                    {"trace", to_hex(each.trace_id)},
+                    {"from", each.from},
+                    {"to", each.to},
+                    {"stage", each.stage},
+                    {"attempts", each.attempts},
+                    {"age_ms", to_ms(now - each.came)}});
+  }
+  return list;
+}
+
+void Front::send(const json& request, service::Reply reply) {
+  const auto text = [&](const char* key) {
+    return request.contains(key) && request[key].is_string() ? request[key].get<std::string>() : "";
+  };
+  inbound_.inject(text("from"), text("to"), text("text"),
+                  [reply = std::move(reply)](const Inbound::Injected& r) {
+                    reply({{"ok", r.ok},
+                           {"trace", to_hex(r.trace_id)},
+                           {"outcome", r.text},
+                           {"error", r.ok ? "" : r.text}});
+                  });
+  end_of_turn_.ask();
+}
+
+std::vector<Metric> Front::metrics() const {
+  std::vector<Metric> out;
+  inbound_.add_metrics(out);
+  outbound_.add_metrics(out);
+  const auto add = [&](Metric::Kind kind, const char* name, const char* help, auto value) {
+    out.push_back({kind, name, help, static_cast<double>(value), {}});
+  };
+  using Kind = Metric::Kind;
+  const sip::TransportFigures figures = transports_->figures();
+  add(Kind::kGauge, "stox_sip_connections", "TCP connections", figures.connections);
+  add(Kind::kCounter, "stox_sip_connections_refused_total", "TCP connections refused at a limit",
+      figures.connections_refused);
+  add(Kind::kCounter, "stox_sip_connections_stuck_total", "TCP connections closed because the peer stalled",
+      figures.connections_timed_out);
+  add(Kind::kCounter, "stox_sip_datagrams_received_total", "UDP datagrams received", figures.datagrams_in);
+  add(Kind::kCounter, "stox_sip_datagrams_sent_total", "UDP datagrams sent", figures.datagrams_out);
+  add(Kind::kCounter, "stox_sip_send_failures_total", "messages that the system did not take",
+      figures.send_failures);
+  add(Kind::kCounter, "stox_sip_stray_responses_total", "responses to no request of ours", stray_);
+  return out;
+}
+
+}  // namespace stox

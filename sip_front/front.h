@@ -1,0 +1,96 @@
+// The actor of stox-sip-front: SIP transports on the one side, the bus on the other. It owns both and passes
+// events between them; what is done with a message stands in inbound.h (SIP to XMPP) and outbound.h (XMPP to
+// SIP).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/bus/zmq_wire.h"
+#include "common/net/loop.h"
+#include "common/net/resolver.h"
+#include "common/service/process.h"
+#include "sip_front/inbound.h"
+#include "sip_front/outbound.h"
+#include "sip_front/sip/next_hop.h"
+#include "sip_front/sip/random.h"
+#include "sip_front/sip/transport.h"
+
+namespace stox {
+
+class Front final : public service::Process,
+                    private bus::EdgeUser,
+                    private sip::TransportUser,
+                    private sip::ResponseSender,
+                    private EnvelopeSink,
+                    private Outbound::Outlet {
+ public:
+  // An Error for a port that cannot be had, a configuration that cannot work, or a bus that cannot be set up.
+  static Result<std::unique_ptr<service::Process>> create(const service::Context&);
+
+  service::Status status() const override;
+  void drain(std::function<void()> done) override;
+  void stop() override;
+  void reload(const service::Config&) override;
+  nlohmann::json peers() const override;
+  nlohmann::json queues() const override;
+  nlohmann::json inflight() const override;
+  void send(const nlohmann::json& request, service::Reply) override;
+  std::vector<service::Metric> metrics() const override;
+
+ private:
+  Front(const service::Context&, sip::Policy);
+
+  // bus
+  void begin(const pb::Envelope&, Time begin_before) override;
+  void ended(uint64_t number, const pb::Outcome&) override;
+  void members_changed() override { check_status(); }
+  // transports
+  void received(const sip::Message&, const sip::Flow&) override;
+  void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
+  void connection_lost(uint32_t connection, bool never_made) override;
+  void unreachable(const sip::Endpoint& peer) override;
+  // inbound
+  void send_response(const sip::Flow& flow, std::string_view bytes) override {
+    transports_->send(flow, bytes);
+  }
+  Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) override;
+  std::string id_of(uint64_t number) const override;
+  // outbound
+  void find_hops(std::string_view request_uri, std::size_t size, std::function<void(sip::Hops)>) override;
+  Result<sip::Flow> flow_to(sip::Transport transport, const sip::Endpoint& peer) override {
+    return transports_->flow_to(transport, peer);
+  }
+  sip::SentBy sent_by(const sip::Flow& flow) const override { return transports_->sent_by(flow); }
+  void send(const sip::Flow& flow, std::string_view bytes) override { transports_->send(flow, bytes); }
+  void finish(const pb::EnvelopeId&, pb::Outcome) override;
+
+  bus::Edge& edge() const { return bus_->edge(); }
+  void log_listeners();
+  void tell_serving(pb::ProcessState);
+  void check_status();
+  void settle();  // at the end of each turn in which something happened, and when a timer is due
+
+  service::Context context_;
+  sip::Random random_;
+  Inbound inbound_;
+  Outbound outbound_;
+  std::unique_ptr<net::Resolver> resolver_;
+  std::optional<sip::NextHop> next_hop_;
+  std::unique_ptr<sip::Transports> transports_;
+  std::unique_ptr<bus::ZmqEdge> bus_;
+  net::EndOfTurn end_of_turn_;
+  net::Alarm alarm_;
+  Time tick_{};  // the next look at what tells nothing by itself
+  service::Status told_;
+  bool draining_ = false;
+  std::function<void()> drained_;
+  uint64_t stray_ = 0;
+};
+
+}  // namespace stox

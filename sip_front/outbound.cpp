@@ -1,0 +1,378 @@
+#include "sip_front/outbound.h"
+
+#include <algorithm>
+
+#include "common/base/hash.h"
+#include "common/base/sip_uri.h"
+#include "common/base/text.h"
+#include "sip_front/sip/request_check.h"
+#include "sip_front/sip/writer.h"
+
+namespace stox {
+namespace {
+
+constexpr int64_t k2020 = 1'577'836'800;  // Unix time
+
+uint64_t token_of(sip::Id id) { return uint64_t{id.use} << 32 | id.slot; }
+sip::Id id_of(uint64_t token) { return {static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)}; }
+
+std::string describe(const sip::Hop& hop) {
+  return std::string(sip::name_of(hop.transport)) + " " + hop.peer.str();
+}
+
+// Text of a peer, fit for the bus.
+std::string clean(std::string_view text) { return is_utf8(text) ? one_line(text, 200) : std::string(); }
+
+std::string text_id(const pb::EnvelopeId& id) {
+  return id.origin() + "." + std::to_string(id.epoch()) + "." + std::to_string(id.number());
+}
+
+pb::Outcome ended(pb::Reason reason, std::string text) {
+  pb::Outcome outcome;
+  outcome.set_reason(reason);
+  outcome.set_text(std::move(text));
+  return outcome;
+}
+
+}  // namespace
+
+Outbound::Outbound(const Clock& clock, service::Log& log, service::Trace& trace, sip::Random& random,
+                   Outlet& outlet)
+    : clock_(clock),
+      log_(log),
+      trace_(trace),
+      random_(random),
+      outlet_(outlet),
+      seed_(random.next()),
+      transactions_(seed_, *this),
+      // Rises from one start of the process to the next, as long as it sends less than one request a second.
+      cseq_(static_cast<uint32_t>(std::max<int64_t>(clock.wall_us() / 1'000'000 - k2020, 1) & INT32_MAX)) {}
+
+void Outbound::begin(const pb::Envelope& envelope, Time begin_before) {
+  const pb::SipMessage& message = envelope.sip_message();
+  if (!envelope.has_sip_message() || message.parts().empty()) {
+    outlet_.finish(envelope.id(), ended(pb::UNSUPPORTED, "not a message that SIP can carry"));
+    return;
+  }
+  const uint32_t queue_slot = queue_of(message.request_uri());
+  Queue& queue = queues_[queue_slot];
+  if (queue.size >= kMaxPerTarget) {
+    ++overloaded_;
+    outlet_.finish(envelope.id(), ended(pb::OVERLOADED, std::to_string(queue.size) + " messages wait for " +
+                                                            message.request_uri()));
+    return;
+  }
+  const sip::Id id = deliveries_.take();
+  Delivery& d = deliveries_[id.slot];
+  d.stage = Stage::kQueued;
+  d.id = envelope.id();
+  d.message = message;
+  d.trace_id = envelope.trace_id();
+  d.came = clock_.now();
+  d.begin_before = begin_before;
+  d.queue = queue_slot;
+  d.next = sip::HashIndex::kNone;
+  d.part = d.alternative = 0;
+  d.attempts = 0;
+  d.passed_on = false;
+  d.call_id = message.call_id().empty() ? random_.hex() : message.call_id();
+
+  service::Hop& hop = trace_.add(&d.hop);
+  hop.trace_id = d.trace_id;
+  hop.envelope = text_id(d.id);
+  hop.message_id = d.call_id;
+  hop.from = message.from_uri();
+  hop.to = message.request_uri();
+  hop.came_us = clock_.wall_us();
+
+  if (queue.size++ == 0) {
+    queue.first = queue.last = id.slot;
+    start(id);
+  } else {
+    deliveries_[queue.last].next = id.slot;
+    queue.last = id.slot;
+    begin_before_.add(begin_before, id);
+  }
+}
+
+uint32_t Outbound::queue_of(const std::string& target) {
+  const uint64_t hash = hash64(target, seed_);
+  const uint32_t known = by_target_.find(hash, [&](uint32_t slot) { return queues_[slot].target == target; });
+  if (known != sip::HashIndex::kNone) return known;
+  const sip::Id id = queues_.take();
+  queues_[id.slot].target = target;
+  queues_[id.slot].size = 0;
+  by_target_.insert(hash, id.slot);
+  return id.slot;
+}
+
+void Outbound::start(sip::Id id) {
+  Delivery& d = deliveries_[id.slot];
+  if (clock_.now() >= d.begin_before) {
+    ++expired_;
+    return end(id, ended(pb::DEADLINE, "waited too long for the messages before it"));
+  }
+  d.stage = Stage::kResolving;
+  outlet_.find_hops(d.message.request_uri(), request_size(d),
+                    [this, id](sip::Hops hops) { resolved(id, std::move(hops)); });
+}
+
+void Outbound::resolved(sip::Id id, sip::Hops hops) {
+  Delivery* const d = deliveries_.find(id);
+  if (d == nullptr || d->stage != Stage::kResolving) return;
+  if (!hops) return fail(id, 503, "No next hop", hops.error().text, hops.error().permanent);
+  d->hops = std::move(*hops);
+  d->at_hop = 0;
+  attempt(id);
+}
+
+// The part and alternative that are due, as a request of its own.
+void Outbound::attempt(sip::Id id) {
+  Delivery& d = deliveries_[id.slot];
+  if (clock_.now() >= d.begin_before) {
+    ++expired_;
+    return end(id, ended(pb::DEADLINE, d.part == 0 ? "no next hop in time" : "not all parts in time"));
+  }
+  cseq_ = cseq_ == INT32_MAX ? 1 : cseq_ + 1;
+  d.cseq = cseq_;
+  d.from_tag = random_.hex();
+  try_hops(id);
+}
+
+// Sends the attempt to the first hop, from at_hop on, that there is a way to.
+void Outbound::try_hops(sip::Id id) {
+  Delivery& d = deliveries_[id.slot];
+  std::string why;
+  for (; d.at_hop < d.hops.size(); ++d.at_hop) {
+    const sip::Hop& hop = d.hops[d.at_hop];
+    const auto flow = outlet_.flow_to(hop.transport, hop.peer);
+    if (!flow) {
+      why = flow.error().text;
+      continue;
+    }
+    const sip::SentBy sent_by = outlet_.sent_by(*flow);
+    const std::string branch = sip::make_branch(random_.next(), d.message.request_uri());
+    if (const auto written = write(d, *flow, branch, sent_by); !written)
+      return fail(id, 400, "Bad Request", written.error().text);
+    d.stage = Stage::kSent;
+    ++d.attempts;
+    if (service::Hop* trace = trace_.at(d.hop)) {
+      trace->decision = "MESSAGE over " + describe(hop);
+      if (trace->went_us == 0) trace->went_us = clock_.wall_us();
+    }
+    transactions_.start({token_of(id), branch, sent_by.host, sent_by.port, sip::Method::kMessage, *flow},
+                        out_, clock_.now());
+    return;
+  }
+  fail(id, 503, "Transport failure", why);
+}
+
+Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std::string& branch,
+                             const sip::SentBy& sent_by) {
+  const pb::Content& content = d.message.parts(d.part).alternatives(d.alternative);
+  sip::MessageRequest request;
+  request.request_uri = d.message.request_uri();
+  request.from_uri = d.message.from_uri();
+  request.from_display = d.message.from_display();
+  request.from_tag = d.from_tag;
+  request.to_uri = d.message.to_uri().empty() ? d.message.request_uri() : d.message.to_uri();
+  request.call_id = d.call_id;
+  request.cseq = d.cseq;
+  request.transport = flow.transport;
+  const std::string via = host_port(sent_by.host, sent_by.port);
+  request.sent_by = via;
+  request.branch = branch;
+  request.subject = d.message.subject();
+  request.language = d.message.language();
+  request.date_s = d.message.date_s();
+  request.content_type = content.content_type();
+  request.disposition = content.disposition();
+  request.body = content.data();
+  return sip::write_message(out_, request);
+}
+
+// Of the largest request this delivery will make; near enough to choose a transport by.
+std::size_t Outbound::request_size(const Delivery& d) {
+  std::size_t largest = 0;
+  for (const pb::Part& part : d.message.parts()) {
+    for (const pb::Content& content : part.alternatives())
+      largest = std::max(largest, content.data().size() + content.content_type().size());
+  }
+  const pb::SipMessage& m = d.message;
+  return largest + 2 * m.request_uri().size() + m.from_uri().size() + m.from_display().size() +
+         m.subject().size() + d.call_id.size() + 400;
+}
+
+void Outbound::responded(uint64_t token, const sip::Message& response) {
+  const sip::Id id = id_of(token);
+  Delivery* const d = deliveries_.find(id);
+  if (d == nullptr) return;
+  ++statuses_[response.status];
+  const pb::Part& part = d->message.parts(d->part);
+  if (response.status < 300) {
+    d->passed_on |= response.status == 202;
+    if (++d->part < d->message.parts_size()) {
+      d->alternative = 0;
+      return attempt(id);
+    }
+  } else if ((response.status == 415 || response.status == 405 || response.status == 489) &&
+             d->alternative + 1 < part.alternatives_size()) {
+    ++d->alternative;
+    return attempt(id);
+  } else if (response.status == 503 && d->at_hop + 1 < d->hops.size()) {  // RFC 3263 4.3
+    ++d->at_hop;
+    return try_hops(id);
+  }
+  pb::Outcome outcome;
+  outcome.set_verdict(response.status >= 300 ? pb::FAILED : d->passed_on ? pb::PASSED_ON : pb::DELIVERED);
+  pb::SipStatus& status = *outcome.mutable_sip_status();
+  status.set_code(response.status);
+  status.set_reason(clean(response.reason));
+  status.set_retry_after_s(
+      sip::parse_delta_seconds(response.value(sip::HeaderName::kRetryAfter)).value_or(0));
+  if (response.status < 400) {
+    std::string_view contacts = response.value(sip::HeaderName::kContact);
+    if (const auto contact = sip::parse_name_addr(sip::next_in_list(contacts)))
+      status.set_contact(clean(contact->uri));
+  }
+  outcome.set_text("from " + describe(d->hops[d->at_hop]));
+  end(id, std::move(outcome));
+}
+
+void Outbound::timed_out(uint64_t token) {
+  if (const Delivery* d = deliveries_.find(id_of(token)))
+    fail(id_of(token), 408, "Request Timeout", "no answer in 32 s from " + describe(d->hops[d->at_hop]));
+}
+
+void Outbound::transport_failed(uint64_t token, bool may_have_arrived) {
+  const sip::Id id = id_of(token);
+  Delivery* const d = deliveries_.find(id);
+  if (d == nullptr) return;
+  std::string text = describe(d->hops[d->at_hop]) + " cannot be reached";
+  if (may_have_arrived)
+    return fail(id, 503, "Transport failure", text + " any more; it may have been delivered");
+  if (d->at_hop + 1 == d->hops.size()) return fail(id, 503, "Transport failure", std::move(text));
+  ++d->at_hop;
+  try_hops(id);
+}
+
+// No peer has said this.
+void Outbound::fail(sip::Id id, uint32_t code, std::string reason, std::string text, bool unresolvable) {
+  ++statuses_[0];
+  pb::Outcome outcome;
+  pb::SipStatus& status = *outcome.mutable_sip_status();
+  status.set_code(code);
+  status.set_reason(std::move(reason));
+  status.set_unresolvable(unresolvable);
+  status.set_timed_out(!unresolvable && code != 400);
+  outcome.set_text(std::move(text));
+  end(id, std::move(outcome));
+}
+
+void Outbound::end(sip::Id id, pb::Outcome outcome) {
+  Delivery& d = deliveries_[id.slot];
+  std::string text = outcome.reason() != pb::NOT_GIVEN
+                         ? pb::Reason_Name(outcome.reason())
+                         : std::to_string(outcome.sip_status().code()) + " " + outcome.sip_status().reason();
+  text += " (" + outcome.text() + ")";
+  if (service::Hop* hop = trace_.at(d.hop)) {
+    hop->outcome = text;
+    hop->ended_us = clock_.wall_us();
+  }
+  log_.write(outcome.verdict() == pb::FAILED ? service::Level::kInfo : service::Level::kDebug, d.trace_id,
+             "MESSAGE to {} ended after {} ms: {}", d.message.request_uri(), to_ms(clock_.now() - d.came),
+             text);
+  outlet_.finish(d.id, std::move(outcome));
+
+  const uint32_t queue_slot = d.queue;
+  const bool was_first = queues_[queue_slot].first == id.slot;
+  leave_queue(id);
+  d.stage = Stage::kFree;
+  deliveries_.free(id);
+  Queue& queue = queues_[queue_slot];
+  if (queue.size == 0) {
+    by_target_.erase(hash64(queue.target, seed_), queue_slot);
+    queues_.free(queues_.id_of(queue_slot));
+  } else if (was_first) {
+    start(deliveries_.id_of(queue.first));
+  }
+}
+
+void Outbound::leave_queue(sip::Id id) {
+  const uint32_t next = deliveries_[id.slot].next;
+  Queue& queue = queues_[deliveries_[id.slot].queue];
+  --queue.size;
+  if (queue.first == id.slot) {
+    queue.first = next;
+    return;
+  }
+  uint32_t before = queue.first;
+  while (deliveries_[before].next != id.slot) before = deliveries_[before].next;
+  deliveries_[before].next = next;
+  if (queue.last == id.slot) queue.last = before;
+}
+
+Time Outbound::turn() {
+  const Time now = clock_.now();
+  while (const auto id = begin_before_.pop_due(now)) {
+    const Delivery* const d = deliveries_.find(*id);
+    if (d == nullptr || d->stage != Stage::kQueued) continue;
+    ++expired_;
+    end(*id, ended(pb::DEADLINE, "waited too long for the messages before it"));
+  }
+  return std::min(transactions_.turn(now), begin_before_.next());
+}
+
+void Outbound::give_up() {
+  // From the back, so that the end of one begins no other.
+  for (auto stage : {Stage::kQueued, Stage::kResolving, Stage::kSent}) {
+    for (uint32_t slot = 0; slot < deliveries_.capacity(); ++slot) {
+      if (deliveries_[slot].stage != stage) continue;
+      const sip::Id id = deliveries_.id_of(slot);
+      if (stage == Stage::kSent) {
+        fail(id, 503, "Stopped", "this process stopped before an answer came; it may have been delivered");
+      } else {
+        end(id, ended(pb::STOPPING, "this process stopped before it was begun"));
+      }
+    }
+  }
+}
+
+std::vector<Outbound::Listed> Outbound::list() const {
+  std::vector<Listed> out;
+  for (uint32_t slot = 0; slot < deliveries_.capacity(); ++slot) {
+    const Delivery& d = deliveries_[slot];
+    if (d.stage == Stage::kFree) continue;
+    const char* const stage = d.stage == Stage::kQueued      ? "waiting for the message before it"
+                              : d.stage == Stage::kResolving ? "resolving"
+                                                             : "waiting for a response";
+    out.push_back({text_id(d.id), d.trace_id, d.message.from_uri(), d.message.request_uri(), stage,
+                   d.attempts, d.came});
+  }
+  return out;
+}
+
+void Outbound::add_metrics(std::vector<service::Metric>& out) const {
+  using Kind = service::Metric::Kind;
+  for (std::size_t i = 0; i < statuses_.size(); ++i) {
+    if (statuses_[i] == 0) continue;
+    out.push_back({Kind::kCounter,
+                   "stox_sip_sent_total",
+                   "MESSAGE requests sent, by the final status that came",
+                   static_cast<double>(statuses_[i]),
+                   {{"status", i == 0 ? "none" : std::to_string(i)}}});
+  }
+  const auto add = [&](Kind kind, const char* name, const char* help, auto value) {
+    out.push_back({kind, name, help, static_cast<double>(value), {}});
+  };
+  add(Kind::kCounter, "stox_sip_retransmissions_sent_total", "Copies of MESSAGE requests sent (Timer E)",
+      transactions_.sent_again());
+  add(Kind::kCounter, "stox_sip_queue_full_total",
+      "Messages refused because too many waited for their target", overloaded_);
+  add(Kind::kCounter, "stox_sip_expired_total", "Messages that waited too long to be begun", expired_);
+  add(Kind::kGauge, "stox_sip_client_transactions", "MESSAGE requests without a final response",
+      transactions_.waiting());
+  add(Kind::kGauge, "stox_sip_deliveries", "Messages being sent or waiting to be sent", deliveries_.size());
+}
+
+}  // namespace stox

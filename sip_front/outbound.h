@@ -1,0 +1,125 @@
+// XMPP to SIP: envelopes become MESSAGE requests, final responses their outcomes. One MESSAGE per target URI
+// is under way (RFC 3428 section 8), what else is for it waits in a short queue. Free of I/O: requests, DNS
+// and outcomes go out by an Outlet.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/deadlines.h"
+#include "common/base/result.h"
+#include "common/service/log.h"
+#include "common/service/process.h"
+#include "common/service/trace.h"
+#include "proto/delivery.pb.h"
+#include "proto/envelope.pb.h"
+#include "sip_front/sip/client_transaction.h"
+#include "sip_front/sip/next_hop.h"
+#include "sip_front/sip/random.h"
+#include "sip_front/sip/table.h"
+#include "sip_front/sip/transport.h"
+
+namespace stox {
+
+class Outbound : private sip::ClientUser {
+ public:
+  static constexpr std::size_t kMaxPerTarget = 128;  // with the one under way
+
+  class Outlet {
+   public:
+    virtual ~Outlet() = default;
+    virtual void find_hops(std::string_view request_uri, std::size_t size,
+                           std::function<void(sip::Hops)>) = 0;
+    virtual Result<sip::Flow> flow_to(sip::Transport, const sip::Endpoint&) = 0;
+    virtual sip::SentBy sent_by(const sip::Flow&) const = 0;
+    virtual void send(const sip::Flow&, std::string_view bytes) = 0;
+    virtual void finish(const pb::EnvelopeId&, pb::Outcome) = 0;
+  };
+
+  // All references must outlive it, and no callback of find_hops may come after its end.
+  Outbound(const Clock&, service::Log&, service::Trace&, sip::Random&, Outlet&);
+
+  // Ends in one Outlet::finish. Nothing is begun after `begin_before`.
+  void begin(const pb::Envelope&, Time begin_before);
+
+  bool response(const sip::Message& message) { return transactions_.receive(message, clock_.now()); }
+  void connection_lost(uint32_t connection, bool never_made) {
+    transactions_.connection_lost(connection, never_made);
+  }
+  void unreachable(const sip::Endpoint& peer) { transactions_.unreachable(peer); }
+  Time turn();
+
+  void give_up();  // all that is left ends now
+  bool idle() const { return deliveries_.size() == 0; }
+  struct Listed {
+    std::string id, trace_id, from, to;
+    const char* stage;
+    uint32_t attempts;
+    Time came;
+  };
+  std::vector<Listed> list() const;
+  void add_metrics(std::vector<service::Metric>&) const;
+
+ private:
+  enum class Stage : uint8_t { kFree, kQueued, kResolving, kSent };
+  struct Delivery {
+    Stage stage = Stage::kFree;
+    pb::EnvelopeId id;
+    pb::SipMessage message;
+    std::string trace_id;
+    service::Trace::Handle hop = 0;
+    Time came{}, begin_before{};
+    uint32_t queue = 0, next = 0;  // slots
+    // The attempt under way.
+    int part = 0, alternative = 0;
+    std::vector<sip::Hop> hops;
+    std::size_t at_hop = 0;
+    uint32_t cseq = 0, attempts = 0;
+    std::string call_id, from_tag;
+    bool passed_on = false;  // a part was answered 202
+  };
+  struct Queue {  // of one target, in order; the first is under way
+    std::string target;
+    uint32_t first = 0, last = 0;  // slots of deliveries
+    std::size_t size = 0;
+  };
+
+  void send_request(const sip::Flow& flow, std::string_view bytes) override { outlet_.send(flow, bytes); }
+  void responded(uint64_t token, const sip::Message&) override;
+  void timed_out(uint64_t token) override;
+  void transport_failed(uint64_t token, bool may_have_arrived) override;
+
+  uint32_t queue_of(const std::string& target);
+  void start(sip::Id);
+  void resolved(sip::Id, sip::Hops);
+  void attempt(sip::Id);
+  void try_hops(sip::Id);
+  Result<void> write(const Delivery&, const sip::Flow&, const std::string& branch, const sip::SentBy&);
+  std::size_t request_size(const Delivery&);
+  void fail(sip::Id, uint32_t code, std::string reason, std::string text, bool unresolvable = false);
+  void end(sip::Id, pb::Outcome);
+  void leave_queue(sip::Id);
+
+  const Clock& clock_;
+  service::Log& log_;
+  service::Trace& trace_;
+  sip::Random& random_;
+  Outlet& outlet_;
+  uint64_t seed_;
+  sip::ClientTransactions transactions_;
+  sip::Slots<Delivery> deliveries_;
+  sip::Slots<Queue> queues_;
+  sip::HashIndex by_target_;
+  Deadlines<sip::Id> begin_before_;  // of those in queues
+  uint32_t cseq_;
+  std::string out_;                       // reused
+  std::array<uint64_t, 700> statuses_{};  // of final responses; 0: none came
+  uint64_t overloaded_ = 0, expired_ = 0;
+};
+
+}  // namespace stox

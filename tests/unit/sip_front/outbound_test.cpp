@@ -1,0 +1,351 @@
+#include "sip_front/outbound.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/sip_front/sip_text.h"
+
+namespace stox {
+namespace {
+
+using namespace std::chrono_literals;
+using sip::Transport;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using Lines = std::vector<std::string>;
+
+sip::Endpoint endpoint(const char* ip, uint16_t port = 5060) { return *sip::Endpoint::parse(ip, port); }
+
+// The way out, with a network that writes down what is sent, and a DNS that the test answers.
+class OutboundTest : public testing::Test, public Outbound::Outlet {
+ protected:
+  void find_hops(std::string_view, std::size_t, std::function<void(sip::Hops)> found) override {
+    if (hold_dns_) {
+      held_ = std::move(found);
+      return;
+    }
+    found(hops_);
+  }
+  Result<sip::Flow> flow_to(Transport transport, const sip::Endpoint& peer) override {
+    if (no_way_) return error("no socket");
+    return sip::Flow{transport, 0, transport == Transport::kTcp ? 7u : 0u, peer};
+  }
+  sip::SentBy sent_by(const sip::Flow&) const override { return {"192.0.2.1", 5070}; }
+  void send(const sip::Flow& flow, std::string_view bytes) override {
+    auto d = std::make_unique<sip::Datagram>(std::string(bytes));
+    EXPECT_TRUE(d->parsed) << d->parsed.error().reason << "\n" << bytes;
+    sent_.push_back(std::string(d->message.body) + " to " + flow.peer.str());
+    requests_.push_back(std::move(d));
+  }
+  void finish(const pb::EnvelopeId& id, pb::Outcome outcome) override {
+    outcomes_.push_back(outcome);
+    std::string text = std::to_string(id.number()) + " ";
+    text += outcome.reason() != pb::NOT_GIVEN
+                ? pb::Reason_Name(outcome.reason())
+                : pb::Verdict_Name(outcome.verdict()) + " " + std::to_string(outcome.sip_status().code());
+    if (outcome.sip_status().timed_out()) text += " timed out";
+    if (outcome.sip_status().unresolvable()) text += " unresolvable";
+    ended_.push_back(text);
+  }
+
+  pb::Envelope envelope(const std::string& body, const std::string& target = "sip:bob@sip.test") {
+    pb::Envelope e;
+    e.mutable_id()->set_origin("component-1");
+    e.mutable_id()->set_number(++number_);
+    e.set_trace_id("0123456789abcdef");
+    pb::SipMessage& m = *e.mutable_sip_message();
+    m.set_request_uri(target);
+    m.set_to_uri(target);
+    m.set_from_uri("sip:ann*x.test@gw.test");
+    add_part(e, {body});
+    return e;
+  }
+  static void add_part(pb::Envelope& e, const Lines& bodies) {
+    pb::Part& part = *e.mutable_sip_message()->add_parts();
+    for (const std::string& body : bodies) {
+      pb::Content& content = *part.add_alternatives();
+      content.set_content_type("text/plain;charset=UTF-8");
+      content.set_data(body);
+    }
+  }
+  void begin(const pb::Envelope& e, Duration within = 28s) { outbound_.begin(e, clock_.now() + within); }
+  // A response to the request that was sent last, or to the one at `which`.
+  void respond(const std::string& status, const std::string& more = {}, std::size_t which = SIZE_MAX) {
+    const sip::Message& request = requests_.at(std::min(which, requests_.size() - 1))->message;
+    std::string text = "SIP/2.0 " + status + "\r\nVia: " + std::string(request.via.text) +
+                       "\r\nFrom: " + std::string(request.value(sip::HeaderName::kFrom)) +
+                       "\r\nTo: " + std::string(request.value(sip::HeaderName::kTo)) +
+                       ";tag=x\r\nCall-ID: " + std::string(request.call_id) +
+                       "\r\nCSeq: " + std::string(request.value(sip::HeaderName::kCSeq)) + "\r\n" + more +
+                       "\r\n";
+    const sip::Datagram d(text);
+    ASSERT_TRUE(d.parsed) << d.parsed.error().reason;
+    EXPECT_TRUE(outbound_.response(d.message));
+  }
+  void advance(Duration d) {
+    for (Duration done{0}; done < d; done += 100ms) {
+      clock_.advance(std::min<Duration>(100ms, d - done));
+      outbound_.turn();
+    }
+  }
+  Lines sent() { return std::exchange(sent_, {}); }
+  Lines ended() { return std::exchange(ended_, {}); }
+  const sip::Message& last() { return requests_.back()->message; }
+
+  ManualClock clock_;
+  service::Log log_{"sip-1", service::Level::kError, "text"};
+  service::Trace trace_;
+  sip::Random random_;
+  sip::Hops hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")}};
+  bool hold_dns_ = false, no_way_ = false;
+  std::function<void(sip::Hops)> held_;
+  uint64_t number_ = 0;
+  Lines sent_, ended_;
+  std::vector<std::unique_ptr<sip::Datagram>> requests_;
+  std::vector<pb::Outcome> outcomes_;
+  Outbound outbound_{clock_, log_, trace_, random_, *this};
+};
+
+TEST_F(OutboundTest, AnEnvelopeBecomesARequestAndTheResponseItsOutcome) {
+  pb::Envelope e = envelope("hello");
+  e.mutable_sip_message()->set_from_display("Ann");
+  e.mutable_sip_message()->set_call_id("thread-1");
+  e.mutable_sip_message()->set_subject("s");
+  begin(e);
+  EXPECT_THAT(sent(), ElementsAre("hello to 192.0.2.7:5060"));
+  EXPECT_EQ(last().request_uri, "sip:bob@sip.test");
+  EXPECT_EQ(last().to.uri, "sip:bob@sip.test");
+  EXPECT_EQ(last().from.uri, "sip:ann*x.test@gw.test");
+  EXPECT_FALSE(last().from.tag.empty());
+  EXPECT_EQ(last().call_id, "thread-1");
+  EXPECT_EQ(last().via.host, "192.0.2.1");
+  EXPECT_EQ(last().via.port, 5070);
+  EXPECT_EQ(last().max_forwards, 70);
+  EXPECT_FALSE(last().has(sip::HeaderName::kContact));
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200"));
+  EXPECT_TRUE(outbound_.idle());
+}
+
+TEST_F(OutboundTest, TheFinalStatusIsPassedOnWithWhatItSays) {
+  begin(envelope("a"));
+  respond("486 Busy Here", "Retry-After: 30 (at lunch)\r\n");
+  EXPECT_EQ(outcomes_.back().sip_status().reason(), "Busy Here");
+  EXPECT_EQ(outcomes_.back().sip_status().retry_after_s(), 30u);
+  EXPECT_THAT(outcomes_.back().text(), HasSubstr("192.0.2.7:5060"));
+  begin(envelope("b"));
+  respond("302 Moved", "Contact: \"B\" <sip:bob@elsewhere.test>;q=0.5, <sip:c@d>\r\n");
+  EXPECT_EQ(outcomes_.back().sip_status().contact(), "sip:bob@elsewhere.test");
+  begin(envelope("c"));
+  respond("202 OK");
+  begin(envelope("d"));
+  respond("404 N\xff");
+  EXPECT_EQ(outcomes_.back().sip_status().reason(), "");
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 486", "2 FAILED 302", "3 PASSED_ON 202", "4 FAILED 404"));
+}
+
+TEST_F(OutboundTest, OneMessageAtATimeForEachTargetInOrder) {
+  for (const char* body : {"1", "2", "3"}) begin(envelope(body));
+  begin(envelope("other", "sip:eve@sip.test"));
+  EXPECT_THAT(sent(), ElementsAre("1 to 192.0.2.7:5060", "other to 192.0.2.7:5060"));
+  respond("200 OK", "", 0);
+  EXPECT_THAT(sent(), ElementsAre("2 to 192.0.2.7:5060"));
+  respond("480 Away");
+  EXPECT_THAT(sent(), ElementsAre("3 to 192.0.2.7:5060"));
+  respond("200 OK");
+  respond("200 OK", "", 1);
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200", "2 FAILED 480", "3 DELIVERED 200", "4 DELIVERED 200"));
+  EXPECT_TRUE(outbound_.idle());
+}
+
+TEST_F(OutboundTest, RequestsOfOneCallIdHaveRisingCSeqAndFreshTags) {
+  pb::Envelope e = envelope("a");
+  e.mutable_sip_message()->set_call_id("c");
+  begin(e);
+  respond("200 OK");
+  e.mutable_id()->set_number(2);
+  begin(e);
+  EXPECT_GT(last().cseq.number, requests_[0]->message.cseq.number);
+  EXPECT_NE(last().from.tag, requests_[0]->message.from.tag);
+  EXPECT_NE(last().via.branch, requests_[0]->message.via.branch);
+}
+
+TEST_F(OutboundTest, SilenceEndsAtTimerFAndTheNextGoesOut) {
+  begin(envelope("1"), 60s);
+  begin(envelope("2"), 60s);
+  advance(32s);
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 408 timed out"));
+  Lines copies = sent();
+  EXPECT_EQ(std::count(copies.begin(), copies.end(), "1 to 192.0.2.7:5060"), 11);
+  EXPECT_EQ(copies.back(), "2 to 192.0.2.7:5060");
+}
+
+TEST_F(OutboundTest, WhatWaitedTooLongIsNotBegun) {
+  begin(envelope("1"), 60s);
+  begin(envelope("2"), 10s);
+  begin(envelope("3"), 60s);
+  advance(10s);
+  EXPECT_THAT(ended(), ElementsAre("2 DEADLINE"));
+  respond("200 OK");
+  EXPECT_EQ(sent().back(), "3 to 192.0.2.7:5060");
+  begin(envelope("4"), Duration(0));
+  EXPECT_TRUE(ended_.size() == 1);
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200", "3 DELIVERED 200", "4 DEADLINE"));
+  EXPECT_TRUE(outbound_.idle());
+}
+
+TEST_F(OutboundTest, TheLastOfAQueueMayLeaveItAndOthersCome) {
+  begin(envelope("1"), 60s);
+  begin(envelope("2"), 10s);
+  advance(10s);
+  begin(envelope("3"), 60s);
+  respond("200 OK");
+  EXPECT_EQ(sent().back(), "3 to 192.0.2.7:5060");
+}
+
+TEST_F(OutboundTest, TheQueueOfATargetIsBounded) {
+  for (std::size_t i = 0; i <= Outbound::kMaxPerTarget; ++i) begin(envelope("x"));
+  EXPECT_THAT(ended(), ElementsAre(std::to_string(Outbound::kMaxPerTarget + 1) + " OVERLOADED"));
+  begin(envelope("y", "sip:eve@sip.test"));
+  EXPECT_EQ(sent().back(), "y to 192.0.2.7:5060");
+}
+
+TEST_F(OutboundTest, PartsGoOneByOne) {
+  pb::Envelope e = envelope("one");
+  add_part(e, {"two"});
+  begin(e);
+  EXPECT_THAT(sent(), ElementsAre("one to 192.0.2.7:5060"));
+  respond("202 OK");
+  EXPECT_THAT(sent(), ElementsAre("two to 192.0.2.7:5060"));
+  EXPECT_EQ(last().call_id, requests_[0]->message.call_id);
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre("1 PASSED_ON 200"));  // no better than its worst part
+
+  pb::Envelope failing = envelope("one");
+  add_part(failing, {"two"});
+  begin(failing);
+  respond("404 Not Found");
+  EXPECT_THAT(ended(), ElementsAre("2 FAILED 404"));
+}
+
+TEST_F(OutboundTest, TheNextAlternativeIsTriedWhenAFormIsNotUnderstood) {
+  for (const char* status : {"415 Unsupported", "405 Not Allowed", "489 Bad Event"}) {
+    pb::Envelope e = envelope("x");
+    e.mutable_sip_message()->clear_parts();
+    add_part(e, {"cpim", "plain"});
+    begin(e);
+    respond(status);
+    respond("200 OK");
+    EXPECT_THAT(sent(), ElementsAre("cpim to 192.0.2.7:5060", "plain to 192.0.2.7:5060"));
+    EXPECT_EQ(ended().size(), 1u);
+  }
+  begin(envelope("only"));
+  respond("415 Unsupported");
+  EXPECT_THAT(ended(), ElementsAre("4 FAILED 415"));
+}
+
+TEST_F(OutboundTest, OtherHopsAreTriedWhenNothingCanHaveArrived) {
+  hops_ = std::vector<sip::Hop>{{Transport::kTcp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.8")},
+                                {Transport::kUdp, endpoint("192.0.2.9")}};
+  begin(envelope("a"));
+  outbound_.connection_lost(7, true);
+  outbound_.unreachable(endpoint("192.0.2.8"));
+  EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060", "a to 192.0.2.9:5060"));
+  EXPECT_EQ(requests_[2]->message.via.transport, "UDP");
+  EXPECT_EQ(requests_[2]->message.cseq.number, requests_[0]->message.cseq.number);
+  EXPECT_NE(requests_[2]->message.via.branch, requests_[0]->message.via.branch);
+  outbound_.unreachable(endpoint("192.0.2.9"));
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 503 timed out"));
+
+  begin(envelope("b"));
+  outbound_.connection_lost(7, false);  // it may have read it
+  EXPECT_THAT(ended(), ElementsAre("2 FAILED 503 timed out"));
+  EXPECT_THAT(outcomes_.back().text(), HasSubstr("may have been delivered"));
+}
+
+TEST_F(OutboundTest, AnOverloadedHopLeadsToTheNext) {
+  hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.8")}};
+  begin(envelope("a"));
+  respond("503 Busy");
+  respond("503 Busy");
+  EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060"));
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 503"));
+}
+
+TEST_F(OutboundTest, WithoutAnAddressNothingIsSent) {
+  hops_ = tl::make_unexpected(sip::NoHop{true, "sip.test does not exist"});
+  begin(envelope("a"));
+  hops_ = tl::make_unexpected(sip::NoHop{false, "no answer"});
+  begin(envelope("b"));
+  hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")}};
+  no_way_ = true;
+  begin(envelope("c"));
+  EXPECT_THAT(ended(),
+              ElementsAre("1 FAILED 503 unresolvable", "2 FAILED 503 timed out", "3 FAILED 503 timed out"));
+  EXPECT_THAT(sent(), ElementsAre());
+}
+
+TEST_F(OutboundTest, ASlowDnsHoldsTheTargetOnlyAndTheDeadlineStillCounts) {
+  hold_dns_ = true;
+  begin(envelope("a"), 10s);
+  hold_dns_ = false;
+  begin(envelope("other", "sip:eve@sip.test"));
+  EXPECT_THAT(sent(), ElementsAre("other to 192.0.2.7:5060"));
+  advance(11s);
+  held_(hops_);
+  EXPECT_THAT(ended(), ElementsAre("1 DEADLINE"));
+}
+
+TEST_F(OutboundTest, WhatCannotBeWrittenIsToldAndHurtsNobody) {
+  begin(envelope("a", "sip:bob@sip.test>\r\nEvil: yes"));
+  pb::Envelope nothing = envelope("b");
+  nothing.mutable_sip_message()->clear_parts();
+  begin(nothing);
+  begin(envelope("c"));
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 400", "2 UNSUPPORTED"));
+  EXPECT_THAT(sent(), ElementsAre("c to 192.0.2.7:5060"));
+}
+
+TEST_F(OutboundTest, CopiesOfResponsesAreSwallowedAndStraysRefused) {
+  begin(envelope("a"));
+  respond("200 OK");
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200"));
+  const sip::Datagram stray(
+      sip::crlf("SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKx\nFrom: sip:a@b\n"
+                "To: sip:a@b\nCall-ID: a\nCSeq: 1 MESSAGE\n\n"));
+  ASSERT_TRUE(stray.parsed);
+  EXPECT_FALSE(outbound_.response(stray.message));
+}
+
+TEST_F(OutboundTest, GivingUpEndsAllAndBeginsNothing) {
+  begin(envelope("1"));
+  begin(envelope("2"));
+  begin(envelope("3"));
+  sent();
+  outbound_.give_up();
+  EXPECT_THAT(ended(), ElementsAre("2 STOPPING", "3 STOPPING", "1 FAILED 503 timed out"));
+  EXPECT_THAT(sent(), ElementsAre());
+  EXPECT_TRUE(outbound_.idle());
+}
+
+TEST_F(OutboundTest, TheWayOfAMessageCanBeTracedAndListed) {
+  begin(envelope("a"));
+  begin(envelope("b"));
+  const auto listed = outbound_.list();
+  ASSERT_EQ(listed.size(), 2u);
+  EXPECT_STREQ(listed[0].stage, "waiting for a response");
+  EXPECT_STREQ(listed[1].stage, "waiting for the message before it");
+  respond("404 Not Found");
+  const auto hops = trace_.find("component-1.0.1");
+  ASSERT_EQ(hops.size(), 1u);
+  EXPECT_EQ(hops[0]->decision, "MESSAGE over UDP 192.0.2.7:5060");
+  EXPECT_THAT(hops[0]->outcome, HasSubstr("404 Not Found"));
+  EXPECT_EQ(hops[0]->message_id, requests_[0]->message.call_id);
+}
+
+}  // namespace
+}  // namespace stox
