@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/timestamp.h"
 #include "xmpp_worker/xmpp/element.h"
 #include "xmpp_worker/xmpp/errors.h"
 #include "xmpp_worker/xmpp/xml_writer.h"
@@ -55,9 +56,5 @@ void write_stream_error(XmlWriter&, const StreamError&);
 
 // One of the 22 of RFC 6120 8.3.3.
 bool is_stanza_condition(std::string_view name);
-
-// XEP-0082 date and time, to the second. Nothing when it is none, or before 1970.
-std::optional<int64_t> parse_timestamp(std::string_view);
-std::string format_timestamp(int64_t unix_s);
 
 }  // namespace stox::xmpp
