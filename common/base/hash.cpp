@@ -24,7 +24,7 @@ uint64_t hash64(std::string_view bytes, uint64_t seed) {
     bytes.remove_prefix(8);
   }
   uint64_t tail = 0;
-  std::memcpy(&tail, bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(&tail, bytes.data(), bytes.size());
   return mix(h ^ tail);
 }
 

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <unordered_map>
+#include <utility>
 #include <zmq.hpp>
 
 namespace stox::bus {
@@ -94,23 +95,26 @@ class Readiness {
  public:
   Readiness(net::Loop& loop, zmq::socket_t& socket, std::function<void()> ready)
       : descriptor_(loop.io(), descriptor(socket)), ready_(std::move(ready)) {
-    wait();
+    arm();
   }
   ~Readiness() { descriptor_.release(); }  // the descriptor is ZeroMQ's
   Readiness(const Readiness&) = delete;
   Readiness& operator=(const Readiness&) = delete;
 
- private:
-  void wait() {
+  void arm() {
+    if (std::exchange(armed_, true)) return;
     descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
                            [this](const asio::error_code& failure) {
                              if (failure) return;
+                             armed_ = false;
                              ready_();
-                             wait();
                            });
   }
+
+ private:
   asio::posix::stream_descriptor descriptor_;
   std::function<void()> ready_;
+  bool armed_ = false;
 };
 
 // --- edge
@@ -173,6 +177,10 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
       }
       flush = edge_.flush();
       more = input_waits();
+    }
+    for (const auto& pipe : pipes_) {
+      pipe->readable->arm();
+      pipe->news->arm();
     }
     alarm_.set(std::min(turn, flush));
   }
@@ -252,6 +260,8 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
       receive();
       node_.flush();
     } while (has_input(socket_) || has_input(monitor_->socket()));
+    readable_->arm();
+    news_->arm();
     alarm_.set(turn);
   }
 
