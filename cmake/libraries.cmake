@@ -23,6 +23,9 @@ target_link_libraries(prometheus_core INTERFACE ${library_prometheus-cpp-core})
 add_library(stox_flags INTERFACE)
 target_compile_options(stox_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
 target_compile_definitions(stox_flags INTERFACE STOX_VERSION="${PROJECT_VERSION}" ASIO_STANDALONE ASIO_NO_DEPRECATED)
+# Asio sees this by itself only in files that have included a standard header before it: half of the program
+# would free what the other half has allocated otherwise.
+target_compile_definitions(stox_flags INTERFACE ASIO_HAS_STD_ALIGNED_ALLOC=1)
 target_include_directories(stox_flags INTERFACE ${PROJECT_SOURCE_DIR})
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # Asio 1.22 does not recognise clang 14's coroutines by itself.

@@ -169,6 +169,13 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
   spares_.push_back(std::move(node));
 }
 
+void ToSip::stop() {
+  pb::Outcome outcome;
+  outcome.set_reason(pb::IN_DOUBT);
+  outcome.set_text("the worker stops");
+  while (!pending_.empty()) ended(pending_.begin()->first, outcome);
+}
+
 void ToSip::answer_with(const Pending& pending, xmpp::StanzaError error) {
   xmpp::Stanza stanza;
   stanza.from = pending.from;
@@ -200,7 +207,7 @@ void ToSip::send_error(std::string_view from, const std::string& xml) {
   unsent_.emplace_back(from, xml);
 }
 
-void ToSip::stream_up() {
+void ToSip::send_unsent() {
   while (!unsent_.empty() && user_.send_stanza(unsent_.front().first, unsent_.front().second))
     unsent_.pop_front();
 }

@@ -28,7 +28,7 @@ class ToSipUser {
   // As bus::Edge::submit; the reason tells why nothing was taken.
   virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) = 0;
   virtual std::string envelope_name(uint64_t number) const = 0;
-  // False: there is no stream now.
+  // False: there is no stream now, or no room.
   virtual bool send_stanza(std::string_view from, std::string_view xml) = 0;
 };
 
@@ -47,7 +47,8 @@ class ToSip {
   // As if such a stanza had arrived.
   void inject(const std::string& from, const std::string& to, const std::string& text, Injected done);
   void ended(uint64_t number, const pb::Outcome&);
-  void stream_up();  // errors that could not be written are
+  void stop();         // answers all there is
+  void send_unsent();  // errors that found no room or no stream
   // Sends the stanza's error, with `by` filled in.
   void refuse(const xmpp::Stanza&, xmpp::StanzaError);
 

@@ -181,6 +181,12 @@ Time ToXmpp::next() const {
   return std::min(at, component_.is_refused() ? clock_.now() : component_.down_since() + kPatience);
 }
 
+void ToXmpp::stop() {
+  for (const Held& each : held_) end_unwritten(each.envelope, failure(pb::STOPPING, "the worker stops"));
+  held_.clear();
+  proof_.stream_ended();
+}
+
 void ToXmpp::stream_up() {
   if (!held_.empty()) user_.written();
 }

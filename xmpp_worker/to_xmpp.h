@@ -48,6 +48,7 @@ class ToXmpp : private xmpp::ProofUser {
   void end_of_wakeup();
   void turn();
   Time next() const;
+  void stop();  // ends all there is
 
   std::size_t held() const { return held_.size(); }
   std::size_t unproved() const { return under_way_.size(); }

@@ -19,7 +19,6 @@ using service::State;
 using xmpp::Stanza;
 
 constexpr Duration kTick = std::chrono::seconds(1);
-constexpr Duration kLastFlush = std::chrono::milliseconds(50);  // for outcomes on their way into the bus
 constexpr Duration kLookWhileDraining = std::chrono::milliseconds(10);
 constexpr std::size_t kMaxUnsent = 4'194'304;  // bytes that the server has not read
 constexpr std::size_t kMaxListed = 10'000;
@@ -99,6 +98,7 @@ void Worker::turn() {
   if (now() >= tick_) {
     tick_ = now() + kTick;
     check_status();
+    if (to_sip_.has_unsent()) socket_.write_soon();
   }
   if (drained_) finish_drain();
   arrange();
@@ -159,6 +159,7 @@ void Worker::socket_closed(const std::string& why) {
 }
 
 void Worker::fill_output(std::string& out) {
+  to_sip_.send_unsent();
   to_xmpp_.end_of_wakeup();
   out.append(component_.output());
   component_.output().clear();
@@ -167,27 +168,24 @@ void Worker::fill_output(std::string& out) {
 
 void Worker::written() { socket_.write_soon(); }
 
-bool Worker::has_room() const { return socket_.unsent() < kMaxUnsent; }
+bool Worker::has_room() const { return socket_.unsent() + component_.output().size() < kMaxUnsent; }
 
 bool Worker::send_stanza(std::string_view from, std::string_view xml) {
-  return component_.send(from, xml) != xmpp::Component::Sent::kNotUp;
+  return has_room() && component_.send(from, xml) != xmpp::Component::Sent::kNotUp;
 }
 
 void Worker::stream_up() {
-  to_sip_.stream_up();
   to_xmpp_.stream_up();
+  socket_.write_soon();
 }
 
 void Worker::stream_down() { to_xmpp_.stream_down(); }
 
+// That there is no stream, and why, is the process's status, which is logged.
 void Worker::state_changed() {
-  if (component_.is_up()) {
+  if (component_.is_up())
     context_.log.info("connected to {} as {}", host_port(config_.xmpp_host, config_.xmpp_port), domain_);
-  } else if (component_.is_contended()) {
-    context_.log.error("no XMPP stream: {}", component_.reason());
-  } else if (!component_.is_stopped()) {
-    context_.log.warn("no XMPP stream: {}", component_.reason());
-  }
+  if (component_.is_contended()) context_.log.error("{}", component_.reason());
   tell_serving();
   check_status();
 }
@@ -216,13 +214,13 @@ void Worker::oversized(const xmpp::Element& element) {
   if (!stanza || stanza->is_error() || stanza->from.empty()) return;
   const bool owed = stanza->kind == Stanza::Kind::kMessage || stanza->type == "get" || stanza->type == "set";
   if (owed) to_sip_.refuse(*stanza, {"modify", "policy-violation", "Too large"});
-  context_.log.info("an oversized stanza from {} was refused", service::printable(stanza->from, 200));
+  context_.log.info("an oversized stanza from {} was refused", stanza->from);
 }
 
 // --- what the process shows
 
 service::Status Worker::status() const {
-  if (drained_)
+  if (draining_)
     return {State::kDraining, fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
   if (!component_.is_up()) return {State::kStarting, "no XMPP stream: " + component_.reason()};
   if (!edge().has_mapper()) return {State::kStarting, "no mapper is ready: is stox-mapper running?"};
@@ -240,7 +238,7 @@ void Worker::check_status() {
 void Worker::tell_serving() {
   if (!bus_) return;
   pb::Serving serving;
-  serving.set_state(drained_ ? pb::DRAINING : component_.is_up() ? pb::READY : pb::STARTING);
+  serving.set_state(draining_ ? pb::DRAINING : component_.is_up() ? pb::READY : pb::STARTING);
   serving.set_reason(component_.reason());
   serving.set_backend(pb::COMPONENT);
   for (const std::string& domain : config_.domains) serving.add_domains(prepared(domain));
@@ -249,21 +247,27 @@ void Worker::tell_serving() {
 }
 
 void Worker::drain(std::function<void()> done) {
+  draining_ = true;
   drained_ = std::move(done);
   tell_serving();
   check_status();
   turn();
 }
 
-// In flight first, then the stream, then the bus: what is told there last must still leave.
+// What is in flight first, then the stream.
 void Worker::finish_drain() {
   const bool busy =
       edge().in_flight() > 0 || edge().begun() > 0 || (to_sip_.has_unsent() && component_.is_up());
   if (busy) return;
   if (!component_.is_stopped()) component_.stop(now());
-  if (!component_.is_stopped()) return;
-  if (idle_since_ == kNever) idle_since_ = now();
-  if (now() - idle_since_ >= kLastFlush) std::exchange(drained_, nullptr)();
+  if (component_.is_stopped()) std::exchange(drained_, nullptr)();
+}
+
+void Worker::stop() {
+  to_xmpp_.stop();
+  to_sip_.stop();
+  component_.stop(now());
+  arrange();
 }
 
 void Worker::reload(const service::Config& config) {
@@ -291,7 +295,8 @@ json Worker::peers() const {
 json Worker::queues() const {
   json links = json::array();
   for (const auto& link : edge().links()) links.push_back(link_json(link));
-  return {{"links", links},
+  return {{"epoch", edge().epoch()},
+          {"links", links},
           {"in_flight",
            {{"count", edge().in_flight()},
             {"limit", edge().limit()},

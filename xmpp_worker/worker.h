@@ -32,6 +32,7 @@ class Worker final : public service::Process,
 
   service::Status status() const override;
   void drain(std::function<void()> done) override;
+  void stop() override;
   void reload(const service::Config&) override;
   nlohmann::json peers() const override;
   nlohmann::json queues() const override;
@@ -90,8 +91,8 @@ class Worker final : public service::Process,
   net::Alarm alarm_;
   Time tick_{};  // next look at what tells nothing by itself
   service::Status told_;
-  std::function<void()> drained_;
-  Time idle_since_ = kNever;  // while draining
+  bool draining_ = false;
+  std::function<void()> drained_;  // to be called once
   uint64_t stanzas_in_ = 0, answered_ = 0, not_answered_ = 0;
   std::string xml_;  // reused
 };

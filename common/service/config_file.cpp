@@ -6,9 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <memory>
+#include <fstream>
 #include <set>
 
 #include "common/base/text.h"
@@ -161,14 +160,15 @@ void check_socket_paths(const toml::table& root, Config& config, Problems& probl
 }  // namespace
 
 Result<std::string> read_file(const std::string& path) {
-  const auto close = [](std::FILE* file) { std::fclose(file); };
-  const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "re"), close);
-  if (!file) return error(std::strerror(errno));
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return error(std::strerror(errno));
   std::string out;
   std::array<char, 4096> part{};
-  while (const std::size_t n = std::fread(part.data(), 1, part.size(), file.get()))
-    out.append(part.data(), n);
-  if (std::ferror(file.get()) != 0) return error(std::strerror(errno));
+  do {
+    in.read(part.data(), part.size());
+    out.append(part.data(), static_cast<std::size_t>(in.gcount()));
+  } while (in);
+  if (in.bad()) return error(std::strerror(errno));  // a directory, say
   return out;
 }
 

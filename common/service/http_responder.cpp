@@ -47,7 +47,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // The references must live until close() is called.
   Connection(net::Loop& loop, Tcp::socket socket, const HttpResponder::Answer& answer, const Gone& gone)
-      : socket_(std::move(socket)), answer_(answer), gone_(gone), end_(loop, [this] { gone_(this); }) {
+      : socket_(std::move(socket)), answer_(answer), gone_(gone), end_(loop, [this] { cancel(); }) {
     end_.set(loop.now() + HttpResponder::kTime);
   }
 
@@ -68,6 +68,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
  private:
+  void cancel() {  // what is under way ends with an error, and so does the connection
+    asio::error_code ignored;
+    socket_.cancel(ignored);
+  }
+
   HttpAnswer answer_to(std::string_view request) const {
     const std::string_view line = request.substr(0, request.find("\r\n"));
     const auto method_end = line.find(' ');

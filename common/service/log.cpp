@@ -21,7 +21,8 @@ constexpr std::size_t kMaxText = 3000;  // with all else about one write that a 
 class LevelName : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
-    const std::string_view name = kLevelNames[std::min<std::size_t>(message.level, kLevelNames.size() - 1)];
+    const std::string_view name =
+        kLevelNames[std::min(static_cast<std::size_t>(message.level), kLevelNames.size() - 1)];
     out.append(name.data(), name.data() + name.size());
   }
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<LevelName>(); }

@@ -4,8 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 namespace stox::service {
@@ -21,10 +21,7 @@ prometheus::ClientMetric sample(const Metric& metric) {
 double resident_bytes() {
   long total = 0;
   long resident = 0;
-  if (std::FILE* file = std::fopen("/proc/self/statm", "re")) {
-    if (std::fscanf(file, "%ld %ld", &total, &resident) != 2) resident = 0;
-    std::fclose(file);
-  }
+  std::ifstream("/proc/self/statm") >> total >> resident;  // in pages
   return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 

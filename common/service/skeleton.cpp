@@ -187,8 +187,8 @@ void Skeleton::drain(int signal) {
   draining_ = true;
   notify::stopping();
   drain_ends_.set(loop_.now() + std::chrono::seconds(seconds));
-  tell_status();
   process_->drain([this] { last_turn_.set(loop_.now() + kLastTurns); });
+  tell_status();
 }
 
 void Skeleton::stop(const std::string& why) {
@@ -221,8 +221,10 @@ void Skeleton::reload() {
 
 Status Skeleton::status() const {
   if (!process_) return {State::kStarting, "starting"};
-  if (draining_) return {State::kDraining, "asked to stop, finishing what is in flight"};
-  return process_->status();
+  Status now = process_->status();
+  if (draining_ && now.state != State::kDraining)
+    return {State::kDraining, "asked to stop, finishing what is in flight"};
+  return now;
 }
 
 void Skeleton::tell_status() {

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import stat
@@ -12,7 +13,8 @@ import urllib.request
 
 import pytest
 
-BUILD = pathlib.Path(os.environ.get("STOX_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build" / "debug"))
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("STOX_BUILD", REPOSITORY / "build" / "debug"))
 FAKE = BUILD / "tests" / "stox_fake_process"
 CTL = BUILD / "bin" / "stoxctl"
 PATIENCE = 60
@@ -34,10 +36,10 @@ def free_port():
 
 
 class Running:
-    def __init__(self, site, *options, **environment):
+    def __init__(self, site, *options, before=None, **environment):
         self.site, self.log_file = site, site.folder / "log"
         with open(self.log_file, "w") as log:
-            self.process = subprocess.Popen([FAKE, "-f", site.file, *options], stderr=log,
+            self.process = subprocess.Popen([FAKE, "-f", site.file, *options], stderr=log, preexec_fn=before,
                                             env={**os.environ, **environment})
 
     def log(self):
@@ -71,8 +73,8 @@ class Site:
                      f'[[mapper]]\nname = "mapper-1"\n[[sip_front]]\nname = "sip-1"\n')
         self.file.write_text(self.text)
 
-    def start(self, *options, **environment):
-        self.running.append(Running(self, *options, **environment))
+    def start(self, *options, **how):
+        self.running.append(Running(self, *options, **how))
         return self.running[-1]
 
 
@@ -136,6 +138,11 @@ def test_check_without_a_name_checks_all_sections(site):
     said = run("-f", site.file)
     assert said.returncode == 78
     assert "there are several [[sip_front]]: sip-1, sip-2; say with -n" in said.stderr
+
+
+def test_the_delivered_configuration_is_fine():
+    said = run("-f", REPOSITORY / "deploy" / "stox.toml", "-t")
+    assert said.returncode == 0, said.stderr
 
 
 def test_print_config_shows_the_environments_values(site):
@@ -259,6 +266,12 @@ def test_a_second_process_of_the_name_names_the_first(site):
 
 
 # Supervision and monitoring.
+
+
+def test_the_limit_of_descriptors_is_raised(site):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    running = site.start(before=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))).ready()
+    assert resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
 
 
 def test_a_hung_process_ends_by_its_own_watchdog(site):

@@ -52,6 +52,7 @@ void Component::start(Time now) {
 }
 
 void Component::stop(Time now) {
+  if (phase_ == Phase::kClosing) return;
   now_ = now;
   const bool was_up = is_up();
   reason_ = "stopped";
@@ -100,10 +101,10 @@ void Component::disconnected(const std::string& why, Time now) {
     case Phase::kWaiting:
       return;
     case Phase::kConnecting:
-      return end_with_backoff(
-          fmt::format("cannot connect to {}: {}; is the XMPP server running, and do xmpp_host and xmpp_port "
-                      "name its component port?",
-                      options_.server, why));
+      return end_with_backoff(fmt::format(
+          "cannot connect to {}; is the XMPP server running, and do xmpp_host and xmpp_port name its "
+          "component port?",
+          why));
     case Phase::kOpening:
     case Phase::kDoubt:
     case Phase::kHandshake:
@@ -284,7 +285,7 @@ void Component::end(Meaning meaning, Duration wait, const std::string& reason) {
   contended_ = meaning == Meaning::kContended;
   wait = jittered(wait);
   next_ = now_ + wait;
-  reason_ = fmt::format("{}; next try in {} s", reason, (to_ms(wait) + 999) / 1000);
+  reason_ = fmt::format("{}; next try in {} s", reason, (to_ms(wait) + 500) / 1000);
   if (was_up) user_.stream_down();
   user_.state_changed();
 }

@@ -56,6 +56,7 @@ class Component : private XmlStreamUser {
   // A whole stanza; valid only while up. What the server would end the stream for is not written.
   Sent send(std::string_view from, std::string_view xml);
   std::string& output() { return output_; }
+  const std::string& output() const { return output_; }
   // Messages wait for answers: until told otherwise a dead server is noticed within 15 s instead of 3 min.
   void hurry(bool, Time now);
 

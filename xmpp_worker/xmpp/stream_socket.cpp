@@ -50,7 +50,7 @@ StreamSocket::StreamSocket(net::Loop& loop, net::Resolver& resolver, StreamSocke
       user_(user),
       pace_(pace),
       buffer_(kReadAtOnce),
-      connect_alarm_(loop, [this] { fail("connecting timed out"); }),
+      connect_alarm_(loop, [this] { fail(trying_ + ": no answer"); }),
       read_alarm_(loop, [this] { read(); }),
       write_alarm_(loop, [this] { write(); }),
       end_of_turn_(loop, [this] { end_of_turn(); }) {}
@@ -62,14 +62,14 @@ StreamSocket::~StreamSocket() {
 void StreamSocket::connect(const std::string& host, uint16_t port) {
   close();
   port_ = port;
-  last_failure_.clear();
+  last_failure_ = host + ": no address";
   connection_ = std::make_shared<Connection>(loop_);
+  trying_ = "the name " + host;
   connect_alarm_.set(loop_.now() + 2 * kConnectTimeout);
   resolver_.addresses(host, [this, c = connection_](net::Resolved<std::vector<std::string>> found) {
     if (c->given_up) return;
     if (!found) return fail(found.error().text);
     addresses_.assign(found->rbegin(), found->rend());
-    last_failure_ = "has no address";
     try_next();
   });
 }
@@ -91,11 +91,12 @@ void StreamSocket::connect_to(const std::string& ip) {
   asio::error_code failure;
   const auto address = asio::ip::make_address(ip, failure);
   if (failure) return fail(ip + " is no address");
+  trying_ = host_port(ip, port_);
   connect_alarm_.set(loop_.now() + kConnectTimeout);
   connection_->socket.async_connect({address, port_},
-                                    [this, c = connection_, ip](const asio::error_code& result) {
+                                    [this, c = connection_](const asio::error_code& result) {
                                       if (c->given_up) return;
-                                      if (result) return fail(host_port(ip, port_) + ": " + result.message());
+                                      if (result) return fail(trying_ + ": " + result.message());
                                       established();
                                     });
 }

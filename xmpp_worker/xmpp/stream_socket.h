@@ -57,7 +57,7 @@ class StreamSocket {
   Duration pace_;
   uint16_t port_ = 0;
   std::vector<std::string> addresses_;  // yet to be tried, the next one last
-  std::string last_failure_;
+  std::string trying_, last_failure_;
   Shared connection_;  // shared with handlers, which may run after it has been given up
   bool is_up_ = false;
   std::string out_;

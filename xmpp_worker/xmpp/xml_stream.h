@@ -27,7 +27,7 @@ struct XmlLimits {
   std::size_t attributes = 64;
   std::size_t name_bytes = 1024;  // namespace and local name
   // Beyond these the stream ends with policy-violation.
-  std::size_t fatal_bytes = 10'485'760;  // of one stanza
+  std::size_t fatal_bytes = 2'097'152;  // of one stanza
   std::size_t fatal_depth = 100'000;
   std::size_t tag_bytes = 1'048'576;  // of one tag, which the parser reads again with each fragment
 

@@ -177,7 +177,7 @@ TEST_F(ToSipTest, ErrorsWaitForTheStream) {
   to_sip.ended(1, failed(pb::DEADLINE));
   EXPECT_TRUE(to_sip.has_unsent());
   stream.come_up();
-  to_sip.stream_up();
+  to_sip.send_unsent();
   EXPECT_THAT(stream.take(), HasSubstr("<remote-server-timeout "));
   EXPECT_FALSE(to_sip.has_unsent());
 }

@@ -127,6 +127,14 @@ TEST_F(BusTest, TheMapperMayEndItAtOnce) {
   EXPECT_TRUE(worker().began.empty());
 }
 
+TEST_F(BusTest, BytesThatAreNotUtf8HarmNobody) {
+  const uint64_t good = send("c1", "a b");
+  const uint64_t bad = send("c\xff\xfe", "\xc0\x80");
+  bus_.run();
+  EXPECT_EQ(outcome(good).verdict(), pb::DELIVERED);
+  EXPECT_EQ(outcome(bad).verdict(), pb::DELIVERED);
+}
+
 TEST_F(BusTest, ProcessesStartInAnyOrder) {
   MemoryBus bus({"m-1", "m-2"}, {"sip-1", "w-1"});
   Actor sip, w;
