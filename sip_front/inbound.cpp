@@ -261,8 +261,8 @@ void Inbound::log_refusal(const sip::Message& request, const sip::Flow& flow, co
     return;
   }
   const std::string_view said = verdict.reason.empty() ? sip::usual_reason(verdict.status) : verdict.reason;
-  log_.info("refused {} from {}, Call-ID {}: {}, {} {}{}{}", sip::name_of(request.method), flow.peer.str(),
-            one_line(request.call_id, 100), sip::name_of(verdict.why), verdict.status, said,
+  log_.info("refused {} from {}, Call-ID {}: {}, {} {}{}{}", one_line(request.method_text, 20),
+            flow.peer.str(), one_line(request.call_id, 100), sip::name_of(verdict.why), verdict.status, said,
             detail.empty() ? "" : ": ", detail);
 }
 
