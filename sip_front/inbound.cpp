@@ -178,7 +178,7 @@ void Inbound::ended(uint64_t number, const pb::Outcome& outcome) {
   Waiting& waiting = waiting_[slot];
   const Answer answer = answer_to(outcome);
   std::string text = std::to_string(answer.status) + " " + answer.reason;
-  if (!outcome.text().empty()) text += " (" + outcome.text() + ")";
+  if (!outcome.text().empty() && outcome.text() != answer.reason) text += " (" + outcome.text() + ")";
 
   std::string between;
   if (service::Hop* hop = trace_.at(waiting.hop)) {
