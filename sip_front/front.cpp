@@ -236,6 +236,7 @@ json Front::peers() const {
   for (const auto& one : transports_->listening())
     list.push_back({{"name", one.name}, {"kind", "listener"}, {"state", "up"}});
   for (const auto& link : edge().links()) {
+    if (link.peer.empty()) continue;  // has not said hello
     list.push_back({{"name", link.peer},
                     {"kind", "mapper"},
                     {"state", link.ready ? "ready"

@@ -178,7 +178,7 @@ void Inbound::ended(uint64_t number, const pb::Outcome& outcome) {
   Waiting& waiting = waiting_[slot];
   const Answer answer = answer_to(outcome);
   std::string text = std::to_string(answer.status) + " " + answer.reason;
-  if (!outcome.text().empty()) text += " (" + outcome.text() + ")";
+  if (!outcome.text().empty() && outcome.text() != answer.reason) text += " (" + outcome.text() + ")";
 
   std::string between;
   if (service::Hop* hop = trace_.at(waiting.hop)) {
@@ -261,8 +261,8 @@ void Inbound::log_refusal(const sip::Message& request, const sip::Flow& flow, co
     return;
   }
   const std::string_view said = verdict.reason.empty() ? sip::usual_reason(verdict.status) : verdict.reason;
-  log_.info("refused {} from {}, Call-ID {}: {}, {} {}{}{}", sip::name_of(request.method), flow.peer.str(),
-            one_line(request.call_id, 100), sip::name_of(verdict.why), verdict.status, said,
+  log_.info("refused {} from {}, Call-ID {}: {}, {} {}{}{}", one_line(request.method_text, 20),
+            flow.peer.str(), one_line(request.call_id, 100), sip::name_of(verdict.why), verdict.status, said,
             detail.empty() ? "" : ": ", detail);
 }
 

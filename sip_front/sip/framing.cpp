@@ -25,13 +25,8 @@ Framing::Cut Framing::next(std::span<char> buffer, Message& message) {
       const std::string_view rest = text.substr(skipped);
       if (rest.starts_with("\r\n\r\n")) return {Kind::kPing, skipped + 4, {}};
       if (std::string_view("\r\n\r\n").starts_with(rest)) return {Kind::kMore, skipped, {}};
-      if (rest.starts_with("\r\n")) {
-        skipped += 2;
-      } else if (rest.starts_with('\n')) {
-        skipped += 1;
-      } else {
-        break;
-      }
+      if (!rest.starts_with('\r') && !rest.starts_with('\n')) break;
+      ++skipped;
     }
     inside_ = skipped < text.size();
     scanned_ = needed_ = 0;

@@ -54,9 +54,7 @@ std::string describe_listen_failure(Transport transport, const std::string& addr
 }
 
 Transports::Transports(net::Loop& loop, const TransportOptions& options)
-    : loop_(loop),
-      pace_(std::make_unique<Pace>(loop, options.pace)),
-      end_of_turn_(loop, [this] { flush(); }) {}
+    : pace_(std::make_unique<Pace>(loop, options.pace)), end_of_turn_(loop, [this] { flush(); }) {}
 
 Transports::~Transports() = default;
 

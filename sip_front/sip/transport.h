@@ -100,7 +100,6 @@ class Transports {
   Transports(net::Loop&, const TransportOptions&);
   const Listen* listen_for(const Flow&) const;
 
-  net::Loop& loop_;
   std::vector<Listen> listens_;  // ports filled in
   std::unique_ptr<Pace> pace_;
   net::EndOfTurn end_of_turn_;

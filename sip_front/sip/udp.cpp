@@ -41,8 +41,7 @@ struct UdpSocket::Buffers {
 
 UdpSocket::UdpSocket(net::Loop& loop, uint16_t index, Pace& pace, TransportUser& user,
                      std::function<void()> dirty)
-    : loop_(loop),
-      index_(index),
+    : index_(index),
       pace_(pace),
       user_(user),
       dirty_(std::move(dirty)),

@@ -42,7 +42,6 @@ class UdpSocket : public Reader {
     Endpoint to;
   };
 
-  net::Loop& loop_;
   uint16_t index_;
   Pace& pace_;
   TransportUser& user_;

@@ -68,6 +68,16 @@ TEST(Framing, CutsMessagesWhereverTheStreamIsSplit) {
   EXPECT_EQ(bytewise.events, wanted);
 }
 
+TEST(Framing, StrayLineBreaksBeforeAMessageAreNothing) {
+  const std::string stream = "\r\r\n\r\n\n\r" + kHello;
+  for (std::size_t split = 0; split <= 20; ++split) {
+    Stream s;
+    s.feed(stream.substr(0, split));
+    s.feed(stream.substr(split));
+    EXPECT_EQ(s.events, (Events{"ping", "hello"})) << "split at " << split;
+  }
+}
+
 TEST(Framing, SaysWhetherAMessageIsUnderWay) {
   Stream s;
   s.feed("\r\n");
