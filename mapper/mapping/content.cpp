@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kMaxCallId = 128;
 constexpr std::size_t kMaxSubject = 256;
 constexpr int64_t kOldAfterS = 60;
+constexpr const char* kCorrection = "* ";  // SIP cannot edit: a correction goes as a message that begins so
 
 pb::Outcome ended(pb::Verdict verdict, std::string text) {
   pb::Outcome outcome;
@@ -60,6 +61,17 @@ const pb::XmppText* choose(const google::protobuf::RepeatedPtrField<pb::XmppText
     best_rank = rank;
   }
   return best;
+}
+
+// What a client shows besides the body: references (XEP-0066), each on a line of its own. Of a file that is
+// shared the body is the address again.
+void add_urls(const pb::XmppMessage& in, std::string& text) {
+  for (const pb::XmppOob& oob : in.oobs()) {
+    std::string line = oob.description().empty() ? oob.url() : oob.description() + " " + oob.url();
+    if (!is_utf8(line) || text == oob.url()) continue;
+    line = xml_legal(line);
+    text.append(text.empty() ? "" : "\n").append(line);
+  }
 }
 
 }  // namespace
@@ -117,6 +129,8 @@ std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out
   if (in.type() == "error") return ended(pb::PASSED_ON, "an error stanza: nothing to send to SIP");
   const pb::XmppText* body = choose(in.bodies(), in.lang());
   std::string text = body && is_utf8(body->text()) ? xml_legal(body->text()) : std::string();
+  add_urls(in, text);
+  if (!text.empty() && !in.replaces().empty()) text.insert(0, kCorrection);
   if (text.empty()) return ended(pb::PASSED_ON, "a stanza without a body: nothing to send to SIP");
   if (in.type() == "groupchat")
     return refused("not-acceptable", "cancel", "group chat does not reach SIP users here");
@@ -138,7 +152,8 @@ std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out
   out.set_to_uri(out.request_uri());
   out.set_from_uri(*from);
   out.set_call_id(call_id_of_thread(in.thread()));
-  out.set_language(std::string(first_language(body->lang().empty() ? in.lang() : body->lang())));
+  out.set_language(
+      std::string(first_language(body == nullptr || body->lang().empty() ? in.lang() : body->lang())));
   if (const pb::XmppText* subject = choose(in.subjects(), in.lang()))
     out.set_subject(subject_line(subject->text()));
   out.set_date_s(in.delay_stamp_s());

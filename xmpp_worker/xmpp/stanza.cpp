@@ -67,6 +67,8 @@ void MessageContent::clear() {
   subjects.clear();
   thread = {};
   delay_s = 0;
+  oobs.clear();
+  replaces = {};
 }
 
 std::optional<Stanza> read_stanza(const Element& element) {
@@ -100,6 +102,11 @@ void read_content(const Element& message, MessageContent& out) {
       if (each.name() == "thread" && out.thread.empty()) out.thread = each.text();
     } else if (each.is("delay", ns::kDelay) && out.delay_s == 0) {
       out.delay_s = parse_timestamp(each.attribute("stamp")).value_or(0);
+    } else if (each.is("x", ns::kOob)) {
+      const std::string_view url = each.child("url", ns::kOob).text();
+      if (!url.empty()) out.oobs.push_back({url, each.child("desc", ns::kOob).text()});
+    } else if (each.is("replace", ns::kCorrect)) {
+      out.replaces = each.attribute("id");
     }
   }
 }

@@ -31,10 +31,18 @@ struct LangText {
   std::string_view text;
 };
 
+// XEP-0066.
+struct Oob {
+  std::string_view url;
+  std::string_view description;  // empty = none
+};
+
 struct MessageContent {
   std::vector<LangText> bodies, subjects;
   std::string_view thread;
-  int64_t delay_s = 0;  // XEP-0203, Unix time; 0 = none
+  int64_t delay_s = 0;        // XEP-0203, Unix time; 0 = none
+  std::vector<Oob> oobs;      // read only, as is this:
+  std::string_view replaces;  // XEP-0308: id of the corrected message; empty = none
 
   void clear();  // keeps memory
 };

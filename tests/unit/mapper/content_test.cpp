@@ -240,6 +240,34 @@ TEST_F(Content, StanzaTypesThatAreNoMessage) {
   EXPECT_EQ(text_of_xmpp(), nothing);  // no error for what asked for nothing
 }
 
+TEST_F(Content, AReferenceGoesOnALineOfItsOwnUnlessItIsTheBody) {
+  xmpp_.add_oobs()->set_url("https://x.test/1");
+  EXPECT_EQ(text_of_xmpp(), "Hi\nhttps://x.test/1");
+  xmpp_.mutable_oobs(0)->set_description("a cat");
+  EXPECT_EQ(text_of_xmpp(), "Hi\na cat https://x.test/1");
+  xmpp_.mutable_bodies(0)->set_text("https://x.test/1");
+  EXPECT_EQ(text_of_xmpp(), "https://x.test/1");
+  xmpp_.clear_bodies();
+  EXPECT_EQ(text_of_xmpp(), "a cat https://x.test/1");
+  xmpp_.mutable_oobs(0)->set_description("\xff");
+  EXPECT_EQ(text_of_xmpp(), "a stanza without a body: nothing to send to SIP");
+}
+
+TEST_F(Content, ACorrectionIsAMessageThatSaysSo) {
+  xmpp_.set_replaces("m0");
+  EXPECT_EQ(text_of_xmpp(), "* Hi");
+  xmpp_.clear_bodies();
+  EXPECT_EQ(text_of_xmpp(), "a stanza without a body: nothing to send to SIP");
+}
+
+TEST_F(Content, AnEncryptedStanzaOrAReplyGoesAsItsBodySays) {
+  xmpp_.mutable_bodies(0)->set_text(
+      "I sent you an OMEMO encrypted message but your client doesn't support it.");
+  EXPECT_EQ(text_of_xmpp(), xmpp_.bodies(0).text());
+  xmpp_.mutable_bodies(0)->set_text("> Shall we?\nYes");
+  EXPECT_EQ(text_of_xmpp(), "> Shall we?\nYes");
+}
+
 TEST_F(Content, OfSeveralBodiesTheStanzasLanguageGoes) {
   xmpp_.clear_bodies();
   for (const auto& [lang, text] : {std::pair{"fr", "oui"}, {"", "yes"}, {"DE", "ja"}}) {
