@@ -207,6 +207,37 @@ TEST_F(TranslationTest, AGwmapReplacesTheSeparatorScheme) {
   EXPECT_EQ(front_.began[0].sip_message().from_uri(), "sip:juliet@xmpp.test;gr=balcony");
 }
 
+TEST_F(TranslationTest, AnEchoLoopIsBroken) {
+  worker_.answer.set_verdict(pb::DELIVERED);
+  front_.answer.set_verdict(pb::DELIVERED);
+  for (int i = 0; i < 50; ++i) {
+    pb::Envelope envelope;
+    auto& message = *envelope.mutable_sip_message();
+    message.set_request_uri("sip:juliet*example.com@gw.example");
+    message.set_from_uri("sip:romeo@example.net");
+    auto* content = message.add_parts()->add_alternatives();
+    content->set_content_type("text/plain");
+    content->set_data("I am away");
+    pb::Envelope back;
+    auto& stanza = *back.mutable_xmpp_message();
+    stanza.set_from("juliet@example.com/balcony");
+    stanza.set_to("romeo*example.net@sip.example");
+    stanza.add_bodies()->set_text("I am away");
+    const auto to_xmpp = translation_.place(envelope), to_sip = translation_.place(back);
+    if (const auto* end = std::get_if<bus::EndWith>(&to_xmpp)) {
+      EXPECT_EQ(end->outcome.verdict(), pb::FAILED);
+      EXPECT_EQ(end->outcome.sip_status().code(), 482u);
+      return;
+    }
+    if (const auto* end = std::get_if<bus::EndWith>(&to_sip)) {
+      EXPECT_EQ(end->outcome.verdict(), pb::FAILED);
+      EXPECT_EQ(end->outcome.stanza_error().condition(), "not-acceptable");
+      return;
+    }
+  }
+  ADD_FAILURE() << "the loop went on";
+}
+
 // A rolling upgrade: some processes know a later schema than others.
 
 TEST_F(TranslationTest, WhatANewerFrontAddsPassesAndHindersNothing) {
