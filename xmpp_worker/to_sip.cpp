@@ -123,7 +123,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   ++figures_.taken;
   hop.decision = "to a mapper";
   hop.went_us = hop.came_us;
-  hop.envelope = user_.envelope_name(*number);
+  user_.write_envelope_name(*number, &hop.envelope);
   if (!spares_.empty()) {
     spares_.back().key() = *number;
     pending_.insert(std::move(spares_.back()));

@@ -27,7 +27,7 @@ class ToSipUser {
   virtual ~ToSipUser() = default;
   // As bus::Edge::submit; the reason tells why nothing was taken.
   virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) = 0;
-  virtual std::string envelope_name(uint64_t number) const = 0;
+  virtual void write_envelope_name(uint64_t number, std::string* out) const = 0;
   // False: there is no stream now, or no room.
   virtual bool send_stanza(std::string_view from, std::string_view xml) = 0;
 };
