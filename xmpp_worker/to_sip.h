@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -81,8 +80,8 @@ class ToSip {
   std::vector<Table::node_type> spares_;                    // ended ones, their strings kept
   std::deque<std::pair<std::string, std::string>> unsent_;  // from, error stanza
   Figures figures_;
-  std::mt19937_64 random_;
-  pb::Envelope envelope_;  // reused, as these are
+  uint64_t seed_, traces_ = 0;  // of trace ids
+  pb::Envelope envelope_;       // reused, as these are
   xmpp::MessageContent content_;
   std::string xml_;
 };
