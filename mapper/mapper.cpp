@@ -32,7 +32,7 @@ Result<std::unique_ptr<service::Process>> Mapper::create(const service::Context&
     return m.name == context.identity.section;
   });
   if (own == mappers.end()) return error("no [[mapper]] section named \"" + context.identity.section + "\"");
-  auto rules = Translation::rules(context.config.gateway);
+  auto rules = Translation::rules(context.config);
   if (!rules) return error(context.config.file + ": " + rules.error().text);
 
   bus::MapperOptions options;
@@ -103,7 +103,7 @@ void Mapper::drain(std::function<void()> done) {
 }
 
 void Mapper::reload(const service::Config& config) {
-  auto rules = Translation::rules(config.gateway);
+  auto rules = Translation::rules(config);
   if (!rules) {
     context_.log.error("{}: {}; the old rules stay", config.file, rules.error().text);
     return;

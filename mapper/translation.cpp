@@ -51,11 +51,15 @@ std::string describe(const pb::Outcome& outcome) {
 
 }  // namespace
 
-Result<Translation::Rules> Translation::rules(const service::GatewayConfig& gateway) {
+Result<Translation::Rules> Translation::rules(const service::Config& config) {
+  const service::GatewayConfig& gateway = config.gateway;
   if (const auto why = refuse_separator(gateway.domain_separator))
     return error("gateway.domain_separator = \"" + gateway.domain_separator + "\": " + *why);
-  auto addresses = mapping::Addresses::make(
-      {gateway.gateway_domain, gateway.xmpp_domain, gateway.domain_separator[0], gateway.xmpp_domains});
+  mapping::AddressRules by{gateway.gateway_domain, gateway.xmpp_domain, gateway.domain_separator[0],
+                           gateway.xmpp_domains,   gateway.gwmap,       {}};
+  for (const service::XmppWorkerConfig& worker : config.xmpp_workers)
+    by.serves.insert(by.serves.end(), worker.serves.begin(), worker.serves.end());
+  auto addresses = mapping::Addresses::make(std::move(by));
   if (!addresses) return error("gateway." + addresses.error().text);
   Rules rules{std::move(*addresses), {}, {}};
   rules.errors.accept_status = gateway.accept_status;

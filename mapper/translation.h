@@ -29,7 +29,7 @@ class Translation {
     mapping::ErrorSettings errors;
     mapping::ContentSettings content;
   };
-  static Result<Rules> rules(const service::GatewayConfig&);
+  static Result<Rules> rules(const service::Config&);
 
   // Clock, log and trace must outlive it.
   Translation(Rules, const Clock&, service::Log&, service::Trace&);

@@ -47,6 +47,12 @@ Origin::Entry* Origin::find(uint64_t number) const {
   return it == entries_.end() ? nullptr : it->second.get();
 }
 
+// An entry keeps the id it was submitted with: our epoch changes when the loop stood still.
+Origin::Entry* Origin::find(const pb::EnvelopeId& id) const {
+  Entry* entry = find(id.number());
+  return entry != nullptr && entry->envelope.id().epoch() == id.epoch() ? entry : nullptr;
+}
+
 Result<uint64_t> Origin::submit(pb::Envelope& envelope, Time begin_before, Time end_by, pb::Reason* refusal) {
   const Time now = clock_.now();
   if (entries_.size() >= options_.max_in_flight) {
@@ -195,9 +201,8 @@ void Origin::step(Entry& entry) {
 }
 
 void Origin::refused(const pb::Refused& refused) {
-  Entry* entry = find(refused.id().number());
-  if (entry == nullptr || refused.id().epoch() != options_.epoch || refused.attempt() != entry->attempts)
-    return;
+  Entry* entry = find(refused.id());
+  if (entry == nullptr || refused.attempt() != entry->attempts) return;
   if (entry->stage != Stage::kSent && entry->stage != Stage::kAsked) return;
   const Time now = clock_.now();
   const std::string by = refused.by() + ": " + refused.text();
@@ -286,8 +291,8 @@ void Origin::resolve(Entry& entry) {
 }
 
 void Origin::answer(const pb::Answer& answer) {
-  Entry* entry = find(answer.id().number());
-  if (entry == nullptr || answer.id().epoch() != options_.epoch) return;
+  Entry* entry = find(answer.id());
+  if (entry == nullptr) return;
   if (answer.knows() == pb::Answer::ENDED) return outcome(answer.outcome());
   if (entry->stage != Stage::kAsked || answer.attempt() != entry->attempts) return;
   const TargetKey by{answer.by(), answer.by_process_epoch()};
@@ -321,8 +326,7 @@ void Origin::doubt(Entry& entry, const std::string& target) {
 // -------------------------------------------------------------------------------------------------------
 
 void Origin::outcome(const pb::Outcome& outcome) {
-  if (outcome.id().epoch() != options_.epoch) return;
-  if (Entry* entry = find(outcome.id().number())) end(*entry, outcome);
+  if (Entry* entry = find(outcome.id())) end(*entry, outcome);
 }
 
 void Origin::fail(Entry& entry, pb::Reason reason, std::string text) {

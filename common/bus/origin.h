@@ -75,6 +75,7 @@ class Origin {
   using TargetKey = std::pair<std::string, uint64_t>;
 
   Entry* find(uint64_t number) const;
+  Entry* find(const pb::EnvelopeId&) const;
   std::optional<Route> choose(const Entry&) const;
   void try_send(Entry&);  // or lets it wait
   void proceed(Entry&);   // the same, and then those behind it

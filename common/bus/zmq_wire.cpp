@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <unordered_map>
+#include <utility>
 #include <zmq.hpp>
 
 namespace stox::bus {
@@ -94,23 +95,26 @@ class Readiness {
  public:
   Readiness(net::Loop& loop, zmq::socket_t& socket, std::function<void()> ready)
       : descriptor_(loop.io(), descriptor(socket)), ready_(std::move(ready)) {
-    wait();
+    arm();
   }
   ~Readiness() { descriptor_.release(); }  // the descriptor is ZeroMQ's
   Readiness(const Readiness&) = delete;
   Readiness& operator=(const Readiness&) = delete;
 
- private:
-  void wait() {
+  void arm() {
+    if (std::exchange(armed_, true)) return;
     descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
                            [this](const asio::error_code& failure) {
                              if (failure) return;
+                             armed_ = false;
                              ready_();
-                             wait();
                            });
   }
+
+ private:
   asio::posix::stream_descriptor descriptor_;
   std::function<void()> ready_;
+  bool armed_ = false;
 };
 
 // --- edge
@@ -123,7 +127,10 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
         pace_(options.pace),
         edge_(options, mappers.size(), *this, loop.clock(), user),
         alarm_(loop, [this] { pump(); }),
-        end_of_turn_(loop, [this] { send_and_look(); }) {
+        end_of_turn_(loop, [this] { send_and_look(); }),
+        first_turn_(loop, [this] {
+          for (Pipe i = 0; i < pipes_.size(); ++i) news(i);
+        }) {
     const std::string id = edge_.name() + "#" + std::to_string(edge_.epoch());
     for (std::size_t i = 0; i < mappers.size(); ++i) {
       auto pipe = std::make_unique<MapperPipe>(context_);
@@ -134,11 +141,12 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
           context_, pipe->socket, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED, std::to_string(i));
       pipe->socket.connect(mappers[i]);
       pipe->readable = std::make_unique<Readiness>(loop, pipe->socket, [this] { readable(); });
-      pipe->news = std::make_unique<Readiness>(loop, pipe->monitor->socket(), [this] { pump(); });
+      pipe->news = std::make_unique<Readiness>(loop, pipe->monitor->socket(),
+                                               [this, i] { news(static_cast<Pipe>(i)); });
       pipes_.push_back(std::move(pipe));
     }
     edge_.on_queued([this] { end_of_turn_.ask(); });
-    end_of_turn_.ask();
+    first_turn_.ask();
   }
 
   Edge& edge() override { return edge_; }
@@ -168,12 +176,12 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
     Time flush = kNever;
     while (more) {
       for (Pipe i = 0; i < pipes_.size(); ++i) {
-        news(i);
         for (Message message; message.receive(pipes_[i]->socket);) edge_.frame(i, message.bytes());
       }
       flush = edge_.flush();
       more = input_waits();
     }
+    for (const auto& pipe : pipes_) pipe->readable->arm();
     alarm_.set(std::min(turn, flush));
   }
 
@@ -184,8 +192,7 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
   }
 
   bool input_waits() {
-    return std::any_of(pipes_.begin(), pipes_.end(),
-                       [](const auto& p) { return has_input(p->socket) || has_input(p->monitor->socket()); });
+    return std::any_of(pipes_.begin(), pipes_.end(), [](const auto& p) { return has_input(p->socket); });
   }
 
   void news(Pipe i) {
@@ -195,6 +202,8 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
       if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) edge_.opened(i);
       if (event == ZMQ_EVENT_DISCONNECTED) edge_.closed(i);
     }
+    pipes_[i]->news->arm();
+    pump();
   }
 
   net::Loop& loop_;
@@ -205,6 +214,7 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
   Time last_pump_{};
   net::Alarm alarm_;
   net::EndOfTurn end_of_turn_;
+  net::EndOfTurn first_turn_;  // a descriptor says nothing before its socket was read for the first time
 };
 
 // --- mapper
@@ -215,16 +225,17 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
   ZmqMapperOnLoop(net::Loop& loop, MapperOptions options, const std::string& bind, MapperUser& user)
       : node_(std::move(options), *this, loop.clock(), user),
         alarm_(loop, [this] { pump(); }),
-        end_of_turn_(loop, [this] { pump(); }) {
+        end_of_turn_(loop, [this] { pump(); }),
+        first_turn_(loop, [this] { news(); }) {
     set_up(socket_);
     socket_.set(zmq::sockopt::router_mandatory, true);
     socket_.set(zmq::sockopt::router_handover, true);
     monitor_ = std::make_unique<Monitor>(context_, socket_, ZMQ_EVENT_DISCONNECTED, "router");
     socket_.bind(bind);
     readable_ = std::make_unique<Readiness>(loop, socket_, [this] { pump(); });
-    news_ = std::make_unique<Readiness>(loop, monitor_->socket(), [this] { pump(); });
+    news_ = std::make_unique<Readiness>(loop, monitor_->socket(), [this] { news(); });
     node_.on_queued([this] { end_of_turn_.ask(); });
-    end_of_turn_.ask();
+    first_turn_.ask();
   }
 
   MapperNode& node() override { return node_; }
@@ -248,10 +259,10 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
   void pump() {
     const Time turn = node_.turn();
     do {
-      news();
       receive();
       node_.flush();
-    } while (has_input(socket_) || has_input(monitor_->socket()));
+    } while (has_input(socket_));
+    readable_->arm();
     alarm_.set(turn);
   }
 
@@ -300,6 +311,7 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
   std::unique_ptr<Readiness> readable_, news_;
   net::Alarm alarm_;
   net::EndOfTurn end_of_turn_;
+  net::EndOfTurn first_turn_;  // a descriptor says nothing before its socket was read for the first time
 };
 
 // ZeroMQ takes the name of a socket in use away from its owner; that is never meant.

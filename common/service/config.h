@@ -27,6 +27,8 @@ struct GatewayConfig {
   std::string message_type = "chat";      // or "normal"
   bool resend_on_doubt = false;           // on_doubt = "resend"
   std::vector<std::string> xmpp_domains;  // patterns; empty = all
+  // SIP domain -> XMPP domain, both as written; each stands once. Empty = the separator scheme.
+  std::map<std::string, std::string> gwmap;
 };
 
 struct RuntimeConfig {
@@ -117,10 +119,10 @@ using Environment = std::map<std::string, std::string>;
 Environment read_environment();  // this process's variables that begin with STOX_
 
 // Of the environment, STOX_SECTION_KEY overrides a key of a single section or of the process's own
-// [[section]]; several values are separated by commas. `name` (maybe empty, maybe with @INSTANCE) says which
-// section of its role the process is; for kCtl it is not looked at. Only the own section's secret is demanded
-// and read from its file: other processes' secrets may be out of reach here. The error has all problems at
-// once, one a line: "FILE:LINE:COLUMN: what; hint".
+// [[section]]; several values are separated by commas, those of a table written KEY=VALUE. `name` (maybe
+// empty, maybe with @INSTANCE) says which section of its role the process is; for kCtl it is not looked at.
+// Only the own section's secret is demanded and read from its file: other processes' secrets may be out of
+// reach here. The error has all problems at once, one a line: "FILE:LINE:COLUMN: what; hint".
 Result<Loaded> load_config(const std::string& file, Role, std::string_view name, const Environment&);
 
 // The file alone: no environment, no secret from a file.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "common/base/text.h"
@@ -60,6 +61,15 @@ class Overrides {
       std::istringstream in(text);
       for (std::string one; std::getline(in, one, ',');) list.push_back(std::string(trim(one)));
       table.insert_or_assign(key.name, std::move(list));
+    } else if (key.kind == Kind::kTable) {
+      toml::table entries;
+      std::istringstream in(text);
+      for (std::string one; std::getline(in, one, ',');) {
+        const std::size_t equals = std::min(one.find('='), one.size());
+        const std::string value = equals == one.size() ? "" : one.substr(equals + 1);
+        entries.insert_or_assign(std::string(trim(one.substr(0, equals))), std::string(trim(value)));
+      }
+      table.insert_or_assign(key.name, std::move(entries));
     } else {
       table.insert_or_assign(key.name, text);
     }

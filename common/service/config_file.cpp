@@ -10,6 +10,7 @@
 #include <fstream>
 #include <set>
 
+#include "common/base/jid.h"
 #include "common/base/text.h"
 #include "common/service/config_values.h"
 
@@ -195,6 +196,41 @@ toml::source_region place_of(const toml::table& root, const char* section, std::
   return node != nullptr && node->source().begin.line != 0 ? node->source() : table.source();
 }
 
+// Both ways must be clear: whether we serve the XMPP domain tells SIP users' domains from XMPP users', and
+// each way back leads to one domain.
+void check_gwmap(const toml::table& root, const Config& config, Problems& problems) {
+  const toml::node* table = root["gateway"]["gwmap"].node();
+  if (table == nullptr || !table->is_table()) return;
+  const auto bad = [&](const toml::node& node, const std::string& what) {
+    Value{node, "gateway", "gwmap", problems}.bad(what);
+  };
+  if (table->as_table()->empty()) return bad(*table, "is empty; leave it out for the separator scheme");
+  std::set<std::string> served, seen_sip, seen_xmpp;
+  for (const XmppWorkerConfig& worker : config.xmpp_workers) {
+    for (const std::string& domain : worker.serves) served.insert(ascii_domain(domain).value_or(domain));
+  }
+  std::size_t ours = 0;
+  const auto& map = config.gateway.gwmap;
+  for (const auto& [sip, xmpp] : map) {
+    const std::string domain = ascii_domain(xmpp).value_or(xmpp);
+    const toml::node& line = *table->as_table()->get(sip);
+    if (!seen_sip.insert(ascii_lower(sip)).second) bad(line, fmt::format("has {} twice; keep one", sip));
+    if (!seen_xmpp.insert(domain).second) {
+      bad(line,
+          fmt::format("leads to {} twice, so no way back is clear; give each SIP domain its own XMPP domain",
+                      xmpp));
+    }
+    ours += served.count(domain);
+  }
+  if (map.size() < table->as_table()->size()) return;  // a line was wrong by itself
+  if (ours == 0) {
+    bad(*table,
+        "has no XMPP domain that an [[xmpp_worker]] serves, so no SIP user could write; add a line that has");
+  } else if (ours == map.size()) {
+    bad(*table, "has only XMPP domains that workers serve, so no XMPP user could be reached; add theirs");
+  }
+}
+
 void complete(const toml::table& root, Config& config, Problems& problems) {
   complete_mappers(root, config, problems);
   for (SipFrontConfig& front : config.sip_fronts) {
@@ -210,6 +246,7 @@ void complete(const toml::table& root, Config& config, Problems& problems) {
                               worker.name));
     }
   }
+  if (!config.xmpp_workers.empty()) check_gwmap(root, config, problems);
   check_socket_paths(root, config, problems);
 }
 

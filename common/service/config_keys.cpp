@@ -177,25 +177,30 @@ Key<SipFrontConfig> listen() {
           }};
 }
 
-Key<DnsConfig> static_servers() {
-  return {"static", Key<DnsConfig>::Kind::kTable,
-          [](const Value& value, DnsConfig& section) {
+// A table of texts, whose own keys are checked, too.
+template <class S>
+Key<S> table(const char* name, std::map<std::string, std::string> S::*member, Check check_key,
+             Check check_value) {
+  return {name, Key<S>::Kind::kTable,
+          [=](const Value& value, S& section) {
             const auto* found = value.node.as_table();
-            if (found == nullptr) return value.bad("must be a table; write it as [dns.static]");
-            for (const auto& [domain, node] : *found) {
+            if (found == nullptr)
+              return value.bad(fmt::format("must be a table; write it as [{}.{}]", value.section, value.key));
+            for (const auto& [key, node] : *found) {
               const Value one{node, value.section, value.key, value.problems};
-              if (const auto complaint = check_xmpp_domain(domain.str()))
-                complain(one, domain.str(), *complaint);
-              const auto server = text_of(one, node);
-              if (!server) continue;
-              if (const auto complaint = check_address_port(*server)) complain(one, *server, *complaint);
-              section.static_servers[std::string(domain.str())] = *server;
+              const auto text = text_of(one, node);
+              const auto wrong_key = check_key(key.str());
+              const auto wrong_value = text ? check_value(*text) : std::nullopt;
+              if (wrong_key) complain(one, key.str(), *wrong_key);
+              if (wrong_value) complain(one, *text, *wrong_value);
+              if (!text || wrong_key || wrong_value) continue;
+              (section.*member)[std::string(key.str())] = *text;
             }
           },
-          [](const DnsConfig& section) {
+          [=](const S& section) {
             std::string out;
-            for (const auto& [domain, server] : section.static_servers)
-              out += (out.empty() ? "" : ", ") + in_quotes(domain) + " = " + in_quotes(server);
+            for (const auto& [key, text] : section.*member)
+              out += (out.empty() ? "" : ", ") + in_quotes(key) + " = " + in_quotes(text);
             return out.empty() ? "" : "{ " + out + " }";
           }};
 }
@@ -222,6 +227,7 @@ const std::vector<Key<GatewayConfig>>& keys() {
       one_of("message_type", &S::message_type, {"chat", "normal"}),
       either("on_doubt", &S::resend_on_doubt, "fail", "resend"),
       list("xmpp_domains", &S::xmpp_domains, check_domain_pattern),
+      table("gwmap", &S::gwmap, check_sip_host, check_xmpp_domain),
   };
   return kKeys;
 }
@@ -251,7 +257,7 @@ template <>
 const std::vector<Key<DnsConfig>>& keys() {
   static const std::vector<Key<DnsConfig>> kKeys = {
       list("servers", &DnsConfig::servers, check_dns_server),
-      static_servers(),
+      table("static", &DnsConfig::static_servers, check_xmpp_domain, check_address_port),
   };
   return kKeys;
 }
@@ -306,7 +312,6 @@ const std::vector<Key<XmppWorkerConfig>>& keys() {
 
 const std::vector<std::string>& keys_of_later_versions() {
   static const std::vector<std::string> kLater = {
-      "gateway.gwmap",
       "gateway.receipt_on_200",
       "dns.trust_anchor_file",
       "bus",

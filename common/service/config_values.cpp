@@ -75,6 +75,11 @@ Complaint check_sip_domain(std::string_view text) {
   return "is not a host name; write it like \"sip.example.org\"";
 }
 
+Complaint check_sip_host(std::string_view text) {
+  const bool bracketed = text.size() > 2 && text.front() == '[' && text.back() == ']';
+  return bracketed && normal_ipv6(text.substr(1, text.size() - 2)) ? std::nullopt : check_sip_domain(text);
+}
+
 Complaint check_xmpp_domain(std::string_view text) {
   if (ascii_domain(text)) return std::nullopt;
   return "is not a domain; write it like \"xmpp.example.org\"";

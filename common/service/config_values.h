@@ -18,6 +18,7 @@ using Complaint = std::optional<std::string>;
 Complaint check_name(std::string_view);        // of a section: bus name and part of a path
 Complaint check_sip_domain(std::string_view);  // host name in ASCII (A-labels)
 Complaint check_xmpp_domain(std::string_view);
+Complaint check_sip_host(std::string_view);        // host name in ASCII, or [IPv6]
 Complaint check_domain_pattern(std::string_view);  // a domain or "*.DOMAIN"
 Complaint check_separator(std::string_view);       // refuse_separator()
 Complaint check_proxy(std::string_view);           // SIP URI of a next hop

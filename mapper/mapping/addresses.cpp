@@ -96,8 +96,21 @@ std::optional<std::string> normal_host_port(std::string_view text) {
   return host->append(":").append(std::to_string(*port));
 }
 
-Mapped<SipUri> parse(std::string_view text, bool sips_too) {
-  const auto uri = parse_sip_uri(text);
+std::optional<std::string> host_of(const SipUri& uri) {
+  const auto address = uri.ipv6 ? normal_ipv6(uri.host) : std::nullopt;
+  return uri.ipv6 ? (address ? std::optional("[" + *address + "]") : std::nullopt) : ascii_domain(uri.host);
+}
+
+constexpr uint16_t kDefaultPort = 5060;
+
+// An im: URI names what the sip: URI of the same text does (RFC 3428 section 5); `storage` must outlive the
+// result.
+Mapped<SipUri> parse(std::string_view text, bool sips_too, std::string& storage) {
+  auto uri = parse_sip_uri(text);
+  if (uri && ascii_iequal(uri->scheme, "im")) {
+    storage = "sip:";
+    uri = parse_sip_uri(storage.append(uri->opaque));
+  }
   if (!uri) return refuse(kSyntax);
   if (uri->is_sips() && !sips_too) return refuse(kSips);
   if (!uri->is_sip() && !uri->is_sips()) return refuse(kScheme);
@@ -176,31 +189,69 @@ Result<Addresses> Addresses::make(AddressRules rules) {
       return error("xmpp_domains: \"" + pattern + "\" is neither a domain name nor *.DOMAIN");
     pattern = (wildcard ? "*." : "") + domain;
   }
+  for (std::string& domain : out.rules_.serves) {
+    if (!normalise(domain)) return error("serves: \"" + domain + "\" is not a domain name");
+  }
+  for (const auto& [sip, xmpp] : out.rules_.gwmap) {
+    auto sip_side = sip_host(sip), xmpp_side = sip_host(xmpp);
+    if (!sip_side) return error("gwmap: \"" + sip + "\" is not a domain name");
+    if (!xmpp_side) return error("gwmap: \"" + xmpp + "\" is not a domain name");
+    if (out.pair_of_sip(*sip_side) != nullptr || out.pair_of_xmpp(*xmpp_side) != nullptr)
+      return error("gwmap: \"" + sip + "\" = \"" + xmpp + "\" has a domain that another line has, too");
+    const bool ours = out.serves(*xmpp_side);
+    out.pairs_.push_back({std::move(*sip_side), std::move(*xmpp_side), ours});
+  }
   if (const auto why = refuse_separator({&out.rules_.separator, 1}))
     return error("domain_separator = \"" + std::string(1, out.rules_.separator) + "\": " + *why);
   return out;
 }
 
-bool Addresses::is_own(std::string_view host) const {
-  return host == rules_.gateway_domain || host == rules_.xmpp_domain;
+bool Addresses::serves(std::string_view host) const {
+  return std::find(rules_.serves.begin(), rules_.serves.end(), host) != rules_.serves.end();
+}
+
+const Addresses::Pair* Addresses::pair_of_sip(std::string_view host) const {
+  const auto at = std::find_if(pairs_.begin(), pairs_.end(), [&](const Pair& p) { return p.sip == host; });
+  return at == pairs_.end() ? nullptr : &*at;
+}
+
+const Addresses::Pair* Addresses::pair_of_xmpp(std::string_view host) const {
+  const auto at = std::find_if(pairs_.begin(), pairs_.end(), [&](const Pair& p) { return p.xmpp == host; });
+  return at == pairs_.end() ? nullptr : &*at;
+}
+
+bool Addresses::is_own_sip(std::string_view host) const {
+  if (!maps_domains()) return host == rules_.gateway_domain || host == rules_.xmpp_domain;
+  const Pair* pair = pair_of_sip(host);
+  return pair != nullptr && !pair->ours;
+}
+
+bool Addresses::is_own_xmpp(std::string_view host) const {
+  return serves(host) || (!maps_domains() && (host == rules_.gateway_domain || host == rules_.xmpp_domain));
 }
 
 Mapped<Jid> Addresses::xmpp_recipient(std::string_view request_uri) const {
-  const auto uri = parse(request_uri, false);
+  std::string text;
+  const auto uri = parse(request_uri, false, text);
   if (!uri) return refuse(uri.error());
-  if (ascii_domain(uri->host) != rules_.gateway_domain) return refuse(kNotOurs);
+  const auto gateway = host_of(*uri);
+  if (!gateway) return refuse(kNotOurs);
+  const Pair* pair = pair_of_sip(*gateway);
+  if (maps_domains() ? pair == nullptr : *gateway != rules_.gateway_domain) return refuse(kNotOurs);
   if (!uri->has_user) return refuse(kNoUser);
   const auto resource = resource_of(*uri);
   if (!resource) return refuse(resource.error());
   const auto name = name_of_user(uri->user);
   if (!name) return refuse(name.error());
-  const auto split = split_at_last(*name, rules_.separator);
+  const auto split =
+      pair != nullptr ? Mapped<Split>(Split{*name, pair->xmpp}) : split_at_last(*name, rules_.separator);
   if (!split) return refuse(split.error());
   const auto localpart = localpart_of(split->user);
   if (!localpart) return refuse(localpart.error());
+  if (localpart->empty()) return refuse(kNoUser);  // it folded to nothing
   const auto host = sip_host(split->host);
   if (!host) return refuse(kNotAHost);
-  if (is_own(*host)) return refuse(kLoop);
+  if (is_own_xmpp(*host)) return refuse(kLoop);
   const auto& reachable = rules_.xmpp_domains;
   if (!reachable.empty() && std::none_of(reachable.begin(), reachable.end(), [&](const std::string& pattern) {
         return domain_matches(pattern, *host);
@@ -211,33 +262,48 @@ Mapped<Jid> Addresses::xmpp_recipient(std::string_view request_uri) const {
 }
 
 Mapped<Jid> Addresses::xmpp_sender(std::string_view from_uri) const {
-  const auto uri = parse(from_uri, true);
+  std::string text;
+  const auto uri = parse(from_uri, true, text);
   if (!uri) return refuse(uri.error());
   if (!uri->has_user) return refuse(kNoUser);
   const auto resource = resource_of(*uri);
   if (!resource) return refuse(resource.error());
   auto name = name_of_user(uri->user);
   if (!name) return refuse(name.error());
-  const auto host = uri->ipv6 ? normal_ipv6(uri->host) : ascii_domain(uri->host);
+  const auto host = host_of(*uri);
   if (!host) return refuse(kNotAHost);
-  if (is_own(*host)) return refuse(kLoop);
-  name->append(1, rules_.separator).append(host_port(*host, uri->port));
+  if (is_own_sip(*host)) return refuse(kLoop);
+  const Pair* pair = pair_of_sip(*host);
+  if (maps_domains()) {
+    // gwmap maps whole hosts: an answer would go to another port.
+    if (pair == nullptr || (uri->port != 0 && uri->port != kDefaultPort)) return refuse(kNotOurs);
+  } else {
+    name->append(1, rules_.separator).append(*host);
+    if (uri->port != 0) name->append(":").append(std::to_string(uri->port));
+  }
   const auto localpart = localpart_of(*name);
   if (!localpart) return refuse(localpart.error());
-  if (localpart->rfind(rules_.separator) == 0) return refuse(kNoUser);  // the user folded to nothing
-  return make_jid(*localpart, rules_.xmpp_domain, *resource);
+  const bool nobody = maps_domains() ? localpart->empty() : localpart->rfind(rules_.separator) == 0;
+  if (nobody) return refuse(kNoUser);  // the user folded to nothing
+  return make_jid(*localpart, pair != nullptr ? pair->xmpp : rules_.xmpp_domain, *resource);
 }
 
 Mapped<std::string> Addresses::sip_recipient(const Jid& to) const {
-  if (ascii_domain(to.domain()) != rules_.xmpp_domain) return refuse(kNotOurs);
+  const auto domain = sip_host(to.domain());
+  const Pair* pair = domain ? pair_of_xmpp(*domain) : nullptr;
+  if (maps_domains() ? pair == nullptr : domain != rules_.xmpp_domain) return refuse(kNotOurs);
   const auto name = name_of_localpart(to.local());
   if (!name) return refuse(name.error());
+  if (pair != nullptr) {
+    if (!pair->ours) return refuse(kLoop);
+    return "sip:" + user_of(*name) + "@" + pair->sip + gr_of(to.resource());
+  }
   const auto split = split_at_last(*name, rules_.separator);
   if (!split) return refuse(split.error());
   const auto target = split->host.empty() ? std::nullopt : normal_host_port(split->host);
   if (!target) return refuse(kNotAHost);
   if (*target != split->host) return refuse(kNotCanonical);
-  if (is_own(target->substr(0, target->find(':')))) return refuse(kLoop);
+  if (is_own_sip(target->substr(0, target->find(':')))) return refuse(kLoop);
   return "sip:" + user_of(split->user) + "@" + *target + gr_of(to.resource());
 }
 
@@ -246,9 +312,12 @@ Mapped<std::string> Addresses::sip_sender(const Jid& from) const {
   if (!name) return refuse(name.error());
   const auto host = sip_host(from.domain());
   if (!host) return refuse(kNotAHost);
-  if (is_own(*host)) return refuse(kLoop);
-  name->append(1, rules_.separator).append(*host);
-  return "sip:" + user_of(*name) + "@" + rules_.gateway_domain + gr_of(from.resource());
+  if (is_own_xmpp(*host)) return refuse(kLoop);
+  const Pair* pair = pair_of_xmpp(*host);
+  if (maps_domains() && pair == nullptr) return refuse(kRelayingDenied);
+  if (pair == nullptr) name->append(1, rules_.separator).append(*host);
+  return "sip:" + user_of(*name) + "@" + (pair != nullptr ? pair->sip : rules_.gateway_domain) +
+         gr_of(from.resource());
 }
 
 }  // namespace stox::mapping

@@ -4,11 +4,19 @@
 //   an XMPP user, seen by SIP    juliet@example.com   <->  sip:juliet*example.com@GATEWAY_DOMAIN
 //   a SIP user, seen by XMPP     sip:romeo@example.net  <->  romeo*example.net@XMPP_DOMAIN
 //
-// A name is always decoded, then folded, then split at the last separator, then written in the other side's
-// way. Two addresses of one side never share an address of the other, but for letter case and spelling.
+// or, with a gwmap, domain by domain:
+//
+//   an XMPP user, seen by SIP    juliet@example.com   <->  sip:juliet@SIP domain that gwmap has for
+//   example.com a SIP user, seen by XMPP     sip:romeo@example.net  <->  romeo@XMPP domain that gwmap has for
+//   example.net
+//
+// A name is always decoded, then folded, then (by separator) split at the last one, then written in the other
+// side's way. Two addresses of one side never share an address of the other, but for letter case and spelling
+// and, with a gwmap, the default port.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,13 +63,15 @@ using Mapped = tl::expected<T, AddressError>;
 struct AddressRules {
   std::string gateway_domain;
   std::string xmpp_domain;
-  char separator = '*';                   // one that refuse_separator() lets pass
-  std::vector<std::string> xmpp_domains;  // patterns of domains SIP users may reach; empty = all
+  char separator = '*';                           // one that refuse_separator() lets pass
+  std::vector<std::string> xmpp_domains;          // patterns of domains SIP users may reach; empty = all
+  std::map<std::string, std::string> gwmap = {};  // SIP domain -> XMPP domain; empty = the separator scheme
+  std::vector<std::string> serves = {};           // what we are on XMPP besides xmpp_domain
 };
 
 class Addresses {
  public:
-  // An Error for a domain that is none.
+  // An Error for a domain that is none, or one that stands twice on one side of gwmap.
   static Result<Addresses> make(AddressRules);
 
   Mapped<Jid> xmpp_recipient(std::string_view request_uri) const;  // the XMPP user a SIP user writes to
@@ -71,9 +81,21 @@ class Addresses {
   Mapped<std::string> sip_sender(const Jid& from) const;   // how an XMPP user appears on SIP
 
  private:
-  bool is_own(std::string_view ascii_host) const;
+  // A line of gwmap, hosts in their normal form. `ours`: SIP users appear at `xmpp`; else XMPP users at
+  // `sip`.
+  struct Pair {
+    std::string sip, xmpp;
+    bool ours;
+  };
+  bool serves(std::string_view host) const;
+  const Pair* pair_of_sip(std::string_view host) const;
+  const Pair* pair_of_xmpp(std::string_view host) const;
+  bool is_own_sip(std::string_view host) const;
+  bool is_own_xmpp(std::string_view host) const;
+  bool maps_domains() const { return !pairs_.empty(); }
 
   AddressRules rules_;  // domains as A-labels
+  std::vector<Pair> pairs_;
 };
 
 // The steps both directions share. A name is what the user part of both addresses says, unescaped.

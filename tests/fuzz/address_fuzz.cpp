@@ -1,5 +1,5 @@
 // Any text as an address: nothing crashes, and what maps comes back as itself. Input: a letter for the rule,
-// the separator, the address.
+// the separator (a newline: a gwmap), the address.
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -34,8 +34,14 @@ void sip_user(const Addresses& by, const Jid& jid) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
-  if (size < 2 || stox::refuse_separator(input.substr(1, 1))) return 0;
-  const auto by = Addresses::make({"gw.example", "sip.example", input[1], {}});
+  if (size < 2) return 0;
+  stox::mapping::AddressRules rules{"gw.example", "sip.example", '*', {}, {}, {"sip.example"}};
+  if (input[1] == '\n')
+    rules.gwmap = {{"gw.example", "example.com"}, {"example.net", "sip.example"}};
+  else
+    rules.separator = input[1];
+  const auto by = Addresses::make(std::move(rules));
+  if (!by) return 0;  // no separator
   const std::string_view text = input.substr(2);
   stox::conversation_key(text, text);
   if (input[0] == 'r') {

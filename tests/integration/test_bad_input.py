@@ -147,33 +147,36 @@ def test_a_stanza_of_100_kb_is_told(bad):
     assert bad.romeo.inbox.empty()
 
 
-def reconnects(bad, xml):
-    """The worker ends the stream because of this, and makes a new one."""
-    before = bad.xmpp_server.streams
-    bad.xmpp_server.send(xml)
-    eventually(lambda: bad.xmpp_server.streams > before, "a new stream")
-    bad.stox.until("component-1", "ready")
+def ends_the_stream(bad, xml, condition):
+    """The worker says why, ends the stream, and makes a new one."""
+    bad.stox.restart("component-1")  # which has not had to wait yet
+    bad.stox.ready()
+    server = bad.xmpp_server
+    server.stream_errors.clear()
+    before = server.streams
+    server.send(xml)
+    eventually(lambda: server.streams > before, "a new stream")
+    bad.stox.ready()
+    return server.stream_errors == ([condition] if condition else [])
 
 
-@pytest.mark.parametrize("xml", [
-    "<message><body></message>",
-    "<message from='a@b' to='c@d'>&nbsp;</message>",
-    "<message attribute>",
-    "\udcff\udcfe",
-    "<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'>]>",
-    "<message><!-- comment --></message>",
-    "<?php x ?>",
-    "</stream:stream>",
-], ids=["end tag", "entity", "attribute", "bytes", "doctype", "comment", "instruction", "end of stream"])
-def test_bad_xml_costs_one_stream(bad, xml):
-    reconnects(bad, xml)
+@pytest.mark.parametrize("xml, condition", [
+    ("<message><body></message>", "not-well-formed"),
+    ("<message attribute>", "not-well-formed"),
+    ("\udcff\udcfe", "not-well-formed"),
+    ("<message from='a@b' to='c@d'>&nbsp;</message>", "restricted-xml"),
+    ("<message><!-- comment --></message>", "restricted-xml"),
+    ("<?php x ?>", "restricted-xml"),
+    ("<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'>]>", "not-well-formed"),  # never behind the root's start
+    ("</stream:stream>", None),
+], ids=["end tag", "attribute", "bytes", "entity", "comment", "instruction", "doctype", "end of stream"])
+def test_bad_xml_costs_one_stream(bad, xml, condition):
+    assert ends_the_stream(bad, xml, condition), bad.xmpp_server.stream_errors
 
 
 def test_a_stanza_without_an_end_is_not_kept_for_ever(bad):
-    before = bad.xmpp_server.streams
-    bad.xmpp_server.send("<message from='juliet@xmpp.test' to='%s'><body>" % bad.to + "x" * 3_000_000)
-    eventually(lambda: bad.xmpp_server.streams > before, "a new stream")
-    bad.stox.until("component-1", "ready")
+    xml = f"<message from='juliet@xmpp.test' to='{bad.to}'><body>" + "x" * 3_000_000
+    assert ends_the_stream(bad, xml, "policy-violation"), bad.xmpp_server.stream_errors
 
 
 def test_cr_lf_inside_a_jid_injects_nothing(bad):

@@ -30,6 +30,10 @@ def answers(site, name):
     return site.stox.state(name) != "unreachable"
 
 
+def control_socket(site, name):
+    return site.folder / "stox" / "run" / f"{name}.ctl"
+
+
 @pytest.mark.parametrize("order", itertools.permutations(NAMES), ids=",".join)
 def test_they_start_in_any_order(new_site, order):
     site = new_site()
@@ -48,7 +52,7 @@ def test_one_is_killed_and_restarted(new_site, name):
 
     site.stox.kill(name)
     eventually(lambda: site.stox.state(name) == "unreachable", f"status says that {name} is gone")
-    assert list((site.folder / "stox" / "run").glob(f"{name}*")), "its control socket was left behind"
+    assert control_socket(site, name).exists(), "left behind by the killed process"
     site.stox.start(name)
 
     site.stox.ready()
@@ -60,7 +64,7 @@ def test_one_is_killed_and_restarted(new_site, name):
 def test_one_is_stopped_and_started(new_site, name):
     site = new_site().start()
     assert site.stox.processes[name].stop() == 0
-    assert not list((site.folder / "stox" / "run").glob(f"{name}*")), "it left its sockets behind"
+    assert not control_socket(site, name).exists()
     site.stox.start(name)
     site.stox.ready()
     assert crosses(site)

@@ -52,10 +52,12 @@ def test_an_unknown_user_is_not_found(site):
     assert (answer.status, answer.reason) == (404, "Not found")
 
 
-def test_an_unknown_domain_is_not_found(site):
+def test_what_the_server_says_about_another_domain_is_told(site):
     romeo = site.sip_user("romeo")
 
-    assert romeo.message(site.sip_uri("juliet@elsewhere.test"), "Anyone?").status == 404
+    answer = romeo.message(site.sip_uri("juliet@elsewhere.test"), "Anyone?")
+
+    assert (answer.status, answer.reason) == (403, "Communication with remote domains is not enabled")
 
 
 def test_a_user_who_is_offline_gets_the_message_later(site):

@@ -8,6 +8,7 @@ from support import background, loopback
 from support.waiting import PATIENCE
 
 NS = "{jabber:component:accept}"
+STREAM_ERROR = "{http://etherx.jabber.org/streams}error"
 PING = "{urn:xmpp:ping}ping"
 
 
@@ -19,6 +20,7 @@ class XmppServer:
         self.answers_pings = True
         self.refuse_with = None  # a stream error instead of the handshake's success
         self.streams = 0  # handshakes that succeeded
+        self.stream_errors = []  # conditions that the component sent
         self._writer = None
         background.call(self._open)
 
@@ -75,7 +77,6 @@ class XmppServer:
                                     f"from='{element.get('to')}'>")
                     elif event == "end" and depth == 1:
                         self._element(element, identifier)
-                        element.clear() if element.tag == NS + "handshake" else None
         except (ConnectionError, ElementTree.ParseError):
             pass
         writer.close()
@@ -91,6 +92,8 @@ class XmppServer:
                 return
             self._write("<handshake/>")
             self.streams += 1
+        elif element.tag == STREAM_ERROR:
+            self.stream_errors.append(element[0].tag.partition("}")[2])
         elif element.find(PING) is not None and element.get("type") == "get":
             if self.answers_pings:
                 self._write(f"<iq type='result' id='{element.get('id')}' from='{element.get('to')}' "

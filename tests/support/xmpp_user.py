@@ -1,4 +1,5 @@
 """A user of the XMPP server, on slixmpp, without TLS."""
+import asyncio
 import dataclasses
 import queue
 
@@ -129,4 +130,11 @@ class XmppUser:
         return self.ask(jid, "<ping xmlns='urn:xmpp:ping'/>")
 
     def close(self):
-        background.call(self._client.abort)
+        background.call(self._leave)
+
+    async def _leave(self):
+        self._client.abort()
+        # What the client left running, so that nothing complains at the end.
+        for task in asyncio.all_tasks():
+            if "run_filters" in repr(task.get_coro()) and task.get_coro().cr_frame.f_locals.get("self") is self._client:
+                task.cancel()

@@ -24,7 +24,8 @@ constexpr Duration kFirstRetry = seconds(1), kLastRetry = seconds(60);
 constexpr Duration kRefusedRetry = seconds(60);
 constexpr Duration kStaleRetry = seconds(5), kStaleFor = minutes(2);  // our own broken stream holds our name
 constexpr Duration kContendedRetry = seconds(30);
-constexpr Duration kLasting = seconds(10);  // a stream that was up so long had worked
+constexpr Duration kLasting =
+    seconds(10);  // a stream that was up so long, or that brought stanzas, had worked
 constexpr Duration kKeepalive = seconds(60), kHurriedKeepalive = seconds(5);
 constexpr unsigned kMisses = 2;
 
@@ -181,6 +182,7 @@ void Component::stream_element(const Element& element) {
       if (element.name() == "handshake") come_up();
       return;
     case Phase::kUp:
+      has_brought_ = true;
       if (!take_keepalive(element)) user_.stanza(element);
       return;
     default:
@@ -200,7 +202,7 @@ void Component::come_up() {
   up_since_ = alive_at_ = now_;
   down_since_ = broke_at_ = pinged_at_ = kNever;
   misses_ = 0;
-  hurry_ = false;
+  hurry_ = has_brought_ = false;
   next_ = now_ + kKeepalive;
   ++streams_;
   user_.state_changed();
@@ -265,7 +267,7 @@ void Component::end_by_conflict(const std::string& said) {
 }
 
 void Component::end_with_backoff(const std::string& reason) {
-  if (is_up() && now_ - up_since_ >= kLasting) failures_ = 0;
+  if (is_up() && (has_brought_ || now_ - up_since_ >= kLasting)) failures_ = 0;
   const unsigned doublings = std::min(failures_++, 10u);
   end(Meaning::kPasses, std::min<Duration>(kFirstRetry * (1u << doublings), kLastRetry), reason);
 }

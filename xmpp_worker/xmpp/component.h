@@ -112,8 +112,9 @@ class Component : private XmlStreamUser {
   bool contended_ = false;
   Time down_since_{};
   Time up_since_ = kNever;
-  Time broke_at_ = kNever;  // when a stream of ours that was up broke: the server may not know yet
-  unsigned failures_ = 0;   // since a stream lasted
+  bool has_brought_ = false;  // a stanza
+  Time broke_at_ = kNever;    // when a stream of ours that was up broke: the server may not know yet
+  unsigned failures_ = 0;     // since a stream lasted
   uint64_t streams_ = 0;
 
   Time alive_at_{};

@@ -26,7 +26,7 @@ class Actor : public bus::EdgeUser {
 
 class TranslationTest : public testing::Test, private bus::MapperUser {
  protected:
-  TranslationTest() : translation_(*Translation::rules(gateway()), bus_.clock(), log_, trace_) {
+  TranslationTest() : translation_(*Translation::rules(site()), bus_.clock(), log_, trace_) {
     node_ = &bus_.start_mapper("mapper-1", *this);
     front_.edge = &bus_.start_edge({.name = "sip-1", .role = pb::FRONT}, front_);
     worker_.edge = &bus_.start_edge({.name = "component-1", .role = pb::WORKER}, worker_);
@@ -37,10 +37,10 @@ class TranslationTest : public testing::Test, private bus::MapperUser {
     worker_.edge->set_serving(serving);
     bus_.advance(seconds(4));
   }
-  static service::GatewayConfig gateway() {
-    service::GatewayConfig config;
-    config.gateway_domain = "gw.example";
-    config.xmpp_domain = "sip.example";
+  static service::Config site() {
+    service::Config config;
+    config.gateway.gateway_domain = "gw.example";
+    config.gateway.xmpp_domain = "sip.example";
     return config;
   }
 
@@ -174,13 +174,29 @@ TEST_F(TranslationTest, TheTraceShowsNoPassword) {
 }
 
 TEST_F(TranslationTest, AConfigurationThatCannotWorkIsRefusedWithItsKey) {
-  service::GatewayConfig config = gateway();
-  config.domain_separator = ".";
+  service::Config config = site();
+  config.gateway.domain_separator = ".";
   EXPECT_NE(Translation::rules(config).error().text.find("gateway.domain_separator = \".\""),
             std::string::npos);
-  config = gateway();
-  config.xmpp_domain = "a b";
+  config = site();
+  config.gateway.xmpp_domain = "a b";
   EXPECT_NE(Translation::rules(config).error().text.find("gateway.xmpp_domain"), std::string::npos);
+}
+
+TEST_F(TranslationTest, AGwmapReplacesTheSeparatorScheme) {
+  service::Config config = site();
+  config.gateway.gwmap = {{"xmpp.test", "example.com"}, {"example.net", "sip.example"}};
+  config.xmpp_workers.emplace_back().serves = {"sip.example"};
+  translation_.set_rules(*Translation::rules(config));
+  worker_.answer.set_verdict(pb::DELIVERED);
+  EXPECT_EQ(send_sip("sip:juliet@xmpp.test").sip_status().code(), 200u);
+  EXPECT_EQ(worker_.began[0].xmpp_message().to(), "juliet@example.com");
+  EXPECT_EQ(worker_.began[0].xmpp_message().from(), "romeo@sip.example");
+  front_.answer.set_verdict(pb::DELIVERED);
+  send_xmpp("romeo@sip.example");
+  ASSERT_EQ(front_.began.size(), 1u);
+  EXPECT_EQ(front_.began[0].sip_message().request_uri(), "sip:romeo@example.net");
+  EXPECT_EQ(front_.began[0].sip_message().from_uri(), "sip:juliet@xmpp.test;gr=balcony");
 }
 
 }  // namespace

@@ -394,6 +394,29 @@ TEST_F(BusTest, ASleepingMapperDropsWhatItHadNotPassedOn) {
   EXPECT_EQ(worker().began.size(), 20u);
 }
 
+TEST_F(BusTest, AnOriginThatSleptStillGetsItsOutcomes) {
+  worker().answers = false;
+  const uint64_t early = send("c1", "a b");
+  bus_.run();
+  bus_.sleep("sip-1");
+  worker().finish_all();
+  bus_.advance(seconds(7));  // gone for the others
+  bus_.wake("sip-1");
+  worker().answers = true;
+  bus_.advance(seconds(1));
+  EXPECT_EQ(outcome(early).verdict(), pb::DELIVERED);
+
+  worker().answers = false;
+  const uint64_t late = send("c2", "a b");
+  bus_.run();
+  bus_.sleep("sip-1");
+  bus_.advance(seconds(7));
+  worker().finish_all();  // nobody is there to be told
+  bus_.wake("sip-1");
+  bus_.advance(seconds(3));
+  EXPECT_EQ(outcome(late).verdict(), pb::DELIVERED);
+}
+
 TEST_F(BusTest, AShortSleepIsNoDeath) {
   bus_.sleep("w-1");
   const uint64_t n = send("c1");

@@ -15,6 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::Pair;
 
 const std::string kSite = R"([gateway]
 gateway_domain = "sip-xmpp.example.org"
@@ -247,7 +248,32 @@ INSTANTIATE_TEST_SUITE_P(
             "xmpp_domains = [\"*.example.org\", \"a b\"]",
             "F:4:34: gateway.xmpp_domains \"a b\" is not a domain or a pattern; write \"example.org\" "
             "or \"*.example.org\""},
-        WrongGateway{"gwmap = 1", "F:4:1: unknown key gwmap in gateway; it is not in this version"},
+        WrongGateway{"gwmap = 1", "F:4:9: gateway.gwmap must be a table; write it as [gateway.gwmap]"},
+        WrongGateway{"[gateway.gwmap]",
+                     "F:4:1: gateway.gwmap is empty; leave it out for the separator scheme"},
+        WrongGateway{"[gateway.gwmap]\n\"a.test\" = \"xmpp-sip.example.org\"\n\"b.test\" = \"b.example\"",
+                     ""},
+        WrongGateway{"[gateway.gwmap]\n\"a.test\" = \"XMPP-SIP.example.org\"\n"
+                     "\"[2001:db8::1]\" = \"b\xc3\xbc\x63her.example\"",
+                     ""},
+        WrongGateway{"[gateway.gwmap]\n\"a b\" = \"x.example\"\n\"c.test\" = \"y z\"",
+                     "F:5:9: gateway.gwmap \"a b\" is not a host name; write it like \"sip.example.org\"\n"
+                     "F:6:12: gateway.gwmap \"y z\" is not a domain; write it like \"xmpp.example.org\""},
+        WrongGateway{"[gateway.gwmap]\na.test = \"x.example\"",
+                     "F:5:1: gateway.gwmap must be text; write it in quotes"},
+        WrongGateway{"[gateway.gwmap]\n\"a.test\" = \"xmpp-sip.example.org\"\n\"b.test\" = \"b.example\"\n"
+                     "\"c.test\" = \"B.example\"",
+                     "F:7:12: gateway.gwmap leads to B.example twice, so no way back is clear; give each SIP "
+                     "domain its own XMPP domain"},
+        WrongGateway{"[gateway.gwmap]\n\"A.test\" = \"xmpp-sip.example.org\"\n\"a.test\" = \"b.example\"",
+                     "F:6:12: gateway.gwmap has a.test twice; keep one"},
+        WrongGateway{"[gateway.gwmap]\n\"a.test\" = \"a.example\"",
+                     "F:4:1: gateway.gwmap has no XMPP domain that an [[xmpp_worker]] serves, so no SIP user "
+                     "could write; add a line that has"},
+        WrongGateway{
+            "[gateway.gwmap]\n\"a.test\" = \"xmpp-sip.example.org\"",
+            "F:4:1: gateway.gwmap has only XMPP domains that workers serve, so no XMPP user could be "
+            "reached; add theirs"},
         WrongGateway{"[dns]\nservers = [\"127.0.0.1:5353\", \"::1\", \"[::1]:53\"]\n", ""}));
 
 TEST_F(ConfigFile, EveryIllegalSeparatorIsRefusedAndTheOthersTaken) {
@@ -342,7 +368,9 @@ TEST_F(ConfigFile, OnlyTheWorkerItselfNeedsItsPassword) {
 
 TEST_F(ConfigFile, PrintShowsTheEffectiveValuesAndNoSecret) {
   std::string text = kSite;
-  text.insert(text.find("[[mapper]]"), "outbound_proxy = \"sip:u:hidden@proxy.test\"\n");
+  text.insert(text.find("[[mapper]]"),
+              "outbound_proxy = \"sip:u:hidden@proxy.test\"\n"
+              "gwmap = { \"x.test\" = \"xmpp.test\", \"sip.test\" = \"xmpp-sip.example.org\" }\n");
   const auto config = load_config(put(text));
   ASSERT_TRUE(config) << config.error().text;
   const std::string printed = print_config(*config);
@@ -352,6 +380,8 @@ TEST_F(ConfigFile, PrintShowsTheEffectiveValuesAndNoSecret) {
   EXPECT_THAT(printed, HasSubstr("accept_status = 200\n"));
   EXPECT_THAT(printed, Not(HasSubstr("hidden")));
   EXPECT_THAT(printed, Not(HasSubstr("topsecret")));
+  EXPECT_THAT(printed, HasSubstr("gwmap = { \"sip.test\" = \"xmpp-sip.example.org\", \"x.test\" = "
+                                 "\"xmpp.test\" }\n"));
   const auto again = load_config(put(printed));
   ASSERT_TRUE(again) << again.error().text;
   EXPECT_EQ(print_config(*again), printed);
@@ -386,6 +416,17 @@ TEST_F(ConfigFile, EnvironmentOverridesSingleAndOwnSections) {
   EXPECT_EQ(config.xmpp_workers[0].xmpp_port, 5347) << "another worker's section";
   EXPECT_EQ(config.xmpp_workers[0].xmpp_password, "topsecret");
   EXPECT_EQ(config.sip_fronts[0].pace_ms, 2) << "another role's section";
+}
+
+TEST_F(ConfigFile, EnvironmentGivesATableAsPairs) {
+  const auto loaded =
+      load_config(put(kSite), Role::kMapper, "",
+                  {{"STOX_GATEWAY_GWMAP", "a.test=xmpp-sip.example.org, b.test = b.example"}});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  EXPECT_THAT(loaded->config.gateway.gwmap,
+              ElementsAre(Pair("a.test", "xmpp-sip.example.org"), Pair("b.test", "b.example")));
+  EXPECT_EQ(shorten(load_config(put(kSite), Role::kMapper, "", {{"STOX_GATEWAY_GWMAP", "a.test"}})),
+            "environment: STOX_GATEWAY_GWMAP \"\" is not a domain; write it like \"xmpp.example.org\"");
 }
 
 TEST_F(ConfigFile, EnvironmentReplacesThePasswordFile) {

@@ -205,6 +205,14 @@ TEST_F(Dialogue, AStreamThatHadWorkedIsRetriedAfterOneSecondDoublingTo60) {
   EXPECT_LE(wait(), milliseconds(1500));
 }
 
+TEST_F(Dialogue, AStreamThatBroughtAStanzaHadWorked) {
+  for (int i = 0; i < 5; ++i) {
+    come_up();
+    server("<message from='a@x'/><message></body>");
+    EXPECT_LE(wait(), milliseconds(1500));
+  }
+}
+
 TEST_F(Dialogue, AStreamThatEndsAtOnceEachTimeIsNotRetriedFast) {
   for (int i = 0; i < 7; ++i) {
     come_up();
