@@ -22,8 +22,8 @@ constexpr Duration kEndWithin =
 constexpr std::size_t kMaxUnsent = 4096;
 
 bool has_text(const xmpp::MessageContent& content) {
-  return std::any_of(content.bodies.begin(), content.bodies.end(),
-                     [](const auto& body) { return !body.text.empty(); });
+  return !content.oobs.empty() || std::any_of(content.bodies.begin(), content.bodies.end(),
+                                              [](const auto& body) { return !body.text.empty(); });
 }
 
 uint64_t random_seed() {

@@ -44,6 +44,12 @@ void from_stanza(const xmpp::Stanza& stanza, const xmpp::MessageContent& content
   copy(content.subjects, message->mutable_subjects());
   message->set_thread(content.thread.data(), content.thread.size());
   message->set_delay_stamp_s(content.delay_s);
+  for (const xmpp::Oob& each : content.oobs) {
+    pb::XmppOob* oob = message->add_oobs();
+    oob->set_url(each.url.data(), each.url.size());
+    oob->set_description(each.description.data(), each.description.size());
+  }
+  message->set_replaces(content.replaces.data(), content.replaces.size());
 }
 
 pb::StanzaError from_stanza_error(const xmpp::StanzaError& error, bool full_jid) {

@@ -146,6 +146,17 @@ TEST_F(ToSipTest, WhatHasNoTextIsNotForSip) {
   EXPECT_EQ(stream.take(), "");
 }
 
+TEST_F(ToSipTest, AReferenceAloneIsAMessage) {
+  message("to='bob@gw.test'",
+          "<x xmlns='jabber:x:oob'><url>https://x.test/1</url><desc>d</desc></x>"
+          "<replace id='m0' xmlns='urn:xmpp:message-correct:0'/>");
+  ASSERT_EQ(envelopes.size(), 1u);
+  const pb::XmppMessage& sent = envelopes[0].xmpp_message();
+  EXPECT_EQ(sent.oobs(0).url(), "https://x.test/1");
+  EXPECT_EQ(sent.oobs(0).description(), "d");
+  EXPECT_EQ(sent.replaces(), "m0");
+}
+
 TEST_F(ToSipTest, AGroupChatIsRefused) {
   message("to='bob@gw.test' type='groupchat'");
   EXPECT_TRUE(envelopes.empty());
