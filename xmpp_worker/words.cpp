@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
+
 namespace stox::worker {
 namespace {
 
@@ -91,8 +93,9 @@ xmpp::StanzaError to_stanza_error(const pb::Outcome& outcome) {
   return error;
 }
 
-std::string envelope_name(const pb::EnvelopeId& id) {
-  return fmt::format("{}.{}.{}", id.origin(), id.epoch(), id.number());
+void write_envelope_name(const std::string& origin, uint64_t epoch, uint64_t number, std::string* out) {
+  out->clear();
+  fmt::format_to(std::back_inserter(*out), "{}.{}.{}", origin, epoch, number);
 }
 
 std::string describe(const pb::Outcome& outcome) {

@@ -29,7 +29,9 @@ class ToSipTest : public testing::Test, public ToSipUser {
     envelopes.back().Swap(&envelope);
     return envelopes.size();
   }
-  std::string envelope_name(uint64_t number) const override { return "w.1." + std::to_string(number); }
+  void write_envelope_name(uint64_t number, std::string* out) const override {
+    *out = "w.1." + std::to_string(number);
+  }
   bool send_stanza(std::string_view from, std::string_view xml) override {
     return stream.component.send(from, xml) != xmpp::Component::Sent::kNotUp;
   }
