@@ -1,6 +1,8 @@
 #include "sip_front/sip/message.h"
 
-#include "common/base/text.h"
+#include <utility>
+
+#include "sip_front/sip/grammar.h"
 
 namespace stox::sip {
 namespace {
@@ -44,6 +46,7 @@ bool Message::add(const Header& header) {
 }
 
 std::string_view next_in_list(std::string_view& rest) {
+  if (rest.find(',') == std::string_view::npos) return strip(std::exchange(rest, {}));  // the usual case
   bool quoted = false;
   bool in_uri = false;
   std::size_t end = 0;
@@ -66,7 +69,7 @@ std::string_view next_in_list(std::string_view& rest) {
     }
   }
   end = std::min(end, rest.size());
-  const std::string_view value = trim(rest.substr(0, end));
+  const std::string_view value = strip(rest.substr(0, end));
   rest = end == rest.size() ? std::string_view() : rest.substr(end + 1);
   return value;
 }

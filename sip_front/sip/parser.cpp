@@ -1,120 +1,13 @@
 #include "sip_front/sip/parser.h"
 
-#include <algorithm>
-#include <chrono>
+#include <array>
 #include <cstring>
 
-#include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "sip_front/sip/grammar.h"
 
 namespace stox::sip {
 namespace {
-
-using CharSet = std::array<bool, 256>;
-
-constexpr CharSet char_set(std::string_view extra) {
-  CharSet set{};
-  for (int c = '0'; c <= '9'; ++c) set[static_cast<std::size_t>(c)] = true;
-  for (int c = 'a'; c <= 'z'; ++c) set[static_cast<std::size_t>(c)] = true;
-  for (int c = 'A'; c <= 'Z'; ++c) set[static_cast<std::size_t>(c)] = true;
-  for (const char c : extra) set[static_cast<unsigned char>(c)] = true;
-  return set;
-}
-
-constexpr CharSet kToken = char_set("-.!%*_+`'~");
-constexpr CharSet kWord = char_set("-.!%*_+`'~()<>:\\\"/[]?{}");
-constexpr CharSet kHost = char_set("-._");
-
-constexpr CharSet visible_without(std::string_view excluded) {
-  CharSet set{};
-  for (std::size_t c = 0x21; c < 256; ++c) set[c] = c != 0x7f;
-  for (const char c : excluded) set[static_cast<unsigned char>(c)] = false;
-  return set;
-}
-// Unquoted values of parameters: more than the grammar's token and host, as branches with = are about.
-constexpr CharSet kParamValue = visible_without(",;<>\"");
-constexpr CharSet kUri = visible_without("<>\"");
-// Without < > a comma or question mark would be ambiguous (20.10), and all parameters are the header's.
-constexpr CharSet kBareUri = visible_without("<>\",;?");
-// *( token LWS ), UTF-8 tolerated
-constexpr CharSet display_set() {
-  CharSet set = kToken;
-  set[' '] = set['\t'] = true;
-  for (std::size_t c = 0x80; c < 256; ++c) set[c] = true;
-  return set;
-}
-constexpr CharSet kDisplay = display_set();
-
-bool in(const CharSet& set, char c) { return set[static_cast<unsigned char>(c)]; }
-bool all_in(const CharSet& set, std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [&](char c) { return in(set, c); });
-}
-
-// Reads a header value from left to right. LWS is spaces and tabs, as folds are gone.
-class Cursor {
- public:
-  explicit Cursor(std::string_view text) : rest_(text) {}
-
-  bool done() const { return rest_.empty(); }
-  std::string_view rest() const { return rest_; }
-  bool at(char c) const { return !rest_.empty() && rest_[0] == c; }
-
-  Cursor& lws() {
-    while (at(' ') || at('\t')) rest_.remove_prefix(1);
-    return *this;
-  }
-  bool take(char c) {  // with LWS around it
-    const std::string_view before = rest_;
-    if (!lws().at(c)) {
-      rest_ = before;
-      return false;
-    }
-    rest_.remove_prefix(1);
-    lws();
-    return true;
-  }
-  std::string_view run(const CharSet& set) {
-    std::size_t n = 0;
-    while (n < rest_.size() && in(set, rest_[n])) ++n;
-    return cut(n);
-  }
-  // A quoted-string with its quotes; empty if it does not end.
-  std::string_view quoted() {
-    for (std::size_t i = 1; i < rest_.size(); ++i) {
-      if (rest_[i] == '\\') {
-        ++i;
-      } else if (rest_[i] == '"') {
-        return cut(i + 1);
-      }
-    }
-    return {};
-  }
-  std::string_view cut(std::size_t n) {
-    const std::string_view text = rest_.substr(0, n);
-    rest_.remove_prefix(n);
-    return text;
-  }
-
- private:
-  std::string_view rest_;
-};
-
-// *( SEMI name [ EQUAL value ] ) up to the end. False when the text is no such list.
-template <class Each>
-bool read_params(Cursor& cursor, Each each) {
-  while (cursor.take(';')) {
-    const std::string_view name = cursor.run(kToken);
-    if (name.empty()) return false;
-    std::string_view value;
-    const bool has_value = cursor.take('=');
-    if (has_value) {
-      value = cursor.at('"') ? cursor.quoted() : cursor.run(kParamValue);
-      if (value.empty()) return false;
-    }
-    each(name, value, has_value);
-  }
-  return cursor.lws().done();
-}
 
 struct Name {
   std::string_view text;
@@ -291,15 +184,15 @@ class HeadParser {
     if (!number || !ascii_iequal(line.substr(0, 8), "SIP/2.0 ") || (line.size() > 11 && line[11] != ' '))
       return fault(400, "Bad Status-Line");
     message_.status = static_cast<uint16_t>(*number);
-    message_.reason = trim(line.substr(11));
+    message_.reason = strip(line.substr(11));
   }
 
   void header(std::string_view line) {
     const auto colon = line.find(':');
     if (colon == std::string_view::npos) return fault(400, "Header Without Colon");
     Header header;
-    header.name = trim(line.substr(0, colon));
-    header.value = trim(line.substr(colon + 1));
+    header.name = strip(line.substr(0, colon));
+    header.value = strip(line.substr(colon + 1));
     if (header.name.data() != line.data() || !is_token(header.name)) return fault(400, "Bad Header Name");
     header.id = header_name_of(header.name);
     if (header.value.size() > kMaxHeaderValue) return fault(513, "Header Too Long");
@@ -368,18 +261,6 @@ class HeadParser {
   Fault fault_{0, ""};
 };
 
-constexpr std::string_view kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-
-// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
-int64_t days_since_epoch(int64_t year, int64_t month, int64_t day) {
-  using namespace std::chrono;
-  const year_month_day date(std::chrono::year(static_cast<int>(year)),
-                            std::chrono::month(static_cast<unsigned>(month)),
-                            std::chrono::day(static_cast<unsigned>(day)));
-  return date.ok() ? sys_days(date).time_since_epoch().count() : INT64_MIN;
-}
-
 }  // namespace
 
 Parsed parse_head(std::span<char> text, Message& message) { return HeadParser(text, message).parse(); }
@@ -392,127 +273,6 @@ Parsed parse_datagram(std::span<char> text, Message& message) {
   message.body = rest.substr(0, length);
   if (head && length > rest.size()) return tl::make_unexpected(Fault{400, "Content-Length Beyond Datagram"});
   return head;
-}
-
-std::optional<Via> parse_via(std::string_view text) {
-  Via via;
-  via.text = text;
-  Cursor cursor(text);
-  if (cursor.run(kToken).empty() || !cursor.take('/') || cursor.run(kToken).empty() || !cursor.take('/'))
-    return std::nullopt;
-  via.transport = cursor.run(kToken);
-  const std::size_t before = cursor.rest().size();
-  if (via.transport.empty() || cursor.lws().rest().size() == before) return std::nullopt;
-  if (cursor.at('[')) {
-    const auto end = cursor.rest().find(']');
-    if (end == std::string_view::npos) return std::nullopt;
-    via.host = cursor.cut(end + 1).substr(1, end - 1);
-    if (!normal_ipv6(via.host)) return std::nullopt;
-  } else {
-    via.host = cursor.run(kHost);
-    if (!is_host_name(via.host)) return std::nullopt;
-  }
-  if (cursor.take(':')) {
-    const auto port = parse_number(cursor.run(kToken), 1, 65535);
-    if (!port) return std::nullopt;
-    via.port = static_cast<uint16_t>(*port);
-  }
-  const bool good = read_params(cursor, [&](std::string_view name, std::string_view value, bool has_value) {
-    if (ascii_iequal(name, "branch")) via.branch = value;
-    if (ascii_iequal(name, "rport")) via.rport = !has_value;
-  });
-  if (!good) return std::nullopt;
-  return via;
-}
-
-std::optional<NameAddr> parse_name_addr(std::string_view text) {
-  NameAddr out;
-  Cursor cursor(text);
-  if (cursor.at('"')) {
-    out.display = cursor.quoted();
-    if (out.display.empty() || !cursor.lws().at('<')) return std::nullopt;
-  } else {
-    Cursor ahead = cursor;
-    const std::string_view display = ahead.run(kDisplay);
-    if (ahead.at('<')) {
-      out.display = trim(display);
-      cursor = ahead;
-    }
-  }
-  if (cursor.at('<')) {
-    cursor.cut(1);
-    out.uri = cursor.run(kUri);
-    if (!cursor.at('>')) return std::nullopt;
-    cursor.cut(1);
-  } else {
-    out.uri = cursor.run(kBareUri);
-  }
-  if (out.uri.size() > kMaxUri || out.uri.find(':') == std::string_view::npos) return std::nullopt;
-  bool good_tag = true;
-  const bool good = read_params(cursor, [&](std::string_view name, std::string_view value, bool) {
-    if (!ascii_iequal(name, "tag")) return;
-    good_tag = out.tag.empty() && is_token(value);
-    out.tag = value;
-  });
-  if (!good || !good_tag) return std::nullopt;
-  return out;
-}
-
-std::optional<CSeq> parse_cseq(std::string_view text) {
-  Cursor cursor(text);
-  const auto number = parse_number(cursor.run(kToken), 0, UINT32_MAX);
-  const std::string_view method = cursor.lws().rest();
-  if (!number || !is_token(method)) return std::nullopt;
-  return CSeq{static_cast<uint32_t>(*number), method};
-}
-
-std::optional<int64_t> parse_date(std::string_view text) {
-  // "Sat, 13 Nov 2010 23:29:00 GMT"
-  if (text.size() != 29 || text.substr(3, 2) != ", " || text.substr(25) != " GMT" || text[7] != ' ' ||
-      text[11] != ' ' || text[16] != ' ' || text[19] != ':' || text[22] != ':') {
-    return std::nullopt;
-  }
-  const auto month = std::find(std::begin(kMonths), std::end(kMonths), text.substr(8, 3));
-  const auto day = parse_number(text.substr(5, 2), 1, 31);
-  const auto year = parse_number(text.substr(12, 4), 1970, 9999);
-  const auto hour = parse_number(text.substr(17, 2), 0, 23);
-  const auto minute = parse_number(text.substr(20, 2), 0, 59);
-  const auto second = parse_number(text.substr(23, 2), 0, 60);
-  if (month == std::end(kMonths) || !day || !year || !hour || !minute || !second) return std::nullopt;
-  const int64_t days = days_since_epoch(static_cast<int64_t>(*year), month - std::begin(kMonths) + 1,
-                                        static_cast<int64_t>(*day));
-  if (days == INT64_MIN) return std::nullopt;
-  return ((days * 24 + static_cast<int64_t>(*hour)) * 60 + static_cast<int64_t>(*minute)) * 60 +
-         static_cast<int64_t>(*second);
-}
-
-std::optional<uint32_t> parse_delta_seconds(std::string_view text) {
-  const auto number = parse_number(Cursor(text).run(kToken), 0, UINT32_MAX);
-  if (!number) return std::nullopt;
-  return static_cast<uint32_t>(*number);
-}
-
-bool is_token(std::string_view text) { return !text.empty() && all_in(kToken, text); }
-
-bool is_call_id(std::string_view text) {
-  const auto at = text.find('@');
-  const std::string_view left = text.substr(0, at);
-  if (left.empty() || !all_in(kWord, left)) return false;
-  if (at == std::string_view::npos) return true;
-  const std::string_view right = text.substr(at + 1);
-  return !right.empty() && all_in(kWord, right);
-}
-
-std::string_view without_params(std::string_view value) { return trim(value.substr(0, value.find(';'))); }
-
-std::optional<std::string_view> header_param(std::string_view value, std::string_view wanted) {
-  Cursor cursor(value);
-  cursor.cut(std::min(value.find(';'), value.size()));
-  std::optional<std::string_view> found;
-  read_params(cursor, [&](std::string_view name, std::string_view text, bool) {
-    if (!found && ascii_iequal(name, wanted)) found = text;
-  });
-  return found;
 }
 
 }  // namespace stox::sip

@@ -1,21 +1,19 @@
-// The one SIP parser (RFC 3261 section 25, measured: protocol/sip-transport 5). It slices the buffer it is
-// given and allocates nothing; the only bytes it changes are the line breaks of folded headers, which become
-// spaces. Everything that reads a header goes through here, so that nobody sees a message differently.
+// The one SIP parser (RFC 3261 sections 7 and 25). It slices the buffer it is given and allocates nothing;
+// the only bytes it changes are the line breaks of folded headers, which become spaces. Everything that reads
+// a header goes through here, so that nobody sees a message differently.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
-#include <string_view>
 
 #include "common/base/result.h"
+#include "sip_front/sip/header_value.h"
 #include "sip_front/sip/message.h"
 
 namespace stox::sip {
 
 constexpr std::size_t kMaxHead = 16 * 1024;  // start line and headers
 constexpr std::size_t kMaxHeaderValue = 4096;
-constexpr std::size_t kMaxUri = 2048;
 constexpr std::size_t kMaxVias = 70;
 
 // Why a message cannot be taken. A request is answered with this status if its top Via could be read, as all
@@ -32,19 +30,5 @@ Parsed parse_datagram(std::span<char> text, Message&);
 // Start line and headers of one message up to and with the empty line, which `text` must hold. On success
 // size is the size of the head, and body is empty.
 Parsed parse_head(std::span<char> text, Message&);
-
-// Single values. Nothing when the text is none.
-std::optional<Via> parse_via(std::string_view);
-std::optional<NameAddr> parse_name_addr(std::string_view);
-std::optional<CSeq> parse_cseq(std::string_view);
-std::optional<int64_t> parse_date(std::string_view);  // Unix time of an RFC 1123 date in GMT
-std::optional<uint32_t> parse_delta_seconds(
-    std::string_view);  // Retry-After, Expires; what follows is ignored
-bool is_token(std::string_view);
-bool is_call_id(std::string_view);  // word [ "@" word ]
-
-// Media type without its parameters, and one parameter of it (a header value of the form type;name=value).
-std::string_view without_params(std::string_view value);
-std::optional<std::string_view> header_param(std::string_view value, std::string_view name);
 
 }  // namespace stox::sip

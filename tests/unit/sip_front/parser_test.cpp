@@ -240,11 +240,5 @@ TEST(DateParser, ReadsGmtOnly) {
   EXPECT_EQ(parse_date(""), std::nullopt);
 }
 
-TEST(HeaderParams, AreFoundWithoutCase) {
-  EXPECT_EQ(without_params("text/plain ; Charset=\"UTF-8\""), "text/plain");
-  EXPECT_EQ(header_param("text/plain ; Charset=\"UTF-8\"", "charset"), "\"UTF-8\"");
-  EXPECT_EQ(header_param("text/plain;a=b", "charset"), std::nullopt);
-}
-
 }  // namespace
 }  // namespace stox::sip

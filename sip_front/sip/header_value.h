@@ -1,0 +1,22 @@
+// The values of single headers, as slices of their text. Nothing when the text is none.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "sip_front/sip/message.h"
+
+namespace stox::sip {
+
+constexpr std::size_t kMaxUri = 2048;
+
+std::optional<Via> parse_via(std::string_view);
+std::optional<NameAddr> parse_name_addr(std::string_view);
+std::optional<CSeq> parse_cseq(std::string_view);
+std::optional<int64_t> parse_date(std::string_view);            // Unix time of an RFC 1123 date in GMT
+std::optional<uint32_t> parse_delta_seconds(std::string_view);  // Retry-After; what follows is ignored
+bool is_token(std::string_view);
+bool is_call_id(std::string_view);  // word [ "@" word ]
+
+}  // namespace stox::sip
