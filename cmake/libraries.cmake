@@ -12,7 +12,7 @@ pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 
 # Found by hand: their own packages' descriptions ask for development files of libraries that we do not use.
-foreach(name unbound prometheus-cpp-core)
+foreach(name unbound prometheus-cpp-core jemalloc)
   find_library(library_${name} ${name} REQUIRED)
 endforeach()
 add_library(unbound INTERFACE)
@@ -54,4 +54,9 @@ function(stox_program name)
   cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE stox_flags ${arg_LINK})
+  if(NOT STOX_SANITIZE AND NOT STOX_FUZZ)
+    # A fifth less CPU per message than with glibc's malloc, which consolidates its bins over and over when short
+    # protobuf strings and long frames take turns.
+    target_link_libraries(${name} PRIVATE ${library_jemalloc})
+  endif()
 endfunction()

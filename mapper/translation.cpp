@@ -13,6 +13,7 @@ namespace stox {
 namespace {
 
 constexpr std::size_t kOpen = 16'384;  // more than Trace::kMessages
+constexpr const char* kEchoLoop = "An echo loop: the same words went back and forth";
 
 void write(const pb::EnvelopeId& id, std::string& out) {
   out.clear();
@@ -114,6 +115,11 @@ bus::Placement Translation::to_xmpp(pb::Envelope& envelope, service::Hop& hop) {
   pb::XmppMessage& stanza = *envelope.mutable_xmpp_message();
   auto end = mapping::to_xmpp(sip_, stanza, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
   if (end) return bus::EndWith{std::move(*end)};
+  if (echoes_.is_loop(stanza.from(), stanza.to(), 0, stanza.bodies(0).text(), clock_.now())) {
+    *end.emplace().mutable_sip_status() = mapping::sip_status(482, kEchoLoop);
+    end->set_text(kEchoLoop);
+    return bus::EndWith{std::move(*end)};
+  }
   const std::string_view to = stanza.to();
   const auto domain = to.substr(to.find('@') + 1);
   const std::string& worker = routes_.worker(domain.substr(0, domain.find('/')), envelope.conversation());
@@ -128,6 +134,12 @@ bus::Placement Translation::to_sip(pb::Envelope& envelope, service::Hop& hop) {
   pb::SipMessage& message = *envelope.mutable_sip_message();
   auto end = mapping::to_sip(xmpp_, message, rules_.addresses, rules_.content);
   if (end) return bus::EndWith{std::move(*end)};
+  const std::string& text = message.parts(0).alternatives(0).data();
+  if (echoes_.is_loop(xmpp_.from(), xmpp_.to(), 1, text, clock_.now())) {
+    *end.emplace().mutable_stanza_error() = mapping::stanza_error("not-acceptable", "modify", kEchoLoop);
+    end->set_text(kEchoLoop);
+    return bus::EndWith{std::move(*end)};
+  }
   const std::string& front = routes_.front(message.request_uri());
   if (front.empty()) return bus::Refuse{pb::Refused::NO_TARGET, "no SIP front is there"};
   return bus::Forward{front};

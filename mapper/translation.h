@@ -17,6 +17,7 @@
 #include "common/service/trace.h"
 #include "mapper/mapping/addresses.h"
 #include "mapper/mapping/content.h"
+#include "mapper/mapping/echo.h"
 #include "mapper/mapping/errors.h"
 #include "mapper/mapping/routes.h"
 
@@ -58,6 +59,7 @@ class Translation {
   service::Log& log_;
   service::Trace& trace_;
   mapping::Routes routes_;
+  mapping::EchoWindow echoes_;
   std::map<std::string, pb::Role, std::less<>> roles_;  // of the edges that are there
 
   // Hops of envelopes on their way, found again by a hash of their id; a newer one may take a place.

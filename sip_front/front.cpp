@@ -28,7 +28,8 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
   auto trusted = sip::Networks::parse(section.trusted);
   if (!trusted) return error("sip_front " + section.name + ": trusted: " + trusted.error().text);
   sip::Policy policy;
-  policy.domains = {config.gateway.gateway_domain};
+  // With a gwmap the mapper knows which domains are ours.
+  if (config.gateway.gwmap.empty()) policy.domains = {config.gateway.gateway_domain};
   policy.trusted = std::move(*trusted);
   for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
   policy.max_datagram_bytes = section.max_datagram_bytes;

@@ -51,6 +51,7 @@ class Front final : public service::Process,
   void ended(uint64_t number, const pb::Outcome&) override;
   void members_changed() override { check_status(); }
   // transports
+  bool trusts(const sip::Endpoint& peer) const override { return inbound_.trusts(peer); }
   void received(const sip::Message&, const sip::Flow&) override;
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
   void connection_lost(uint32_t connection, bool never_made) override;

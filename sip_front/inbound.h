@@ -39,6 +39,7 @@ class Inbound {
   Inbound(sip::Policy, const Clock&, service::Log&, service::Trace&, sip::Random&, sip::ResponseSender&,
           EnvelopeSink&);
 
+  bool trusts(const sip::Endpoint& peer) const { return policy_.trusted.contain(peer); }
   void set_policy(sip::Policy policy) { policy_ = std::move(policy); }
 
   // False: whoever sent this is a stranger, and its connection may be closed when the answer is written.

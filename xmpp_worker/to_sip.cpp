@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
+#include <random>
 #include <utility>
 
 #include "common/base/addressing.h"
-#include "common/base/text.h"
+#include "common/base/hash.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
 
@@ -22,8 +22,8 @@ constexpr Duration kEndWithin =
 constexpr std::size_t kMaxUnsent = 4096;
 
 bool has_text(const xmpp::MessageContent& content) {
-  return std::any_of(content.bodies.begin(), content.bodies.end(),
-                     [](const auto& body) { return !body.text.empty(); });
+  return !content.oobs.empty() || std::any_of(content.bodies.begin(), content.bodies.end(),
+                                              [](const auto& body) { return !body.text.empty(); });
 }
 
 uint64_t random_seed() {
@@ -40,7 +40,7 @@ ToSip::ToSip(std::vector<std::string> serves, const Clock& clock, service::Log& 
       log_(log),
       trace_(trace),
       user_(user),
-      random_(random_seed()) {}
+      seed_(random_seed()) {}
 
 bool ToSip::is_own(std::string_view domain) const {
   return std::find(serves_.begin(), serves_.end(), domain) != serves_.end();
@@ -123,7 +123,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   ++figures_.taken;
   hop.decision = "to a mapper";
   hop.went_us = hop.came_us;
-  hop.envelope = user_.envelope_name(*number);
+  user_.write_envelope_name(*number, &hop.envelope);
   if (!spares_.empty()) {
     spares_.back().key() = *number;
     pending_.insert(std::move(spares_.back()));
@@ -139,12 +139,10 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
 }
 
 std::string ToSip::new_trace_id() {
-  std::string id(16, '\0');
-  for (std::size_t half : {0, 8}) {
-    const uint64_t word = random_();
-    std::memcpy(id.data() + half, &word, 8);
-  }
-  return id;
+  ++traces_;
+  const std::string_view count(reinterpret_cast<const char*>(&traces_), sizeof traces_);
+  const uint64_t halves[] = {hash64(count, seed_), hash64(count, ~seed_)};
+  return std::string(reinterpret_cast<const char*>(halves), sizeof halves);
 }
 
 void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <random>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -27,7 +26,7 @@ class ToSipUser {
   virtual ~ToSipUser() = default;
   // As bus::Edge::submit; the reason tells why nothing was taken.
   virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) = 0;
-  virtual std::string envelope_name(uint64_t number) const = 0;
+  virtual void write_envelope_name(uint64_t number, std::string* out) const = 0;
   // False: there is no stream now, or no room.
   virtual bool send_stanza(std::string_view from, std::string_view xml) = 0;
 };
@@ -81,8 +80,8 @@ class ToSip {
   std::vector<Table::node_type> spares_;                    // ended ones, their strings kept
   std::deque<std::pair<std::string, std::string>> unsent_;  // from, error stanza
   Figures figures_;
-  std::mt19937_64 random_;
-  pb::Envelope envelope_;  // reused, as these are
+  uint64_t seed_, traces_ = 0;  // of trace ids
+  pb::Envelope envelope_;       // reused, as these are
   xmpp::MessageContent content_;
   std::string xml_;
 };

@@ -102,7 +102,7 @@ void ToXmpp::write(const pb::Envelope& envelope, Time begin_before) {
   m.to = message.to();
   service::Hop& hop = trace_.add(&m.hop);
   hop.trace_id = envelope.trace_id();
-  hop.envelope = envelope_name(envelope.id());
+  write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(), &hop.envelope);
   hop.message_id = id_;
   hop.other_id = message.call_id();
   hop.from = message.from();
@@ -120,7 +120,7 @@ void ToXmpp::end_unwritten(const pb::Envelope& envelope, const pb::Outcome& outc
   const pb::XmppMessage& message = envelope.xmpp_message();
   service::Hop& hop = trace_.add();
   hop.trace_id = envelope.trace_id();
-  hop.envelope = envelope_name(envelope.id());
+  write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(), &hop.envelope);
   hop.other_id = message.call_id();
   hop.from = message.from();
   hop.to = message.to();

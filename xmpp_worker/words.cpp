@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
+
 namespace stox::worker {
 namespace {
 
@@ -42,6 +44,12 @@ void from_stanza(const xmpp::Stanza& stanza, const xmpp::MessageContent& content
   copy(content.subjects, message->mutable_subjects());
   message->set_thread(content.thread.data(), content.thread.size());
   message->set_delay_stamp_s(content.delay_s);
+  for (const xmpp::Oob& each : content.oobs) {
+    pb::XmppOob* oob = message->add_oobs();
+    oob->set_url(each.url.data(), each.url.size());
+    oob->set_description(each.description.data(), each.description.size());
+  }
+  message->set_replaces(content.replaces.data(), content.replaces.size());
 }
 
 pb::StanzaError from_stanza_error(const xmpp::StanzaError& error, bool full_jid) {
@@ -85,8 +93,9 @@ xmpp::StanzaError to_stanza_error(const pb::Outcome& outcome) {
   return error;
 }
 
-std::string envelope_name(const pb::EnvelopeId& id) {
-  return fmt::format("{}.{}.{}", id.origin(), id.epoch(), id.number());
+void write_envelope_name(const std::string& origin, uint64_t epoch, uint64_t number, std::string* out) {
+  out->clear();
+  fmt::format_to(std::back_inserter(*out), "{}.{}.{}", origin, epoch, number);
 }
 
 std::string describe(const pb::Outcome& outcome) {

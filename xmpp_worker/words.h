@@ -20,7 +20,8 @@ pb::StanzaError from_stanza_error(const xmpp::StanzaError&, bool full_jid);
 xmpp::StanzaError to_stanza_error(const pb::Outcome&);
 xmpp::StanzaError to_stanza_error(pb::Reason);
 
-std::string envelope_name(const pb::EnvelopeId&);  // origin.epoch.number
+// origin.epoch.number, in the place of what was there.
+void write_envelope_name(const std::string& origin, uint64_t epoch, uint64_t number, std::string* out);
 // For people: "delivered", "forbidden (auth): not you", "DEADLINE: no answer in time".
 std::string describe(const pb::Outcome&);
 

@@ -133,8 +133,8 @@ Result<uint64_t> Worker::submit(pb::Envelope& envelope, Time begin_before, Time 
   return number;
 }
 
-std::string Worker::envelope_name(uint64_t number) const {
-  return fmt::format("{}.{}.{}", edge().name(), edge().epoch(), number);
+void Worker::write_envelope_name(uint64_t number, std::string* out) const {
+  worker::write_envelope_name(edge().name(), edge().epoch(), number, out);
 }
 
 // --- stream
@@ -307,7 +307,9 @@ json Worker::inflight() const {
   json list = json::array();
   for (const auto& each : edge().list_in_flight(kMaxListed)) {
     const auto* pending = to_sip_.find(each.number);
-    list.push_back({{"id", envelope_name(each.number)},
+    std::string id;
+    write_envelope_name(each.number, &id);
+    list.push_back({{"id", id},
                     {"trace", to_hex(each.trace_id)},
                     {"from", pending ? pending->from : ""},
                     {"to", pending ? pending->to : ""},

@@ -66,7 +66,7 @@ class Worker final : public service::Process,
   void written() override;
   bool has_room() const override;
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) override;
-  std::string envelope_name(uint64_t number) const override;
+  void write_envelope_name(uint64_t number, std::string* out) const override;
   bool send_stanza(std::string_view from, std::string_view xml) override;
 
   bus::Edge& edge() const { return bus_->edge(); }

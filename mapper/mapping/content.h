@@ -26,18 +26,6 @@ std::optional<pb::Outcome> to_xmpp(const pb::SipMessage& in, pb::XmppMessage& ou
 std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out, const Addresses&,
                                   const ContentSettings&);
 
-// The parts that need a test of their own.
-struct MediaType {
-  std::string type;     // "text/plain", lower case
-  std::string charset;  // lower case; empty = none given
-};
-std::optional<MediaType> parse_media_type(std::string_view content_type);
-
-enum class CharsetError { kUnknown, kUndecodable };
-// Bytes in a charset, as UTF-8. UTF-8 (also for no charset), US-ASCII, ISO-8859-1 and UTF-16 are known; half
-// a surrogate pair becomes U+FFFD.
-tl::expected<std::string, CharsetError> to_utf8(std::string_view bytes, std::string_view charset);
-
 // Call-ID for a thread: itself where callid's grammar (RFC 3261 25.1) and 128 bytes allow, else a hash of it.
 std::string call_id_of_thread(std::string_view thread);
 

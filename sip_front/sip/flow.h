@@ -20,6 +20,7 @@ struct Endpoint {
   std::array<uint8_t, 16> ip{};  // an IPv4 address in the first four
   bool v6 = false;
   uint16_t port = 0;
+  uint32_t scope = 0;  // of an IPv6 link-local address: the interface it was seen on
 
   static std::optional<Endpoint> parse(std::string_view ip, uint16_t port);
   void append_ip(std::string& out) const;  // IPv6 without brackets, RFC 5952

@@ -55,7 +55,8 @@ bool is_encoded(const Message& request) {
 }
 
 Verdict check_message(const Message& request, const SipUri& uri, const Flow& flow, const Policy& policy) {
-  const bool ours = std::any_of(policy.domains.begin(), policy.domains.end(),
+  const bool ours = policy.domains.empty() ||
+                    std::any_of(policy.domains.begin(), policy.domains.end(),
                                 [&](const std::string& domain) { return ascii_iequal(domain, uri.host); });
   if (!ours) return refuse(Refused::kDomain, 404);
   if (!uri.has_user) return refuse(Refused::kUser, 404);

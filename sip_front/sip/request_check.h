@@ -15,7 +15,7 @@
 namespace stox::sip {
 
 struct Policy {
-  std::vector<std::string> domains;  // that MESSAGE requests may be for
+  std::vector<std::string> domains;  // that MESSAGE requests may be for; empty = any
   Networks trusted;
   std::vector<std::string> from_domains;   // patterns; empty = any
   std::size_t max_datagram_bytes = 2048;   // of this size or more: 513

@@ -21,6 +21,7 @@ union SocketAddress {
       v6.sin6_family = AF_INET6;
       v6.sin6_port = htons(endpoint.port);
       std::memcpy(&v6.sin6_addr, endpoint.ip.data(), 16);
+      v6.sin6_scope_id = endpoint.scope;
     } else {
       v4.sin_family = AF_INET;
       v4.sin_port = htons(endpoint.port);
@@ -34,6 +35,7 @@ union SocketAddress {
     out.port = ntohs(out.v6 ? v6.sin6_port : v4.sin_port);
     if (out.v6) {
       std::memcpy(out.ip.data(), &v6.sin6_addr, 16);
+      out.scope = v6.sin6_scope_id;
     } else {
       std::memcpy(out.ip.data(), &v4.sin_addr, 4);
     }

@@ -41,6 +41,7 @@ struct TcpTransport::Connection {
   uint32_t id = 0;
   Endpoint peer;
   bool outbound = false;
+  bool stranger = false;  // not trusted
   bool connecting = false;
   bool finishing = false;  // nothing more is taken; closed when all is written and the peer has closed
   bool queued = false;     // in to_write_
@@ -107,14 +108,19 @@ void TcpTransport::add_accepted(asio::ip::tcp::socket socket) {
   socklen_t size = sizeof remote;
   if (getpeername(socket.native_handle(), &remote.any, &size) != 0) return;  // gone already
   const Endpoint peer = remote.endpoint();
+  const bool stranger = !user_.trusts(peer);
   std::size_t& from_there = inbound_of_[ip_of(peer)];
-  if (connections_.size() >= options_.max_connections || from_there >= options_.max_connections_per_ip) {
+  if (connections_.size() >= options_.max_connections || from_there >= options_.max_connections_per_ip ||
+      (stranger && strangers_ >= options_.max_strangers)) {
     ++figures_.connections_refused;
     if (from_there == 0) inbound_of_.erase(ip_of(peer));
     return;
   }
   ++from_there;
-  wait_to_read(add(std::move(socket), peer, false));
+  Connection& c = add(std::move(socket), peer, false);
+  c.stranger = stranger;
+  if (stranger) ++strangers_;
+  wait_to_read(c);
 }
 
 TcpTransport::Connection& TcpTransport::add(asio::ip::tcp::socket socket, const Endpoint& peer,
@@ -154,7 +160,7 @@ Result<uint32_t> TcpTransport::connection_to(const Endpoint& peer) {
   c.connecting = true;
   outbound_.emplace(name, c.id);
   const auto address =
-      peer.v6 ? asio::ip::address(asio::ip::address_v6(peer.ip))
+      peer.v6 ? asio::ip::address(asio::ip::address_v6(peer.ip, peer.scope))
               : asio::ip::address(asio::ip::address_v4({peer.ip[0], peer.ip[1], peer.ip[2], peer.ip[3]}));
   c.socket.async_connect({address, peer.port},
                          [this, id = c.id](const asio::error_code& why) { connected(id, why); });
@@ -328,6 +334,7 @@ void TcpTransport::close(uint32_t id) {
     const auto count = inbound_of_.find(ip_of(c.peer));
     if (count != inbound_of_.end() && --count->second == 0) inbound_of_.erase(count);
   }
+  if (c.stranger) --strangers_;
   const bool never_made = c.connecting;
   connections_.erase(found);
   user_.connection_lost(id, never_made);
@@ -344,7 +351,7 @@ void TcpTransport::sweep() {
     } else if ((c->framing.inside() && now - c->began > options_.message_timeout) ||
                (c->blocked && now - c->active > options_.message_timeout)) {
       stuck.push_back(id);
-    } else if (now - c->active > options_.idle_timeout) {
+    } else if (now - c->active > (c->stranger ? options_.message_timeout : options_.idle_timeout)) {
       done.push_back(id);
     }
   }

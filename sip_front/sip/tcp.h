@@ -65,6 +65,7 @@ class TcpTransport : public Reader {
   std::unordered_map<uint32_t, std::unique_ptr<Connection>> connections_;
   std::unordered_map<std::string, uint32_t> outbound_;       // by the peer's address and port
   std::unordered_map<std::string, std::size_t> inbound_of_;  // how many, by the peer's address
+  std::size_t strangers_ = 0;
   uint32_t last_id_ = 0;
   std::vector<uint32_t> resting_, to_write_;
   std::unique_ptr<char[]> buffer_;

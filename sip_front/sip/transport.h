@@ -20,6 +20,8 @@ namespace stox::sip {
 class TransportUser {
  public:
   virtual ~TransportUser() = default;
+  // Connections of others are few and short, enough for a refusal.
+  virtual bool trusts(const Endpoint& peer) const = 0;
   // Message and buffer live during the call.
   virtual void received(const Message&, const Flow&) = 0;
   // What could be read of it is in the message; without a top Via there is nobody to answer.
@@ -43,9 +45,10 @@ struct TransportOptions {
   std::size_t max_message = 65536;            // of a message over TCP, in bytes
   std::size_t max_connections = 8192;         // in all
   std::size_t max_connections_per_ip = 1024;  // inbound
+  std::size_t max_strangers = 64;             // connections from peers that are not trusted
   Duration connect_timeout = std::chrono::seconds(5);
-  Duration message_timeout =
-      std::chrono::seconds(10);  // for a message begun to come whole, and for a stuck write
+  // For a message that has begun to come whole, a stuck write, and an idle stranger.
+  Duration message_timeout = std::chrono::seconds(10);
   Duration idle_timeout = std::chrono::seconds(180);
 };
 

@@ -13,7 +13,9 @@
 namespace stox::sip {
 
 constexpr std::string_view kAllow = "MESSAGE, OPTIONS";
-constexpr std::string_view kAccept = "text/plain";
+constexpr std::string_view kAccept =
+    "text/plain, text/html, message/cpim, multipart/mixed, multipart/alternative, multipart/related, "
+    "application/im-iscomposing+xml";
 
 // What all responses to one request have in common (8.2.6.2): its Via list with received and rport
 // (18.2.1, RFC 3581), From, To with our tag, Call-ID, CSeq. It outlives the request.

@@ -209,13 +209,7 @@ void Component::come_up() {
   user_.stream_up();
 }
 
-void Component::stream_closed() {
-  if (phase_ == Phase::kClosing) {
-    user_.disconnect();
-    return set_stopped();
-  }
-  end_with_backoff(fmt::format("{} closed the stream", options_.server));
-}
+void Component::stream_closed() { end_with_backoff(fmt::format("{} closed the stream", options_.server)); }
 
 void Component::stream_failed(const StreamError& error) {
   if (phase_ == Phase::kUp || phase_ == Phase::kHandshake) {
@@ -273,6 +267,11 @@ void Component::end_with_backoff(const std::string& reason) {
 }
 
 void Component::end(Meaning meaning, Duration wait, const std::string& reason) {
+  if (phase_ == Phase::kClosing) {
+    xml_.stop();
+    user_.disconnect();
+    return set_stopped();
+  }
   const bool was_up = is_up();
   phase_ = Phase::kWaiting;
   if (connected_) {

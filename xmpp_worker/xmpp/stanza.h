@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/timestamp.h"
 #include "xmpp_worker/xmpp/element.h"
 #include "xmpp_worker/xmpp/errors.h"
 #include "xmpp_worker/xmpp/xml_writer.h"
@@ -30,10 +31,18 @@ struct LangText {
   std::string_view text;
 };
 
+// XEP-0066.
+struct Oob {
+  std::string_view url;
+  std::string_view description;  // empty = none
+};
+
 struct MessageContent {
   std::vector<LangText> bodies, subjects;
   std::string_view thread;
-  int64_t delay_s = 0;  // XEP-0203, Unix time; 0 = none
+  int64_t delay_s = 0;        // XEP-0203, Unix time; 0 = none
+  std::vector<Oob> oobs;      // read only, as is this:
+  std::string_view replaces;  // XEP-0308: id of the corrected message; empty = none
 
   void clear();  // keeps memory
 };
@@ -55,9 +64,5 @@ void write_stream_error(XmlWriter&, const StreamError&);
 
 // One of the 22 of RFC 6120 8.3.3.
 bool is_stanza_condition(std::string_view name);
-
-// XEP-0082 date and time, to the second. Nothing when it is none, or before 1970.
-std::optional<int64_t> parse_timestamp(std::string_view);
-std::string format_timestamp(int64_t unix_s);
 
 }  // namespace stox::xmpp

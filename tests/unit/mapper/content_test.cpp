@@ -126,7 +126,7 @@ TEST_F(Content, CharsetsBecomeUtf8) {
       {"text/plain;charset=us-ascii", "\xc3\xbc", "400: the body is not in the charset us-ascii"},
       {"text/plain;charset=utf-16", "abc", "400: the body is not in the charset utf-16"},
       {"text/plain;charset=koi8-r", "abc", "415: charset koi8-r is not understood"},
-      {"text/html", "<b>x</b>", "415: Content-Type text/html is not understood"},
+      {"text/html;charset=iso-8859-1", "<p>\xfc<b>x</b>&nbsp;&lt;", "\xc3\xbcx\xc2\xa0<"},
       {"application/sdp", "v=0", "415: Content-Type application/sdp is not understood"},
       {"text", "abc", "400: Content-Type cannot be read"},
       {"", "abc", "400: a body without Content-Type"},
@@ -135,6 +135,29 @@ TEST_F(Content, CharsetsBecomeUtf8) {
     body(row.type, row.data);
     EXPECT_EQ(text_of_sip(), row.expected) << row.type;
   }
+}
+
+TEST_F(Content, ATypingStateIsTakenInWithoutAStanza) {
+  body("application/im-iscomposing+xml", "<isComposing/>");
+  const auto end = map_sip();
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->verdict(), pb::DELIVERED);
+}
+
+TEST_F(Content, WhatACpimSaysCountsWhereTheRequestSaysNothing) {
+  body("message/cpim",
+       "From: <sip:romeo@example.net>\r\nDateTime: 2023-11-14T21:13:20Z\r\nSubject: Tonight\r\n\r\n"
+       "Content-Type: text/plain;charset=utf-8\r\nContent-Language: it\r\n\r\nCiao");
+  ASSERT_FALSE(map_sip());
+  EXPECT_EQ(stanza_.bodies(0).text(), "Ciao");
+  EXPECT_EQ(stanza_.subjects(0).text(), "Tonight");
+  EXPECT_EQ(stanza_.lang(), "it");
+  EXPECT_EQ(stanza_.delay_stamp_s(), kNow - 3600);
+  sip_.set_subject("Now");
+  sip_.set_date_s(kNow - 120);
+  ASSERT_FALSE(map_sip());
+  EXPECT_EQ(stanza_.subjects(0).text(), "Now");
+  EXPECT_EQ(stanza_.delay_stamp_s(), kNow - 120);
 }
 
 TEST_F(Content, AnUnknownDispositionIsNotShownAsText) {
@@ -215,6 +238,34 @@ TEST_F(Content, StanzaTypesThatAreNoMessage) {
   EXPECT_EQ(text_of_xmpp(), nothing);
   xmpp_.set_to("nonsense");
   EXPECT_EQ(text_of_xmpp(), nothing);  // no error for what asked for nothing
+}
+
+TEST_F(Content, AReferenceGoesOnALineOfItsOwnUnlessItIsTheBody) {
+  xmpp_.add_oobs()->set_url("https://x.test/1");
+  EXPECT_EQ(text_of_xmpp(), "Hi\nhttps://x.test/1");
+  xmpp_.mutable_oobs(0)->set_description("a cat");
+  EXPECT_EQ(text_of_xmpp(), "Hi\na cat https://x.test/1");
+  xmpp_.mutable_bodies(0)->set_text("https://x.test/1");
+  EXPECT_EQ(text_of_xmpp(), "https://x.test/1");
+  xmpp_.clear_bodies();
+  EXPECT_EQ(text_of_xmpp(), "a cat https://x.test/1");
+  xmpp_.mutable_oobs(0)->set_description("\xff");
+  EXPECT_EQ(text_of_xmpp(), "a stanza without a body: nothing to send to SIP");
+}
+
+TEST_F(Content, ACorrectionIsAMessageThatSaysSo) {
+  xmpp_.set_replaces("m0");
+  EXPECT_EQ(text_of_xmpp(), "* Hi");
+  xmpp_.clear_bodies();
+  EXPECT_EQ(text_of_xmpp(), "a stanza without a body: nothing to send to SIP");
+}
+
+TEST_F(Content, AnEncryptedStanzaOrAReplyGoesAsItsBodySays) {
+  xmpp_.mutable_bodies(0)->set_text(
+      "I sent you an OMEMO encrypted message but your client doesn't support it.");
+  EXPECT_EQ(text_of_xmpp(), xmpp_.bodies(0).text());
+  xmpp_.mutable_bodies(0)->set_text("> Shall we?\nYes");
+  EXPECT_EQ(text_of_xmpp(), "> Shall we?\nYes");
 }
 
 TEST_F(Content, OfSeveralBodiesTheStanzasLanguageGoes) {

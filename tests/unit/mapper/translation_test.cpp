@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "common/bus/memory_wire.h"
+#include "newer/envelope.pb.h"
 
 namespace stox {
 namespace {
@@ -73,6 +74,13 @@ class TranslationTest : public testing::Test, private bus::MapperUser {
     stanza.set_type("chat");
     stanza.add_bodies()->set_text("Hi");
     return send(worker_, envelope);
+  }
+  // A message as the other schema reads it.
+  template <class To, class From>
+  static To read_as(const From& message) {
+    To out;
+    EXPECT_TRUE(out.ParseFromString(message.SerializeAsString()));
+    return out;
   }
   double metric(const std::string& name, const std::string& label, const std::string& other = {}) {
     double sum = 0;
@@ -197,6 +205,84 @@ TEST_F(TranslationTest, AGwmapReplacesTheSeparatorScheme) {
   ASSERT_EQ(front_.began.size(), 1u);
   EXPECT_EQ(front_.began[0].sip_message().request_uri(), "sip:romeo@example.net");
   EXPECT_EQ(front_.began[0].sip_message().from_uri(), "sip:juliet@xmpp.test;gr=balcony");
+}
+
+TEST_F(TranslationTest, AnEchoLoopIsBroken) {
+  worker_.answer.set_verdict(pb::DELIVERED);
+  front_.answer.set_verdict(pb::DELIVERED);
+  for (int i = 0; i < 50; ++i) {
+    pb::Envelope envelope;
+    auto& message = *envelope.mutable_sip_message();
+    message.set_request_uri("sip:juliet*example.com@gw.example");
+    message.set_from_uri("sip:romeo@example.net");
+    auto* content = message.add_parts()->add_alternatives();
+    content->set_content_type("text/plain");
+    content->set_data("I am away");
+    pb::Envelope back;
+    auto& stanza = *back.mutable_xmpp_message();
+    stanza.set_from("juliet@example.com/balcony");
+    stanza.set_to("romeo*example.net@sip.example");
+    stanza.add_bodies()->set_text("I am away");
+    const auto to_xmpp = translation_.place(envelope), to_sip = translation_.place(back);
+    if (const auto* end = std::get_if<bus::EndWith>(&to_xmpp)) {
+      EXPECT_EQ(end->outcome.verdict(), pb::FAILED);
+      EXPECT_EQ(end->outcome.sip_status().code(), 482u);
+      return;
+    }
+    if (const auto* end = std::get_if<bus::EndWith>(&to_sip)) {
+      EXPECT_EQ(end->outcome.verdict(), pb::FAILED);
+      EXPECT_EQ(end->outcome.stanza_error().condition(), "not-acceptable");
+      return;
+    }
+  }
+  ADD_FAILURE() << "the loop went on";
+}
+
+// A rolling upgrade: some processes know a later schema than others.
+
+TEST_F(TranslationTest, WhatANewerFrontAddsPassesAndHindersNothing) {
+  newer::Envelope sent;
+  sent.set_novelty("of the envelope");
+  auto& message = *sent.mutable_sip_message();
+  message.set_novelty("of the message");
+  message.set_request_uri("sip:juliet*example.com@gw.example");
+  message.set_from_uri("sip:romeo@example.net");
+  auto* content = message.add_parts()->add_alternatives();
+  content->set_content_type("text/plain");
+  content->set_data("Hello");
+  worker_.answer = read_as<pb::Outcome>([] {
+    newer::Outcome outcome;
+    outcome.set_novelty("of the outcome");
+    outcome.set_verdict(newer::DELIVERED);
+    return outcome;
+  }());
+  const auto outcome = read_as<newer::Outcome>(send(front_, read_as<pb::Envelope>(sent)));
+  ASSERT_EQ(worker_.began.size(), 1u);
+  const auto arrived = read_as<newer::Envelope>(worker_.began[0]);
+  EXPECT_EQ(arrived.novelty(), "of the envelope");
+  EXPECT_EQ(arrived.xmpp_message().bodies(0).text(), "Hello");
+  EXPECT_EQ(outcome.novelty(), "of the outcome");
+  EXPECT_EQ(outcome.sip_status().code(), 200u);
+}
+
+TEST_F(TranslationTest, ABodyOfALaterVersionIsRefusedWithTheReason) {
+  newer::Envelope sent;
+  sent.mutable_unheard_of()->set_to("romeo*example.net@sip.example");
+  const pb::Outcome outcome = send(worker_, read_as<pb::Envelope>(sent));
+  EXPECT_EQ(outcome.verdict(), pb::FAILED);
+  EXPECT_EQ(outcome.reason(), pb::UNSUPPORTED);
+  EXPECT_NE(outcome.text(), "");
+  EXPECT_TRUE(front_.began.empty());
+}
+
+TEST_F(TranslationTest, WhatAnOlderProcessLeavesOutIsAsIfNeverSaid) {
+  front_.answer.set_verdict(pb::DELIVERED);
+  send_xmpp("romeo*example.net@sip.example");
+  ASSERT_EQ(front_.began.size(), 1u);
+  const auto arrived = read_as<newer::Envelope>(front_.began[0]);
+  EXPECT_EQ(arrived.novelty(), "");
+  EXPECT_EQ(arrived.sip_message().request_uri(), "sip:romeo@example.net");
+  EXPECT_EQ(arrived.sip_message().parts(0).alternatives(0).data(), "Hi");
 }
 
 }  // namespace

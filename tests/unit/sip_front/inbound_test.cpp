@@ -232,7 +232,7 @@ TEST_F(InboundTest, OptionsSayWhatWeCan) {
   receive(replaced(replaced(kHello, "MESSAGE sip", "OPTIONS sip"), "1 MESSAGE", "1 OPTIONS"));
   EXPECT_EQ(said(), "SIP/2.0 200 OK");
   EXPECT_THAT(last_, HasSubstr("\r\nAllow: MESSAGE, OPTIONS\r\n"));
-  EXPECT_THAT(last_, HasSubstr("\r\nAccept: text/plain\r\n"));
+  EXPECT_THAT(last_, HasSubstr("\r\nAccept: text/plain, text/html, message/cpim, "));
   EXPECT_THAT(last_, HasSubstr("\r\nSupported:"));
 }
 

@@ -105,6 +105,12 @@ TEST(RequestCheck, OurDomainIsComparedWithoutCase) {
             Kind::kTake);
 }
 
+TEST(RequestCheck, WithoutDomainsAnyIsLeftToTheMapper) {
+  Policy any = usual_policy();
+  any.domains.clear();
+  EXPECT_EQ(check(replaced(kHello, "sip:ann*x.test@gw.test", "sip:ann@other.test"), any).kind, Kind::kTake);
+}
+
 TEST(RequestCheck, TheSizeLimitDependsOnTheTransport) {
   const std::string big =
       replaced(replaced(kHello, "hello", std::string(2000, 'x')), "Length: 5", "Length: 2000");

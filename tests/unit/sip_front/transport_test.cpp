@@ -36,6 +36,7 @@ class TransportTest : public testing::Test, public TransportUser {
     tcp_port_ = transports_->listening()[1].bound.port;
   }
 
+  bool trusts(const Endpoint&) const override { return trusts_; }
   void received(const Message& message, const Flow& flow) override {
     came_.push_back({std::string(message.body), flow});
     if (!answer_.empty()) transports_->send(flow, answer_);
@@ -98,7 +99,7 @@ class TransportTest : public testing::Test, public TransportUser {
   std::unique_ptr<Transports> transports_;
   uint16_t udp_port_ = 0, tcp_port_ = 0;
   std::string answer_;
-  bool finish_ = false;
+  bool finish_ = false, trusts_ = true;
   std::vector<Came> came_;
   std::vector<uint32_t> lost_;
   bool never_made_ = false;
@@ -311,6 +312,24 @@ TEST_F(TransportTest, TcpRefusesConnectionsOverTheLimit) {
   EXPECT_TRUE(run_until([&] { return transports_->figures().connections == 1; }));
   auto fourth = connect();
   asio::write(fourth, asio::buffer(kHello));
+  EXPECT_TRUE(run_until([&] { return came_.size() == 1; }));
+}
+
+TEST_F(TransportTest, TcpConnectionsOfStrangersAreFewAndShort) {
+  options_.max_strangers = 1;
+  options_.message_timeout = 100ms;
+  open_usual();
+  trusts_ = false;
+  auto first = connect();
+  auto second = connect();
+  EXPECT_TRUE(closes(second));
+  trusts_ = true;
+  auto known = connect();
+  EXPECT_TRUE(closes(first));
+  EXPECT_TRUE(run_until([&] { return transports_->figures().connections == 1; }));
+  trusts_ = false;
+  auto third = connect();
+  asio::write(third, asio::buffer(kHello));
   EXPECT_TRUE(run_until([&] { return came_.size() == 1; }));
 }
 

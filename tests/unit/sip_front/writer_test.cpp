@@ -71,7 +71,8 @@ TEST(Response, HasTheHeadersItsStatusNeeds) {
             std::string::npos);
   EXPECT_NE(response_to(kHello, kSource, 405, {}, {.allow = true}).find("\r\nAllow: MESSAGE, OPTIONS\r\n"),
             std::string::npos);
-  EXPECT_NE(response_to(kHello, kSource, 415, {}, {.accept = true}).find("\r\nAccept: text/plain\r\n"),
+  EXPECT_NE(response_to(kHello, kSource, 415, {}, {.accept = true})
+                .find("\r\nAccept: text/plain, text/html, message/cpim, "),
             std::string::npos);
   EXPECT_NE(response_to(kHello, kSource, 420, {}, {.unsupported = "a, b"}).find("\r\nUnsupported: a, b\r\n"),
             std::string::npos);

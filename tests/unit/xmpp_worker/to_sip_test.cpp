@@ -29,7 +29,9 @@ class ToSipTest : public testing::Test, public ToSipUser {
     envelopes.back().Swap(&envelope);
     return envelopes.size();
   }
-  std::string envelope_name(uint64_t number) const override { return "w.1." + std::to_string(number); }
+  void write_envelope_name(uint64_t number, std::string* out) const override {
+    *out = "w.1." + std::to_string(number);
+  }
   bool send_stanza(std::string_view from, std::string_view xml) override {
     return stream.component.send(from, xml) != xmpp::Component::Sent::kNotUp;
   }
@@ -142,6 +144,17 @@ TEST_F(ToSipTest, WhatHasNoTextIsNotForSip) {
   message("to='bob@gw.test'", "<received xmlns='urn:xmpp:receipts' id='1'/>");
   EXPECT_TRUE(envelopes.empty());
   EXPECT_EQ(stream.take(), "");
+}
+
+TEST_F(ToSipTest, AReferenceAloneIsAMessage) {
+  message("to='bob@gw.test'",
+          "<x xmlns='jabber:x:oob'><url>https://x.test/1</url><desc>d</desc></x>"
+          "<replace id='m0' xmlns='urn:xmpp:message-correct:0'/>");
+  ASSERT_EQ(envelopes.size(), 1u);
+  const pb::XmppMessage& sent = envelopes[0].xmpp_message();
+  EXPECT_EQ(sent.oobs(0).url(), "https://x.test/1");
+  EXPECT_EQ(sent.oobs(0).description(), "d");
+  EXPECT_EQ(sent.replaces(), "m0");
 }
 
 TEST_F(ToSipTest, AGroupChatIsRefused) {

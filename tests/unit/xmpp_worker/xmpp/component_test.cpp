@@ -337,6 +337,19 @@ TEST_F(Dialogue, StopsCleanly) {
   EXPECT_EQ(connects, 1);
 }
 
+TEST_F(Dialogue, StopsWhateverTheServerSaysInTheEnd) {
+  for (const std::string& last :
+       {stream_error("system-shutdown"), std::string("<a></b>"), std::string("<iq/></stream:stream>")}) {
+    component.start(clock.now());
+    turn();
+    come_up();
+    component.stop(clock.now());
+    server(last);
+    EXPECT_TRUE(component.is_stopped()) << last;
+    EXPECT_EQ(component.next(), kNever);
+  }
+}
+
 TEST_F(Dialogue, StopsThoughTheServerDoesNotClose) {
   come_up();
   component.stop(clock.now());

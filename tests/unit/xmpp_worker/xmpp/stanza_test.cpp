@@ -31,6 +31,31 @@ TEST(Stanza, ReadsAMessage) {
   EXPECT_EQ(content.delay_s, 1'031'699'305);
 }
 
+TEST(Stanza, ReadsReferencesAndCorrections) {
+  const Reading read(
+      "<message><body>b</body><x xmlns='jabber:x:oob'><url>https://x.test/1</url><desc>d</desc></x>"
+      "<x xmlns='jabber:x:oob'><desc>no url</desc></x><x xmlns='other'><url>no</url></x>"
+      "<replace id='m0' xmlns='urn:xmpp:message-correct:0'/></message>");
+  MessageContent content;
+  read_content(read.element(), content);
+  ASSERT_EQ(content.oobs.size(), 1u);
+  EXPECT_EQ(content.oobs[0].url, "https://x.test/1");
+  EXPECT_EQ(content.oobs[0].description, "d");
+  EXPECT_EQ(content.replaces, "m0");
+  read_content(Reading("<message/>").element(), content);
+  EXPECT_TRUE(content.oobs.empty());
+  EXPECT_EQ(content.replaces, "");
+}
+
+TEST(Stanza, AWrappedMessageIsNoContent) {  // XEP-0280: anybody could wrap what another never wrote
+  const Reading read(
+      "<message><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>"
+      "<message xmlns='jabber:client'><body>b</body></message></forwarded></received></message>");
+  MessageContent content;
+  read_content(read.element(), content);
+  EXPECT_TRUE(content.bodies.empty());
+}
+
 TEST(Stanza, ContentMayComeInAnyOfTheThreeNamespaces) {
   for (const char* stanza_ns : {"jabber:component:accept", "jabber:client", "jabber:server"}) {
     const Reading read("<message><body xmlns='jabber:client'>x</body></message>", stanza_ns);

@@ -1,0 +1,13 @@
+// What a text/html body says, as plain text. XHTML-IM (XEP-0071) is deprecated, so XMPP gets the words alone.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace stox::mapping {
+
+// Tags become nothing or a line break, entities characters, runs of white space one space; what scripts and
+// styles hold is dropped; a link keeps its address. Any UTF-8 goes in, however wrong as HTML.
+std::string text_of_html(std::string_view html);
+
+}  // namespace stox::mapping
