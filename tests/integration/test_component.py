@@ -8,7 +8,8 @@ def test_the_gateway_says_what_it_is(site):
     identities, features = site.xmpp_user("juliet").disco(GATEWAY)
 
     assert identities == ["gateway/simple"]
-    assert {"http://jabber.org/protocol/disco#info", "jabber:iq:version", "urn:xmpp:ping", "jid\\20escaping"} <= set(features)
+    assert {"http://jabber.org/protocol/disco#info", "jabber:iq:version", "urn:xmpp:ping",
+            "jid\\20escaping"} <= set(features)
 
 
 def test_it_answers_pings(site):

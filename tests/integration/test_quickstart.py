@@ -51,8 +51,8 @@ def test_it_stays_up_survives_and_leaves_nothing_behind(tmp_path):
     # What it says to type next works.
     stoxctl = [PROGRAMS / "stoxctl", "-f", folder / "stox.toml"]
     assert subprocess.run([*stoxctl, "status"]).returncode == 0
-    send = [*stoxctl, "send", "--from", "sip:romeo@localhost", "--to", "sip:juliet*localhost@sip-xmpp.localhost", "again"]
-    assert subprocess.run(send).returncode == 0
+    send = ["send", "--from", "sip:romeo@localhost", "--to", "sip:juliet*localhost@sip-xmpp.localhost", "again"]
+    assert subprocess.run([*stoxctl, *send]).returncode == 0
     assert (folder / "log" / "stox-sip-front.log").stat().st_size > 0
 
     quickstart.signal(signal.SIGINT)

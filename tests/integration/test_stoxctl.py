@@ -80,14 +80,11 @@ def test_in_flight(new_site):
 
 
 def in_flight(site, name):
-    said = site.stox.ctl_json("inflight", name)
-    return said["in_flight"] if isinstance(said, dict) else said
+    return site.stox.ctl_json("inflight", name)["in_flight"]
 
 
 def hops(site, identifier):
-    """The hops of a message, once its end is known."""
-    said = site.stox.ctl_json("trace", identifier)
-    return said["hops"]
+    return site.stox.ctl_json("trace", identifier)["hops"]
 
 
 def test_the_way_of_a_message_by_call_id(site):

@@ -2,6 +2,7 @@
 import pytest
 
 from support import loopback
+from support.site import Site
 from support.sipp import Sipp
 
 both_transports = pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -9,7 +10,6 @@ both_transports = pytest.mark.parametrize("transport", ["udp", "tcp"])
 
 @pytest.fixture(scope="module")
 def standing_site():
-    from support.site import Site
     site = Site(with_proxy=True).start()
     yield site
     site.stop()

@@ -1,5 +1,5 @@
-"""Loopback addresses and ports for one run of tests. Each run has a network 127.A.B.0/24 of its own, so that runs beside
-each other never meet on a port."""
+"""Loopback addresses and ports for one run of tests. Each run has a network 127.A.B.0/24 of its own, so that
+runs beside each other never meet on a port."""
 import random
 import socket
 

@@ -102,7 +102,6 @@ class SipUser:
              tag=None, branch=None, max_forwards=70, sender=None):
         """A request as a user agent would make it; headers are added, or replace those of the same name."""
         body = body if isinstance(body, bytes) else body.encode()
-        given = [(n, v) for n, v in headers]
         usual = [
             ("Via", f"SIP/2.0/{self.transport.upper()} {self.host}:{self.port};rport;"
                     f"branch={branch or 'z9hG4bK' + uuid.uuid4().hex}"),
@@ -115,10 +114,9 @@ class SipUser:
         if content_type and body:
             usual.append(("Content-Type", content_type))
         usual.append(("Content-Length", len(body)))
-        names = {name.lower() for name, _ in given}
+        names = {name.lower() for name, _ in headers}
         kept = [(name, value) for name, value in usual if name.lower() not in names]
-        # The order of usual headers stays: Via first.
-        return SipMessage(f"{method} {to} SIP/2.0", kept[:1] + given + kept[1:], body)
+        return SipMessage(f"{method} {to} SIP/2.0", [*kept, *headers], body)
 
     def register(self, expires=600):
         """Registers our contact at the proxy, with digest if asked."""
