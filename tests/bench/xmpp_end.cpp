@@ -66,7 +66,7 @@ void XmppEnd::read() {
     const auto count = recv(stream_, buffer, sizeof buffer, 0);
     if (count < 0) return;
     if (count == 0 || XML_Parse(parser_, buffer, static_cast<int>(count), 0) == XML_STATUS_ERROR) {
-      std::fprintf(stderr, "the component closed the stream\n");
+      if (tally_) std::fprintf(stderr, "the component closed the stream\n");
       return close();
     }
   }
