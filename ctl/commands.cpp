@@ -182,7 +182,8 @@ ExitCode send(const Options& options, const std::string& from, const std::string
                 {"hops", hops}});
     return delivered ? kFine : kTrouble;
   }
-  const std::string why = delivered || outcome.empty() ? outcome : outcome + ", " + answer.error();
+  const bool says_more = !delivered && answer.error() != outcome;
+  const std::string why = outcome.empty() || !says_more ? outcome : outcome + ", " + answer.error();
   fmt::print("{}: {}\n\n{}", delivered ? "delivered" : "not delivered",
              service::printable(why.empty() ? answer.error() : why, 500), hops_text({{"hops", hops}}));
   return delivered ? kFine : kTrouble;

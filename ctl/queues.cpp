@@ -52,6 +52,7 @@ json row(const std::string& from, const std::string& to, const json* sender, con
   if (out["sent"].is_number() && out["received"].is_number()) {
     // The ends were not asked at the same instant: what arrived in between is no negative depth.
     out["depth"] = std::max<int64_t>(0, number_at(out, "sent") - number_at(out, "received"));
+    if (out["depth"] == 0) out["oldest_age_ms"] = 0;  // the sender learns of what arrived by heartbeat only
   }
   return out;
 }

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "common/bus/queues_json.h"
+
 namespace stox {
 namespace {
 
@@ -122,21 +124,7 @@ nlohmann::json Mapper::peers() const {
   return {{"peers", std::move(peers)}};
 }
 
-nlohmann::json Mapper::queues() const {
-  auto links = nlohmann::json::array();
-  for (const bus::LinkFigures& link : wire_->node().links()) {
-    links.push_back({{"peer", link.peer},
-                     {"peer_epoch", link.peer_epoch},
-                     {"up", link.up},
-                     {"sent", link.sent},
-                     {"received", link.received},
-                     {"queued", link.queued},
-                     {"resent", link.resent},
-                     {"dropped", link.dropped},
-                     {"oldest_age_ms", to_ms(link.oldest)}});
-  }
-  return {{"epoch", wire_->node().epoch()}, {"links", std::move(links)}};
-}
+nlohmann::json Mapper::queues() const { return bus::queues_json(wire_->node()); }
 
 nlohmann::json Mapper::inflight() const {
   return nlohmann::json::array();

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/text.h"
+#include "common/bus/queues_json.h"
 
 namespace stox {
 namespace {
@@ -46,12 +47,6 @@ std::vector<sip::Listen> make_listens(const service::SipFrontConfig& section) {
                    listen.advertised_address, listen.advertised_port});
   }
   return out;
-}
-
-json link_json(const bus::LinkFigures& link) {
-  return {{"peer", link.peer},     {"peer_epoch", link.peer_epoch}, {"up", link.up},
-          {"sent", link.sent},     {"received", link.received},     {"queued", link.queued},
-          {"resent", link.resent}, {"dropped", link.dropped},       {"oldest_age_ms", to_ms(link.oldest)}};
 }
 
 }  // namespace
@@ -247,16 +242,7 @@ json Front::peers() const {
   return {{"peers", list}};
 }
 
-json Front::queues() const {
-  json links = json::array();
-  for (const auto& link : edge().links()) links.push_back(link_json(link));
-  return {{"epoch", edge().epoch()},
-          {"links", links},
-          {"in_flight",
-           {{"count", edge().in_flight()},
-            {"limit", edge().limit()},
-            {"oldest_age_ms", to_ms(edge().oldest_in_flight())}}}};
-}
+json Front::queues() const { return bus::queues_json(edge()); }
 
 json Front::inflight() const {
   const Time now = context_.loop.now();

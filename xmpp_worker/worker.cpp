@@ -7,6 +7,7 @@
 #include "common/base/jid.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "common/bus/queues_json.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
 
@@ -33,12 +34,6 @@ const service::XmppWorkerConfig* find_section(const service::Config& config, con
 std::string prepared(const std::string& domain) {
   const auto jid = Jid::make({}, domain);
   return jid ? jid->domain() : domain;
-}
-
-json link_json(const bus::LinkFigures& link) {
-  return {{"peer", link.peer},     {"peer_epoch", link.peer_epoch}, {"up", link.up},
-          {"sent", link.sent},     {"received", link.received},     {"queued", link.queued},
-          {"resent", link.resent}, {"dropped", link.dropped},       {"oldest_age_ms", to_ms(link.oldest)}};
 }
 
 }  // namespace
@@ -292,16 +287,7 @@ json Worker::peers() const {
   return {{"peers", list}};
 }
 
-json Worker::queues() const {
-  json links = json::array();
-  for (const auto& link : edge().links()) links.push_back(link_json(link));
-  return {{"epoch", edge().epoch()},
-          {"links", links},
-          {"in_flight",
-           {{"count", edge().in_flight()},
-            {"limit", edge().limit()},
-            {"oldest_age_ms", to_ms(edge().oldest_in_flight())}}}};
-}
+json Worker::queues() const { return bus::queues_json(edge()); }
 
 json Worker::inflight() const {
   json list = json::array();

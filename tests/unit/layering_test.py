@@ -41,7 +41,7 @@ LIBRARIES = {
     "toml++": ["common/service"],
     "CLI": ["common/service", "ctl"],
     "systemd": ["common/service"],
-    "nlohmann": ["common/service", "ctl", "sip_front", "xmpp_worker", "mapper"],
+    "nlohmann": ["common/bus", "common/service", "ctl", "sip_front", "xmpp_worker", "mapper"],
     "stringprep": ["common/base"],
     "idna": ["common/base"],
 }

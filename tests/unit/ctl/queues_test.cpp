@@ -57,6 +57,12 @@ TEST(Queues, WhatArrivedBetweenTheTwoQuestionsIsNoNegativeDepth) {
   EXPECT_EQ(find(merged, "sip-1", "mapper-1")["depth"], 0);
 }
 
+TEST(Queues, AnEmptyPipeHoldsNothingOld) {
+  const json merged = merge_queues({{"sip-1", edge(11, {link("mapper-1", 22, 100, 0)}, 0)},
+                                    {"mapper-1", process(22, {link("sip-1", 11, 0, 100)})}});
+  EXPECT_EQ(find(merged, "sip-1", "mapper-1")["oldest_age_ms"], 0);
+}
+
 TEST(Queues, AnotherEpochIsAnotherSession) {
   const json merged = merge_queues(
       {{"sip-1", edge(11, {link("mapper-1", 21, 100, 90)}, 0)},  // still means the mapper before its restart

@@ -1,0 +1,39 @@
+#include "common/bus/queues_json.h"
+
+#include <nlohmann/json.hpp>
+
+namespace stox::bus {
+namespace {
+
+nlohmann::json links_json(const std::vector<LinkFigures>& links) {
+  auto out = nlohmann::json::array();
+  for (const LinkFigures& link : links) {
+    out.push_back({{"peer", link.peer},
+                   {"peer_epoch", link.peer_epoch},
+                   {"up", link.up},
+                   {"sent", link.sent},
+                   {"received", link.received},
+                   {"queued", link.queued},
+                   {"resent", link.resent},
+                   {"dropped", link.dropped},
+                   {"oldest_age_ms", to_ms(link.oldest)}});
+  }
+  return out;
+}
+
+}  // namespace
+
+nlohmann::json queues_json(const Edge& edge) {
+  return {{"epoch", edge.epoch()},
+          {"links", links_json(edge.links())},
+          {"in_flight",
+           {{"count", edge.in_flight()},
+            {"limit", edge.limit()},
+            {"oldest_age_ms", to_ms(edge.oldest_in_flight())}}}};
+}
+
+nlohmann::json queues_json(const MapperNode& node) {
+  return {{"epoch", node.epoch()}, {"links", links_json(node.links())}};
+}
+
+}  // namespace stox::bus
