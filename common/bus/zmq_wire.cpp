@@ -60,12 +60,19 @@ int descriptor(zmq::socket_t& socket) { return socket.get(zmq::sockopt::fd); }
 class Monitor {
  public:
   Monitor(zmq::context_t& context, zmq::socket_t& socket, int events, const std::string& name)
-      : socket_(context, zmq::socket_type::pair) {
+      : watched_(socket), socket_(context, zmq::socket_type::pair) {
     const std::string address = "inproc://monitor-" + name;
     if (zmq_socket_monitor(socket.handle(), address.c_str(), events) != 0) throw zmq::error_t();
     socket_.set(zmq::sockopt::linger, 0);
     socket_.connect(address);
   }
+  // Stopped and read empty: ZeroMQ leaks news that are on their way when their reader goes.
+  ~Monitor() {
+    zmq_socket_monitor(watched_.handle(), nullptr, 0);
+    for (Message rest; rest.receive(socket_);) continue;
+  }
+  Monitor(const Monitor&) = delete;
+  Monitor& operator=(const Monitor&) = delete;
   zmq::socket_t& socket() { return socket_; }
 
   // The next event and its value (a descriptor), if there is one.
@@ -86,6 +93,7 @@ class Monitor {
   }
 
  private:
+  zmq::socket_t& watched_;
   zmq::socket_t socket_;
 };
 
