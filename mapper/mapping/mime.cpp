@@ -38,7 +38,7 @@ std::optional<std::string> take_value(std::string_view& text) {
   return std::nullopt;
 }
 
-void put(Entity& entity, std::string_view name, std::string value) {
+void put(Entity& entity, std::string_view name, const std::string& value) {
   const std::pair<const char*, std::string*> known[] = {
       {"content-type", &entity.content_type},
       {"content-disposition", &entity.disposition},
@@ -47,7 +47,7 @@ void put(Entity& entity, std::string_view name, std::string value) {
       {"content-id", &entity.id},
       {"content-language", &entity.language}};
   for (const auto& [known_name, place] : known) {
-    if (ascii_iequal(name, known_name) && place->empty()) *place = std::move(value);
+    if (ascii_iequal(name, known_name) && place->empty()) *place = value;
   }
 }
 
@@ -94,7 +94,7 @@ Result<Entity> parse_entity(std::string_view text) {
       value.append(" ").append(trim(line));
       continue;
     }
-    if (!name.empty()) put(entity, name, std::move(value));
+    if (!name.empty()) put(entity, name, value);
     name.clear();
     if (line.empty()) break;
     const auto colon = std::min(line.find(':'), line.size());
@@ -102,7 +102,7 @@ Result<Entity> parse_entity(std::string_view text) {
     if (colon == line.size() || !is_token(name)) return error("a MIME header cannot be read");
     value = trim(line.substr(colon + 1));
   }
-  if (!name.empty()) put(entity, name, std::move(value));
+  if (!name.empty()) put(entity, name, value);
   entity.body = text;
   return entity;
 }
