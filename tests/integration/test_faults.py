@@ -95,3 +95,21 @@ def test_xmpp_to_sip(new_site, name, fault):
     for texts in arrived.values():
         numbers = [int(text) for text in texts]
         assert numbers == sorted(numbers), "out of order"
+
+
+def test_a_retransmission_that_a_new_front_gets(new_site):
+    """The front dies with a message that XMPP already has: the phone's next copy gets its outcome."""
+    site = new_site().start()
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+
+    site.xmpp_server.freeze()
+    sent = romeo.send("MESSAGE", site.sip_uri(juliet), "once")
+    eventually(lambda: site.stox.in_flight("sip-1") == 1, "the message is in flight")
+    site.stox.kill("sip-1")
+    site.stox.start("sip-1")
+    eventually(lambda: site.stox.in_flight("sip-1") == 1, "a copy has come to the new front")
+    site.xmpp_server.thaw()
+
+    assert sent.answer().status == 200
+    assert juliet.next_message().body == "once"
+    assert juliet.nothing_came()

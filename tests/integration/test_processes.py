@@ -70,6 +70,25 @@ def test_one_is_stopped_and_started(new_site, name):
     assert crosses(site)
 
 
+def test_a_front_that_is_stopped_finishes_what_it_has(new_site):
+    site = new_site().start()
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    front = site.stox.processes["sip-1"]
+
+    site.xmpp_server.freeze()
+    sent = romeo.send("MESSAGE", JULIET, "the last")
+    eventually(lambda: site.stox.in_flight("sip-1") == 1, "the message is in flight")
+    front.signal(signal.SIGTERM)
+    eventually(lambda: site.stox.state("sip-1") == "draining", "it drains")
+    late = romeo.message(JULIET, "too late")
+    site.xmpp_server.thaw()
+
+    assert late.status == 503 and late.get("retry-after")
+    assert sent.answer().status == 200
+    assert front.stop() == 0
+    assert juliet.next_message().body == "the last"
+
+
 @each_process
 def test_one_that_hangs_for_a_while_is_taken_back(new_site, name):
     site = new_site().start()
