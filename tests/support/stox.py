@@ -131,7 +131,8 @@ class Stox:
         return self.status()[name]["state"]
 
     def in_flight(self, name):
-        return next(e["count"] for e in self.ctl_json("queues")["in_flight"] if e["process"] == name)
+        """None while the process does not answer, as when it is only just starting."""
+        return next((e["count"] for e in self.ctl_json("queues")["in_flight"] if e["process"] == name), None)
 
     def until(self, name, state, within=PATIENCE):
         eventually(lambda: self.state(name) == state, f"{name} is {state}", within)
