@@ -1,0 +1,58 @@
+// The ways to XMPP servers as those who write messages see them, whatever stream is under them: a component's
+// one stream to a local server, which takes stanzas to any domain, or a stream of our own from one of our
+// domains to one remote domain (S2S).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/base/clock.h"
+#include "xmpp_worker/xmpp/element.h"
+
+namespace stox::xmpp {
+
+// One way. It comes back by itself; while it is not up, reason() says why in words for an operator.
+class Link {
+ public:
+  enum class Sent { kWritten, kNotUp, kTooLarge, kForeignFrom };
+
+  virtual ~Link() = default;
+  // A whole stanza; valid only while up. What the peer would end the stream for is not written.
+  virtual Sent send(std::string_view from, std::string_view xml) = 0;
+  // Messages wait for answers: until told otherwise a dead peer is noticed within seconds instead of minutes.
+  virtual void hurry(bool, Time now) = 0;
+
+  virtual bool has_room() const = 0;  // the peer reads what it is sent
+  virtual bool is_up() const = 0;
+  // The peer refuses us and will until someone changes a configuration.
+  virtual bool is_refused() const = 0;
+  virtual const std::string& reason() const = 0;  // while not up
+  virtual Time down_since() const = 0;            // kNever while up
+  virtual Time retry_at() const = 0;              // kNever: not waiting for a next attempt
+  virtual Time last_proof_of_life() const = 0;    // an answer of the peer itself to our own question
+};
+
+class Links {
+ public:
+  virtual ~Links() = default;
+  // The way between two domains, both prepared; asked for one that is not there, it begins to make it. Null:
+  // there is no room for another. Valid until LinksUser::link_gone.
+  virtual Link* link(std::string_view from_domain, std::string_view to_domain) = 0;
+};
+
+// Calls come while bytes or time are handled, never from inside send() or link().
+class LinksUser {
+ public:
+  virtual ~LinksUser() = default;
+  virtual void link_up(Link&) = 0;
+  virtual void link_down(Link&) = 0;  // it was up
+  virtual void link_gone(Link&) = 0;  // idle for long, and now about to be destroyed
+  // From a peer that may speak for the stanza's `from`, to a domain of ours. `stream` tells streams apart:
+  // two stanzas with the same number came in this order.
+  virtual void stanza(const Element&, uint64_t stream) = 0;
+  virtual void oversized(const Element&) = 0;  // name and attributes of a stanza over the limits
+  virtual void state_changed() = 0;
+};
+
+}  // namespace stox::xmpp
