@@ -107,6 +107,10 @@ Result<uint64_t> Edge::submit(pb::Envelope& envelope, Time begin_before, Time en
   return s_->origin.submit(envelope, begin_before, end_by, &refusal_);
 }
 
+void Edge::submit_lossy(pb::Envelope& envelope, Time begin_before) {
+  if (s_->serving.state() != pb::DRAINING) s_->origin.submit_lossy(envelope, begin_before);
+}
+
 void Edge::finish(const pb::EnvelopeId& id, pb::Outcome outcome) {
   outcome.set_target(s_->options.name);
   *outcome.mutable_id() = id;
@@ -136,6 +140,7 @@ void Edge::State::envelope(Pipe pipe, const pb::Envelope& e) {
   if (serving.state() == pb::DRAINING) return refuse(pipe, e, pb::Refused::NOT_READY, "is stopping");
   const Time begin_before = mappers[pipe].link.to_local(e.begin_before_us());
   if (now >= begin_before) return refuse(pipe, e, pb::Refused::EXPIRED, "came too late to begin");
+  if (e.lossy()) return user.begin(e, begin_before);
   pb::Outcome outcome;
   switch (memory.take(e, pipe, now, &outcome)) {
     case TargetMemory::Verdict::kBegin:

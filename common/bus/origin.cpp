@@ -72,17 +72,12 @@ Result<uint64_t> Origin::submit(pb::Envelope& envelope, Time begin_before, Time 
   }
   Entry& entry = *fresh;
   entry.envelope.Swap(&envelope);
-  entry.number = next_number_++;
+  entry.number = next_number_;
   entry.submitted = now;
   entry.begin_before = begin_before;
   entry.end_by = end_by;
   pb::Envelope& e = entry.envelope;
-  e.set_schema(kSchemaVersion);
-  e.mutable_id()->set_origin(options_.name);
-  e.mutable_id()->set_epoch(options_.epoch);
-  e.mutable_id()->set_number(entry.number);
-  e.set_begin_before_us(to_us(begin_before));
-  e.set_hops(0);
+  fill(e, begin_before);
   Conversation& conversation = conversations_[e.conversation()];
   e.set_conversation_number(conversation.empty() ? 1
                                                  : conversation.back()->envelope.conversation_number() + 1);
@@ -92,22 +87,44 @@ Result<uint64_t> Origin::submit(pb::Envelope& envelope, Time begin_before, Time 
   return entry.number;
 }
 
-std::optional<Route> Origin::choose(const Entry& entry) const {
+void Origin::fill(pb::Envelope& e, Time begin_before) {
+  e.set_schema(kSchemaVersion);
+  e.mutable_id()->set_origin(options_.name);
+  e.mutable_id()->set_epoch(options_.epoch);
+  e.mutable_id()->set_number(next_number_++);
+  e.set_begin_before_us(to_us(begin_before));
+  e.set_hops(0);
+}
+
+// Whatever comes back for it (a refusal by the mapper, say) finds no entry and is dropped.
+void Origin::submit_lossy(pb::Envelope& envelope, Time begin_before) {
+  const auto route = choose(envelope.conversation(), 0);
+  if (!route) return;
+  fill(envelope, begin_before);
+  envelope.set_lossy(true);
+  envelope.set_attempt(1);
+  envelope.set_to_epoch(route->epoch);
+  item_.mutable_envelope()->Swap(&envelope);
+  outlet_.send(*route, item_, false);
+  item_.mutable_envelope()->Swap(&envelope);
+  envelope.set_lossy(false);
+}
+
+std::optional<Route> Origin::choose(const std::string& conversation, uint32_t refusals) const {
   // The best mapper by rendezvous; after a refusal the next best.
   const auto& routes = outlet_.routes();
   if (routes.empty()) return std::nullopt;
   if (routes.size() == 1) return routes.front();
   std::vector<std::pair<uint64_t, const Route*>> ranked;
   ranked.reserve(routes.size());
-  for (const Route& route : routes)
-    ranked.emplace_back(rendezvous_weight(entry.envelope.conversation(), route.name), &route);
+  for (const Route& route : routes) ranked.emplace_back(rendezvous_weight(conversation, route.name), &route);
   std::sort(ranked.begin(), ranked.end(), std::greater<>());
-  return *ranked[entry.refusals % ranked.size()].second;
+  return *ranked[refusals % ranked.size()].second;
 }
 
 void Origin::try_send(Entry& entry) {
   const Time now = clock_.now();
-  const auto route = choose(entry);
+  const auto route = choose(entry.envelope.conversation(), entry.refusals);
   if (!route) return wait(entry, Stage::kMapper, std::max(now, route_seen_) + kPatience);
   const Conversation& conversation = conversations_[entry.envelope.conversation()];
   const Entry* before = nullptr;

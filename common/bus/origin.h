@@ -45,6 +45,7 @@ class Origin {
   ~Origin();
 
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason* refusal);
+  void submit_lossy(pb::Envelope&, Time begin_before);
 
   void outcome(const pb::Outcome&);
   void refused(const pb::Refused&);
@@ -76,7 +77,8 @@ class Origin {
 
   Entry* find(uint64_t number) const;
   Entry* find(const pb::EnvelopeId&) const;
-  std::optional<Route> choose(const Entry&) const;
+  std::optional<Route> choose(const std::string& conversation, uint32_t refusals) const;
+  void fill(pb::Envelope&, Time begin_before);
   void try_send(Entry&);  // or lets it wait
   void proceed(Entry&);   // the same, and then those behind it
   void wait(Entry&, Stage, Time at);
