@@ -126,6 +126,10 @@ void Edge::restore_targets(const std::vector<PossibleTarget>& targets) {
 
 std::vector<PossibleTarget> Edge::possible_targets() const { return s_->origin.possible_targets(); }
 
+void Edge::submit_lossy(pb::Envelope& envelope, Time begin_before) {
+  if (s_->serving.state() != pb::DRAINING) s_->origin.submit_lossy(envelope, begin_before);
+}
+
 void Edge::finish(const pb::EnvelopeId& id, pb::Outcome outcome) {
   outcome.set_target(s_->options.name);
   *outcome.mutable_id() = id;
@@ -155,6 +159,7 @@ void Edge::State::envelope(Pipe pipe, const pb::Envelope& e) {
   if (serving.state() == pb::DRAINING) return refuse(pipe, e, pb::Refused::NOT_READY, "is stopping");
   const Time begin_before = mappers[pipe].link.to_local(e.begin_before_us());
   if (now >= begin_before) return refuse(pipe, e, pb::Refused::EXPIRED, "came too late to begin");
+  if (e.lossy()) return user.begin(e, begin_before);
   pb::Outcome outcome;
   switch (memory.take(e, pipe, now, &outcome)) {
     case TargetMemory::Verdict::kBegin:

@@ -63,7 +63,7 @@ class EdgeUser {
   virtual ~EdgeUser() = default;
   // Target: begin this; call Edge::finish with its id exactly once, sooner or later. The envelope lives
   // during the call. `begin_before` is in our own clock: what waits in a queue past it must be finished as
-  // DEADLINE, unbegun.
+  // DEADLINE, unbegun. A lossy envelope may come twice, and needs no finish.
   virtual void begin(const pb::Envelope&, Time begin_before) = 0;
   // Origin: how the envelope with this number ended. Its outcome is in our side's words, translated by a
   // mapper, unless `reason` is set: then the bus itself ended it.
@@ -96,6 +96,8 @@ class Edge : public WireUser {
   // `end_by` at the latest. Returns the number; an Error when nothing was taken: at the bound, draining, or
   // no mapper for 10 s (refusal() says which).
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by);
+  // Once and at once, or not at all: it is not kept, has no outcome, and counts nowhere.
+  void submit_lossy(pb::Envelope&, Time begin_before);
   // Whether submit() would take so many more. Nothing but turn(), frame() and closed() changes it.
   Result<void> room(std::size_t more);
   pb::Reason refusal() const { return refusal_; }  // why the last submit failed, or the last room()

@@ -89,10 +89,7 @@ Result<uint64_t> Origin::submit(pb::Envelope& envelope, Time begin_before, Time 
   entry.submitted = clock_.now();
   entry.begin_before = begin_before;
   entry.end_by = end_by;
-  pb::Envelope& e = entry.envelope;
-  e.set_schema(kSchemaVersion);
-  e.set_begin_before_us(to_us(begin_before));
-  e.set_hops(0);
+  fill(entry.envelope, begin_before);
   try_send(entry);
   return entry.number;
 }
@@ -143,22 +140,43 @@ Origin::Entry& Origin::insert(pb::Envelope& envelope, uint64_t number) {
   return entry;
 }
 
-std::optional<Route> Origin::choose(const Entry& entry) const {
+void Origin::fill(pb::Envelope& e, Time begin_before) {
+  e.set_schema(kSchemaVersion);
+  e.set_begin_before_us(to_us(begin_before));
+  e.set_hops(0);
+}
+
+// Whatever comes back for it (a refusal by the mapper, say) finds no entry and is dropped.
+void Origin::submit_lossy(pb::Envelope& envelope, Time begin_before) {
+  const auto route = choose(envelope.conversation(), 0);
+  if (!route) return;
+  *envelope.mutable_id() = new_id();
+  fill(envelope, begin_before);
+  envelope.set_lossy(true);
+  envelope.set_attempt(1);
+  envelope.set_to_epoch(route->epoch);
+  item_.mutable_envelope()->Swap(&envelope);
+  outlet_.send(*route, item_, false);
+  item_.mutable_envelope()->Swap(&envelope);
+  envelope.set_lossy(false);
+  envelope.clear_id();
+}
+
+std::optional<Route> Origin::choose(const std::string& conversation, uint32_t refusals) const {
   // The best mapper by rendezvous; after a refusal the next best.
   const auto& routes = outlet_.routes();
   if (routes.empty()) return std::nullopt;
   if (routes.size() == 1) return routes.front();
   std::vector<std::pair<uint64_t, const Route*>> ranked;
   ranked.reserve(routes.size());
-  for (const Route& route : routes)
-    ranked.emplace_back(rendezvous_weight(entry.envelope.conversation(), route.name), &route);
+  for (const Route& route : routes) ranked.emplace_back(rendezvous_weight(conversation, route.name), &route);
   std::sort(ranked.begin(), ranked.end(), std::greater<>());
-  return *ranked[entry.refusals % ranked.size()].second;
+  return *ranked[refusals % ranked.size()].second;
 }
 
 void Origin::try_send(Entry& entry) {
   const Time now = clock_.now();
-  const auto route = choose(entry);
+  const auto route = choose(entry.envelope.conversation(), entry.refusals);
   if (!route) return wait(entry, Stage::kMapper, std::max(now, route_seen_) + kPatience);
   const Conversation& conversation = conversations_[entry.envelope.conversation()];
   const Entry* before = nullptr;

@@ -52,6 +52,7 @@ class Origin {
   // Whether so many more would be taken now.
   Result<void> room(std::size_t more, pb::Reason* refusal) const;
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason* refusal);
+  void submit_lossy(pb::Envelope&, Time begin_before);
   uint64_t restore(pb::Envelope&, const RestoredTimes&, uint32_t attempts);
   void restore_target(const PossibleTarget&);
   std::vector<PossibleTarget> possible_targets() const;
@@ -87,7 +88,8 @@ class Origin {
   Entry* find(uint64_t number) const;
   Entry* find(const pb::EnvelopeId&) const;
   Entry& insert(pb::Envelope&, uint64_t number);
-  std::optional<Route> choose(const Entry&) const;
+  std::optional<Route> choose(const std::string& conversation, uint32_t refusals) const;
+  void fill(pb::Envelope&, Time begin_before);
   void try_send(Entry&);  // or lets it wait
   void proceed(Entry&);   // the same, and then those behind it
   void wait(Entry&, Stage, Time at);

@@ -29,6 +29,7 @@ void Proof::end_of_wakeup(Time now) {
 
 void Proof::close_group(Entry& entry, Time now) {
   auto& [name, domain] = entry;
+  if (cleaned_ == Time{}) cleaned_ = now;
   domain.used = now;
   if (domain.is_mute) {
     settle(domain.open, Fate::kPassedOn);
@@ -86,6 +87,8 @@ void Proof::turn(Time now) {
   }
   if (now - cleaned_ >= kCleanEvery) forget_idle(now);
 }
+
+Time Proof::next() const { return std::min(due_.next(), domains_.empty() ? kNever : cleaned_ + kCleanEvery); }
 
 void Proof::expire(Entry& entry, uint64_t ping, Time now) {
   auto& groups = entry.second.groups;

@@ -46,7 +46,7 @@ class Proof {
   void answered(uint64_t ping, std::string_view domain);
   void stream_ended();
   void turn(Time now);
-  Time next() const { return due_.next(); }
+  Time next() const;
 
   bool waits() const { return waiting_ > 0; }  // for an answer to any ping
   std::size_t mute_domains() const { return mute_; }

@@ -93,6 +93,12 @@ class BusTest : public ::testing::Test {
     const auto number = front().edge->submit(e, now + seconds(25), now + seconds(25));
     return number ? *number : 0;
   }
+  void send_lossy(const std::string& call_id, Duration within = seconds(5)) {
+    pb::Envelope e;
+    e.set_conversation("a b");
+    e.mutable_sip_message()->set_call_id(call_id);
+    front().edge->submit_lossy(e, bus_.clock().now() + within);
+  }
   Actor& front() { return actors_["sip-1"]; }
   Actor& worker(const std::string& name = "w-1") { return actors_[name]; }
   const pb::Outcome& outcome(uint64_t number) {
@@ -109,6 +115,28 @@ class BusTest : public ::testing::Test {
   std::map<std::string, Actor> actors_;
   std::map<std::string, Chooser> choosers_;
 };
+
+TEST_F(BusTest, ALossyEnvelopeCrossesAndIsKeptByNobody) {
+  send_lossy("typing");
+  EXPECT_EQ(front().edge->in_flight(), 0u);
+  const uint64_t n = send("c1");  // waits for nothing
+  bus_.run();
+  EXPECT_EQ(worker().began, (std::vector<std::string>{"typing", "c1"}));
+  EXPECT_EQ(worker().edge->begun(), 0u);
+  EXPECT_EQ(front().outcomes.size(), 1u);
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, ALossyEnvelopeThatCannotPassIsDroppedInSilence) {
+  choosers_["m-1"].to = choosers_["m-2"].to = "w-9";
+  send_lossy("typing");
+  bus_.advance(seconds(30));
+  choosers_["m-1"].to = choosers_["m-2"].to = "";
+  bus_.advance(seconds(30));
+  EXPECT_TRUE(worker().began.empty());
+  EXPECT_TRUE(front().outcomes.empty());
+  EXPECT_EQ(front().edge->in_flight(), 0u);
+}
 
 TEST_F(BusTest, AMessageCrossesAndItsOutcomeComesBackTranslated) {
   const uint64_t n = send("c1");
