@@ -47,7 +47,7 @@ struct Value {
 
 template <class Section>
 struct Key {
-  enum class Kind { kText, kNumber, kList, kTable };
+  enum class Kind { kText, kNumber, kBool, kList, kTable };
 
   std::string name;
   Kind kind;
