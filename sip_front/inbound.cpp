@@ -6,6 +6,7 @@
 #include "common/base/hash.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "sip_front/peer_formats.h"
 
 namespace stox {
 namespace {
@@ -14,6 +15,7 @@ using sip::HeaderName;
 using sip::Method;
 using sip::Verdict;
 
+constexpr Duration kTypingWithin = std::chrono::seconds(5);
 constexpr uint32_t kLoggedPerSecond = 20;
 
 // Never 401, 405 or 407 without what they owe, never 408 (RFC 4320 4.2), nothing that is no final response.
@@ -92,6 +94,8 @@ void Inbound::take(const sip::Message& request, const sip::Flow& flow) {
     return;
   }
   fill(request);
+  sink_.took(request.from.uri, request.value(HeaderName::kContentType), request.body);
+  if (take_typing(request, receipt.id)) return;
   const auto waiting =
       draining_ ? tl::make_unexpected(Error{"this process is stopping"}) : submit(request.call_id);
   if (waiting) {
@@ -100,6 +104,16 @@ void Inbound::take(const sip::Message& request, const sip::Flow& flow) {
   }
   transactions_.forget(receipt.id);
   apply({Verdict::Kind::kRefuse, sip::Refused::kUnavailable, 503}, request, flow, waiting.error().text);
+}
+
+// A typing state is answered at once: whatever becomes of it, nobody is told (RFC 3994).
+bool Inbound::take_typing(const sip::Message& request, sip::Id transaction) {
+  if (draining_ || format_of(request.value(HeaderName::kContentType)) != Format::kComposing) return false;
+  fill_conversation();
+  sink_.submit_lossy(envelope_, clock_.now() + kTypingWithin);
+  count(Method::kMessage, 200);
+  transactions_.respond(transaction, 200, "Accepted", {}, clock_.now());
+  return true;
 }
 
 // Sets every field, as the envelope is an old one.
@@ -129,16 +143,21 @@ void Inbound::fill(const sip::Message& request) {
   envelope_.set_dedup_key(key != 0 ? key : 1);
 }
 
-// Hands the envelope that fill() made to the bus; returns who waits for its end.
-Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id) {
+void Inbound::fill_conversation() {
   const pb::SipMessage& message = envelope_.sip_message();
   std::string conversation = conversation_key(message.from_uri(), message.request_uri());
   // Decoded, a user part may be any bytes; the mapper will refuse it, but the bus must carry it there.
   if (!is_utf8(conversation)) conversation = to_hex(conversation);
   envelope_.set_conversation(std::move(conversation));
   const std::array<uint64_t, 2> id = {random_.next(), random_.next()};
-  std::string trace_id(reinterpret_cast<const char*>(id.data()), sizeof id);
-  envelope_.set_trace_id(trace_id);
+  envelope_.set_trace_id(std::string(reinterpret_cast<const char*>(id.data()), sizeof id));
+}
+
+// Hands the envelope that fill() made to the bus; returns who waits for its end.
+Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id) {
+  const pb::SipMessage& message = envelope_.sip_message();
+  fill_conversation();
+  std::string trace_id = envelope_.trace_id();
 
   service::Trace::Handle handle = 0;
   service::Hop& hop = trace_.add(&handle);

@@ -27,6 +27,10 @@ class EnvelopeSink {
   virtual ~EnvelopeSink() = default;
   virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) = 0;
   virtual std::string id_of(uint64_t number) const = 0;  // "origin.epoch.number"
+  virtual void submit_lossy(pb::Envelope&, Time begin_before) = 0;
+  // What was taken came from this peer in this form.
+  virtual void took(std::string_view /*from_uri*/, std::string_view /*content_type*/,
+                    std::string_view /*body*/) {}
 };
 
 class Inbound {
@@ -81,7 +85,9 @@ class Inbound {
 
   bool apply(sip::Verdict, const sip::Message&, const sip::Flow&, std::string_view detail = {});
   void take(const sip::Message&, const sip::Flow&);
+  bool take_typing(const sip::Message&, sip::Id transaction);
   void fill(const sip::Message&);
+  void fill_conversation();
   Result<Waiting*> submit(std::string_view call_id);
   void answer_stateless(const sip::Message&, const sip::Flow&, const Answer&);
   Answer unavailable();
