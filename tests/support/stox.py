@@ -24,6 +24,8 @@ def toml(configuration):
     def value(v):
         if isinstance(v, bool):
             return "true" if v else "false"
+        if isinstance(v, dict):
+            return "{ " + ", ".join(f"{json.dumps(k)} = {value(each)}" for k, each in v.items()) + " }"
         return "[" + ", ".join(map(value, v)) + "]" if isinstance(v, list) else json.dumps(v, ensure_ascii=False)
 
     lines = []
