@@ -124,7 +124,7 @@ void write_response_head(const Message& request, const Endpoint& source, std::st
     }
     out += "\r\n";
     top = false;
-    return true;
+    return !request.only_top_via;
   });
   if (request.has(HeaderName::kFrom)) append_line(out, "From", request.value(HeaderName::kFrom));
   head.tag_at = head.tag_size = 0;
