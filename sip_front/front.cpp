@@ -15,6 +15,8 @@ using nlohmann::json;
 using service::Metric;
 
 constexpr Duration kTick = std::chrono::seconds(1);
+constexpr std::size_t kCpimHead = 2000;  // bytes in which a CPIM says what it holds
+constexpr std::string_view kComposingType = "application/im-iscomposing+xml";
 constexpr std::size_t kMaxListed = 10'000;
 constexpr std::size_t kGoodReceiveBuffer = 4 * 1024 * 1024;
 
@@ -104,7 +106,9 @@ Front::Front(const service::Context& context, sip::Policy policy)
       inbound_(std::move(policy), context.loop.clock(), context.log, context.trace, random_, *this, *this),
       outbound_(context.loop.clock(), context.log, context.trace, random_, *this),
       end_of_turn_(context.loop, [this] { settle(); }),
-      alarm_(context.loop, [this] { settle(); }) {}
+      alarm_(context.loop, [this] { settle(); }) {
+  outbound_.formats().assume(context.config.gateway.unknown_peers_take);
+}
 
 void Front::log_listeners() {
   for (const auto& one : transports_->listening()) {
@@ -150,6 +154,14 @@ Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time e
 
 std::string Front::id_of(uint64_t number) const {
   return fmt::format("{}.{}.{}", edge().name(), edge().epoch(), number);
+}
+
+// Who sends a form takes it. A typing state may come in a CPIM, and will be taken so or so.
+void Front::took(std::string_view from_uri, std::string_view content_type, std::string_view body) {
+  const Format format = format_of(content_type);
+  outbound_.formats().taken(from_uri, format);
+  if (format == Format::kCpim && body.substr(0, kCpimHead).find(kComposingType) != std::string_view::npos)
+    outbound_.formats().taken(from_uri, Format::kComposing);
 }
 
 void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) { edge().finish(id, std::move(outcome)); }
@@ -236,6 +248,7 @@ void Front::reload(const service::Config& config) {
     return;
   }
   inbound_.set_policy(std::move(*policy));
+  outbound_.formats().assume(config.gateway.unknown_peers_take);
   next_hop_ = std::move(*next_hop);
   outbound_.configure(next_hop_->route(), make_credentials(*section));
 }
@@ -253,6 +266,23 @@ json Front::peers() const {
                                          : "down"}});
   }
   return {{"peers", list}};
+}
+
+json Front::known_peers() const {
+  json list = json::array();
+  for (const auto& known : outbound_.formats().list()) {
+    json takes = json::array(), refuses = json::array();
+    for (const Format format : {Format::kCpim, Format::kComposing}) {
+      const auto one = known.takes.at(static_cast<std::size_t>(format));
+      if (one == PeerFormats::Takes::kYes) takes.push_back(name_of(format));
+      if (one == PeerFormats::Takes::kNo) refuses.push_back(name_of(format));
+    }
+    list.push_back({{"peer", known.peer},
+                    {"takes", std::move(takes)},
+                    {"refuses", std::move(refuses)},
+                    {"forgotten_in_ms", to_ms(known.left)}});
+  }
+  return list;
 }
 
 json Front::queues() const { return bus::queues_json(edge()); }

@@ -6,6 +6,7 @@
 #include "common/base/hash.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "sip_front/peer_formats.h"
 
 namespace stox {
 namespace {
@@ -14,6 +15,7 @@ using sip::HeaderName;
 using sip::Method;
 using sip::Verdict;
 
+constexpr Duration kTypingWithin = std::chrono::seconds(5);
 constexpr uint32_t kLoggedPerSecond = 20;
 
 // Never 401, 405 or 407 without what they owe, never 408 (RFC 4320 4.2), nothing that is no final response.
@@ -121,7 +123,8 @@ void Inbound::take(const sip::Message& request, const sip::Flow& flow, sip::Serv
   };
   if (match == sip::ServerTransactions::Match::kMerged) return refuse(sip::Refused::kMerged, 482);
   if (draining_) return refuse(sip::Refused::kUnavailable, 503, "this process is stopping");
-  if (!sink_.has_room())
+  const bool typing = format_of(request.value(HeaderName::kContentType)) == Format::kComposing;
+  if (!typing && !sink_.has_room())
     return refuse(sip::Refused::kUnavailable, 503, "max_in_flight messages are in flight");
   const Duration valid_for = sip::valid_for(request, clock_.wall_us() / 1'000'000);
   if (valid_for <= Duration::zero()) {
@@ -129,9 +132,19 @@ void Inbound::take(const sip::Message& request, const sip::Flow& flow, sip::Serv
     return;
   }
   fill(request);
+  sink_.took(request.from.uri, request.value(HeaderName::kContentType), request.body);
+  if (typing) return take_typing(transactions_.open(request, flow, clock_.now()));
   const auto waiting = submit(request.call_id, valid_for, request.body);
   if (!waiting) return refuse(sip::Refused::kUnavailable, 503, waiting.error().text);
   (*waiting)->transaction = transactions_.open(request, flow, clock_.now());
+}
+
+// A typing state is answered at once: whatever becomes of it, nobody is told (RFC 3994).
+void Inbound::take_typing(sip::Id transaction) {
+  fill_conversation();
+  sink_.submit_lossy(envelope_, clock_.now() + kTypingWithin);
+  count(Method::kMessage, 200);
+  transactions_.respond(transaction, 200, "Accepted", {}, clock_.now());
 }
 
 // Sets every field, as the envelope is an old one.
@@ -161,17 +174,22 @@ void Inbound::fill(const sip::Message& request) {
   envelope_.set_dedup_key(key != 0 ? key : 1);
 }
 
-// Hands the envelope that fill() made to the bus; returns who waits for its end.
-Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id, Duration valid_for,
-                                          std::string_view body) {
+void Inbound::fill_conversation() {
   const pb::SipMessage& message = envelope_.sip_message();
   std::string conversation = conversation_key(message.from_uri(), message.request_uri());
   // Decoded, a user part may be any bytes; the mapper will refuse it, but the bus must carry it there.
   if (!is_utf8(conversation)) conversation = to_hex(conversation);
   envelope_.set_conversation(std::move(conversation));
   const std::array<uint64_t, 2> id = {random_.next(), random_.next()};
-  std::string trace_id(reinterpret_cast<const char*>(id.data()), sizeof id);
-  envelope_.set_trace_id(trace_id);
+  envelope_.set_trace_id(std::string(reinterpret_cast<const char*>(id.data()), sizeof id));
+}
+
+// Hands the envelope that fill() made to the bus; returns who waits for its end.
+Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id, Duration valid_for,
+                                          std::string_view body) {
+  const pb::SipMessage& message = envelope_.sip_message();
+  fill_conversation();
+  std::string trace_id = envelope_.trace_id();
 
   service::Trace::Handle handle = 0;
   service::Hop& hop = trace_.add(&handle);

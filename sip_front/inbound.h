@@ -29,6 +29,10 @@ class EnvelopeSink {
   virtual bool has_room() const = 0;  // false: submit() would be refused, as too much is in flight
   virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) = 0;
   virtual std::string id_of(uint64_t number) const = 0;  // "origin.epoch.number"
+  virtual void submit_lossy(pb::Envelope&, Time begin_before) = 0;
+  // What was taken came from this peer in this form.
+  virtual void took(std::string_view /*from_uri*/, std::string_view /*content_type*/,
+                    std::string_view /*body*/) {}
 };
 
 class Inbound {
@@ -86,7 +90,9 @@ class Inbound {
   bool apply(sip::Verdict, const sip::Message&, const sip::Flow&, std::string_view detail = {});
   bool over_limit(const sip::Message&, const sip::Flow&, const sip::Verdict&);
   void take(const sip::Message&, const sip::Flow&, sip::ServerTransactions::Match);
+  void take_typing(sip::Id transaction);
   void fill(const sip::Message&);
+  void fill_conversation();
   Result<Waiting*> submit(std::string_view call_id, Duration valid_for, std::string_view body);
   void answer_stateless(const sip::Message&, const sip::Flow&, const Answer&);
   Answer unavailable();

@@ -47,6 +47,11 @@ void ComponentStreams::stop() {
   arrange();
 }
 
+void ComponentStreams::keepalive_came_elsewhere() {
+  component_.keepalive_came_elsewhere(loop_.now());
+  arrange();
+}
+
 void ComponentStreams::reload(const service::XmppWorkerConfig& config) {
   component_.set_secret(config.xmpp_password, loop_.now());
   arrange();

@@ -22,6 +22,8 @@ class Streams : public xmpp::Links {
   virtual service::Status status() const = 0;
   virtual pb::Backend backend() const = 0;
   virtual void members_changed(const std::vector<pb::Member>&) {}  // who is on the bus
+  // A keepalive that this process wrote came to another worker of the domain.
+  virtual void keepalive_came_elsewhere() {}
   virtual void reload(const service::XmppWorkerConfig&) = 0;
 
   virtual nlohmann::json list() const = 0;  // for Process::peers()

@@ -95,6 +95,7 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
       config_(config),
       serves_(prepared(config.serves)),
       ids_(config.xmpp_password, context.identity.full, epoch),
+      others_(context.identity.full, serves_),
       info_{STOX_VERSION},
       to_xmpp_(config.max_in_flight, ids_, context.loop.clock(), context.log, context.trace, *this),
       to_sip_(serves_, context.loop.clock(), context.log, context.trace, *this),
@@ -131,8 +132,26 @@ void Worker::ended(uint64_t number, const pb::Outcome& outcome) {
 
 void Worker::members_changed() {
   if (!bus_) return;
+  const bool lost = others_.update(edge().members(), now());
+  if (lost) to_xmpp_.other_lost();
+  to_xmpp_.set_others(others_.connections(), others_.unsure_until());
   streams_->members_changed(edge().members());
   check_status();
+  arrange();
+}
+
+void Worker::handed_over(const std::string& from, uint64_t, std::string_view payload) {
+  if (!hand_over_.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return;
+  const auto id = ids_.read_answer(hand_over_.id(), hand_over_.from(), hand_over_.to());
+  if (!id) return;
+  if (id->has(xmpp::StanzaId::kKeepalive)) {
+    if (ids_.is_own(*id)) streams_->keepalive_came_elsewhere();
+    return;
+  }
+  const pb::StanzaError& error = hand_over_.error();
+  to_xmpp_.answer(*id, {hand_over_.to_message(), hand_over_.id(), hand_over_.from(), hand_over_.to(),
+                        to_stanza_error(error), others_.connection(from)});
+  arrange();
 }
 
 void Worker::finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) { edge().finish(id, outcome); }
@@ -181,22 +200,44 @@ void Worker::state_changed() {
   check_status();
 }
 
-void Worker::stanza(const xmpp::Element& element, uint64_t) {
+void Worker::stanza(const xmpp::Element& element, uint64_t stream) {
   const auto stanza = xmpp::read_stanza(element);
   if (!stanza) return;
   ++stanzas_in_;
   const bool is_message = stanza->kind == Stanza::Kind::kMessage;
   if (stanza->is_error() || stanza->type == "result") {
-    if (stanza->kind != Stanza::Kind::kPresence) to_xmpp_.answer(*stanza);
+    if (stanza->kind != Stanza::Kind::kPresence) answer(*stanza, stream);
     return;
   }
   if (is_message) return to_sip_.message(*stanza);
+  // A server with several connections of our domain brings a keepalive, which goes to the domain, on any.
+  if (to_sip_.is_own(xmpp::domain_of(stanza->from))) return answer(*stanza, stream);
   if (!to_sip_.is_own(xmpp::domain_of(stanza->to))) return void(++not_answered_);
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   if (!xmpp::answer(*stanza, info_, xml)) return;
   // Who does not read what is answered gets no more answers.
   ++(send_stanza(stanza->to, stanza->from, xml_) ? answered_ : not_answered_);
+}
+
+// Of a stanza that any worker of our domains wrote.
+void Worker::answer(const Stanza& stanza, uint64_t stream) {
+  const auto id = ids_.read_answer(stanza.id, stanza.from, stanza.to);
+  if (!id) return context_.log.debug("an answer from {} to a stanza that nobody here wrote", stanza.from);
+  const bool to_message = stanza.kind == Stanza::Kind::kMessage;
+  xmpp::StanzaError error;
+  if (stanza.is_error()) error = xmpp::read_error(stanza.element);
+  if (ids_.is_own(*id) || !others_.is_there(id->worker, id->epoch))
+    return to_xmpp_.answer(*id, {to_message, stanza.id, stanza.from, stanza.to, std::move(error), 0});
+  hand_over_.Clear();
+  hand_over_.set_to_message(to_message);
+  hand_over_.set_id(stanza.id.data(), stanza.id.size());
+  hand_over_.set_from(stanza.from.data(), stanza.from.size());
+  hand_over_.set_to(stanza.to.data(), stanza.to.size());
+  if (stanza.is_error()) *hand_over_.mutable_error() = from_stanza_error(error, false);
+  hand_over_.SerializeToString(&payload_);
+  edge().hand_over(id->worker, stream, payload_);
+  ++handed_over_;
 }
 
 void Worker::oversized(const xmpp::Element& element) {
@@ -338,6 +379,8 @@ std::vector<Metric> Worker::metrics() const {
       counter("stox_xmpp_answers_total", "IQs and presence answered", answered_),
       counter("stox_xmpp_unanswered_total", "IQs not answered, because the server does not read",
               not_answered_),
+      counter("stox_xmpp_handed_over_total", "answers that came here for stanzas of another worker",
+              handed_over_),
   };
   streams_->add_metrics(all);
   return all;

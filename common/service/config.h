@@ -20,13 +20,17 @@ struct GatewayConfig {
   std::string gateway_domain;
   std::string xmpp_domain;
   std::string domain_separator = "*";
-  std::string outbound_proxy;             // SIP URI; empty = route by Request-URI
-  int accept_status = 200;                // 200 or 202
-  int unavailable_status = 404;           // 403, 404 or 480
-  int unhandled_method_status = 405;      // 405 or 503
-  std::string message_type = "chat";      // or "normal"
-  bool resend_on_doubt = false;           // on_doubt = "resend"
-  std::vector<std::string> xmpp_domains;  // patterns; empty = all
+  std::string outbound_proxy;            // SIP URI; empty = route by Request-URI
+  int accept_status = 200;               // 200 or 202
+  int unavailable_status = 404;          // 403, 404 or 480
+  int unhandled_method_status = 405;     // 405 or 503
+  std::string message_type = "chat";     // or "normal"
+  bool receipt_on_200 = false;           // a 200 of a SIP peer that sends no notifications is a receipt
+  std::string long_messages = "stream";  // towards SIP; or reject, split
+  std::string correction_prefix = "* ";  // towards SIP, of a text that corrects an earlier one
+  std::vector<std::string> unknown_peers_take;  // SIP peers of whom nothing is known: cpim, iscomposing
+  bool resend_on_doubt = false;                 // on_doubt = "resend"
+  std::vector<std::string> xmpp_domains;        // patterns; empty = all
   // SIP domain -> XMPP domain, both as written; each stands once. Empty = the separator scheme.
   std::map<std::string, std::string> gwmap;
 };

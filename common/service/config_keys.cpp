@@ -140,6 +140,17 @@ Key<S> either(const char* name, bool S::*member, std::string if_false, std::stri
 }
 
 template <class S>
+Key<S> boolean(const char* name, bool S::*member) {
+  return {name, Key<S>::Kind::kBool,
+          [=](const Value& value, S& section) {
+            const auto* found = value.node.as_boolean();
+            if (found == nullptr) return value.bad("must be true or false, without quotes");
+            section.*member = found->get();
+          },
+          [=](const S& section) { return section.*member ? "true" : "false"; }};
+}
+
+template <class S>
 Key<S> list(const char* name, std::vector<std::string> S::*member, Check check) {
   return {name, Key<S>::Kind::kList,
           [=](const Value& value, S& section) {
@@ -304,6 +315,25 @@ Key<SipFrontConfig> credentials() {
           }};
 }
 
+Complaint check_format(std::string_view text) {
+  if (text == "cpim" || text == "iscomposing") return std::nullopt;
+  return none_of(text, {"cpim", "iscomposing"});
+}
+
+// In front of a text, on its line.
+Complaint check_prefix(std::string_view text) {
+  if (text.size() > 20 || one_line(text, text.size()) != text || !is_utf8(text))
+    return "must be one line of at most 20 bytes";
+  return std::nullopt;
+}
+
+Key<GatewayConfig> correction_prefix() {
+  using S = GatewayConfig;
+  Key<S> key = text("correction_prefix", &S::correction_prefix, check_prefix);
+  key.print = [](const S& section) { return in_quotes(section.correction_prefix); };  // empty, too
+  return key;
+}
+
 Complaint check_backend(std::string_view text) {
   if (text == "component") return std::nullopt;
   if (text == "server") return "is not in this version; use \"component\"";
@@ -324,6 +354,10 @@ const std::vector<Key<GatewayConfig>>& keys() {
       one_of("unavailable_status", &S::unavailable_status, {403, 404, 480}),
       one_of("unhandled_method_status", &S::unhandled_method_status, {405, 503}),
       one_of("message_type", &S::message_type, {"chat", "normal"}),
+      boolean("receipt_on_200", &S::receipt_on_200),
+      one_of("long_messages", &S::long_messages, {"stream", "split", "reject"}),
+      correction_prefix(),
+      list("unknown_peers_take", &S::unknown_peers_take, check_format),
       either("on_doubt", &S::resend_on_doubt, "fail", "resend"),
       list("xmpp_domains", &S::xmpp_domains, check_domain_pattern),
       table("gwmap", &S::gwmap, check_sip_host, check_xmpp_domain),
@@ -415,9 +449,14 @@ const std::vector<Key<XmppWorkerConfig>>& keys() {
 
 const std::vector<std::string>& keys_of_later_versions() {
   static const std::vector<std::string> kLater = {
-      "gateway.receipt_on_200", "dns.trust_anchor_file",        "bus",
-      "xmpp_worker.tls",        "xmpp_worker.journal",          "xmpp_worker.journal_sync",
-      "xmpp_worker.require",    "xmpp_worker.insecure_domains", "xmpp_worker.dialback_secret",
+      "dns.trust_anchor_file",
+      "bus",
+      "xmpp_worker.tls",
+      "xmpp_worker.journal",
+      "xmpp_worker.journal_sync",
+      "xmpp_worker.require",
+      "xmpp_worker.insecure_domains",
+      "xmpp_worker.dialback_secret",
   };
   return kLater;
 }

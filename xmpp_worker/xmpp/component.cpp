@@ -328,11 +328,21 @@ bool Component::take_keepalive(const Element& element) {
   if (element.name() != "iq" || element.attribute("from") != options_.domain) return false;
   const auto id = ids_.read(element.attribute("id"), options_.domain, element.attribute("to"));
   if (!id || !id->has(StanzaId::kKeepalive) || !ids_.is_own(*id)) return false;
+  alive();
+  return true;
+}
+
+void Component::keepalive_came_elsewhere(Time now) {
+  if (!is_up() || pinged_at_ == kNever) return;
+  now_ = now;
+  alive();
+}
+
+void Component::alive() {
   alive_at_ = now_;
   pinged_at_ = kNever;
   misses_ = 0;
   next_ = now_ + (hurry_ ? kHurriedKeepalive : kKeepalive);
-  return true;
 }
 
 }  // namespace stox::xmpp

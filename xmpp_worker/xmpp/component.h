@@ -48,6 +48,8 @@ class Component final : public Link, private XmlStreamUser {
   void connected(Time now);
   void received(std::string_view bytes, Time now);
   void disconnected(const std::string& why, Time now);  // also: could not connect
+  // Our keepalive came out of the server on another connection of our domain.
+  void keepalive_came_elsewhere(Time now);
   void turn(Time now);
   Time next() const { return next_; }
 
@@ -92,6 +94,7 @@ class Component final : public Link, private XmlStreamUser {
   void end_by_conflict(const std::string& reason);
   void set_stopped();
   bool take_keepalive(const Element&);
+  void alive();
   void ping();
   Duration jittered(Duration);
 

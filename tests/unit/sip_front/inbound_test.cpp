@@ -27,6 +27,10 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
     return envelopes_.size();
   }
   std::string id_of(uint64_t number) const override { return "sip-1.1." + std::to_string(number); }
+  void submit_lossy(pb::Envelope& envelope, Time) override { lossy_.push_back(envelope); }
+  void took(std::string_view from, std::string_view type, std::string_view) override {
+    took_.push_back(std::string(from) + " " + std::string(type));
+  }
 
   static sip::Policy policy() {
     sip::Policy policy;
@@ -75,7 +79,8 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   sip::Random random_;
   bool refuses_ = false, has_room_ = true;
   Duration valid_for_ = 25s;
-  std::vector<pb::Envelope> envelopes_;
+  std::vector<pb::Envelope> envelopes_, lossy_;
+  std::vector<std::string> took_;
   std::vector<std::string> responses_;
   std::string last_;
   Inbound inbound_{policy(), clock_, log_, trace_, random_, *this, *this};
@@ -144,6 +149,23 @@ TEST_F(InboundTest, TheDedupKeyIsThatOfTheRequestWhateverItsBranch) {
     advance(40s);
   }
   EXPECT_EQ(envelopes_.size(), 6u);
+}
+
+TEST_F(InboundTest, ATypingStateIsAnsweredAtOnceAndPassedOnLossily) {
+  receive(replaced(kHello, "text/plain", "Application/im-isComposing+xml ;x=y"));
+  EXPECT_EQ(said(), "SIP/2.0 200 Accepted");
+  EXPECT_TRUE(envelopes_.empty());
+  ASSERT_EQ(lossy_.size(), 1u);
+  EXPECT_EQ(lossy_[0].conversation(), "bob@sip.test ann*x.test@gw.test");
+  EXPECT_EQ(lossy_[0].sip_message().parts(0).alternatives(0).data(), "hello");
+  EXPECT_TRUE(inbound_.idle());
+}
+
+TEST_F(InboundTest, TheFormOfWhatAPeerSendsIsNoted) {
+  receive(replaced(kHello, "text/plain", "message/cpim"));
+  EXPECT_THAT(took_, testing::ElementsAre("sip:bob@sip.test message/cpim"));
+  receive(kHello, "203.0.113.1");  // a stranger's is not
+  EXPECT_EQ(took_.size(), 1u);
 }
 
 TEST_F(InboundTest, AnEmptyBodyHasNoPart) {

@@ -299,6 +299,17 @@ TEST_F(Dialogue, WhileMessagesWaitADeadServerIsNoticedSoon) {
   EXPECT_FALSE(component.is_up());
 }
 
+TEST_F(Dialogue, AKeepaliveThatCameOutElsewhereShowsThatTheServerLives) {
+  come_up();
+  for (int i = 0; i < 5; ++i) {
+    pass(minutes(1));
+    EXPECT_THAT(take(), HasSubstr("<ping"));
+    component.keepalive_came_elsewhere(clock.now());
+  }
+  EXPECT_TRUE(component.is_up());
+  EXPECT_EQ(component.last_proof_of_life(), clock.now());
+}
+
 TEST_F(Dialogue, PingsOfOthersAreNotTakenForOurs) {
   come_up();
   StanzaIds others{"test", "w2", 1};
