@@ -39,6 +39,8 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
   for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
   policy.max_datagram_bytes = section.max_datagram_bytes;
   policy.max_message_bytes = section.max_message_bytes;
+  policy.max_rate_per_source = section.max_rate_per_source;
+  policy.max_rate_per_from_domain = section.max_rate_per_from_domain;
   policy.unhandled_method_status = static_cast<uint16_t>(config.gateway.unhandled_method_status);
   return policy;
 }
@@ -157,6 +159,8 @@ void Front::ended(uint64_t number, const pb::Outcome& outcome) {
   inbound_.ended(number, outcome);
   end_of_turn_.ask();
 }
+
+bool Front::has_room() const { return edge().in_flight() < edge().limit(); }
 
 Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
   return edge().submit(envelope, begin_before, end_by);

@@ -63,6 +63,7 @@ class Front final : public service::Process,
   void send_response(const sip::Flow& flow, std::string_view bytes) override {
     transports_->send(flow, bytes);
   }
+  bool has_room() const override;
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) override;
   std::string id_of(uint64_t number) const override;
   void submit_lossy(pb::Envelope& envelope, Time begin_before) override {

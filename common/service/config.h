@@ -83,6 +83,8 @@ struct SipFrontConfig {
   std::size_t max_datagram_bytes = 2048;
   std::size_t max_message_bytes = 65536;
   std::size_t max_in_flight = 4096;
+  uint32_t max_rate_per_source = 0;       // requests a second; 0 = any
+  uint32_t max_rate_per_from_domain = 0;  // MESSAGE requests a second; 0 = any
   int pace_ms = 2;
   TlsConfig tls;
   std::vector<CredentialsConfig> credentials;  // of different realms

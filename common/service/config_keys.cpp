@@ -418,6 +418,8 @@ const std::vector<Key<SipFrontConfig>>& keys() {
       number("max_datagram_bytes", &S::max_datagram_bytes, 256, 65535),
       number("max_message_bytes", &S::max_message_bytes, 256, 16'777'216),
       number("max_in_flight", &S::max_in_flight, 1, 1'000'000),
+      number("max_rate_per_source", &S::max_rate_per_source, 0, 1'000'000),
+      number("max_rate_per_from_domain", &S::max_rate_per_from_domain, 0, 1'000'000),
       number("pace_ms", &S::pace_ms, 0, 1000),
       tls(),
       credentials(),

@@ -73,6 +73,8 @@ TEST_F(ConfigFile, SmallestSiteHasTheDocumentedDefaults) {
   EXPECT_EQ(config->sip_fronts[0].listen[1].transport, ListenConfig::Transport::kTcp);
   EXPECT_EQ(config->sip_fronts[0].listen[1].port, 5060);
   EXPECT_EQ(config->sip_fronts[0].max_datagram_bytes, 2048U);
+  EXPECT_EQ(config->sip_fronts[0].max_rate_per_source, 0U);
+  EXPECT_EQ(config->sip_fronts[0].max_rate_per_from_domain, 0U);
   EXPECT_THAT(config->sip_fronts[0].trusted, ElementsAre("127.0.0.0/8", "::1/128"));
   EXPECT_EQ(config->xmpp_workers[0].xmpp_port, 5347);
   EXPECT_THAT(config->xmpp_workers[0].serves, ElementsAre("xmpp-sip.example.org"));
