@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <random>
 
 #include "common/base/jid.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "common/bus/queues_json.h"
 #include "xmpp_worker/component_streams.h"
+#include "xmpp_worker/server_streams.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
 
@@ -36,6 +38,16 @@ std::string prepared(const std::string& domain) {
   return jid ? jid->domain() : domain;
 }
 
+// What all workers of these domains share; of a server that was given none it is its own.
+std::string secret_of(const service::XmppWorkerConfig& config) {
+  if (config.backend != "server") return config.xmpp_password;
+  if (!config.dialback_secret.empty()) return config.dialback_secret;
+  std::random_device random;
+  std::string out;
+  while (out.size() < 32) out += std::to_string(random());
+  return out;
+}
+
 pb::ProcessState to_bus(State state) {
   switch (state) {
     case State::kReady:
@@ -60,17 +72,18 @@ std::vector<std::string> prepared(const std::vector<std::string>& domains) {
 Result<std::unique_ptr<service::Process>> Worker::create(const service::Context& context) {
   const auto* section = find_section(context.config, context.identity.section);
   if (section == nullptr) return error("no [[xmpp_worker]] is named " + context.identity.section);
-  if (section->backend != "component")
-    return error("xmpp_worker " + section->name + ": backend = \"" + section->backend +
-                 "\" is not in this version; use \"component\"");
-  if (section->serves.size() != 1) {
+  const bool is_server = section->backend == "server";
+  if (!is_server && section->serves.size() != 1) {
     return error("xmpp_worker " + section->name +
                  ": a component is one domain, so serves must hold one; add another [[xmpp_worker]] for each "
                  "other domain");
   }
   const auto epoch = static_cast<uint64_t>(context.loop.clock().wall_us());
-  std::unique_ptr<Worker> worker(new Worker(context, *section, epoch));
-  auto streams = ComponentStreams::create(context, *section, worker->serves_.front(), worker->ids_, *worker);
+  const std::string secret = secret_of(*section);
+  std::unique_ptr<Worker> worker(new Worker(context, *section, secret, epoch));
+  auto streams =
+      is_server ? ServerStreams::create(worker->context_, *section, secret, *worker)
+                : ComponentStreams::create(context, *section, worker->serves_.front(), worker->ids_, *worker);
   if (!streams) return tl::make_unexpected(streams.error());
   worker->streams_ = std::move(*streams);
   bus::EdgeOptions options;
@@ -90,11 +103,12 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   return worker;
 }
 
-Worker::Worker(const service::Context& context, const service::XmppWorkerConfig& config, uint64_t epoch)
+Worker::Worker(const service::Context& context, const service::XmppWorkerConfig& config,
+               const std::string& secret, uint64_t epoch)
     : context_(context),
       config_(config),
       serves_(prepared(config.serves)),
-      ids_(config.xmpp_password, context.identity.full, epoch),
+      ids_(secret, context.identity.full, epoch),
       others_(context.identity.full, serves_),
       info_{STOX_VERSION},
       to_xmpp_(config.max_in_flight, ids_, context.loop.clock(), context.log, context.trace, *this),

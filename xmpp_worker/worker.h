@@ -39,7 +39,8 @@ class Worker final : public service::Process,
   std::vector<service::Metric> metrics() const override;
 
  private:
-  Worker(const service::Context&, const service::XmppWorkerConfig&, uint64_t epoch);
+  Worker(const service::Context&, const service::XmppWorkerConfig&, const std::string& secret,
+         uint64_t epoch);
 
   // bus
   void begin(const pb::Envelope&, Time begin_before) override;

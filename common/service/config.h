@@ -93,15 +93,20 @@ struct SipFrontConfig {
 
 struct XmppWorkerConfig {
   std::string name;
-  std::string backend = "component";
+  std::string backend = "component";  // or "server"
   std::string xmpp_host = "127.0.0.1";
-  uint16_t xmpp_port = 5347;
+  uint16_t xmpp_port = 0;            // default 5347; server: 5269
   std::string xmpp_password;         // secret; of the process's own section also from xmpp_password_file
   std::string xmpp_password_file;    // where it was read from; empty = none
   std::vector<std::string> serves;   // default [xmpp_domain]
   std::vector<std::string> domains;  // empty = any
   std::size_t max_in_flight = 4096;
   int pace_ms = 2;
+  // Server:
+  TlsConfig tls;
+  bool tls_require = true;                    // tls.require: no plaintext but with insecure_domains
+  std::vector<std::string> insecure_domains;  // with which plaintext and dialback alone will do
+  std::string dialback_secret;                // secret; empty = of this process alone, made when it starts
   std::string metrics;
 };
 

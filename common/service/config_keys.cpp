@@ -226,8 +226,9 @@ struct Field {
 
 template <class Part>
 void read_fields(const Value& value, const toml::table& table, const std::vector<Field<Part>>& fields,
-                 Part& part) {
+                 Part& part, std::string_view other = {}) {
   for (const auto& [key, node] : table) {
+    if (!other.empty() && key == other) continue;
     const auto field =
         std::find_if(fields.begin(), fields.end(), [&](const auto& one) { return one.name == key.str(); });
     const std::string name = fmt::format("{}.{}", value.key, key.str());
@@ -235,6 +236,7 @@ void read_fields(const Value& value, const toml::table& table, const std::vector
     if (field == fields.end()) {
       std::vector<std::string> known;
       for (const auto& each : fields) known.push_back(each.name);
+      if (!other.empty()) known.emplace_back(other);
       one.bad(fmt::format("is unknown; known here: {}", fmt::join(known, ", ")));
       continue;
     }
@@ -276,6 +278,34 @@ Key<SipFrontConfig> tls() {
               value.bad("has only one of certificate and key; give both, or neither");
           },
           [](const SipFrontConfig& section) { return print_fields(kTlsFields, section.tls); }};
+}
+
+// With `require`, which is no file.
+Key<XmppWorkerConfig> worker_tls() {
+  static constexpr std::string_view kRequire = "require";
+  return {"tls", Key<XmppWorkerConfig>::Kind::kTable,
+          [](const Value& value, XmppWorkerConfig& section) {
+            const auto* table = value.node.as_table();
+            if (table == nullptr) return value.bad("must be a table; write it as [xmpp_worker.tls]");
+            read_fields(value, *table, kTlsFields, section.tls, kRequire);
+            if (table->contains("certificate") != table->contains("key"))
+              value.bad("has only one of certificate and key; give both, or neither");
+            const toml::node* require = table->get(kRequire);
+            if (require == nullptr) return;
+            const auto text = require->value<std::string>();  // as the environment has it
+            const auto flag = text ? std::optional<bool>(*text == "true") : require->value_exact<bool>();
+            if (!flag || (text && *text != "true" && *text != "false"))
+              return Value{*require, value.section, "tls.require", value.problems}.bad(
+                  "must be true or false, without quotes");
+            section.tls_require = *flag;
+          },
+          [](const XmppWorkerConfig& section) {
+            std::string files = print_fields(kTlsFields, section.tls);
+            if (files.empty() && section.tls_require) return files;
+            if (files.empty()) return fmt::format("{{ require = {} }}", section.tls_require);
+            files.erase(files.size() - 2);
+            return fmt::format("{}, require = {} }}", files, section.tls_require);
+          }};
 }
 
 Complaint check_quotable(std::string_view text) {
@@ -335,9 +365,8 @@ Key<GatewayConfig> correction_prefix() {
 }
 
 Complaint check_backend(std::string_view text) {
-  if (text == "component") return std::nullopt;
-  if (text == "server") return "is not in this version; use \"component\"";
-  return none_of(text, {"component"});
+  if (text == "component" || text == "server") return std::nullopt;
+  return none_of(text, {"component", "server"});
 }
 
 }  // namespace
@@ -442,6 +471,9 @@ const std::vector<Key<XmppWorkerConfig>>& keys() {
       list("domains", &S::domains, check_xmpp_domain),
       number("max_in_flight", &S::max_in_flight, 1, 1'000'000),
       number("pace_ms", &S::pace_ms, 0, 1000),
+      worker_tls(),
+      list("insecure_domains", &S::insecure_domains, check_xmpp_domain),
+      secret("dialback_secret", &S::dialback_secret),
       text("metrics", &S::metrics, check_address_port),
   };
   return kKeys;
@@ -451,12 +483,8 @@ const std::vector<std::string>& keys_of_later_versions() {
   static const std::vector<std::string> kLater = {
       "dns.trust_anchor_file",
       "bus",
-      "xmpp_worker.tls",
       "xmpp_worker.journal",
       "xmpp_worker.journal_sync",
-      "xmpp_worker.require",
-      "xmpp_worker.insecure_domains",
-      "xmpp_worker.dialback_secret",
   };
   return kLater;
 }

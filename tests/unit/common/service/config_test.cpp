@@ -118,8 +118,10 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"xmpp_prot = 5347\n", "F:11:1: unknown key xmpp_prot in xmpp_worker; did you mean xmpp_port?"},
         Wrong{"journal = true\n", "F:11:1: unknown key journal in xmpp_worker; it is not in this version"},
         Wrong{"listen = []\n", "F:11:1: unknown key listen in xmpp_worker; it belongs into [[sip_front]]"},
-        Wrong{"[xmpp_worker.tls]\nkey = \"k\"\n",
-              "F:11:14: unknown key tls in xmpp_worker; it is not in this version"},
+        Wrong{"[xmpp_worker.tls]\nkey = \"/k\"\nrequire = 1\nrequired = true\n",
+              "F:11:1: xmpp_worker.tls has only one of certificate and key; give both, or neither\n"
+              "F:13:11: xmpp_worker.tls.require must be true or false, without quotes\n"
+              "F:14:12: xmpp_worker.tls.required is unknown; known here: certificate, key, ca, require"},
         Wrong{"[bus.curve]\n", "F:11:2: unknown section bus; it is not in this version"},
         Wrong{"[gatway]\n", "F:11:2: unknown section gatway; did you mean gateway?"},
         Wrong{
@@ -138,9 +140,10 @@ INSTANTIATE_TEST_SUITE_P(
             "F:11:13: xmpp_worker.xmpp_host \"a b\" is neither a host name nor an address; write it without "
             "brackets and port"},
         Wrong{"backend = \"server\"\n",
-              "F:11:11: xmpp_worker.backend \"server\" is not in this version; use \"component\""},
+              "F:11:11: xmpp_worker component-1 is a server without a certificate; add [xmpp_worker.tls] with "
+              "certificate and key, or, for a lab, require = false"},
         Wrong{"backend = \"componnt\"\n",
-              "F:11:11: xmpp_worker.backend \"componnt\" is none of component; did you mean \"component\"?"},
+              "F:11:11: xmpp_worker.backend \"componnt\" is none of component, server; did you mean \"component\"?"},
         Wrong{"xmpp_password_file = \"/etc/secret\"\n",
               "F:11:22: xmpp_worker component-1 has xmpp_password and xmpp_password_file; keep one of them"},
         Wrong{"[[sip_front]]\nname = \"component-1\"\n",
@@ -543,6 +546,39 @@ TEST_F(ConfigFile, ChangedKeysAreNamed) {
   EXPECT_THAT(changed_keys(*before, *before), IsEmpty());
   EXPECT_THAT(changed_keys(*before, *after),
               ElementsAre("gateway.accept_status", "xmpp_worker component-1.xmpp_password"));
+}
+
+TEST_F(ConfigFile, AServerOfOurOwn) {
+  const std::string file = put(R"([gateway]
+gateway_domain = "sip-xmpp.example.org"
+xmpp_domain = "xmpp-sip.example.org"
+[[mapper]]
+name = "mapper-1"
+[[xmpp_worker]]
+name = "server-1"
+backend = "server"
+xmpp_host = "::"
+insecure_domains = ["old.example.net"]
+dialback_secret = "top-secret"
+[xmpp_worker.tls]
+certificate = "/etc/stox/c.pem"
+key = "/etc/stox/k.pem"
+require = false
+)");
+  const auto loaded = load_config(file, Role::kXmppWorker, "", {});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  const XmppWorkerConfig& worker = loaded->config.xmpp_workers[0];
+  EXPECT_EQ(worker.xmpp_port, 5269);
+  EXPECT_FALSE(worker.tls_require);
+  EXPECT_EQ(worker.tls.key, "/etc/stox/k.pem");
+  const std::string printed = print_config(loaded->config);
+  EXPECT_THAT(printed, HasSubstr("tls = { certificate = \"/etc/stox/c.pem\", key = \"/etc/stox/k.pem\", "
+                                 "require = false }\n"));
+  EXPECT_THAT(printed, HasSubstr("insecure_domains = [\"old.example.net\"]\n"));
+  EXPECT_THAT(printed, Not(HasSubstr("top-secret")));
+  const auto again = load_config(put(printed), Role::kXmppWorker, "", {});
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_EQ(again->config.xmpp_workers[0].tls.certificate, "/etc/stox/c.pem");
 }
 
 }  // namespace
