@@ -125,6 +125,17 @@ Key<S> one_of(const char* name, std::string S::*member, std::vector<std::string>
           [=](const S& section) { return in_quotes(section.*member); }};
 }
 
+template <class S>
+Key<S> flag(const char* name, bool S::*member) {
+  return {name, Key<S>::Kind::kFlag,
+          [=](const Value& value, S& section) {
+            const auto* found = value.node.as_boolean();
+            if (found == nullptr) return value.bad("must be true or false, without quotes");
+            section.*member = found->get();
+          },
+          [=](const S& section) { return section.*member ? "true" : "false"; }};
+}
+
 // A choice of two words kept as a bool.
 template <class S>
 Key<S> either(const char* name, bool S::*member, std::string if_false, std::string if_true) {
@@ -404,6 +415,8 @@ const std::vector<Key<XmppWorkerConfig>>& keys() {
       text("xmpp_password_file", &S::xmpp_password_file, check_path),
       list("serves", &S::serves, check_xmpp_domain),
       list("domains", &S::domains, check_xmpp_domain),
+      flag("journal", &S::journal),
+      either("journal_sync", &S::journal_sync_full, "normal", "full"),
       number("max_in_flight", &S::max_in_flight, 1, 1'000'000),
       number("pace_ms", &S::pace_ms, 0, 1000),
       text("metrics", &S::metrics, check_address_port),
@@ -413,9 +426,13 @@ const std::vector<Key<XmppWorkerConfig>>& keys() {
 
 const std::vector<std::string>& keys_of_later_versions() {
   static const std::vector<std::string> kLater = {
-      "gateway.receipt_on_200", "dns.trust_anchor_file",        "bus",
-      "xmpp_worker.tls",        "xmpp_worker.journal",          "xmpp_worker.journal_sync",
-      "xmpp_worker.require",    "xmpp_worker.insecure_domains", "xmpp_worker.dialback_secret",
+      "gateway.receipt_on_200",
+      "dns.trust_anchor_file",
+      "bus",
+      "xmpp_worker.tls",
+      "xmpp_worker.require",
+      "xmpp_worker.insecure_domains",
+      "xmpp_worker.dialback_secret",
   };
   return kLater;
 }
