@@ -100,6 +100,8 @@ struct XmppWorkerConfig {
   std::string xmpp_password_file;    // where it was read from; empty = none
   std::vector<std::string> serves;   // default [xmpp_domain]
   std::vector<std::string> domains;  // empty = any
+  bool journal = true;
+  bool journal_sync_full = false;  // journal_sync = "full": each commit waits for the disk
   std::size_t max_in_flight = 4096;
   int pace_ms = 2;
   // Server:

@@ -125,6 +125,17 @@ Key<S> one_of(const char* name, std::string S::*member, std::vector<std::string>
           [=](const S& section) { return in_quotes(section.*member); }};
 }
 
+template <class S>
+Key<S> flag(const char* name, bool S::*member) {
+  return {name, Key<S>::Kind::kFlag,
+          [=](const Value& value, S& section) {
+            const auto* found = value.node.as_boolean();
+            if (found == nullptr) return value.bad("must be true or false, without quotes");
+            section.*member = found->get();
+          },
+          [=](const S& section) { return section.*member ? "true" : "false"; }};
+}
+
 // A choice of two words kept as a bool.
 template <class S>
 Key<S> either(const char* name, bool S::*member, std::string if_false, std::string if_true) {
@@ -137,17 +148,6 @@ Key<S> either(const char* name, bool S::*member, std::string if_false, std::stri
             section.*member = *text == if_true;
           },
           [=](const S& section) { return in_quotes(section.*member ? if_true : if_false); }};
-}
-
-template <class S>
-Key<S> boolean(const char* name, bool S::*member) {
-  return {name, Key<S>::Kind::kBool,
-          [=](const Value& value, S& section) {
-            const auto* found = value.node.as_boolean();
-            if (found == nullptr) return value.bad("must be true or false, without quotes");
-            section.*member = found->get();
-          },
-          [=](const S& section) { return section.*member ? "true" : "false"; }};
 }
 
 template <class S>
@@ -383,7 +383,7 @@ const std::vector<Key<GatewayConfig>>& keys() {
       one_of("unavailable_status", &S::unavailable_status, {403, 404, 480}),
       one_of("unhandled_method_status", &S::unhandled_method_status, {405, 503}),
       one_of("message_type", &S::message_type, {"chat", "normal"}),
-      boolean("receipt_on_200", &S::receipt_on_200),
+      flag("receipt_on_200", &S::receipt_on_200),
       one_of("long_messages", &S::long_messages, {"stream", "split", "reject"}),
       correction_prefix(),
       list("unknown_peers_take", &S::unknown_peers_take, check_format),
@@ -469,6 +469,8 @@ const std::vector<Key<XmppWorkerConfig>>& keys() {
       text("xmpp_password_file", &S::xmpp_password_file, check_path),
       list("serves", &S::serves, check_xmpp_domain),
       list("domains", &S::domains, check_xmpp_domain),
+      flag("journal", &S::journal),
+      either("journal_sync", &S::journal_sync_full, "normal", "full"),
       number("max_in_flight", &S::max_in_flight, 1, 1'000'000),
       number("pace_ms", &S::pace_ms, 0, 1000),
       worker_tls(),
@@ -483,8 +485,6 @@ const std::vector<std::string>& keys_of_later_versions() {
   static const std::vector<std::string> kLater = {
       "dns.trust_anchor_file",
       "bus",
-      "xmpp_worker.journal",
-      "xmpp_worker.journal_sync",
   };
   return kLater;
 }

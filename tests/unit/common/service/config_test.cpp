@@ -116,7 +116,9 @@ INSTANTIATE_TEST_SUITE_P(
     Table, WrongConfig,
     ::testing::Values(
         Wrong{"xmpp_prot = 5347\n", "F:11:1: unknown key xmpp_prot in xmpp_worker; did you mean xmpp_port?"},
-        Wrong{"journal = true\n", "F:11:1: unknown key journal in xmpp_worker; it is not in this version"},
+        Wrong{"journal = \"yes\"\n", "F:11:11: xmpp_worker.journal must be true or false, without quotes"},
+        Wrong{"journal_sync = \"off\"\n",
+              "F:11:16: xmpp_worker.journal_sync \"off\" is none of normal, full"},
         Wrong{"listen = []\n", "F:11:1: unknown key listen in xmpp_worker; it belongs into [[sip_front]]"},
         Wrong{"[xmpp_worker.tls]\nkey = \"/k\"\nrequire = 1\nrequired = true\n",
               "F:11:1: xmpp_worker.tls has only one of certificate and key; give both, or neither\n"
