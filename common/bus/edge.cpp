@@ -46,6 +46,8 @@ struct Edge::State final : Origin::Outlet {
     return found;
   }
 
+  bool all_mappers_ready() const override { return ready.size() == mappers.size(); }
+
   void put(Pipe pipe, const pb::Item& i) {
     Link& link = mappers[pipe].link;
     if (!link.up()) return link.count_dropped(1);
@@ -100,12 +102,29 @@ Edge::~Edge() = default;
 // ------------------------------------------------------------------------------------------
 
 Result<uint64_t> Edge::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
+  if (auto taken = room(1); !taken) return tl::make_unexpected(taken.error());
+  return s_->origin.submit(envelope, begin_before, end_by, &refusal_);
+}
+
+Result<void> Edge::room(std::size_t more) {
   if (s_->serving.state() == pb::DRAINING) {
     refusal_ = pb::STOPPING;
     return error(s_->options.name + " is stopping");
   }
-  return s_->origin.submit(envelope, begin_before, end_by, &refusal_);
+  return s_->origin.room(more, &refusal_);
 }
+
+pb::EnvelopeId Edge::new_id() { return s_->origin.new_id(); }
+
+uint64_t Edge::restore(pb::Envelope& envelope, const RestoredTimes& times, uint32_t attempts) {
+  return s_->origin.restore(envelope, times, attempts);
+}
+
+void Edge::restore_targets(const std::vector<PossibleTarget>& targets) {
+  for (const PossibleTarget& one : targets) s_->origin.restore_target(one);
+}
+
+std::vector<PossibleTarget> Edge::possible_targets() const { return s_->origin.possible_targets(); }
 
 void Edge::submit_lossy(pb::Envelope& envelope, Time begin_before) {
   if (s_->serving.state() != pb::DRAINING) s_->origin.submit_lossy(envelope, begin_before);
@@ -184,6 +203,8 @@ void Edge::State::ask(Pipe pipe, const pb::Ask& a) {
   answer.set_attempt(a.attempt());
   answer.set_by(options.name);
   answer.set_by_process_epoch(process_epoch);
+  const Time since = std::max(memory.remembers_since(), clock.now() - 10 * kMemory);
+  answer.set_remembers_ms(static_cast<uint32_t>(std::max<int64_t>(1, to_ms(clock.now() - since))));
   put(pipe, item);
 }
 

@@ -13,12 +13,13 @@ OURS = {
     "common/base": [],
     "common/net": ["common/base"],
     "common/bus": ["common/base", "common/net", "proto"],
+    "common/journal": ["common/base"],
     "common/service": ["common/base", "common/net"],
     "sip_front/sip": ["common/base"],
     "xmpp_worker/xmpp": ["common/base"],
     "mapper/mapping": ["common/base", "proto"],  # the messages are its values
     "sip_front": ["common/base", "common/net", "common/bus", "common/service", "proto"],
-    "xmpp_worker": ["common/base", "common/net", "common/bus", "common/service", "proto"],
+    "xmpp_worker": ["common/base", "common/net", "common/bus", "common/journal", "common/service", "proto"],
     "mapper": ["common/base", "common/net", "common/bus", "common/service", "proto"],
     "ctl": ["common/base", "common/service"],
 }
@@ -35,6 +36,7 @@ LIBRARIES = {
     "google/protobuf": ["common/bus"],
     "asio": ["common/net", "common/bus", "common/service"],
     "unbound": ["common/net"],
+    "sqlite3": ["common/journal"],
     "expat": ["xmpp_worker/xmpp", "mapper/mapping"],
     "unigbrk": ["mapper/mapping"],
     "spdlog": ["common/service"],
