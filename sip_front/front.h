@@ -58,6 +58,7 @@ class Front final : public service::Process,
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
   void connection_lost(uint32_t connection, bool never_made, std::string_view why) override;
   void unreachable(const sip::Endpoint& peer) override;
+  void tls_failed(const sip::Endpoint& peer, bool ours, std::string_view why) override;
   // inbound
   void send_response(const sip::Flow& flow, std::string_view bytes) override {
     transports_->send(flow, bytes);
@@ -96,6 +97,12 @@ class Front final : public service::Process,
   bool draining_ = false;
   std::function<void()> drained_;
   uint64_t stray_ = 0;
+  struct TlsFailure {
+    int64_t at_us;  // Unix time
+    std::string peer, why;
+    uint64_t times;
+  };
+  std::vector<TlsFailure> tls_failures_;  // the last ones, oldest first
 };
 
 }  // namespace stox

@@ -152,8 +152,8 @@ class Outbound : private sip::ClientUser {
   std::vector<std::pair<sip::Hop, Time>> avoided_;
   std::string out_;                       // reused
   std::array<uint64_t, 700> statuses_{};  // of final responses; 0: none came
-  uint64_t overloaded_ = 0, expired_ = 0, challenged_ = 0, failed_over_ = 0;
-  uint64_t plainer_ = 0, typing_dropped_ = 0;
+  uint64_t overloaded_ = 0, expired_ = 0, plainer_ = 0, typing_dropped_ = 0, challenged_ = 0,
+           failed_over_ = 0;
 };
 
 }  // namespace stox

@@ -132,10 +132,10 @@ void Worker::ended(uint64_t number, const pb::Outcome& outcome) {
 
 void Worker::members_changed() {
   if (!bus_) return;
-  const bool lost = others_.update(edge().members(), now());
+  const bool lost = others_.update(edge().members(), streams_->status().state == State::kReady, now());
   if (lost) to_xmpp_.other_lost();
   to_xmpp_.set_others(others_.connections(), others_.unsure_until());
-  streams_->members_changed(edge().members());
+  streams_->set_holder(others_.holder());
   check_status();
   arrange();
 }

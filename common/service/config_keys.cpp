@@ -216,25 +216,6 @@ Key<S> table(const char* name, std::map<std::string, std::string> S::*member, Ch
           }};
 }
 
-Complaint check_format(std::string_view text) {
-  if (text == "cpim" || text == "iscomposing") return std::nullopt;
-  return none_of(text, {"cpim", "iscomposing"});
-}
-
-// In front of a text, on its line.
-Complaint check_prefix(std::string_view text) {
-  if (text.size() > 20 || one_line(text, text.size()) != text || !is_utf8(text))
-    return "must be one line of at most 20 bytes";
-  return std::nullopt;
-}
-
-Key<GatewayConfig> correction_prefix() {
-  using S = GatewayConfig;
-  Key<S> key = text("correction_prefix", &S::correction_prefix, check_prefix);
-  key.print = [](const S& section) { return in_quotes(section.correction_prefix); };  // empty, too
-  return key;
-}
-
 // The keys of a table within a section.
 template <class Part>
 struct Field {
@@ -332,6 +313,25 @@ Key<SipFrontConfig> credentials() {
               out += (out.empty() ? "" : ", ") + print_fields(kFields, one);
             return out.empty() ? "" : "[" + out + "]";
           }};
+}
+
+Complaint check_format(std::string_view text) {
+  if (text == "cpim" || text == "iscomposing") return std::nullopt;
+  return none_of(text, {"cpim", "iscomposing"});
+}
+
+// In front of a text, on its line.
+Complaint check_prefix(std::string_view text) {
+  if (text.size() > 20 || one_line(text, text.size()) != text || !is_utf8(text))
+    return "must be one line of at most 20 bytes";
+  return std::nullopt;
+}
+
+Key<GatewayConfig> correction_prefix() {
+  using S = GatewayConfig;
+  Key<S> key = text("correction_prefix", &S::correction_prefix, check_prefix);
+  key.print = [](const S& section) { return in_quotes(section.correction_prefix); };  // empty, too
+  return key;
 }
 
 Complaint check_backend(std::string_view text) {

@@ -26,7 +26,7 @@ OURS = {
 
 # Of the protocol libraries only these files, transports and streams, touch sockets: they may use common/net too.
 SOCKETS = {
-    "sip_front/sip": {"transport", "udp", "tcp", "pace", "next_hop"},
+    "sip_front/sip": {"transport", "udp", "tcp", "tls_identity", "pace", "next_hop"},
     "xmpp_worker/xmpp": {"stream_socket"},
 }
 
