@@ -60,7 +60,9 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   options.max_in_flight = section->max_in_flight;
   options.pace = std::chrono::milliseconds(section->pace_ms);
   options.resend_on_doubt = context.config.gateway.resend_on_doubt;
-  auto edge = bus::ZmqEdge::create(context.loop, options, context.config.mapper_endpoints(), *worker);
+  const bus::MapperAddresses mappers{context.config.mapper_endpoints(), context.config.curve.secret_key,
+                                     context.config.curve.mapper_public_key, worker->resolver_.get()};
+  auto edge = bus::ZmqEdge::create(context.loop, options, mappers, *worker);
   if (!edge) return tl::make_unexpected(edge.error());
   worker->bus_ = std::move(*edge);
   worker->component_.start(worker->now());
@@ -218,7 +220,7 @@ service::Status Worker::status() const {
   if (draining_)
     return {State::kDraining, fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
   if (!component_.is_up()) return {State::kStarting, "no XMPP stream: " + component_.reason()};
-  if (!edge().has_mapper()) return {State::kStarting, "no mapper is ready: is stox-mapper running?"};
+  if (!edge().has_mapper()) return {State::kStarting, bus_->why_no_mapper()};
   return {State::kReady, {}};
 }
 
@@ -266,6 +268,7 @@ void Worker::stop() {
 }
 
 void Worker::reload(const service::Config& config) {
+  bus_->connect_to(config.mapper_endpoints());
   const auto* section = find_section(config, context_.identity.section);
   if (section == nullptr) return;
   component_.set_secret(section->xmpp_password, now());
@@ -278,12 +281,7 @@ json Worker::peers() const {
                   {"kind", "xmpp"},
                   {"state", component_.is_up() ? "up" : "down"},
                   {"reason", component_.reason()}});
-  for (const auto& link : edge().links())
-    list.push_back({{"name", link.peer},
-                    {"kind", "mapper"},
-                    {"state", link.ready ? "ready"
-                              : link.up  ? "up"
-                                         : "down"}});
+  for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
   return {{"peers", list}};
 }
 

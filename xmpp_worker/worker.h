@@ -48,6 +48,7 @@ class Worker final : public service::Process,
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
   void members_changed() override;
+  void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
   // component
   void connect() override;
   void disconnect() override;
