@@ -39,6 +39,12 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
   return policy;
 }
 
+std::vector<sip::Credentials> make_credentials(const service::SipFrontConfig& section) {
+  std::vector<sip::Credentials> out;
+  for (const auto& one : section.credentials) out.push_back({one.realm, one.username, one.password});
+  return out;
+}
+
 std::vector<sip::Listen> make_listens(const service::SipFrontConfig& section) {
   std::vector<sip::Listen> out;
   for (const service::ListenConfig& listen : section.listen) {
@@ -61,9 +67,11 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   auto resolver = net::Resolver::create(context.loop, {context.config.dns.servers, true});
   if (!resolver) return tl::make_unexpected(resolver.error());
   front->resolver_ = std::move(*resolver);
-  auto next_hop = sip::NextHop::create(*front->resolver_, context.config.gateway.outbound_proxy);
+  auto next_hop =
+      sip::NextHop::create(*front->resolver_, front->random_, context.config.gateway.outbound_proxy);
   if (!next_hop) return tl::make_unexpected(next_hop.error());
   front->next_hop_ = std::move(*next_hop);
+  front->outbound_.configure(front->next_hop_->route(), make_credentials(*section));
 
   sip::TransportOptions transport;
   transport.pace = std::chrono::milliseconds(section->pace_ms);
@@ -79,7 +87,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   edge.pace = std::chrono::milliseconds(section->pace_ms);
   edge.resend_on_doubt = context.config.gateway.resend_on_doubt;
   const bus::MapperAddresses mappers{context.config.mapper_endpoints(), context.config.curve.secret_key,
-                                     context.config.curve.mapper_public_key, front->resolver_.get()};
+                                     context.config.curve.mapper_public_key, context.config.dns.servers};
   auto bus = bus::ZmqEdge::create(context.loop, edge, mappers, *front);
   if (!bus) return tl::make_unexpected(bus.error());
   front->bus_ = std::move(*bus);
@@ -159,8 +167,8 @@ void Front::faulty(const sip::Message& message, const sip::Fault& fault, const s
   if (!inbound_.fault(message, fault, flow)) transports_->finish(flow);
 }
 
-void Front::connection_lost(uint32_t connection, bool never_made) {
-  outbound_.connection_lost(connection, never_made);
+void Front::connection_lost(uint32_t connection, bool never_made, std::string_view why) {
+  outbound_.connection_lost(connection, never_made, why);
   end_of_turn_.ask();
 }
 
@@ -221,13 +229,14 @@ void Front::reload(const service::Config& config) {
   const auto* section = find_section(config, context_.identity.section);
   if (section == nullptr) return;
   auto policy = make_policy(config, *section);
-  auto next_hop = sip::NextHop::create(*resolver_, config.gateway.outbound_proxy);
+  auto next_hop = sip::NextHop::create(*resolver_, random_, config.gateway.outbound_proxy);
   if (!policy || !next_hop) {
     context_.log.error("{}; the old values stay", (policy ? next_hop.error() : policy.error()).text);
     return;
   }
   inbound_.set_policy(std::move(*policy));
   next_hop_ = std::move(*next_hop);
+  outbound_.configure(next_hop_->route(), make_credentials(*section));
 }
 
 json Front::peers() const {

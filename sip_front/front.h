@@ -55,7 +55,7 @@ class Front final : public service::Process,
   bool trusts(const sip::Endpoint& peer) const override { return inbound_.trusts(peer); }
   void received(const sip::Message&, const sip::Flow&) override;
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
-  void connection_lost(uint32_t connection, bool never_made) override;
+  void connection_lost(uint32_t connection, bool never_made, std::string_view why) override;
   void unreachable(const sip::Endpoint& peer) override;
   // inbound
   void send_response(const sip::Flow& flow, std::string_view bytes) override {
@@ -65,9 +65,7 @@ class Front final : public service::Process,
   std::string id_of(uint64_t number) const override;
   // outbound
   void find_hops(std::string_view request_uri, std::size_t size, std::function<void(sip::Hops)>) override;
-  Result<sip::Flow> flow_to(sip::Transport transport, const sip::Endpoint& peer) override {
-    return transports_->flow_to(transport, peer);
-  }
+  Result<sip::Flow> flow_to(const sip::Hop& hop) override { return transports_->flow_to(hop); }
   sip::SentBy sent_by(const sip::Flow& flow) const override { return transports_->sent_by(flow); }
   void send(const sip::Flow& flow, std::string_view bytes) override { transports_->send(flow, bytes); }
   void finish(const pb::EnvelopeId&, pb::Outcome) override;

@@ -12,12 +12,20 @@ namespace stox {
 namespace {
 
 constexpr int64_t k2020 = 1'577'836'800;  // Unix time
+constexpr std::size_t kMaxChallenged = 1024, kMaxAvoided = 64;
+constexpr int kMaxStale = 3;                                // answers in a row to one realm
+constexpr Duration kAvoid = std::chrono::seconds(30);       // a hop that did not answer
+constexpr Duration kLongestRest = std::chrono::minutes(5);  // that a Retry-After gets
 
 uint64_t token_of(sip::Id id) { return uint64_t{id.use} << 32 | id.slot; }
 sip::Id id_of(uint64_t token) { return {static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)}; }
 
 std::string describe(const sip::Hop& hop) {
   return std::string(sip::name_of(hop.transport)) + " " + hop.peer.str();
+}
+
+bool same_challenger(const sip::Challenge& a, const sip::Challenge& b) {
+  return a.proxy == b.proxy && a.realm == b.realm;
 }
 
 // Text of a peer, fit for the bus.
@@ -47,6 +55,12 @@ Outbound::Outbound(const Clock& clock, service::Log& log, service::Trace& trace,
       transactions_(seed_, *this),
       // Rises from one start of the process to the next, as long as it sends less than one request a second.
       cseq_(static_cast<uint32_t>(std::max<int64_t>(clock.wall_us() / 1'000'000 - k2020, 1) & INT32_MAX)) {}
+
+void Outbound::configure(std::string route, std::vector<sip::Credentials> credentials) {
+  route_ = std::move(route);
+  credentials_ = std::move(credentials);
+  challenges_.clear();
+}
 
 void Outbound::begin(const pb::Envelope& envelope, Time begin_before) {
   const pb::SipMessage& message = envelope.sip_message();
@@ -123,6 +137,10 @@ void Outbound::resolved(sip::Id id, sip::Hops hops) {
   if (!hops) return fail(id, 503, "No next hop", hops.error().text, hops.error().permanent);
   d->hops = std::move(*hops);
   d->at_hop = 0;
+  std::erase_if(avoided_, [now = clock_.now()](const auto& one) { return one.second <= now; });
+  std::stable_partition(d->hops.begin(), d->hops.end(), [&](const sip::Hop& hop) {
+    return std::none_of(avoided_.begin(), avoided_.end(), [&](const auto& one) { return one.first == hop; });
+  });
   attempt(id);
 }
 
@@ -136,16 +154,31 @@ void Outbound::attempt(sip::Id id) {
   cseq_ = cseq_ == INT32_MAX ? 1 : cseq_ + 1;
   d.cseq = cseq_;
   d.from_tag = random_.hex();
+  d.answered.clear();
   try_hops(id);
 }
 
+void Outbound::avoid(const sip::Hop& hop, Duration how_long) {
+  std::erase_if(avoided_, [&](const auto& one) { return one.first == hop; });
+  if (avoided_.size() < kMaxAvoided) avoided_.emplace_back(hop, clock_.now() + how_long);
+}
+
+void Outbound::next_hop(Delivery& d) {
+  ++d.at_hop;
+  ++failed_over_;
+  d.answered.clear();
+}
+
 // Sends the attempt to the first hop, from at_hop on, that there is a way to.
-void Outbound::try_hops(sip::Id id) {
+void Outbound::try_hops(sip::Id id, std::string why) {
   Delivery& d = deliveries_[id.slot];
-  std::string why;
+  if (!why.empty() && clock_.now() >= d.begin_before) {
+    ++expired_;
+    return end(id, ended(pb::DEADLINE, "no other hop in time: " + why));
+  }
   for (; d.at_hop < d.hops.size(); ++d.at_hop) {
     const sip::Hop& hop = d.hops[d.at_hop];
-    const auto flow = outlet_.flow_to(hop.transport, hop.peer);
+    const auto flow = outlet_.flow_to(hop);
     if (!flow) {
       why = flow.error().text;
       continue;
@@ -182,6 +215,16 @@ Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std
   const std::string via = host_port(sent_by.host, sent_by.port);
   request.sent_by = via;
   request.branch = branch;
+  request.route = route_;
+  std::string answers;
+  if (!credentials_.empty()) {
+    for (sip::Challenge& challenge : challenges_at(d.hops[d.at_hop], d.message.request_uri())) {
+      if (const sip::Credentials* credentials = credentials_for(challenge.realm))
+        sip::append_answer(answers, challenge, *credentials, "MESSAGE", d.message.request_uri(),
+                           random_.hex());
+    }
+  }
+  request.answers = answers;
   request.subject = d.message.subject();
   request.language = d.message.language();
   request.date_s = d.message.date_s();
@@ -200,7 +243,45 @@ std::size_t Outbound::request_size(const Delivery& d) {
   }
   const pb::SipMessage& m = d.message;
   return largest + 2 * m.request_uri().size() + m.from_uri().size() + m.from_display().size() +
-         m.subject().size() + d.call_id.size() + 400;
+         m.subject().size() + d.call_id.size() + route_.size() + 400 + (credentials_.empty() ? 0 : 300);
+}
+
+const sip::Credentials* Outbound::credentials_for(std::string_view realm) const {
+  const auto found = std::find_if(credentials_.begin(), credentials_.end(),
+                                  [&](const sip::Credentials& one) { return one.realm == realm; });
+  return found == credentials_.end() ? nullptr : &*found;
+}
+
+std::vector<sip::Challenge>& Outbound::challenges_at(const sip::Hop& hop, std::string_view request_uri) {
+  const auto uri = parse_sip_uri(request_uri);
+  if (challenges_.size() >= kMaxChallenged) challenges_.clear();
+  return challenges_[describe(hop) + " " + (uri ? ascii_lower(uri->host) : std::string())];
+}
+
+// Whether there is an answer to a 401 or 407 that has not been given yet; if not, `why`.
+bool Outbound::answer_challenge(Delivery& d, const sip::Message& response, std::string* why) {
+  bool any = false;
+  *why = "it asks for authentication in no way we know";
+  auto& known = challenges_at(d.hops[d.at_hop], d.message.request_uri());
+  for (sip::Challenge& asked : sip::read_challenges(response)) {
+    if (asked.proxy != (response.status == 407)) continue;
+    const std::string realm = "realm \"" + clean(asked.realm) + "\"";
+    const auto same = [&](const sip::Challenge& one) { return same_challenger(one, asked); };
+    std::erase_if(known, same);
+    if (credentials_for(asked.realm) == nullptr) {
+      *why = "it asks for a password for " + realm + ": add [[sip_front.credentials]] with it";
+      continue;
+    }
+    const auto given = std::count_if(d.answered.begin(), d.answered.end(), same);
+    if (given > 0 && (!asked.stale || given >= kMaxStale)) {
+      *why = "it does not accept the username or password in [[sip_front.credentials]] for " + realm;
+      continue;
+    }
+    d.answered.push_back(asked);
+    known.push_back(std::move(asked));
+    any = true;
+  }
+  return any;
 }
 
 void Outbound::responded(uint64_t token, const sip::Message& response) {
@@ -209,6 +290,7 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
   if (d == nullptr) return;
   ++statuses_[response.status];
   const pb::Part& part = d->message.parts(d->part);
+  std::string from = "from " + describe(d->hops[d->at_hop]);
   if (response.status < 300) {
     d->passed_on |= response.status == 202;
     if (++d->part < d->message.parts_size()) {
@@ -219,9 +301,27 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
              d->alternative + 1 < part.alternatives_size()) {
     ++d->alternative;
     return attempt(id);
-  } else if (response.status == 503 && d->at_hop + 1 < d->hops.size()) {  // RFC 3263 4.3
-    ++d->at_hop;
-    return try_hops(id);
+  } else if (response.status == 401 || response.status == 407) {
+    if (std::string why; answer_challenge(*d, response, &why)) {
+      ++challenged_;
+      d->cseq = cseq_ = cseq_ == INT32_MAX ? 1 : cseq_ + 1;  // 22.2
+      return try_hops(id, "the answer to a challenge came too late");
+    } else {
+      from += ", " + why;
+    }
+  } else if (response.status == 503) {  // RFC 3263 4.3, 21.5.4
+    const sip::Hop refused = d->hops[d->at_hop];
+    const std::chrono::seconds rest(
+        sip::parse_delta_seconds(response.value(sip::HeaderName::kRetryAfter)).value_or(0));
+    if (rest.count() > 0) avoid(refused, std::min<Duration>(rest, kLongestRest));
+    // The same server by another transport would say the same.
+    const auto other = std::find_if(d->hops.begin() + static_cast<std::ptrdiff_t>(d->at_hop), d->hops.end(),
+                                    [&](const sip::Hop& hop) { return hop.peer != refused.peer; });
+    if (other != d->hops.end()) {
+      next_hop(*d);
+      d->at_hop = static_cast<std::size_t>(other - d->hops.begin());
+      return try_hops(id, from + ": 503");
+    }
   }
   pb::Outcome outcome;
   outcome.set_verdict(response.status >= 300 ? pb::FAILED : d->passed_on ? pb::PASSED_ON : pb::DELIVERED);
@@ -235,25 +335,29 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
     if (const auto contact = sip::parse_name_addr(sip::next_in_list(contacts)))
       status.set_contact(clean(contact->uri));
   }
-  outcome.set_text("from " + describe(d->hops[d->at_hop]));
+  outcome.set_text(std::move(from));
   end(id, std::move(outcome));
 }
 
 void Outbound::timed_out(uint64_t token) {
-  if (const Delivery* d = deliveries_.find(id_of(token)))
-    fail(id_of(token), 408, "Request Timeout", "no answer in 32 s from " + describe(d->hops[d->at_hop]));
+  const Delivery* const d = deliveries_.find(id_of(token));
+  if (d == nullptr) return;
+  avoid(d->hops[d->at_hop], kAvoid);  // it may have arrived: only the next message goes elsewhere
+  fail(id_of(token), 408, "Request Timeout", "no answer in 32 s from " + describe(d->hops[d->at_hop]));
 }
 
-void Outbound::transport_failed(uint64_t token, bool may_have_arrived) {
+void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::string_view why) {
   const sip::Id id = id_of(token);
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr) return;
   std::string text = describe(d->hops[d->at_hop]) + " cannot be reached";
+  if (!why.empty()) text.append(" (").append(why).append(")");
   if (may_have_arrived)
     return fail(id, 503, "Transport failure", text + " any more; it may have been delivered");
+  avoid(d->hops[d->at_hop], kAvoid);
   if (d->at_hop + 1 == d->hops.size()) return fail(id, 503, "Transport failure", std::move(text));
-  ++d->at_hop;
-  try_hops(id);
+  next_hop(*d);
+  try_hops(id, std::move(text));
 }
 
 // No peer has said this.
@@ -370,6 +474,10 @@ void Outbound::add_metrics(std::vector<service::Metric>& out) const {
   add(Kind::kCounter, "stox_sip_queue_full_total",
       "Messages refused because too many waited for their target", overloaded_);
   add(Kind::kCounter, "stox_sip_expired_total", "Messages that waited too long to be begun", expired_);
+  add(Kind::kCounter, "stox_sip_challenges_answered_total", "401 and 407 responses answered with a password",
+      challenged_);
+  add(Kind::kCounter, "stox_sip_failovers_total", "Requests that went to another hop after one had failed",
+      failed_over_);
   add(Kind::kGauge, "stox_sip_client_transactions", "MESSAGE requests without a final response",
       transactions_.waiting());
   add(Kind::kGauge, "stox_sip_deliveries", "Messages being sent or waiting to be sent", deliveries_.size());

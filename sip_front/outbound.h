@@ -8,6 +8,8 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -19,6 +21,7 @@
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
 #include "sip_front/sip/client_transaction.h"
+#include "sip_front/sip/digest.h"
 #include "sip_front/sip/next_hop.h"
 #include "sip_front/sip/random.h"
 #include "sip_front/sip/table.h"
@@ -35,7 +38,7 @@ class Outbound : private sip::ClientUser {
     virtual ~Outlet() = default;
     virtual void find_hops(std::string_view request_uri, std::size_t size,
                            std::function<void(sip::Hops)>) = 0;
-    virtual Result<sip::Flow> flow_to(sip::Transport, const sip::Endpoint&) = 0;
+    virtual Result<sip::Flow> flow_to(const sip::Hop&) = 0;
     virtual sip::SentBy sent_by(const sip::Flow&) const = 0;
     virtual void send(const sip::Flow&, std::string_view bytes) = 0;
     virtual void finish(const pb::EnvelopeId&, pb::Outcome) = 0;
@@ -44,12 +47,16 @@ class Outbound : private sip::ClientUser {
   // All references must outlive it, and no callback of find_hops may come after its end.
   Outbound(const Clock&, service::Log&, service::Trace&, sip::Random&, Outlet&);
 
+  // For requests from now on. `route`: what they carry as Route, empty = none; credentials: what 401 and 407
+  // are answered with, by realm.
+  void configure(std::string route, std::vector<sip::Credentials> credentials);
+
   // Ends in one Outlet::finish. Nothing is begun after `begin_before`.
   void begin(const pb::Envelope&, Time begin_before);
 
   bool response(const sip::Message& message) { return transactions_.receive(message, clock_.now()); }
-  void connection_lost(uint32_t connection, bool never_made) {
-    transactions_.connection_lost(connection, never_made);
+  void connection_lost(uint32_t connection, bool never_made, std::string_view why) {
+    transactions_.connection_lost(connection, never_made, why);
   }
   void unreachable(const sip::Endpoint& peer) { transactions_.unreachable(peer); }
   Time turn();
@@ -81,7 +88,8 @@ class Outbound : private sip::ClientUser {
     std::size_t at_hop = 0;
     uint32_t cseq = 0, attempts = 0;
     std::string call_id, from_tag;
-    bool passed_on = false;  // a part was answered 202
+    std::vector<sip::Challenge> answered;  // at this hop, for this part
+    bool passed_on = false;                // a part was answered 202
   };
   struct Queue {  // of one target, in order; the first is under way
     std::string target;
@@ -92,14 +100,19 @@ class Outbound : private sip::ClientUser {
   void send_request(const sip::Flow& flow, std::string_view bytes) override { outlet_.send(flow, bytes); }
   void responded(uint64_t token, const sip::Message&) override;
   void timed_out(uint64_t token) override;
-  void transport_failed(uint64_t token, bool may_have_arrived) override;
+  void transport_failed(uint64_t token, bool may_have_arrived, std::string_view why) override;
 
   uint32_t queue_of(const std::string& target);
   void start(sip::Id);
   void resolved(sip::Id, sip::Hops);
   void attempt(sip::Id);
-  void try_hops(sip::Id);
+  void try_hops(sip::Id, std::string why = {});
+  void next_hop(Delivery&);
+  bool answer_challenge(Delivery&, const sip::Message& response, std::string* why);
+  std::vector<sip::Challenge>& challenges_at(const sip::Hop&, std::string_view request_uri);
+  void avoid(const sip::Hop&, Duration);
   Result<void> write(const Delivery&, const sip::Flow&, const std::string& branch, const sip::SentBy&);
+  const sip::Credentials* credentials_for(std::string_view realm) const;
   std::size_t request_size(const Delivery&);
   void fail(sip::Id, uint32_t code, std::string reason, std::string text, bool unresolvable = false);
   void end(sip::Id, pb::Outcome);
@@ -117,9 +130,15 @@ class Outbound : private sip::ClientUser {
   sip::HashIndex by_target_;
   Deadlines<sip::Id> begin_before_;  // of those in queues
   uint32_t cseq_;
+  std::string route_;
+  std::vector<sip::Credentials> credentials_;
+  // What a peer asked for last, so that its later requests need no round more; by hop and domain.
+  std::unordered_map<std::string, std::vector<sip::Challenge>> challenges_;
+  // Hops that failed or asked for a rest: until then the others come first.
+  std::vector<std::pair<sip::Hop, Time>> avoided_;
   std::string out_;                       // reused
   std::array<uint64_t, 700> statuses_{};  // of final responses; 0: none came
-  uint64_t overloaded_ = 0, expired_ = 0;
+  uint64_t overloaded_ = 0, expired_ = 0, challenged_ = 0, failed_over_ = 0;
 };
 
 }  // namespace stox

@@ -20,6 +20,7 @@ constexpr Duration kBeginWithin = std::chrono::seconds(60);
 constexpr Duration kEndWithin =
     kBeginWithin + std::chrono::seconds(35);  // a begun transaction runs its Timer F
 constexpr std::size_t kMaxUnsent = 4096;
+constexpr Duration kSendErrorWithin = std::chrono::minutes(10);
 
 bool has_text(const xmpp::MessageContent& content) {
   return !content.oobs.empty() || std::any_of(content.bodies.begin(), content.bodies.end(),
@@ -192,22 +193,33 @@ void ToSip::refuse(const xmpp::Stanza& stanza, xmpp::StanzaError error) {
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   xmpp::write_error(xml, failed, error);
-  send_error(failed.to, xml_);
+  send_error(failed.to, stanza.from, xml_);
 }
 
-void ToSip::send_error(std::string_view from, const std::string& xml) {
-  if (user_.send_stanza(from, xml)) return;
+void ToSip::send_error(std::string_view from, std::string_view to, const std::string& xml) {
+  if (user_.send_stanza(from, to, xml)) return;
   if (unsent_.size() >= kMaxUnsent) {
     ++figures_.errors_lost;
-    log_.warn("an error stanza is lost: {} wait for the XMPP stream", kMaxUnsent);
+    log_.warn("an error stanza is lost: {} wait for XMPP streams", kMaxUnsent);
     return;
   }
-  unsent_.emplace_back(from, xml);
+  unsent_.push_back({std::string(from), std::string(to), xml, clock_.now() + kSendErrorWithin});
 }
 
+// One domain's stream that is not up must not hold up the others'.
 void ToSip::send_unsent() {
-  while (!unsent_.empty() && user_.send_stanza(unsent_.front().first, unsent_.front().second))
-    unsent_.pop_front();
+  const Time now = clock_.now();
+  std::string failed;
+  std::erase_if(unsent_, [&](const Unsent& each) {
+    const auto domain = xmpp::domain_of(each.to);
+    if (domain == failed && each.until > now) return false;
+    if (user_.send_stanza(each.from, each.to, each.xml)) return true;
+    failed = domain;
+    if (each.until > now) return false;
+    ++figures_.errors_lost;
+    log_.warn("an error stanza to {} is lost: no XMPP stream took it in time", each.to);
+    return true;
+  });
 }
 
 }  // namespace stox::worker

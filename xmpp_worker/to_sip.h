@@ -27,8 +27,8 @@ class ToSipUser {
   // As bus::Edge::submit; the reason tells why nothing was taken.
   virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) = 0;
   virtual void write_envelope_name(uint64_t number, std::string* out) const = 0;
-  // False: there is no stream now, or no room.
-  virtual bool send_stanza(std::string_view from, std::string_view xml) = 0;
+  // Onto the link of the two addresses' domains. False: it is not up now, or has no room.
+  virtual bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) = 0;
 };
 
 class ToSip {
@@ -65,11 +65,15 @@ class ToSip {
 
  private:
   using Table = std::unordered_map<uint64_t, Pending>;
+  struct Unsent {
+    std::string from, to, xml;
+    Time until;
+  };
 
   void take(const xmpp::Stanza&, const Jid& from, const Jid& to, Injected);
   std::string new_trace_id();
   void answer_with(const Pending&, xmpp::StanzaError);
-  void send_error(std::string_view from, const std::string& xml);
+  void send_error(std::string_view from, std::string_view to, const std::string& xml);
 
   std::vector<std::string> serves_;
   const Clock& clock_;
@@ -77,8 +81,8 @@ class ToSip {
   service::Trace& trace_;
   ToSipUser& user_;
   Table pending_;
-  std::vector<Table::node_type> spares_;                    // ended ones, their strings kept
-  std::deque<std::pair<std::string, std::string>> unsent_;  // from, error stanza
+  std::vector<Table::node_type> spares_;  // ended ones, their strings kept
+  std::deque<Unsent> unsent_;
   Figures figures_;
   uint64_t seed_, traces_ = 0;  // of trace ids
   pb::Envelope envelope_;       // reused, as these are

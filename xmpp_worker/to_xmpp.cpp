@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "common/base/text.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
 
@@ -11,12 +13,12 @@ namespace stox::worker {
 namespace {
 
 using service::Level;
-using xmpp::Component;
 using xmpp::Fate;
+using xmpp::Link;
 using xmpp::StanzaId;
 
-constexpr Duration kPatience = std::chrono::seconds(10);  // with a stream that is not there
-constexpr Duration kLookForRoom = std::chrono::milliseconds(50);
+constexpr Duration kPatience = std::chrono::seconds(10);         // with a link that is not up
+constexpr Duration kLookAtHeld = std::chrono::milliseconds(50);  // has it room, is it time?
 
 pb::Outcome failure(pb::Reason reason, std::string text) {
   pb::Outcome outcome;
@@ -34,47 +36,68 @@ pb::Outcome refusal(const xmpp::StanzaError& error, bool full_jid) {
 
 }  // namespace
 
-ToXmpp::ToXmpp(std::string domain, std::size_t max_held, Component& component, xmpp::StanzaIds& ids,
-               const Clock& clock, service::Log& log, service::Trace& trace, ToXmppUser& user)
-    : domain_(std::move(domain)),
-      max_held_(max_held),
-      component_(component),
-      ids_(ids),
-      clock_(clock),
-      log_(log),
-      trace_(trace),
-      user_(user) {}
+ToXmpp::ToXmpp(std::size_t max_held, xmpp::StanzaIds& ids, const Clock& clock, service::Log& log,
+               service::Trace& trace, ToXmppUser& user)
+    : max_held_(max_held), ids_(ids), clock_(clock), log_(log), trace_(trace), user_(user) {}
+
+ToXmpp::Way& ToXmpp::way_of(Link& link) {
+  if (Way* known = find(link)) return *known;
+  const uint64_t number = ++last_way_;
+  const auto made = ways_.emplace(std::piecewise_construct, std::forward_as_tuple(number),
+                                  std::forward_as_tuple(*this, number, link));
+  Way& way = made.first->second;
+  way.proof.set_others(others_);
+  way.proof.set_unsure(unsure_until_);
+  by_link_[&link] = &way;
+  return way;
+}
+
+ToXmpp::Way* ToXmpp::find(const Link& link) {
+  const auto found = by_link_.find(&link);
+  return found == by_link_.end() ? nullptr : found->second;
+}
 
 void ToXmpp::begin(const pb::Envelope& envelope, Time begin_before) {
   if (!envelope.has_xmpp_message())
     return end_unwritten(envelope, failure(pb::UNSUPPORTED, "a worker takes XMPP messages only"));
-  if (component_.is_up() && held_.empty() && user_.has_room()) return write(envelope, begin_before);
-  hold(envelope, begin_before);
+  const pb::XmppMessage& message = envelope.xmpp_message();
+  Link* link = user_.link(xmpp::domain_of(message.from()), xmpp::domain_of(message.to()));
+  if (link == nullptr)
+    return end_unwritten(envelope, failure(pb::OVERLOADED, "there is no room for another XMPP stream"));
+  Way& way = way_of(*link);
+  const bool at_once = link->is_up() && way.held.empty() && link->has_room();
+  at_once ? write(way, envelope, begin_before) : hold(way, envelope, begin_before);
 }
 
-bool ToXmpp::may_hold() const {
-  if (component_.is_up()) return true;
-  return !component_.is_refused() && clock_.now() - component_.down_since() < kPatience;
+bool ToXmpp::Way::may_hold(Time now) const {
+  if (link.is_up()) return true;
+  return !link.is_refused() && now - link.down_since() < kPatience;
 }
 
-void ToXmpp::hold(const pb::Envelope& envelope, Time begin_before) {
-  if (!may_hold()) return end_unwritten(envelope, link_down());
-  if (held_.size() >= max_held_)
+void ToXmpp::hold(Way& way, const pb::Envelope& envelope, Time begin_before) {
+  if (!way.may_hold(clock_.now())) return end_unwritten(envelope, link_down_outcome(way.link));
+  if (held_ >= max_held_)
     return end_unwritten(
-        envelope, failure(pb::OVERLOADED, fmt::format("{} messages wait for the XMPP stream", max_held_)));
-  held_.push_back({envelope, begin_before});
-  held_until_ = std::min(held_until_, begin_before);
+        envelope, failure(pb::OVERLOADED, fmt::format("{} messages wait for XMPP streams", max_held_)));
+  way.held.push_back({envelope, begin_before});
+  ++held_;
+  arrange(way);
 }
 
-pb::Outcome ToXmpp::link_down() const {
-  pb::Outcome outcome = failure(pb::LINK_DOWN, "no XMPP stream: " + component_.reason());
-  const Time retry = component_.retry_at();
+pb::Outcome ToXmpp::link_down_outcome(const Link& link) const {
+  const std::string why = "no XMPP stream: " + link.reason();
+  if (!link.condition().empty()) {
+    const char* type = link.condition() == "remote-server-not-found" ? "cancel" : "wait";
+    return refusal({type, std::string(link.condition()), why}, false);
+  }
+  pb::Outcome outcome = failure(pb::LINK_DOWN, why);
+  const Time retry = link.retry_at();
   const auto wait_s = retry == kNever ? 2 : to_ms(retry - clock_.now()) / 1000 + 1;
   outcome.set_retry_after_s(static_cast<uint32_t>(std::clamp<int64_t>(wait_s, 2, 30)));
   return outcome;
 }
 
-void ToXmpp::write(const pb::Envelope& envelope, Time begin_before) {
+void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
   const pb::XmppMessage& message = envelope.xmpp_message();
   if (under_way_.full())
     return end_unwritten(envelope, failure(pb::OVERLOADED, "too many messages wait for XMPP servers"));
@@ -88,12 +111,13 @@ void ToXmpp::write(const pb::Envelope& envelope, Time begin_before) {
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   xmpp::write_message(xml, stanza, content_);
-  const Component::Sent sent = component_.send(stanza.from, xml_);
-  if (sent != Component::Sent::kWritten) {
+  const Link::Sent sent = way.link.send(stanza.from, xml_);
+  if (sent != Link::Sent::kWritten) {
     under_way_.release(number);
-    if (sent == Component::Sent::kTooLarge)
+    if (sent == Link::Sent::kTooLarge)
       return end_unwritten(envelope, refusal({"modify", "policy-violation", "Message too large"}, false));
-    log_.write(Level::kError, envelope.trace_id(), "not written: from {} is not of {}", stanza.from, domain_);
+    log_.write(Level::kError, envelope.trace_id(), "not written: from {} is not of {}", stanza.from,
+               way.link.own_domain());
     return end_unwritten(envelope,
                          refusal({"cancel", "internal-server-error", "Sender's address is not ours"}, false));
   }
@@ -107,11 +131,10 @@ void ToXmpp::write(const pb::Envelope& envelope, Time begin_before) {
   hop.other_id = message.call_id();
   hop.from = message.from();
   hop.to = message.to();
-  hop.decision = "stanza on the component stream";
+  hop.decision = "stanza written";
   hop.came_us = hop.went_us = clock_.wall_us();
-  proof_.written(number, xmpp::domain_of(stanza.to), begin_before);
+  way.proof.written(number, xmpp::domain_of(stanza.to), begin_before);
   ++figures_.written;
-  user_.written();
 }
 
 // A message that ended before it was written.
@@ -131,67 +154,102 @@ void ToXmpp::end_unwritten(const pb::Envelope& envelope, const pb::Outcome& outc
   user_.finish(envelope.id(), outcome);
 }
 
-void ToXmpp::end_of_wakeup() {
-  write_held();
-  proof_.end_of_wakeup(clock_.now());
-  watch_peer();
+void ToXmpp::about_to_write(Link& link) {
+  Way* way = find(link);
+  if (way == nullptr) return;
+  write_held(*way);
+  way->proof.end_of_wakeup(clock_.now());
+  arrange(*way);
 }
 
-void ToXmpp::watch_peer() { component_.hurry(proof_.waits(), clock_.now()); }
-
-void ToXmpp::write_held() {
-  while (!held_.empty() && component_.is_up() && user_.has_room()) {
-    const Held held = std::move(held_.front());
-    held_.pop_front();
+void ToXmpp::write_held(Way& way) {
+  while (!way.held.empty() && way.link.is_up() && way.link.has_room()) {
+    const Held held = std::move(way.held.front());
+    way.held.pop_front();
+    --held_;
     if (held.begin_before <= clock_.now()) {
       end_unwritten(held.envelope, failure(pb::DEADLINE, "waited too long for the XMPP stream"));
     } else {
-      write(held.envelope, held.begin_before);
+      write(way, held.envelope, held.begin_before);
     }
   }
-  if (held_.empty()) held_until_ = kNever;
 }
 
 void ToXmpp::turn() {
+  while (const auto number = due_.pop_due(clock_.now())) {
+    const auto found = ways_.find(*number);
+    if (found != ways_.end() && found->second.turn_at <= clock_.now()) turn(found->second);
+  }
+}
+
+void ToXmpp::turn(Way& way) {
+  way.turn_at = kNever;
+  way.proof.turn(clock_.now());
+  if (!way.held.empty()) {
+    end_held(way);
+    if (way.link.is_up() && way.link.has_room()) way.link.write_soon();
+  }
+  arrange(way);
+}
+
+void ToXmpp::end_held(Way& way) {
   const Time now = clock_.now();
-  proof_.turn(now);
-  watch_peer();
-  if (held_.empty()) return;
-  if (component_.is_up() && user_.has_room()) return user_.written();
-  const bool given_up = !may_hold();
-  if (!given_up && now < held_until_) return;
-  held_until_ = kNever;
-  for (auto each = held_.begin(); each != held_.end();) {
+  const bool given_up = !way.may_hold(now);
+  for (auto each = way.held.begin(); each != way.held.end();) {
     if (!given_up && each->begin_before > now) {
-      held_until_ = std::min(held_until_, each->begin_before);
       ++each;
       continue;
     }
     const Held held = std::move(*each);
-    each = held_.erase(each);
-    end_unwritten(held.envelope,
-                  given_up ? link_down() : failure(pb::DEADLINE, "waited too long for the XMPP stream"));
+    each = way.held.erase(each);
+    --held_;
+    end_unwritten(held.envelope, given_up ? link_down_outcome(way.link)
+                                          : failure(pb::DEADLINE, "waited too long for the XMPP stream"));
   }
 }
 
-Time ToXmpp::next() const {
-  Time at = std::min(proof_.next(), held_until_);
-  if (held_.empty()) return at;
-  if (component_.is_up()) return std::min(at, clock_.now() + kLookForRoom);
-  return std::min(at, component_.is_refused() ? clock_.now() : component_.down_since() + kPatience);
+void ToXmpp::arrange(Way& way) {
+  const Time now = clock_.now();
+  way.link.hurry(way.proof.waits(), now);
+  const Time at = std::min(way.proof.next(), way.held.empty() ? kNever : now + kLookAtHeld);
+  if (at >= way.turn_at) return;
+  way.turn_at = at;
+  due_.add(at, way.number);
 }
 
 void ToXmpp::stop() {
-  for (const Held& each : held_) end_unwritten(each.envelope, failure(pb::STOPPING, "the worker stops"));
-  held_.clear();
-  proof_.stream_ended();
+  for (auto& [number, way] : ways_) {
+    for (const Held& each : std::exchange(way.held, {}))
+      end_unwritten(each.envelope, failure(pb::STOPPING, "the worker stops"));
+    way.proof.stream_ended();
+  }
+  held_ = 0;
 }
 
-void ToXmpp::stream_up() {
-  if (!held_.empty()) user_.written();
+void ToXmpp::link_up(Link& link) {
+  const Way* way = find(link);
+  if (way != nullptr && !way->held.empty()) link.write_soon();
 }
 
-void ToXmpp::stream_down() { proof_.stream_ended(); }
+void ToXmpp::link_down(Link& link) {
+  if (Way* way = find(link)) way->proof.stream_ended();
+}
+
+void ToXmpp::link_gone(Link& link) {
+  Way* way = find(link);
+  if (way == nullptr) return;
+  way->proof.stream_ended();
+  held_ -= way->held.size();
+  for (const Held& each : std::exchange(way->held, {})) end_unwritten(each.envelope, link_down_outcome(link));
+  by_link_.erase(&link);
+  ways_.erase(way->number);
+}
+
+std::size_t ToXmpp::mute_domains() const {
+  std::size_t sum = 0;
+  for (const auto& [number, way] : ways_) sum += way.proof.mute_domains();
+  return sum;
+}
 
 void ToXmpp::settled(uint64_t number, Fate fate) {
   const Message* m = under_way_.find(number);
@@ -205,6 +263,11 @@ void ToXmpp::settled(uint64_t number, Fate fate) {
     case Fate::kPassedOn:
       outcome.set_verdict(pb::PASSED_ON);
       outcome.set_text(fmt::format("{} answers no pings", xmpp::domain_of(m->to)));
+      ++figures_.passed_on;
+      break;
+    case Fate::kUnsure:
+      outcome.set_verdict(pb::PASSED_ON);
+      outcome.set_text("a refusal may have been lost on another worker's connection");
       ++figures_.passed_on;
       break;
     case Fate::kDeadline:
@@ -232,39 +295,55 @@ void ToXmpp::end(uint64_t number, const pb::Outcome& outcome) {
   under_way_.release(number);
 }
 
-void ToXmpp::write_ping(const std::string& domain, uint64_t number) {
+void ToXmpp::write_ping(const Way& way, const std::string& domain, uint64_t ping) {
   id_.clear();
-  ids_.append(id_, number, "p", {}, domain_, domain);
+  ids_.append(id_, ping, "p", std::to_string(way.number), way.link.own_domain(), domain);
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
-  xmpp::write_ping(xml, domain_, domain, id_);
-  component_.send(domain_, xml_);
+  xmpp::write_ping(xml, way.link.own_domain(), domain, id_);
+  way.link.send(way.link.own_domain(), xml_);
 }
 
-bool ToXmpp::peer_answered_since(Time since) { return component_.last_proof_of_life() > since; }
-
-void ToXmpp::answer(const xmpp::Stanza& stanza) {
-  stanza.kind == xmpp::Stanza::Kind::kMessage ? bounce(stanza) : pong(stanza);
+void ToXmpp::answer(const StanzaId& id, const Answer& answer) {
+  answer.to_message ? bounce(id, answer) : pong(id, answer);
 }
 
-void ToXmpp::bounce(const xmpp::Stanza& stanza) {
-  const xmpp::StanzaError error = xmpp::read_error(stanza.element);
-  const auto id = ids_.read_answer(stanza.id, stanza.from, stanza.to);
-  if (id && ids_.is_own(*id) && under_way_.find(id->number) != nullptr) {
+void ToXmpp::bounce(const StanzaId& id, const Answer& answer) {
+  if (ids_.is_own(id) && under_way_.find(id.number) != nullptr) {
     ++figures_.bounced;
-    return end(id->number, refusal(error, xmpp::has_resource(under_way_.find(id->number)->to)));
+    return end(id.number, refusal(answer.error, xmpp::has_resource(under_way_.find(id.number)->to)));
   }
-  if (!id) return log_.debug("an error from {} for a stanza that we did not write to it", stanza.from);
   ++figures_.late_errors;
-  log_.info("{} refused message {} after it had been answered: {}", stanza.from, stanza.id, error.condition);
+  log_.info("{} refused message {} after it had been answered: {}", answer.from, answer.id,
+            answer.error.condition);
 }
 
-void ToXmpp::pong(const xmpp::Stanza& stanza) {
-  const auto id = ids_.read_answer(stanza.id, stanza.from, stanza.to);
-  if (!id || !id->has(StanzaId::kPing) || !ids_.is_own(*id)) return;
-  const auto from = xmpp::domain_of(stanza.from);
-  proof_.answered(id->number, from == domain_ ? xmpp::domain_of(stanza.to) : from);
-  watch_peer();
+void ToXmpp::pong(const StanzaId& id, const Answer& answer) {
+  if (!id.has(StanzaId::kPing) || !ids_.is_own(id)) return;
+  const auto number = parse_number(id.payload, 1, UINT64_MAX);
+  const auto found = number ? ways_.find(*number) : ways_.end();
+  if (found == ways_.end()) return;
+  Way& way = found->second;
+  const auto from = xmpp::domain_of(answer.from);
+  const bool swapped = from != way.link.own_domain();
+  way.proof.answered(id.number, swapped ? from : xmpp::domain_of(answer.to), answer.connection);
+  arrange(way);
+}
+
+void ToXmpp::set_others(std::vector<uint64_t> connections, Time unsure_until) {
+  others_ = std::move(connections);
+  unsure_until_ = unsure_until;
+  for (auto& [number, way] : ways_) {
+    way.proof.set_others(others_);
+    way.proof.set_unsure(unsure_until_);
+  }
+}
+
+void ToXmpp::other_lost() {
+  for (auto& [number, way] : ways_) {
+    way.proof.other_lost();
+    arrange(way);
+  }
 }
 
 }  // namespace stox::worker

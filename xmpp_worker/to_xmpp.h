@@ -1,20 +1,23 @@
-// The way of a message from the bus to XMPP: the worker is its target. Written to the stream, proved by the
-// answer to a ping behind it, or refused by the bounce that comes before. While the stream reconnects,
-// messages wait here: at most 10 s, at most `max_held`, never past their time.
+// The way of a message from the bus to XMPP: the worker is its target. Written to the link of its two
+// domains, proved by the answer to a ping behind it, or refused by the bounce that comes before. While the
+// link connects, messages wait here: at most 10 s, at most `max_held` in all, never past their time.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/deadlines.h"
 #include "common/service/log.h"
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
 #include "xmpp_worker/slots.h"
-#include "xmpp_worker/xmpp/component.h"
+#include "xmpp_worker/xmpp/link.h"
 #include "xmpp_worker/xmpp/proof.h"
 #include "xmpp_worker/xmpp/stanza.h"
 #include "xmpp_worker/xmpp/stanza_id.h"
@@ -25,34 +28,43 @@ class ToXmppUser {
  public:
   virtual ~ToXmppUser() = default;
   virtual void finish(const pb::EnvelopeId&, const pb::Outcome&) = 0;
-  // Something was written: end_of_wakeup() is wanted before it leaves.
-  virtual void written() = 0;
-  virtual bool has_room() const = 0;  // for more in what waits to be sent
+  virtual xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) = 0;  // as xmpp::Links
 };
 
-class ToXmpp : private xmpp::ProofUser {
+// What came for a stanza that was written.
+struct Answer {
+  bool to_message = false;        // else to an IQ
+  std::string_view id, from, to;  // as they came
+  xmpp::StanzaError error;        // of an error
+  uint64_t connection = 0;        // it came on: 0 our own, else another worker's
+};
+
+class ToXmpp {
  public:
   struct Figures {
     uint64_t written = 0, delivered = 0, passed_on = 0, bounced = 0, failed = 0, late_errors = 0;
   };
 
   // All references must outlive it.
-  ToXmpp(std::string domain, std::size_t max_held, xmpp::Component&, xmpp::StanzaIds&, const Clock&,
-         service::Log&, service::Trace&, ToXmppUser&);
+  ToXmpp(std::size_t max_held, xmpp::StanzaIds&, const Clock&, service::Log&, service::Trace&, ToXmppUser&);
 
   void begin(const pb::Envelope&, Time begin_before);
-  // An error message, or the answer to an IQ.
-  void answer(const xmpp::Stanza&);
-  void stream_up();
-  void stream_down();
-  void end_of_wakeup();
+  // Its id is one that a worker of this domain wrote.
+  void answer(const xmpp::StanzaId&, const Answer&);
+  // Connections of other workers on which our domain's answers may come (xmpp::Proof).
+  void set_others(std::vector<uint64_t> connections, Time unsure_until);
+  void other_lost();
+  void link_up(xmpp::Link&);
+  void link_down(xmpp::Link&);
+  void link_gone(xmpp::Link&);
+  void about_to_write(xmpp::Link&);
   void turn();
-  Time next() const;
+  Time next() const { return due_.next(); }
   void stop();  // ends all there is
 
-  std::size_t held() const { return held_.size(); }
+  std::size_t held() const { return held_; }
   std::size_t unproved() const { return under_way_.size(); }
-  std::size_t mute_domains() const { return proof_.mute_domains(); }
+  std::size_t mute_domains() const;
   const Figures& figures() const { return figures_; }
 
  private:
@@ -66,33 +78,55 @@ class ToXmpp : private xmpp::ProofUser {
     Time begin_before;
   };
 
-  void settled(uint64_t number, xmpp::Fate) override;
-  void write_ping(const std::string& domain, uint64_t number) override;
-  bool peer_answered_since(Time) override;
+  // A link, what waits for it, and what is written to it and not proved.
+  struct Way final : xmpp::ProofUser {
+    Way(ToXmpp& o, uint64_t n, xmpp::Link& l) : owner(o), number(n), link(l) {}
+    void settled(uint64_t each, xmpp::Fate fate) override { owner.settled(each, fate); }
+    void write_ping(const std::string& domain, uint64_t ping) override {
+      owner.write_ping(*this, domain, ping);
+    }
+    bool peer_answered_since(Time at) override { return link.last_proof_of_life() > at; }
+    bool may_hold(Time now) const;
 
-  void write(const pb::Envelope&, Time begin_before);
-  void hold(const pb::Envelope&, Time begin_before);
-  bool may_hold() const;
-  void write_held();
+    ToXmpp& owner;
+    const uint64_t number;  // of this way, never given twice: pings carry it
+    xmpp::Link& link;
+    xmpp::Proof proof{*this};
+    std::deque<Held> held;
+    Time turn_at = kNever;  // as it stands in due_
+  };
+
+  void settled(uint64_t number, xmpp::Fate);
+  void write_ping(const Way&, const std::string& domain, uint64_t ping);
+
+  Way& way_of(xmpp::Link&);
+  Way* find(const xmpp::Link&);
+  void write(Way&, const pb::Envelope&, Time begin_before);
+  void hold(Way&, const pb::Envelope&, Time begin_before);
+  void write_held(Way&);
+  void end_held(Way&);  // what must not wait any longer
+  void turn(Way&);
+  void arrange(Way&);  // after whatever changed it
   void end_unwritten(const pb::Envelope&, const pb::Outcome&);
-  pb::Outcome link_down() const;
+  pb::Outcome link_down_outcome(const xmpp::Link&) const;
   void end(uint64_t number, const pb::Outcome&);
-  void bounce(const xmpp::Stanza&);
-  void pong(const xmpp::Stanza&);
-  void watch_peer();
+  void bounce(const xmpp::StanzaId&, const Answer&);
+  void pong(const xmpp::StanzaId&, const Answer&);
 
-  std::string domain_;
   std::size_t max_held_;
-  xmpp::Component& component_;
   xmpp::StanzaIds& ids_;
   const Clock& clock_;
   service::Log& log_;
   service::Trace& trace_;
   ToXmppUser& user_;
-  xmpp::Proof proof_{*this};
+  std::unordered_map<uint64_t, Way> ways_;
+  std::unordered_map<const xmpp::Link*, Way*> by_link_;
+  uint64_t last_way_ = 0;
+  std::vector<uint64_t> others_;
+  Time unsure_until_{};
+  Deadlines<uint64_t> due_;  // ways
   Slots<Message> under_way_;
-  std::deque<Held> held_;
-  Time held_until_ = kNever;  // the earliest time in held_
+  std::size_t held_ = 0;
   Figures figures_;
   xmpp::MessageContent content_;  // reused, as these are
   std::string xml_, id_;

@@ -8,6 +8,7 @@
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "common/bus/queues_json.h"
+#include "xmpp_worker/component_streams.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
 
@@ -21,7 +22,6 @@ using xmpp::Stanza;
 
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr Duration kLookWhileDraining = std::chrono::milliseconds(10);
-constexpr std::size_t kMaxUnsent = 4'194'304;  // bytes that the server has not read
 constexpr std::size_t kMaxListed = 10'000;
 
 const service::XmppWorkerConfig* find_section(const service::Config& config, const std::string& name) {
@@ -34,6 +34,25 @@ const service::XmppWorkerConfig* find_section(const service::Config& config, con
 std::string prepared(const std::string& domain) {
   const auto jid = Jid::make({}, domain);
   return jid ? jid->domain() : domain;
+}
+
+pb::ProcessState to_bus(State state) {
+  switch (state) {
+    case State::kReady:
+      return pb::READY;
+    case State::kStandby:
+      return pb::STANDBY;
+    case State::kDraining:
+      return pb::DRAINING;
+    default:
+      return pb::STARTING;
+  }
+}
+
+std::vector<std::string> prepared(const std::vector<std::string>& domains) {
+  std::vector<std::string> out;
+  for (const std::string& each : domains) out.push_back(prepared(each));
+  return out;
 }
 
 }  // namespace
@@ -49,10 +68,11 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
                  ": a component is one domain, so serves must hold one; add another [[xmpp_worker]] for each "
                  "other domain");
   }
-  auto resolver = net::Resolver::create(context.loop, {context.config.dns.servers, true});
-  if (!resolver) return tl::make_unexpected(resolver.error());
   const auto epoch = static_cast<uint64_t>(context.loop.clock().wall_us());
-  std::unique_ptr<Worker> worker(new Worker(context, *section, std::move(*resolver), epoch));
+  std::unique_ptr<Worker> worker(new Worker(context, *section, epoch));
+  auto streams = ComponentStreams::create(context, *section, worker->serves_.front(), worker->ids_, *worker);
+  if (!streams) return tl::make_unexpected(streams.error());
+  worker->streams_ = std::move(*streams);
   bus::EdgeOptions options;
   options.name = context.identity.full;
   options.role = pb::WORKER;
@@ -61,49 +81,41 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   options.pace = std::chrono::milliseconds(section->pace_ms);
   options.resend_on_doubt = context.config.gateway.resend_on_doubt;
   const bus::MapperAddresses mappers{context.config.mapper_endpoints(), context.config.curve.secret_key,
-                                     context.config.curve.mapper_public_key, worker->resolver_.get()};
+                                     context.config.curve.mapper_public_key, context.config.dns.servers};
   auto edge = bus::ZmqEdge::create(context.loop, options, mappers, *worker);
   if (!edge) return tl::make_unexpected(edge.error());
   worker->bus_ = std::move(*edge);
-  worker->component_.start(worker->now());
+  worker->streams_->start();
   worker->tell_serving();
   worker->tick_ = worker->now() + kTick;  // nobody listens to a status yet
   worker->turn();
   return worker;
 }
 
-Worker::Worker(const service::Context& context, const service::XmppWorkerConfig& config,
-               std::unique_ptr<net::Resolver> resolver, uint64_t epoch)
+Worker::Worker(const service::Context& context, const service::XmppWorkerConfig& config, uint64_t epoch)
     : context_(context),
       config_(config),
-      domain_(prepared(config.serves.front())),
-      resolver_(std::move(resolver)),
+      serves_(prepared(config.serves)),
       ids_(config.xmpp_password, context.identity.full, epoch),
-      component_({domain_, config.xmpp_password, host_port(config.xmpp_host, config.xmpp_port), 200'000,
-                  static_cast<uint32_t>(epoch)},
-                 ids_, *this),
-      socket_(context.loop, *resolver_, *this, std::chrono::milliseconds(config.pace_ms)),
+      others_(context.identity.full, serves_),
       info_{STOX_VERSION},
-      to_xmpp_(domain_, config.max_in_flight, component_, ids_, context.loop.clock(), context.log,
-               context.trace, *this),
-      to_sip_({domain_}, context.loop.clock(), context.log, context.trace, *this),
+      to_xmpp_(config.max_in_flight, ids_, context.loop.clock(), context.log, context.trace, *this),
+      to_sip_(serves_, context.loop.clock(), context.log, context.trace, *this),
       alarm_(context.loop, [this] { turn(); }) {}
 
 void Worker::turn() {
-  component_.turn(now());
   to_xmpp_.turn();
   if (now() >= tick_) {
     tick_ = now() + kTick;
     check_status();
-    if (to_sip_.has_unsent()) socket_.write_soon();
+    to_sip_.send_unsent();
   }
   if (drained_) finish_drain();
   arrange();
 }
 
 void Worker::arrange() {
-  if (!component_.output().empty()) socket_.write_soon();
-  Time next = std::min({component_.next(), to_xmpp_.next(), tick_});
+  Time next = std::min(to_xmpp_.next(), tick_);
   if (drained_) next = std::min(next, now() + kLookWhileDraining);
   alarm_.set(next);
 }
@@ -120,7 +132,29 @@ void Worker::ended(uint64_t number, const pb::Outcome& outcome) {
   arrange();
 }
 
-void Worker::members_changed() { check_status(); }
+void Worker::members_changed() {
+  if (!bus_) return;
+  const bool lost = others_.update(edge().members(), now());
+  if (lost) to_xmpp_.other_lost();
+  to_xmpp_.set_others(others_.connections(), others_.unsure_until());
+  streams_->members_changed(edge().members());
+  check_status();
+  arrange();
+}
+
+void Worker::handed_over(const std::string& from, uint64_t, std::string_view payload) {
+  if (!hand_over_.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return;
+  const auto id = ids_.read_answer(hand_over_.id(), hand_over_.from(), hand_over_.to());
+  if (!id) return;
+  if (id->has(xmpp::StanzaId::kKeepalive)) {
+    if (ids_.is_own(*id)) streams_->keepalive_came_elsewhere();
+    return;
+  }
+  const pb::StanzaError& error = hand_over_.error();
+  to_xmpp_.answer(*id, {hand_over_.to_message(), hand_over_.id(), hand_over_.from(), hand_over_.to(),
+                        to_stanza_error(error), others_.connection(from)});
+  arrange();
+}
 
 void Worker::finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) { edge().finish(id, outcome); }
 
@@ -134,76 +168,78 @@ void Worker::write_envelope_name(uint64_t number, std::string* out) const {
   worker::write_envelope_name(edge().name(), edge().epoch(), number, out);
 }
 
-// --- stream
+// --- streams
 
-void Worker::connect() { socket_.connect(config_.xmpp_host, config_.xmpp_port); }
-
-void Worker::disconnect() { socket_.close(); }
-
-void Worker::socket_connected() {
-  component_.connected(now());
-  arrange();
+xmpp::Link* Worker::link(std::string_view from_domain, std::string_view to_domain) {
+  return streams_->link(from_domain, to_domain);
 }
 
-void Worker::socket_received(std::string_view bytes) {
-  component_.received(bytes, now());
-  arrange();
+bool Worker::send_stanza(std::string_view from, std::string_view to, std::string_view xml) {
+  xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
+  return link != nullptr && link->has_room() && link->send(from, xml) != xmpp::Link::Sent::kNotUp;
 }
 
-void Worker::socket_closed(const std::string& why) {
-  component_.disconnected(why, now());
-  arrange();
-}
-
-void Worker::fill_output(std::string& out) {
+void Worker::about_to_write(xmpp::Link& link) {
   to_sip_.send_unsent();
-  to_xmpp_.end_of_wakeup();
-  out.append(component_.output());
-  component_.output().clear();
+  to_xmpp_.about_to_write(link);
   arrange();
 }
 
-void Worker::written() { socket_.write_soon(); }
-
-bool Worker::has_room() const { return socket_.unsent() + component_.output().size() < kMaxUnsent; }
-
-bool Worker::send_stanza(std::string_view from, std::string_view xml) {
-  return has_room() && component_.send(from, xml) != xmpp::Component::Sent::kNotUp;
+void Worker::link_up(xmpp::Link& link) {
+  to_xmpp_.link_up(link);
+  if (to_sip_.has_unsent()) link.write_soon();
 }
 
-void Worker::stream_up() {
-  to_xmpp_.stream_up();
-  socket_.write_soon();
+void Worker::link_down(xmpp::Link& link) {
+  to_xmpp_.link_down(link);
+  arrange();
 }
 
-void Worker::stream_down() { to_xmpp_.stream_down(); }
+void Worker::link_gone(xmpp::Link& link) { to_xmpp_.link_gone(link); }
 
-// That there is no stream, and why, is the process's status, which is logged.
 void Worker::state_changed() {
-  if (component_.is_up())
-    context_.log.info("connected to {} as {}", host_port(config_.xmpp_host, config_.xmpp_port), domain_);
-  if (component_.is_contended()) context_.log.error("{}", component_.reason());
   tell_serving();
   check_status();
 }
 
-void Worker::stanza(const xmpp::Element& element) {
+void Worker::stanza(const xmpp::Element& element, uint64_t stream) {
   const auto stanza = xmpp::read_stanza(element);
   if (!stanza) return;
   ++stanzas_in_;
   const bool is_message = stanza->kind == Stanza::Kind::kMessage;
   if (stanza->is_error() || stanza->type == "result") {
-    if (stanza->kind != Stanza::Kind::kPresence) to_xmpp_.answer(*stanza);
+    if (stanza->kind != Stanza::Kind::kPresence) answer(*stanza, stream);
     return;
   }
   if (is_message) return to_sip_.message(*stanza);
-  // Who does not read what is answered gets no more answers.
-  if (xmpp::domain_of(stanza->to) != domain_ || !has_room()) return void(++not_answered_);
+  // A server with several connections of our domain brings a keepalive, which goes to the domain, on any.
+  if (to_sip_.is_own(xmpp::domain_of(stanza->from))) return answer(*stanza, stream);
+  if (!to_sip_.is_own(xmpp::domain_of(stanza->to))) return void(++not_answered_);
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   if (!xmpp::answer(*stanza, info_, xml)) return;
-  ++answered_;
-  send_stanza(stanza->to, xml_);
+  // Who does not read what is answered gets no more answers.
+  ++(send_stanza(stanza->to, stanza->from, xml_) ? answered_ : not_answered_);
+}
+
+// Of a stanza that any worker of our domains wrote.
+void Worker::answer(const Stanza& stanza, uint64_t stream) {
+  const auto id = ids_.read_answer(stanza.id, stanza.from, stanza.to);
+  if (!id) return context_.log.debug("an answer from {} to a stanza that nobody here wrote", stanza.from);
+  const bool to_message = stanza.kind == Stanza::Kind::kMessage;
+  xmpp::StanzaError error;
+  if (stanza.is_error()) error = xmpp::read_error(stanza.element);
+  if (ids_.is_own(*id) || !others_.is_there(id->worker, id->epoch))
+    return to_xmpp_.answer(*id, {to_message, stanza.id, stanza.from, stanza.to, std::move(error), 0});
+  hand_over_.Clear();
+  hand_over_.set_to_message(to_message);
+  hand_over_.set_id(stanza.id.data(), stanza.id.size());
+  hand_over_.set_from(stanza.from.data(), stanza.from.size());
+  hand_over_.set_to(stanza.to.data(), stanza.to.size());
+  if (stanza.is_error()) *hand_over_.mutable_error() = from_stanza_error(error, false);
+  hand_over_.SerializeToString(&payload_);
+  edge().hand_over(id->worker, stream, payload_);
+  ++handed_over_;
 }
 
 void Worker::oversized(const xmpp::Element& element) {
@@ -219,7 +255,8 @@ void Worker::oversized(const xmpp::Element& element) {
 service::Status Worker::status() const {
   if (draining_)
     return {State::kDraining, fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
-  if (!component_.is_up()) return {State::kStarting, "no XMPP stream: " + component_.reason()};
+  service::Status streams = streams_->status();
+  if (streams.state != State::kReady) return streams;
   if (!edge().has_mapper()) return {State::kStarting, bus_->why_no_mapper()};
   return {State::kReady, {}};
 }
@@ -234,12 +271,13 @@ void Worker::check_status() {
 
 void Worker::tell_serving() {
   if (!bus_) return;
+  const service::Status streams = streams_->status();
   pb::Serving serving;
-  serving.set_state(draining_ ? pb::DRAINING : component_.is_up() ? pb::READY : pb::STARTING);
-  serving.set_reason(component_.reason());
-  serving.set_backend(pb::COMPONENT);
+  serving.set_state(draining_ ? pb::DRAINING : to_bus(streams.state));
+  serving.set_reason(streams.reason);
+  serving.set_backend(streams_->backend());
   for (const std::string& domain : config_.domains) serving.add_domains(prepared(domain));
-  serving.add_serves(domain_);
+  for (const std::string& domain : serves_) serving.add_serves(domain);
   edge().set_serving(std::move(serving));
 }
 
@@ -253,17 +291,17 @@ void Worker::drain(std::function<void()> done) {
 
 // What is in flight first, then the stream.
 void Worker::finish_drain() {
-  const bool busy =
-      edge().in_flight() > 0 || edge().begun() > 0 || (to_sip_.has_unsent() && component_.is_up());
+  const bool busy = edge().in_flight() > 0 || edge().begun() > 0 ||
+                    (to_sip_.has_unsent() && streams_->status().state == State::kReady);
   if (busy) return;
-  if (!component_.is_stopped()) component_.stop(now());
-  if (component_.is_stopped()) std::exchange(drained_, nullptr)();
+  if (!streams_->is_stopped()) streams_->stop();
+  if (streams_->is_stopped()) std::exchange(drained_, nullptr)();
 }
 
 void Worker::stop() {
   to_xmpp_.stop();
   to_sip_.stop();
-  component_.stop(now());
+  streams_->stop();
   arrange();
 }
 
@@ -271,16 +309,11 @@ void Worker::reload(const service::Config& config) {
   bus_->connect_to(config.mapper_endpoints());
   const auto* section = find_section(config, context_.identity.section);
   if (section == nullptr) return;
-  component_.set_secret(section->xmpp_password, now());
-  arrange();
+  streams_->reload(*section);
 }
 
 json Worker::peers() const {
-  json list = json::array();
-  list.push_back({{"name", host_port(config_.xmpp_host, config_.xmpp_port)},
-                  {"kind", "xmpp"},
-                  {"state", component_.is_up() ? "up" : "down"},
-                  {"reason", component_.reason()}});
+  json list = streams_->list();
   for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
   return {{"peers", list}};
 }
@@ -325,12 +358,7 @@ std::vector<Metric> Worker::metrics() const {
   };
   const auto& out = to_xmpp_.figures();
   const auto& in = to_sip_.figures();
-  return {
-      gauge("stox_xmpp_stream_up", "1 while the component's stream is up", component_.is_up()),
-      gauge("stox_xmpp_stream_contended", "1 while another program is connected as our component",
-            component_.is_contended()),
-      counter("stox_xmpp_streams_total", "streams that came up", component_.streams()),
-      gauge("stox_xmpp_unsent_bytes", "written and not yet taken by the kernel", socket_.unsent()),
+  std::vector<Metric> all = {
       gauge("stox_xmpp_unproved", "messages written whose processing is not proved", to_xmpp_.unproved()),
       gauge("stox_xmpp_held", "messages that wait for the stream", to_xmpp_.held()),
       gauge("stox_xmpp_mute_domains", "domains that answer no pings", to_xmpp_.mute_domains()),
@@ -349,7 +377,11 @@ std::vector<Metric> Worker::metrics() const {
       counter("stox_xmpp_answers_total", "IQs and presence answered", answered_),
       counter("stox_xmpp_unanswered_total", "IQs not answered, because the server does not read",
               not_answered_),
+      counter("stox_xmpp_handed_over_total", "answers that came here for stanzas of another worker",
+              handed_over_),
   };
+  streams_->add_metrics(all);
+  return all;
 }
 
 }  // namespace stox::worker

@@ -1,5 +1,5 @@
-// The actor of stox-xmpp-worker: one component stream on the one side, the bus on the other. It owns both and
-// passes events between them; what is done with a message stands in to_xmpp.h and to_sip.h.
+// The actor of stox-xmpp-worker: XMPP streams of one backend on the one side, the bus on the other. It owns
+// both and passes events between them; what is done with a message stands in to_xmpp.h and to_sip.h.
 #pragma once
 
 #include <memory>
@@ -10,20 +10,18 @@
 
 #include "common/bus/zmq_wire.h"
 #include "common/net/loop.h"
-#include "common/net/resolver.h"
 #include "common/service/process.h"
+#include "xmpp_worker/other_workers.h"
+#include "xmpp_worker/streams.h"
 #include "xmpp_worker/to_sip.h"
 #include "xmpp_worker/to_xmpp.h"
-#include "xmpp_worker/xmpp/component.h"
 #include "xmpp_worker/xmpp/services.h"
-#include "xmpp_worker/xmpp/stream_socket.h"
 
 namespace stox::worker {
 
 class Worker final : public service::Process,
                      private bus::EdgeUser,
-                     private xmpp::ComponentUser,
-                     private xmpp::StreamSocketUser,
+                     private xmpp::LinksUser,
                      private ToXmppUser,
                      private ToSipUser {
  public:
@@ -41,53 +39,47 @@ class Worker final : public service::Process,
   std::vector<service::Metric> metrics() const override;
 
  private:
-  Worker(const service::Context&, const service::XmppWorkerConfig&, std::unique_ptr<net::Resolver>,
-         uint64_t epoch);
+  Worker(const service::Context&, const service::XmppWorkerConfig&, uint64_t epoch);
 
   // bus
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
+  void handed_over(const std::string& from, uint64_t stream, std::string_view payload) override;
   void members_changed() override;
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
-  // component
-  void connect() override;
-  void disconnect() override;
-  void stream_up() override;
-  void stream_down() override;
-  void stanza(const xmpp::Element&) override;
+  // streams
+  void link_up(xmpp::Link&) override;
+  void link_down(xmpp::Link&) override;
+  void link_gone(xmpp::Link&) override;
+  void about_to_write(xmpp::Link&) override;
+  void stanza(const xmpp::Element&, uint64_t stream) override;
   void oversized(const xmpp::Element&) override;
   void state_changed() override;
-  // socket
-  void socket_connected() override;
-  void socket_received(std::string_view) override;
-  void socket_closed(const std::string& why) override;
-  void fill_output(std::string& out) override;
   // to_xmpp, to_sip
   void finish(const pb::EnvelopeId&, const pb::Outcome&) override;
-  void written() override;
-  bool has_room() const override;
+  xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) override;
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) override;
   void write_envelope_name(uint64_t number, std::string* out) const override;
-  bool send_stanza(std::string_view from, std::string_view xml) override;
+  bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
 
   bus::Edge& edge() const { return bus_->edge(); }
   Time now() const { return context_.loop.now(); }
   void turn();
-  void arrange();  // after every event: the next alarm, and a write if something waits
+  void answer(const xmpp::Stanza&, uint64_t stream);
+  void arrange();  // after every event: the next alarm
   void tell_serving();
   void check_status();
   void finish_drain();
 
   service::Context context_;
   service::XmppWorkerConfig config_;
-  std::string domain_;  // the component's name, prepared
-  std::unique_ptr<net::Resolver> resolver_;
+  std::vector<std::string> serves_;  // our domains, prepared
   xmpp::StanzaIds ids_;
-  xmpp::Component component_;
-  xmpp::StreamSocket socket_;
+  OtherWorkers others_;
   xmpp::ServiceInfo info_;
   ToXmpp to_xmpp_;
   ToSip to_sip_;
+  std::unique_ptr<Streams> streams_;
   std::unique_ptr<bus::ZmqEdge> bus_;
   net::Alarm alarm_;
   Time tick_{};  // next look at what tells nothing by itself
@@ -95,7 +87,9 @@ class Worker final : public service::Process,
   bool draining_ = false;
   std::function<void()> drained_;  // to be called once
   uint64_t stanzas_in_ = 0, answered_ = 0, not_answered_ = 0;
-  std::string xml_;  // reused
+  uint64_t handed_over_ = 0;
+  std::string xml_, payload_;  // reused, as is this:
+  pb::StanzaAnswer hand_over_;
 };
 
 }  // namespace stox::worker

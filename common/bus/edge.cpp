@@ -36,6 +36,7 @@ struct Edge::State final : Origin::Outlet {
 
   const std::vector<Route>& routes() const override { return ready; }
   bool stands(const Route& route) const override {
+    if (route.pipe >= mappers.size()) return false;
     const Link& link = mappers[route.pipe].link;
     return link.ready() && link.peer() == route.name && link.peer_epoch() == route.epoch;
   }
@@ -52,6 +53,11 @@ struct Edge::State final : Origin::Outlet {
       if (lists && (!found || route == preferred)) found = route;
     }
     return found;
+  }
+
+  bool all_mappers_ready() const override {
+    return std::all_of(mappers.begin(), mappers.end(),
+                       [](const Mapper& m) { return m.leaving || m.link.ready(); });
   }
 
   void put(Pipe pipe, const pb::Item& i) {
@@ -109,11 +115,32 @@ Edge::~Edge() = default;
 // ------------------------------------------------------------------------------------------
 
 Result<uint64_t> Edge::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
+  if (auto taken = room(1); !taken) return tl::make_unexpected(taken.error());
+  return s_->origin.submit(envelope, begin_before, end_by, &refusal_);
+}
+
+Result<void> Edge::room(std::size_t more) {
   if (s_->serving.state() == pb::DRAINING) {
     refusal_ = pb::STOPPING;
     return error(s_->options.name + " is stopping");
   }
-  return s_->origin.submit(envelope, begin_before, end_by, &refusal_);
+  return s_->origin.room(more, &refusal_);
+}
+
+pb::EnvelopeId Edge::new_id() { return s_->origin.new_id(); }
+
+uint64_t Edge::restore(pb::Envelope& envelope, const RestoredTimes& times, uint32_t attempts) {
+  return s_->origin.restore(envelope, times, attempts);
+}
+
+void Edge::restore_targets(const std::vector<PossibleTarget>& targets) {
+  for (const PossibleTarget& one : targets) s_->origin.restore_target(one);
+}
+
+std::vector<PossibleTarget> Edge::possible_targets() const { return s_->origin.possible_targets(); }
+
+void Edge::submit_lossy(pb::Envelope& envelope, Time begin_before) {
+  if (s_->serving.state() != pb::DRAINING) s_->origin.submit_lossy(envelope, begin_before);
 }
 
 void Edge::finish(const pb::EnvelopeId& id, pb::Outcome outcome) {
@@ -145,6 +172,7 @@ void Edge::State::envelope(Pipe pipe, const pb::Envelope& e) {
   if (serving.state() == pb::DRAINING) return refuse(pipe, e, pb::Refused::NOT_READY, "is stopping");
   const Time begin_before = mappers[pipe].link.to_local(e.begin_before_us());
   if (now >= begin_before) return refuse(pipe, e, pb::Refused::EXPIRED, "came too late to begin");
+  if (e.lossy()) return user.begin(e, begin_before);
   pb::Outcome outcome;
   switch (memory.take(e, pipe, now, &outcome)) {
     case TargetMemory::Verdict::kBegin:
@@ -188,6 +216,8 @@ void Edge::State::ask(Pipe pipe, const pb::Ask& a) {
   answer.set_attempt(a.attempt());
   answer.set_by(options.name);
   answer.set_by_process_epoch(process_epoch);
+  const Time since = std::max(memory.remembers_since(), clock.now() - 10 * kMemory);
+  answer.set_remembers_ms(static_cast<uint32_t>(std::max<int64_t>(1, to_ms(clock.now() - since))));
   put(pipe, item);
 }
 

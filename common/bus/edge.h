@@ -43,6 +43,19 @@ struct EdgeOptions {
   bool resend_on_doubt = false;
 };
 
+// An edge that may have been given an envelope of ours.
+struct PossibleTarget {
+  std::string name;
+  uint64_t process_epoch = 0;
+  bool present = true;
+  Time gone_at{};  // if not present
+};
+
+// Of an envelope that a process of this name before us has submitted. `submitted` is a lower bound.
+struct RestoredTimes {
+  Time submitted, begin_before, end_by;
+};
+
 // What the actor of a front or worker does for the bus. Calls come from frame() and turn(), and from finish()
 // or submit() never: so the actor is not re-entered.
 class EdgeUser {
@@ -50,7 +63,7 @@ class EdgeUser {
   virtual ~EdgeUser() = default;
   // Target: begin this; call Edge::finish with its id exactly once, sooner or later. The envelope lives
   // during the call. `begin_before` is in our own clock: what waits in a queue past it must be finished as
-  // DEADLINE, unbegun.
+  // DEADLINE, unbegun. A lossy envelope may come twice, and needs no finish.
   virtual void begin(const pb::Envelope&, Time begin_before) = 0;
   // Origin: how the envelope with this number ended. Its outcome is in our side's words, translated by a
   // mapper, unless `reason` is set: then the bus itself ended it.
@@ -65,7 +78,8 @@ class EdgeUser {
 // An envelope this process originated and that has not ended.
 struct InFlight {
   uint64_t number = 0;
-  std::string trace_id;  // 16 bytes
+  uint64_t id_epoch = 0, id_number = 0;  // of its id; another process's if it was restored
+  std::string trace_id;                  // 16 bytes
   std::string conversation;
   const char* stage = "";  // waiting for order, waiting for a mapper, sent, asked
   std::string at;          // the mapper it was sent through last
@@ -84,7 +98,22 @@ class Edge : public WireUser {
   // `end_by` at the latest. Returns the number; an Error when nothing was taken: at the bound, draining, or
   // no mapper for 10 s (refusal() says which).
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by);
-  pb::Reason refusal() const { return refusal_; }  // why the last submit failed
+  // Once and at once, or not at all: it is not kept, has no outcome, and counts nowhere.
+  void submit_lossy(pb::Envelope&, Time begin_before);
+  // Whether submit() would take so many more. Nothing but turn(), frame() and closed() changes it.
+  Result<void> room(std::size_t more);
+  pb::Reason refusal() const { return refusal_; }  // why the last submit failed, or the last room()
+
+  // For an origin that writes down what it submits. An envelope with such an id keeps it in submit().
+  pb::EnvelopeId new_id();
+  // Before anything is submitted: goes on with an envelope of a process of this name before us, its id
+  // included. It is sent again only when every edge that could have it has said that it has not; what one
+  // took with it that has gone is in doubt. `attempts`: higher than any it was sent with. Returns the number
+  // that ended() will have; taken in any case.
+  uint64_t restore(pb::Envelope&, const RestoredTimes&, uint32_t attempts);
+  // Who could have been given what is restored, as possible_targets() said there.
+  void restore_targets(const std::vector<PossibleTarget>&);
+  std::vector<PossibleTarget> possible_targets() const;
 
   // Target. Verdict, said, text of the outcome are the caller's; id and target are filled in. Unknown ids are
   // ignored.

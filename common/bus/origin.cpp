@@ -10,6 +10,8 @@ namespace {
 constexpr Duration kAskAgain = std::chrono::seconds(1);
 constexpr Duration kRetry = std::chrono::milliseconds(50);
 constexpr std::size_t kSpare = 4096;
+// What is restored has at least so long to be asked for.
+constexpr Duration kRestoredPatience = std::chrono::seconds(20);
 
 }  // namespace
 
@@ -29,7 +31,8 @@ struct Origin::Entry {
   TargetKey holder;                // who said that it is pending there; empty = not known
   bool via_waited = false;         // the mapper has not answered that it passed all on
   std::vector<TargetKey> waiting;  // asked, and no word yet
-  std::string lost_with;           // a possible target that is gone for good
+  bool restored = false;           // by us, and not asked for yet
+  std::string lost_with;           // what became of a possible target, if that makes it a doubt
 };
 
 Origin::Origin(const EdgeOptions& options, const Clock& clock, Outlet& outlet, EdgeUser& user)
@@ -37,6 +40,7 @@ Origin::Origin(const EdgeOptions& options, const Clock& clock, Outlet& outlet, E
       clock_(clock),
       outlet_(outlet),
       user_(user),
+      started_(clock.now()),
       route_seen_(clock.now()),
       target_seen_(clock.now()) {}
 
@@ -50,19 +54,74 @@ Origin::Entry* Origin::find(uint64_t number) const {
 // An entry keeps the id it was submitted with: our epoch changes when the loop stood still.
 Origin::Entry* Origin::find(const pb::EnvelopeId& id) const {
   Entry* entry = find(id.number());
-  return entry != nullptr && entry->envelope.id().epoch() == id.epoch() ? entry : nullptr;
+  if (entry != nullptr && entry->envelope.id().epoch() == id.epoch() &&
+      entry->envelope.id().number() == id.number()) {
+    return entry;
+  }
+  const auto restored = restored_.find({id.epoch(), id.number()});
+  return restored == restored_.end() ? nullptr : find(restored->second);
 }
 
-Result<uint64_t> Origin::submit(pb::Envelope& envelope, Time begin_before, Time end_by, pb::Reason* refusal) {
-  const Time now = clock_.now();
-  if (entries_.size() >= options_.max_in_flight) {
+pb::EnvelopeId Origin::new_id() {
+  pb::EnvelopeId id;
+  id.set_origin(options_.name);
+  id.set_epoch(options_.epoch);
+  id.set_number(next_number_++);
+  return id;
+}
+
+Result<void> Origin::room(std::size_t more, pb::Reason* refusal) const {
+  if (entries_.size() + more > options_.max_in_flight) {
     *refusal = pb::OVERLOADED;
     return error("max_in_flight (" + std::to_string(options_.max_in_flight) + ") messages are in flight");
   }
-  if (outlet_.routes().empty() && now - route_seen_ >= kPatience) {
+  if (outlet_.routes().empty() && clock_.now() - route_seen_ >= kPatience) {
     *refusal = pb::NO_TARGET;
     return error("no mapper is ready: is stox-mapper running and its address right?");
   }
+  return {};
+}
+
+Result<uint64_t> Origin::submit(pb::Envelope& envelope, Time begin_before, Time end_by, pb::Reason* refusal) {
+  if (auto taken = room(1, refusal); !taken) return tl::make_unexpected(taken.error());
+  if (envelope.id().number() == 0) *envelope.mutable_id() = new_id();
+  Entry& entry = insert(envelope, envelope.id().number());
+  entry.submitted = clock_.now();
+  entry.begin_before = begin_before;
+  entry.end_by = end_by;
+  fill(entry.envelope, begin_before);
+  try_send(entry);
+  return entry.number;
+}
+
+uint64_t Origin::restore(pb::Envelope& envelope, const RestoredTimes& times, uint32_t attempts) {
+  Entry& entry = insert(envelope, next_number_++);
+  restored_[{entry.envelope.id().epoch(), entry.envelope.id().number()}] = entry.number;
+  const Time now = clock_.now();
+  entry.submitted = entry.sent_at = times.submitted;
+  entry.begin_before = times.begin_before;
+  entry.end_by = std::max(times.end_by, now + kRestoredPatience);
+  entry.attempts = attempts;
+  entry.restored = true;
+  entry.envelope.set_begin_before_us(to_us(times.begin_before));
+  entry.stage = Stage::kAsked;
+  wake(entry, now);
+  return entry.number;
+}
+
+void Origin::restore_target(const PossibleTarget& t) {
+  if (target({t.name, t.process_epoch}) == nullptr)
+    targets_.push_back({t.name, t.process_epoch, t.present, false, t.gone_at});
+}
+
+std::vector<PossibleTarget> Origin::possible_targets() const {
+  std::vector<PossibleTarget> out;
+  for (const Target& t : targets_) out.push_back({t.name, t.process_epoch, t.present, t.gone_at});
+  return out;
+}
+
+// At the end of its conversation.
+Origin::Entry& Origin::insert(pb::Envelope& envelope, uint64_t number) {
   std::unique_ptr<Entry> fresh;
   if (spare_.empty()) {
     fresh = std::make_unique<Entry>();
@@ -72,50 +131,62 @@ Result<uint64_t> Origin::submit(pb::Envelope& envelope, Time begin_before, Time 
   }
   Entry& entry = *fresh;
   entry.envelope.Swap(&envelope);
-  entry.number = next_number_++;
-  entry.submitted = now;
-  entry.begin_before = begin_before;
-  entry.end_by = end_by;
-  pb::Envelope& e = entry.envelope;
-  e.set_schema(kSchemaVersion);
-  e.mutable_id()->set_origin(options_.name);
-  e.mutable_id()->set_epoch(options_.epoch);
-  e.mutable_id()->set_number(entry.number);
-  e.set_begin_before_us(to_us(begin_before));
-  e.set_hops(0);
-  Conversation& conversation = conversations_[e.conversation()];
-  e.set_conversation_number(conversation.empty() ? 1
-                                                 : conversation.back()->envelope.conversation_number() + 1);
+  entry.number = number;
+  Conversation& conversation = conversations_[entry.envelope.conversation()];
+  entry.envelope.set_conversation_number(
+      conversation.empty() ? 1 : conversation.back()->envelope.conversation_number() + 1);
   conversation.push_back(&entry);
-  entries_[entry.number] = std::move(fresh);
-  try_send(entry);
-  return entry.number;
+  entries_[number] = std::move(fresh);
+  return entry;
 }
 
-std::optional<Route> Origin::choose(const Entry& entry) const {
+void Origin::fill(pb::Envelope& e, Time begin_before) {
+  e.set_schema(kSchemaVersion);
+  e.set_begin_before_us(to_us(begin_before));
+  e.set_hops(0);
+}
+
+// Whatever comes back for it (a refusal by the mapper, say) finds no entry and is dropped.
+void Origin::submit_lossy(pb::Envelope& envelope, Time begin_before) {
+  const auto route = choose(envelope.conversation(), 0);
+  if (!route) return;
+  *envelope.mutable_id() = new_id();
+  fill(envelope, begin_before);
+  envelope.set_lossy(true);
+  envelope.set_attempt(1);
+  envelope.set_to_epoch(route->epoch);
+  item_.mutable_envelope()->Swap(&envelope);
+  outlet_.send(*route, item_, false);
+  item_.mutable_envelope()->Swap(&envelope);
+  envelope.set_lossy(false);
+  envelope.clear_id();
+}
+
+std::optional<Route> Origin::choose(const std::string& conversation, uint32_t refusals) const {
   // The best mapper by rendezvous; after a refusal the next best.
   const auto& routes = outlet_.routes();
   if (routes.empty()) return std::nullopt;
   if (routes.size() == 1) return routes.front();
   std::vector<std::pair<uint64_t, const Route*>> ranked;
   ranked.reserve(routes.size());
-  for (const Route& route : routes)
-    ranked.emplace_back(rendezvous_weight(entry.envelope.conversation(), route.name), &route);
+  for (const Route& route : routes) ranked.emplace_back(rendezvous_weight(conversation, route.name), &route);
   std::sort(ranked.begin(), ranked.end(), std::greater<>());
-  return *ranked[entry.refusals % ranked.size()].second;
+  return *ranked[refusals % ranked.size()].second;
 }
 
 void Origin::try_send(Entry& entry) {
   const Time now = clock_.now();
-  const auto route = choose(entry);
+  const auto route = choose(entry.envelope.conversation(), entry.refusals);
   if (!route) return wait(entry, Stage::kMapper, std::max(now, route_seen_) + kPatience);
   const Conversation& conversation = conversations_[entry.envelope.conversation()];
   const Entry* before = nullptr;
   if (conversation.front() != &entry) {
     // Usually the last one; searched from the back, where the entry itself is.
     before = *std::next(std::find(conversation.rbegin(), conversation.rend(), &entry));
-    const bool same_way =
-        before->stage == Stage::kSent && before->via == *route && before->targets_version == targets_version_;
+    // `after` names a number of the same epoch.
+    const bool same_way = before->stage == Stage::kSent && before->via == *route &&
+                          before->targets_version == targets_version_ &&
+                          before->envelope.id().epoch() == entry.envelope.id().epoch();
     if (entry.after_all || !same_way) return wait(entry, Stage::kOrder, entry.begin_before);
   }
   entry.stage = Stage::kSent;
@@ -126,7 +197,7 @@ void Origin::try_send(Entry& entry) {
   entry.lost_with.clear();
   ++entry.attempts;
   entry.envelope.set_attempt(entry.attempts);
-  entry.envelope.set_after(before == nullptr ? 0 : before->number);
+  entry.envelope.set_after(before == nullptr ? 0 : before->envelope.id().number());
   entry.envelope.set_to_epoch(route->epoch);
   item_.mutable_envelope()->Swap(&entry.envelope);
   outlet_.send(*route, item_, entry.attempts > 1);
@@ -165,7 +236,8 @@ void Origin::turn() {
     entry->wake_at = kNever;
     step(*entry);
   }
-  std::erase_if(targets_, [now](const Target& t) { return t.lost && now - t.gone_at >= kMemory; });
+  std::erase_if(targets_,
+                [&](const Target& t) { return t.lost && now - std::max(t.gone_at, started_) >= kMemory; });
 }
 
 void Origin::step(Entry& entry) {
@@ -278,13 +350,23 @@ void Origin::ask_those_waiting(Entry& entry) {
   wake(entry, clock_.now() + kAskAgain);
 }
 
+// A restored envelope may still lie in the pipe from our predecessor to a mapper, and must not reach an edge
+// that comes after we have asked. A mapper that has read our hello drops it, and so does one that was silent
+// for long.
+bool Origin::may_ask(const Entry& entry) const {
+  if (!entry.restored) return true;
+  return !outlet_.routes().empty() && (outlet_.all_mappers_ready() || clock_.now() - started_ >= kGone);
+}
+
 void Origin::resolve(Entry& entry) {
+  if (!may_ask(entry)) return wake(entry, clock_.now() + kAskAgain);
+  if (std::exchange(entry.restored, false)) return ask(entry);
   // A mapper that has gone takes with it what it had not passed on: that is lost, and known by all targets.
   if (!outlet_.stands(entry.via)) entry.via_waited = false;
   std::erase_if(entry.waiting, [&](const TargetKey& key) {
     const Target* t = target(key);
     if (t != nullptr && !t->lost) return false;
-    entry.lost_with = key.first;
+    entry.lost_with = key.first + " ended while it may have had this message";
     return true;
   });
   if (entry.via_waited || !entry.waiting.empty()) return ask_those_waiting(entry);
@@ -309,6 +391,10 @@ void Origin::answer(const pb::Answer& answer) {
     entry->via_waited = false;
   } else if (std::erase(entry->waiting, by) == 0) {
     return;
+  } else if (const auto memory = answer.remembers_ms();
+             clock_.now() - entry->sent_at >=
+             (memory == 0 ? kMemory : Duration(std::chrono::milliseconds(memory)))) {
+    entry->lost_with = answer.by() + " may have had this message and forgotten it";
   }
   if (!entry->via_waited && entry->waiting.empty()) resolve(*entry);
 }
@@ -320,8 +406,8 @@ void Origin::send_again(Entry& entry) {
   proceed(entry);
 }
 
-void Origin::doubt(Entry& entry, const std::string& target) {
-  fail(entry, pb::IN_DOUBT, target + " ended while it may have had this message; it may have been delivered");
+void Origin::doubt(Entry& entry, const std::string& why) {
+  fail(entry, pb::IN_DOUBT, why + "; it may have been delivered");
 }
 
 // --- ends
@@ -345,6 +431,7 @@ void Origin::end(Entry& entry, const pb::Outcome& outcome) {
   const auto conversation = conversations_.find(entry.envelope.conversation());
   std::erase(conversation->second, &entry);
   const std::string key = conversation->first;
+  if (!restored_.empty()) restored_.erase({entry.envelope.id().epoch(), entry.envelope.id().number()});
   if (conversation->second.empty()) conversations_.erase(conversation);
   std::unique_ptr<Entry> ended = std::move(entries_[number]);
   entries_.erase(number);
@@ -461,9 +548,9 @@ std::vector<InFlight> Origin::list(std::size_t max) const {
   for (const uint64_t number : numbers([](const Entry&) { return true; })) {
     if (found.size() >= max) break;
     const Entry& e = *find(number);
-    found.push_back({number, e.envelope.trace_id(), e.envelope.conversation(),
-                     kStages[static_cast<int>(e.stage)], e.holder.first.empty() ? e.via.name : e.holder.first,
-                     e.attempts, e.submitted});
+    found.push_back({number, e.envelope.id().epoch(), e.envelope.id().number(), e.envelope.trace_id(),
+                     e.envelope.conversation(), kStages[static_cast<int>(e.stage)],
+                     e.holder.first.empty() ? e.via.name : e.holder.first, e.attempts, e.submitted});
   }
   return found;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,12 +42,22 @@ class Origin {
     virtual void send(const Route&, const pb::Item&, bool again) = 0;
     // A route whose mapper lists this edge; `preferred` if it does.
     virtual std::optional<Route> route_to(const std::string& edge, const Route& preferred) const = 0;
+    // Every configured mapper is a route.
+    virtual bool all_mappers_ready() const = 0;
   };
 
   Origin(const EdgeOptions&, const Clock&, Outlet&, EdgeUser&);
   ~Origin();
 
+  // The id of the next envelope, to be put into it before submit().
+  pb::EnvelopeId new_id();
+  // Whether so many more would be taken now.
+  Result<void> room(std::size_t more, pb::Reason* refusal) const;
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason* refusal);
+  void submit_lossy(pb::Envelope&, Time begin_before);
+  uint64_t restore(pb::Envelope&, const RestoredTimes&, uint32_t attempts);
+  void restore_target(const PossibleTarget&);
+  std::vector<PossibleTarget> possible_targets() const;
 
   void outcome(const pb::Outcome&);
   void refused(const pb::Refused&);
@@ -79,7 +90,9 @@ class Origin {
 
   Entry* find(uint64_t number) const;
   Entry* find(const pb::EnvelopeId&) const;
-  std::optional<Route> choose(const Entry&) const;
+  Entry& insert(pb::Envelope&, uint64_t number);
+  std::optional<Route> choose(const std::string& conversation, uint32_t refusals) const;
+  void fill(pb::Envelope&, Time begin_before);
   void try_send(Entry&);  // or lets it wait
   void proceed(Entry&);   // the same, and then those behind it
   void wait(Entry&, Stage, Time at);
@@ -87,12 +100,13 @@ class Origin {
   void ask(Entry&);
   void ask_those_waiting(Entry&);
   void resolve(Entry&);
+  bool may_ask(const Entry&) const;
   void send_again(Entry&);
   void step(Entry&);
   void release(const std::string& conversation);
   void end(Entry&, const pb::Outcome&);
   void fail(Entry&, pb::Reason, std::string text);
-  void doubt(Entry&, const std::string& target);
+  void doubt(Entry&, const std::string& why);
   std::vector<uint64_t> numbers(const std::function<bool(const Entry&)>&) const;
   Target* target(const TargetKey&);
   bool could_have(const Target&, const Entry&) const;
@@ -101,12 +115,15 @@ class Origin {
   const Clock& clock_;
   Outlet& outlet_;
   EdgeUser& user_;
+  const Time started_;
   uint64_t next_number_ = 1;
   uint64_t targets_version_ = 1;
   Time route_seen_;   // when there was a ready mapper last
   Time target_seen_;  // when there was any target last
   std::unordered_map<uint64_t, std::unique_ptr<Entry>> entries_;
-  std::vector<std::unique_ptr<Entry>> spare_;  // ended ones, their strings kept
+  // Of restored entries, whose numbers were given by a process before us: ours for them.
+  std::map<std::pair<uint64_t, uint64_t>, uint64_t> restored_;  // (epoch, number)
+  std::vector<std::unique_ptr<Entry>> spare_;                   // ended ones, their strings kept
   std::unordered_map<std::string, Conversation> conversations_;
   std::vector<Target> targets_;
   Deadlines<uint64_t> deadlines_;

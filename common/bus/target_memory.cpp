@@ -101,6 +101,7 @@ void TargetMemory::forget_old(Time now) {
   while (!ended_.empty() && ended_.front().first <= now) {
     const auto [until, key] = ended_.front();
     ended_.pop_front();
+    remembers_since_ = until - kMemory;
     const auto known = records_.find(key);
     // A promise may have been followed by a later attempt: that has an entry of its own, now or when it ends.
     if (known == records_.end() || known->second.state == Record::State::kPending ||

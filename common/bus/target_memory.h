@@ -35,6 +35,8 @@ class TargetMemory {
   Verdict ask(const pb::EnvelopeId&, uint32_t attempt, Time now, pb::Outcome* outcome);
 
   void forget_old(Time now);
+  // What ended before this may have been forgotten; earlier than the process is old, if nothing was.
+  Time remembers_since() const { return remembers_since_; }
   std::size_t pending() const { return pending_; }
   std::size_t size() const { return records_.size(); }
 
@@ -64,6 +66,7 @@ class TargetMemory {
 
   std::size_t max_;
   std::size_t pending_ = 0;
+  Time remembers_since_ = Time::min();
   std::unordered_map<Key, Record, HashKey> records_;
   std::unordered_map<uint64_t, Key> by_dedup_;
   std::deque<std::pair<Time, Key>> ended_;  // in the order in which they are forgotten

@@ -31,7 +31,8 @@ std::string trouble_of(int event, uint32_t value, bool with_keys) {
       }
       return "answers, but not as a mapper: is its address right?";
     case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-      return with_keys ? "breaks off the handshake: is bus.curve.mapper_public_key the one of its key, and has it [bus.curve], too?"
+      return with_keys ? "breaks off the handshake: is bus.curve.mapper_public_key the one of its key, and "
+                         "has it [bus.curve], too?"
                        : "breaks off the handshake: does it want keys, [bus.curve]?";
     default:
       return {};
@@ -40,7 +41,8 @@ std::string trouble_of(int event, uint32_t value, bool with_keys) {
 
 class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
  public:
-  ZmqEdgeOnLoop(net::Loop& loop, EdgeOptions options, const MapperAddresses& mappers, EdgeUser& user)
+  ZmqEdgeOnLoop(net::Loop& loop, EdgeOptions options, const MapperAddresses& mappers,
+                std::unique_ptr<net::Resolver> resolver, EdgeUser& user)
       : loop_(loop),
         user_(user),
         pace_(options.pace),
@@ -48,7 +50,8 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
               mappers.secret_key},
         mapper_key_(mappers.mapper_public_key),
         edge_(options, 0, *this, loop.clock(), user),
-        finder_(loop, mappers.resolver, [this] { found(); }),
+        resolver_(std::move(resolver)),
+        finder_(loop, resolver_.get(), [this] { found(); }),
         alarm_(loop, [this] { pump(); }),
         tend_(loop, [this] { tend(); }),
         end_of_turn_(loop, [this] { send_and_look(); }),
@@ -135,6 +138,7 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
   zmq::context_t context_{1};
   std::deque<MapperPipe> pipes_;  // by Pipe; references stay
   Edge edge_;
+  std::unique_ptr<net::Resolver> resolver_;
   MapperFinder finder_;
   std::string finder_trouble_;
   Time last_pump_{};
@@ -285,8 +289,10 @@ std::string ZmqEdgeOnLoop::why_no_mapper() const {
 
 Result<std::unique_ptr<ZmqEdge>> ZmqEdge::create(net::Loop& loop, EdgeOptions options,
                                                  const MapperAddresses& mappers, EdgeUser& user) {
+  auto resolver = net::Resolver::create(loop, {mappers.dns_servers, true});
+  if (!resolver) return tl::make_unexpected(resolver.error());
   try {
-    return std::make_unique<ZmqEdgeOnLoop>(loop, std::move(options), mappers, user);
+    return std::make_unique<ZmqEdgeOnLoop>(loop, std::move(options), mappers, std::move(*resolver), user);
   } catch (const zmq::error_t& failure) {
     return error(std::string("bus: cannot connect to the mappers: ") + failure.what());
   }

@@ -12,7 +12,6 @@
 #include "common/bus/edge.h"
 #include "common/bus/mapper_node.h"
 #include "common/net/loop.h"
-#include "common/net/resolver.h"
 
 namespace stox::bus {
 
@@ -21,7 +20,7 @@ struct MapperAddresses {
   // Keys for tcp, see curve.h; empty: plain.
   std::string secret_key = {};
   std::string mapper_public_key = {};
-  net::Resolver* resolver = nullptr;  // for names; must outlive the edge
+  std::vector<std::string> dns_servers = {};  // for names, as net::Resolver::Options::servers
 };
 
 struct MapperAddress {

@@ -8,13 +8,14 @@
 #include <asio/post.hpp>
 #include <cstring>
 #include <list>
+#include <optional>
 
 #include "common/base/text.h"
 
 namespace stox::net {
 namespace {
 
-constexpr int kTypeA = 1, kTypeAaaa = 28, kTypeSrv = 33, kClassIn = 1;
+constexpr int kTypeA = 1, kTypeAaaa = 28, kTypeSrv = 33, kTypeNaptr = 35, kClassIn = 1;
 constexpr int kNameError = 3;  // RCODE NXDOMAIN
 
 std::string address_text(int family, const char* data) {
@@ -37,6 +38,21 @@ std::string name_text(std::string_view wire) {
 
 uint16_t be16(const char* p) {
   return static_cast<uint16_t>((static_cast<unsigned char>(p[0]) << 8) | static_cast<unsigned char>(p[1]));
+}
+
+// RFC 3403 4.1. Nothing when the record is cut short.
+std::optional<NaptrRecord> read_naptr(std::string_view wire) {
+  if (wire.size() < 4) return std::nullopt;
+  NaptrRecord record{be16(wire.data()), be16(wire.data() + 2), {}, {}, {}, {}};
+  wire.remove_prefix(4);
+  for (std::string* text : {&record.flags, &record.service, &record.regexp}) {
+    const std::size_t size = wire.empty() ? 0 : static_cast<unsigned char>(wire[0]);
+    if (wire.size() < size + 1) return std::nullopt;
+    *text = wire.substr(1, size);
+    wire.remove_prefix(size + 1);
+  }
+  record.replacement = name_text(wire);
+  return record;
 }
 
 struct FreeContext {
@@ -91,6 +107,17 @@ class UnboundResolver final : public Resolver {
         if (r.size() < 7) continue;
         found.push_back({be16(r.data()), be16(r.data() + 2), be16(r.data() + 4),
                          name_text(std::string_view(r).substr(6))});
+      }
+      done(std::move(found));
+    });
+  }
+
+  void naptr(const std::string& name, std::function<void(Resolved<std::vector<NaptrRecord>>)> done) override {
+    ask(name, kTypeNaptr, [done](Resolved<Records> records) {
+      if (!records) return done(tl::make_unexpected(records.error()));
+      std::vector<NaptrRecord> found;
+      for (const std::string& r : *records) {
+        if (auto record = read_naptr(r)) found.push_back(std::move(*record));
       }
       done(std::move(found));
     });
@@ -170,6 +197,10 @@ class UnboundResolver final : public Resolver {
 };
 
 }  // namespace
+
+void Resolver::naptr(const std::string& name, std::function<void(Resolved<std::vector<NaptrRecord>>)> done) {
+  done(tl::make_unexpected(ResolveError{ResolveError::Kind::kNoRecord, name + " has no NAPTR record"}));
+}
 
 Result<std::unique_ptr<Resolver>> Resolver::create(Loop& loop, const Options& options) {
   std::unique_ptr<ub_ctx, FreeContext> context(ub_ctx_create());

@@ -24,6 +24,13 @@ struct SrvRecord {
   std::string target;  // "." says that the service is not offered
 };
 
+// RFC 3403. A terminal record of flag "s" (RFC 3263 4.1) says at which name SRV records stand.
+struct NaptrRecord {
+  uint16_t order = 0, preference = 0;
+  std::string flags, service, regexp;
+  std::string replacement;  // "." when the regexp is to be used
+};
+
 struct ResolveError {
   enum class Kind { kNoName, kNoRecord, kFailed } kind;  // NXDOMAIN; name without such a record; no answer
   std::string text;
@@ -48,6 +55,8 @@ class Resolver {
                          std::function<void(Resolved<std::vector<std::string>>)>) = 0;
   // As in the answer, unsorted.
   virtual void srv(const std::string& name, std::function<void(Resolved<std::vector<SrvRecord>>)>) = 0;
+  // As in the answer, unsorted. A resolver that has none of them answers kNoRecord, from inside the call.
+  virtual void naptr(const std::string& name, std::function<void(Resolved<std::vector<NaptrRecord>>)>);
 };
 
 }  // namespace stox::net

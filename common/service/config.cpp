@@ -134,8 +134,13 @@ std::map<std::string, std::string> flat(Config config) {
   repeated_sections(config, [&](const std::string& name, const auto& sections) {
     for (const auto& one : sections) put(name + " " + one.name, one);
   });
-  for (const XmppWorkerConfig& worker : config.xmpp_workers)  // printed masked: a new secret would not show
+  // Printed masked: a new secret would not show.
+  for (const XmppWorkerConfig& worker : config.xmpp_workers)
     out["xmpp_worker " + worker.name + ".xmpp_password"] = worker.xmpp_password;
+  for (const SipFrontConfig& front : config.sip_fronts) {
+    for (const CredentialsConfig& one : front.credentials)
+      out["sip_front " + front.name + ".credentials"] += "\n" + one.password;
+  }
   return out;
 }
 

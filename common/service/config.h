@@ -66,11 +66,20 @@ struct MapperConfig {
 };
 
 struct ListenConfig {
-  enum class Transport { kUdp, kTcp } transport = Transport::kUdp;
+  enum class Transport { kUdp, kTcp, kTls } transport = Transport::kUdp;
   std::string address;  // IPv4 or IPv6 text, without brackets
   uint16_t port = 0;
   std::string advertised_address;  // empty = address
   uint16_t advertised_port = 0;    // 0 = port
+};
+
+// PEM files. Empty: no certificate of our own; the authorities that the system trusts.
+struct TlsConfig {
+  std::string certificate, key, ca;
+};
+
+struct CredentialsConfig {
+  std::string realm, username, password;  // none is empty; the password is secret
 };
 
 struct SipFrontConfig {
@@ -82,6 +91,8 @@ struct SipFrontConfig {
   std::size_t max_message_bytes = 65536;
   std::size_t max_in_flight = 4096;
   int pace_ms = 2;
+  TlsConfig tls;
+  std::vector<CredentialsConfig> credentials;  // of different realms
   std::string metrics;
 };
 

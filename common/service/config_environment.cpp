@@ -53,6 +53,10 @@ class Overrides {
     using Kind = typename Key<Section>::Kind;
     if (key.name == "xmpp_password") table.erase("xmpp_password_file");  // the secret comes from one place
     if (key.name == "xmpp_password_file") table.erase("xmpp_password");
+    if (key.kind == Kind::kTables) {
+      return problems_.general(
+          fmt::format("environment: {} cannot be given here; write it into the file", key.name));
+    }
     const auto number = parse_number(text, 0, INT64_MAX);
     if (key.kind == Kind::kNumber && number) {
       table.insert_or_assign(key.name, static_cast<int64_t>(*number));

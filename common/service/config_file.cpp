@@ -281,9 +281,19 @@ void check_gwmap(const toml::table& root, const Config& config, Problems& proble
 void complete(const toml::table& root, Config& config, Problems& problems) {
   complete_mappers(root, config, problems);
   check_bus(root, config, problems);
-  for (SipFrontConfig& front : config.sip_fronts) {
+  for (std::size_t i = 0; i < config.sip_fronts.size(); ++i) {
+    SipFrontConfig& front = config.sip_fronts[i];
     if (front.listen.empty())
       front.listen = {*parse_listen("udp:127.0.0.1:5060"), *parse_listen("tcp:127.0.0.1:5060")};
+    const bool tls = std::any_of(front.listen.begin(), front.listen.end(), [](const ListenConfig& one) {
+      return one.transport == ListenConfig::Transport::kTls;
+    });
+    if (tls && front.tls.certificate.empty()) {
+      problems.at(place_of(root, "sip_front", i, "listen"),
+                  fmt::format("sip_front {} listens on tls: without a certificate; add [sip_front.tls] with "
+                              "certificate and key",
+                              front.name));
+    }
   }
   for (std::size_t i = 0; i < config.xmpp_workers.size(); ++i) {
     XmppWorkerConfig& worker = config.xmpp_workers[i];

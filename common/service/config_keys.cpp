@@ -215,6 +215,105 @@ Key<S> table(const char* name, std::map<std::string, std::string> S::*member, Ch
           }};
 }
 
+// The keys of a table within a section.
+template <class Part>
+struct Field {
+  const char* name;
+  std::string Part::*member;
+  Check check;  // null: a secret, which is never shown
+};
+
+template <class Part>
+void read_fields(const Value& value, const toml::table& table, const std::vector<Field<Part>>& fields,
+                 Part& part) {
+  for (const auto& [key, node] : table) {
+    const auto field =
+        std::find_if(fields.begin(), fields.end(), [&](const auto& one) { return one.name == key.str(); });
+    const std::string name = fmt::format("{}.{}", value.key, key.str());
+    const Value one{node, value.section, name, value.problems};
+    if (field == fields.end()) {
+      std::vector<std::string> known;
+      for (const auto& each : fields) known.push_back(each.name);
+      one.bad(fmt::format("is unknown; known here: {}", fmt::join(known, ", ")));
+      continue;
+    }
+    const auto text = text_of(one, node);
+    if (!text) continue;
+    if (text->empty()) {
+      one.bad("is empty");
+    } else if (const auto complaint = field->check ? field->check(*text) : std::nullopt) {
+      complain(one, *text, *complaint);
+    } else {
+      part.*field->member = *text;
+    }
+  }
+}
+
+template <class Part>
+std::string print_fields(const std::vector<Field<Part>>& fields, const Part& part) {
+  std::string out;
+  for (const auto& field : fields) {
+    const std::string& text = part.*field.member;
+    if (text.empty()) continue;
+    out += fmt::format("{}{} = {}", out.empty() ? "" : ", ", field.name,
+                       field.check ? in_quotes(text) : "\"***\"");
+  }
+  return out.empty() ? "" : "{ " + out + " }";
+}
+
+const std::vector<Field<TlsConfig>> kTlsFields = {{"certificate", &TlsConfig::certificate, check_path},
+                                                  {"key", &TlsConfig::key, check_path},
+                                                  {"ca", &TlsConfig::ca, check_path}};
+
+Key<SipFrontConfig> tls() {
+  return {"tls", Key<SipFrontConfig>::Kind::kTable,
+          [](const Value& value, SipFrontConfig& section) {
+            const auto* table = value.node.as_table();
+            if (table == nullptr) return value.bad("must be a table; write it as [sip_front.tls]");
+            read_fields(value, *table, kTlsFields, section.tls);
+            if (table->contains("certificate") != table->contains("key"))
+              value.bad("has only one of certificate and key; give both, or neither");
+          },
+          [](const SipFrontConfig& section) { return print_fields(kTlsFields, section.tls); }};
+}
+
+Complaint check_quotable(std::string_view text) {
+  if (one_line(text, text.size()) == text) return std::nullopt;
+  return "holds control characters";
+}
+
+Key<SipFrontConfig> credentials() {
+  static const std::vector<Field<CredentialsConfig>> kFields = {
+      {"realm", &CredentialsConfig::realm, check_quotable},
+      {"username", &CredentialsConfig::username, check_quotable},
+      {"password", &CredentialsConfig::password, nullptr}};
+  return {"credentials", Key<SipFrontConfig>::Kind::kTables,
+          [](const Value& value, SipFrontConfig& section) {
+            const auto* list = value.node.as_array();
+            if (list == nullptr || !list->is_homogeneous(toml::node_type::table))
+              return value.bad("may be there several times; write it as [[sip_front.credentials]]");
+            for (const toml::node& node : *list) {
+              const Value one{node, value.section, value.key, value.problems};
+              CredentialsConfig read;
+              read_fields(one, *node.as_table(), kFields, read);
+              for (const auto& field : kFields) {
+                if (!node.as_table()->contains(field.name))
+                  one.bad(fmt::format("has no {}; it needs realm, username and password", field.name));
+              }
+              const auto same = [&](const auto& other) { return other.realm == read.realm; };
+              if (std::any_of(section.credentials.begin(), section.credentials.end(), same))
+                one.bad(fmt::format("has the realm {} twice; keep one", shown(read.realm)));
+              section.credentials.push_back(std::move(read));
+            }
+          },
+          [](const SipFrontConfig& section) {
+            std::string out;
+            for (const auto& one : section.credentials)
+              out += (out.empty() ? "" : ", ") + print_fields(kFields, one);
+            return out.empty() ? "" : "[" + out + "]";
+          }};
+}
+
 Complaint check_backend(std::string_view text) {
   if (text == "component") return std::nullopt;
   if (text == "server") return "is not in this version; use \"component\"";
@@ -308,6 +407,8 @@ const std::vector<Key<SipFrontConfig>>& keys() {
       number("max_message_bytes", &S::max_message_bytes, 256, 16'777'216),
       number("max_in_flight", &S::max_in_flight, 1, 1'000'000),
       number("pace_ms", &S::pace_ms, 0, 1000),
+      tls(),
+      credentials(),
       text("metrics", &S::metrics, check_address_port),
   };
   return kKeys;
@@ -334,10 +435,9 @@ const std::vector<Key<XmppWorkerConfig>>& keys() {
 
 const std::vector<std::string>& keys_of_later_versions() {
   static const std::vector<std::string> kLater = {
-      "gateway.receipt_on_200",      "dns.trust_anchor_file", "sip_front.tls",
-      "sip_front.credentials",       "xmpp_worker.tls",       "xmpp_worker.journal",
-      "xmpp_worker.journal_sync",    "xmpp_worker.require",   "xmpp_worker.insecure_domains",
-      "xmpp_worker.dialback_secret",
+      "gateway.receipt_on_200",       "dns.trust_anchor_file",       "xmpp_worker.tls",
+      "xmpp_worker.journal",          "xmpp_worker.journal_sync",    "xmpp_worker.require",
+      "xmpp_worker.insecure_domains", "xmpp_worker.dialback_secret",
   };
   return kLater;
 }

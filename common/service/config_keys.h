@@ -47,7 +47,8 @@ struct Value {
 
 template <class Section>
 struct Key {
-  enum class Kind { kText, kNumber, kList, kTable };
+  // kTables cannot be given in the environment.
+  enum class Kind { kText, kNumber, kList, kTable, kTables };
 
   std::string name;
   Kind kind;

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 #include "common/base/addressing.h"
@@ -108,11 +109,13 @@ Complaint check_proxy(std::string_view text) {
   const auto uri = parse_sip_uri(text);
   static constexpr std::string_view kLike = "; write it like \"sip:127.0.0.1:5060;transport=udp\"";
   if (!uri) return fmt::format("is not a SIP URI ({}){}", uri.error().text, kLike);
-  if (uri->is_sips()) return fmt::format("asks for TLS, which this version does not speak{}", kLike);
+  if (uri->is_sips())
+    return "is a sips: URI; for TLS to the next hop write it like \"sip:proxy.example.org;transport=tls\"";
   if (!uri->is_sip()) return fmt::format("is not a SIP URI{}", kLike);
   const auto transport = uri->param("transport");
-  if (transport && !ascii_iequal(*transport, "udp") && !ascii_iequal(*transport, "tcp"))
-    return "names a transport that this version does not speak; use transport=udp or transport=tcp";
+  if (transport && !ascii_iequal(*transport, "udp") && !ascii_iequal(*transport, "tcp") &&
+      !ascii_iequal(*transport, "tls"))
+    return "names a transport that this version does not speak; use transport=udp, tcp or tls";
   return std::nullopt;
 }
 
@@ -205,12 +208,12 @@ Result<ListenConfig> parse_listen(std::string_view text) {
   static constexpr std::string_view kLike =
       "write it like \"udp:127.0.0.1:5060\" or \"tcp:[2001:db8::1]:5060\"";
   ListenConfig listen;
-  if (text.starts_with("tls:"))
-    return error("asks for TLS, which this version does not speak; use udp: or tcp:");
   if (text.starts_with("tcp:")) {
     listen.transport = ListenConfig::Transport::kTcp;
+  } else if (text.starts_with("tls:")) {
+    listen.transport = ListenConfig::Transport::kTls;
   } else if (!text.starts_with("udp:")) {
-    return error(fmt::format("does not begin with udp: or tcp:; {}", kLike));
+    return error(fmt::format("does not begin with udp:, tcp: or tls:; {}", kLike));
   }
   text.remove_prefix(4);
   const auto slash = text.find('/');
@@ -229,8 +232,9 @@ Result<ListenConfig> parse_listen(std::string_view text) {
 }
 
 std::string print_listen(const ListenConfig& listen) {
-  const bool udp = listen.transport == ListenConfig::Transport::kUdp;
-  std::string out = (udp ? "udp:" : "tcp:") + host_port(listen.address, listen.port);
+  static constexpr std::array kNames = {"udp:", "tcp:", "tls:"};
+  std::string out =
+      kNames.at(static_cast<std::size_t>(listen.transport)) + host_port(listen.address, listen.port);
   if (!listen.advertised_address.empty())
     out += "/" + host_port(listen.advertised_address, listen.advertised_port);
   return out;

@@ -94,7 +94,7 @@ void ClientTransactions::terminate(Id id) {
 }
 
 template <class Concerned>
-void ClientTransactions::fail_all(Concerned concerned, bool may_have_arrived) {
+void ClientTransactions::fail_all(Concerned concerned, bool may_have_arrived, std::string_view why) {
   std::vector<std::pair<uint64_t, bool>>
       failed;  // told afterwards, as the user may start new transactions to the same peer
   for (uint32_t slot = 0; slot < slots_.capacity(); ++slot) {
@@ -103,19 +103,19 @@ void ClientTransactions::fail_all(Concerned concerned, bool may_have_arrived) {
     failed.emplace_back(t.token, may_have_arrived || t.repeated);
     terminate(slots_.id_of(slot));
   }
-  for (const auto& [token, maybe] : failed) user_.transport_failed(token, maybe);
+  for (const auto& [token, maybe] : failed) user_.transport_failed(token, maybe, why);
 }
 
-void ClientTransactions::connection_lost(uint32_t connection, bool never_made) {
+void ClientTransactions::connection_lost(uint32_t connection, bool never_made, std::string_view why) {
   const auto concerned = [&](const Flow& flow) {
     return is_reliable(flow.transport) && flow.connection == connection;
   };
-  fail_all(concerned, !never_made);
+  fail_all(concerned, !never_made, why);
 }
 
 void ClientTransactions::unreachable(const Endpoint& peer) {
   const auto concerned = [&](const Flow& flow) { return !is_reliable(flow.transport) && flow.peer == peer; };
-  fail_all(concerned, false);
+  fail_all(concerned, false, {});
 }
 
 Time ClientTransactions::turn(Time now) {

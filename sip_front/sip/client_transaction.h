@@ -26,8 +26,9 @@ class ClientUser {
   // is a final response and lives during the call.
   virtual void responded(uint64_t token, const Message&) = 0;
   virtual void timed_out(uint64_t token) = 0;  // Timer F
-  // Connection or ICMP error. Unless it may have arrived, sending it elsewhere makes no duplicate.
-  virtual void transport_failed(uint64_t token, bool may_have_arrived) = 0;
+  // Connection or ICMP error; `why` is for people and may be empty. Unless it may have arrived, sending it
+  // elsewhere makes no duplicate.
+  virtual void transport_failed(uint64_t token, bool may_have_arrived, std::string_view why) = 0;
 };
 
 class ClientTransactions {
@@ -48,7 +49,7 @@ class ClientTransactions {
   void start(const Request&, std::string& bytes, Time now);
   // False: the response belongs to no transaction.
   bool receive(const Message& response, Time now);
-  void connection_lost(uint32_t connection, bool never_made);
+  void connection_lost(uint32_t connection, bool never_made, std::string_view why);
   // An ICMP error said that nobody listens there (18.4); UDP only.
   void unreachable(const Endpoint& peer);
 
@@ -79,7 +80,7 @@ class ClientTransactions {
   void fire(Due, Time now);
   void terminate(Id);
   template <class Concerned>
-  void fail_all(Concerned, bool may_have_arrived);
+  void fail_all(Concerned, bool may_have_arrived, std::string_view why);
 
   uint64_t seed_;
   ClientUser& user_;

@@ -9,7 +9,17 @@
 
 namespace stox::sip {
 
-std::string_view name_of(Transport transport) { return transport == Transport::kUdp ? "UDP" : "TCP"; }
+std::string_view name_of(Transport transport) {
+  switch (transport) {
+    case Transport::kUdp:
+      return "UDP";
+    case Transport::kTcp:
+      return "TCP";
+    case Transport::kTls:
+      break;
+  }
+  return "TLS";
+}
 
 std::optional<Endpoint> Endpoint::parse(std::string_view ip, uint16_t port) {
   Endpoint out;

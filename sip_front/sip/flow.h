@@ -9,11 +9,11 @@
 
 namespace stox::sip {
 
-enum class Transport : uint8_t { kUdp, kTcp };
+enum class Transport : uint8_t { kUdp, kTcp, kTls };
 
 constexpr bool is_reliable(Transport transport) { return transport != Transport::kUdp; }
-constexpr uint16_t default_port(Transport) { return 5060; }
-std::string_view name_of(Transport);  // "UDP", "TCP", as in Via
+constexpr uint16_t default_port(Transport transport) { return transport == Transport::kTls ? 5061 : 5060; }
+std::string_view name_of(Transport);  // "UDP", "TCP", "TLS", as in Via
 
 // IP address and port.
 struct Endpoint {
@@ -26,6 +26,14 @@ struct Endpoint {
   void append_ip(std::string& out) const;  // IPv6 without brackets, RFC 5952
   std::string str() const;                 // ADDRESS:PORT or [ADDRESS]:PORT
   bool operator==(const Endpoint&) const = default;
+};
+
+// Where a request may go: an address, and the way to it.
+struct Hop {
+  Transport transport = Transport::kUdp;
+  Endpoint peer;
+  std::string domain = {};  // TLS: whom the peer must prove to be (RFC 5922), a host name or an address
+  bool operator==(const Hop&) const = default;
 };
 
 struct Flow {

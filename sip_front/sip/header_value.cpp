@@ -22,36 +22,50 @@ int64_t days_since_epoch(int64_t year, int64_t month, int64_t day) {
   return date.ok() ? sys_days(date).time_since_epoch().count() : INT64_MIN;
 }
 
+// sent-protocol LWS sent-by
+bool read_sent_by(Cursor& cursor, Via& via) {
+  if (cursor.run(kToken).empty() || !cursor.take('/') || cursor.run(kToken).empty() || !cursor.take('/'))
+    return false;
+  via.transport = cursor.run(kToken);
+  const std::size_t before = cursor.rest().size();
+  if (via.transport.empty() || cursor.lws().rest().size() == before) return false;
+  if (cursor.at('[')) {
+    const auto end = cursor.rest().find(']');
+    if (end == std::string_view::npos) return false;
+    via.host = cursor.cut(end + 1).substr(1, end - 1);
+    if (!normal_ipv6(via.host)) return false;
+  } else {
+    via.host = cursor.run(kHost);
+    if (!is_host_name(via.host)) return false;
+  }
+  if (cursor.take(':')) {
+    const auto port = parse_number(cursor.run(kToken), 1, 65535);
+    if (!port) return false;
+    via.port = static_cast<uint16_t>(*port);
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<Via> parse_via(std::string_view text) {
   Via via;
-  via.text = text;
   Cursor cursor(text);
-  if (cursor.run(kToken).empty() || !cursor.take('/') || cursor.run(kToken).empty() || !cursor.take('/'))
-    return std::nullopt;
-  via.transport = cursor.run(kToken);
-  const std::size_t before = cursor.rest().size();
-  if (via.transport.empty() || cursor.lws().rest().size() == before) return std::nullopt;
-  if (cursor.at('[')) {
-    const auto end = cursor.rest().find(']');
-    if (end == std::string_view::npos) return std::nullopt;
-    via.host = cursor.cut(end + 1).substr(1, end - 1);
-    if (!normal_ipv6(via.host)) return std::nullopt;
-  } else {
-    via.host = cursor.run(kHost);
-    if (!is_host_name(via.host)) return std::nullopt;
-  }
-  if (cursor.take(':')) {
-    const auto port = parse_number(cursor.run(kToken), 1, 65535);
-    if (!port) return std::nullopt;
-    via.port = static_cast<uint16_t>(*port);
-  }
+  if (!read_sent_by(cursor, via)) return std::nullopt;
+  via.text = text;
   const bool good = read_params(cursor, [&](std::string_view name, std::string_view value, bool has_value) {
     if (ascii_iequal(name, "branch")) via.branch = value;
     if (ascii_iequal(name, "rport")) via.rport = !has_value;
   });
   if (!good) return std::nullopt;
+  return via;
+}
+
+Via parse_sent_by(std::string_view text) {
+  Via via;
+  Cursor cursor(text);
+  if (!read_sent_by(cursor, via)) return {};
+  via.text = text.substr(0, text.size() - cursor.rest().size());
   return via;
 }
 

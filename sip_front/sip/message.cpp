@@ -28,6 +28,7 @@ void Message::clear() {
   method_text = request_uri = reason = call_id = body = {};
   status = 0;
   via = {};
+  only_top_via = false;
   from = to = {};
   cseq = {};
   max_forwards.reset();

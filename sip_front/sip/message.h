@@ -100,7 +100,8 @@ class Message {
   uint16_t status = 0;  // of a response, 100 to 699
   std::string_view reason;
 
-  Via via;  // the topmost
+  Via via;                    // the topmost
+  bool only_top_via = false;  // the others cannot be read, nor perhaps what follows its sent-by
   NameAddr from, to;
   std::string_view call_id;
   CSeq cseq;

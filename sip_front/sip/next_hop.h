@@ -1,5 +1,10 @@
 // Where a request goes (RFC 3263 section 4): from the outbound proxy or the Request-URI to transports and
 // addresses, best first.
+//
+//   name alone       -> NAPTR: services, best first; none: UDP, TCP, TLS  -> SRV, as below
+//   with a transport -> SRV: servers by priority and weight; none: itself -> A, AAAA
+//   with a port      -> A, AAAA
+//   an address       -> itself
 #pragma once
 
 #include <functional>
@@ -10,14 +15,9 @@
 #include "common/base/result.h"
 #include "common/net/resolver.h"
 #include "sip_front/sip/flow.h"
+#include "sip_front/sip/random.h"
 
 namespace stox::sip {
-
-struct Hop {
-  Transport transport = Transport::kUdp;
-  Endpoint peer;
-  bool operator==(const Hop&) const = default;
-};
 
 struct NoHop {
   bool permanent = false;  // no such name or address; otherwise the name servers did not answer
@@ -28,17 +28,23 @@ using Hops = tl::expected<std::vector<Hop>, NoHop>;  // a value holds one hop at
 
 class NextHop {
  public:
-  // `outbound_proxy`: a SIP URI through which everything goes, or empty. The resolver must outlive this.
-  static Result<NextHop> create(net::Resolver&, std::string_view outbound_proxy);
+  // `outbound_proxy`: a SIP URI through which everything goes, or empty. The resolver and what picks among
+  // servers of one priority must outlive this.
+  static Result<NextHop> create(net::Resolver&, Random&, std::string_view outbound_proxy);
 
   // For a request of `size` bytes. An address literal is answered from inside the call.
   void find(std::string_view request_uri, std::size_t size, std::function<void(Hops)>) const;
 
+  // What requests carry as Route (8.1.2, 20.34): the outbound proxy, if it says that it is a loose router
+  // (;lr). Empty: none.
+  std::string route() const;
+
  private:
-  NextHop(net::Resolver& resolver, std::string_view outbound_proxy)
-      : resolver_(&resolver), outbound_proxy_(outbound_proxy) {}
+  NextHop(net::Resolver& resolver, Random& random, std::string_view outbound_proxy)
+      : resolver_(&resolver), random_(&random), outbound_proxy_(outbound_proxy) {}
 
   net::Resolver* resolver_;
+  Random* random_;
   std::string outbound_proxy_;
 };
 

@@ -218,6 +218,7 @@ class HeadParser {
         fault(400, "Bad Max-Forwards");
       }
     }
+    if (message_.method != Method::kMessage && message_.has(HeaderName::kContact)) contacts();
     if (message_.has(HeaderName::kContentLength) && !length_repeated_) {
       if (const auto number = parse_number(message_.value(HeaderName::kContentLength), 0, UINT32_MAX)) {
         message_.content_length = static_cast<std::size_t>(*number);
@@ -237,18 +238,32 @@ class HeadParser {
     }
   }
 
-  // All of them must be right, because they are copied into the answer.
+  // RFC 3428 section 4 has none in a MESSAGE, where it is no harm.
+  void contacts() {
+    message_.each_value(HeaderName::kContact, [this](std::string_view value) {
+      if (value != "*" && !parse_name_addr(value)) fault(400, "Bad Contact");
+      return true;
+    });
+  }
+
+  // All of them must be right, because they are copied into the answer. If the topmost is not, it is kept as
+  // far as it can be read, so that its sender hears what is wrong.
   void vias() {
     std::size_t count = 0;
     for (const Header& header : message_.headers()) {
       if (header.id != HeaderName::kVia) continue;
       std::string_view rest = header.value;
-      if (rest.empty() || rest.back() == ',') return fault(400, "Bad Via");
-      while (!rest.empty()) {
-        const auto via = parse_via(next_in_list(rest));
-        if (!via) return fault(400, "Bad Via");
-        if (++count == 1) message_.via = *via;
-      }
+      bool good = !rest.empty() && rest.back() != ',';
+      do {
+        const std::string_view value = next_in_list(rest);
+        const auto via = parse_via(value);
+        good &= via.has_value();
+        if (++count == 1) message_.via = via ? *via : parse_sent_by(value);
+        if (!good) {
+          message_.only_top_via = true;
+          return fault(400, "Bad Via");
+        }
+      } while (!rest.empty());
     }
     if (count == 0) fault(400, "Missing Via");
     if (count > kMaxVias) fault(513, "Too Many Via Headers");

@@ -171,7 +171,7 @@ void TcpTransport::connected(uint32_t id, const asio::error_code& failure) {
   if (failure == asio::error::operation_aborted) return;
   Connection* const c = find(id);
   if (c == nullptr) return;
-  if (failure) return close(id);
+  if (failure) return close(id, failure.message());
   c->connecting = false;
   c->active = loop_.now();
   write(*c);
@@ -325,7 +325,7 @@ void TcpTransport::finish(Connection& c) {
   queue(c, {});
 }
 
-void TcpTransport::close(uint32_t id) {
+void TcpTransport::close(uint32_t id, std::string_view why) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
   const Connection& c = *found->second;
@@ -337,7 +337,7 @@ void TcpTransport::close(uint32_t id) {
   if (c.stranger) --strangers_;
   const bool never_made = c.connecting;
   connections_.erase(found);
-  user_.connection_lost(id, never_made);
+  user_.connection_lost(id, never_made, why);
 }
 
 void TcpTransport::sweep() {

@@ -52,7 +52,7 @@ class TcpTransport : public Reader {
   void queue(Connection&, std::string_view bytes);
   void write(Connection&);
   void finish(Connection&);
-  void close(uint32_t id);
+  void close(uint32_t id, std::string_view why = {});
   void sweep();
 
   net::Loop& loop_;

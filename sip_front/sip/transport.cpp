@@ -84,8 +84,10 @@ Result<std::unique_ptr<Transports>> Transports::open(net::Loop& loop, const std:
   return self;
 }
 
-Result<Flow> Transports::flow_to(Transport transport, const Endpoint& peer) {
-  if (transport == Transport::kTcp) {
+Result<Flow> Transports::flow_to(const Hop& hop) {
+  const Endpoint& peer = hop.peer;
+  if (hop.transport == Transport::kTls) return error("no TLS");
+  if (hop.transport == Transport::kTcp) {
     const auto connection = tcp_->connection_to(peer);
     if (!connection) return tl::make_unexpected(connection.error());
     return Flow{Transport::kTcp, 0, *connection, peer};

@@ -26,8 +26,9 @@ class TransportUser {
   virtual void received(const Message&, const Flow&) = 0;
   // What could be read of it is in the message; without a top Via there is nobody to answer.
   virtual void faulty(const Message&, const Fault&, const Flow&) = 0;
-  // Closed, or never made: then nothing that was sent on it has arrived.
-  virtual void connection_lost(uint32_t connection, bool never_made) = 0;
+  // Closed, or never made: then nothing that was sent on it has arrived. `why` is for people, empty: the peer
+  // closed it.
+  virtual void connection_lost(uint32_t connection, bool never_made, std::string_view why) = 0;
   virtual void unreachable(
       const Endpoint& peer) = 0;  // said by ICMP to a datagram of ours, or by our own host
 };
@@ -80,7 +81,7 @@ class Transports {
 
   // The way to a peer: a socket of its address family, or a connection, opened if there is none. An Error
   // when there is no way.
-  Result<Flow> flow_to(Transport, const Endpoint& peer);
+  Result<Flow> flow_to(const Hop&);
   SentBy sent_by(const Flow&) const;
 
   // Leaves at the end of this turn. Responses whose connection is gone go by a new one (18.2.2).

@@ -124,7 +124,7 @@ void write_response_head(const Message& request, const Endpoint& source, std::st
     }
     out += "\r\n";
     top = false;
-    return true;
+    return !request.only_top_via;
   });
   if (request.has(HeaderName::kFrom)) append_line(out, "From", request.value(HeaderName::kFrom));
   head.tag_at = head.tag_size = 0;
@@ -266,7 +266,9 @@ Result<void> write_message(std::string& out, const MessageRequest& request) {
 
   out.assign("MESSAGE ").append(request.request_uri).append(" SIP/2.0\r\nVia: SIP/2.0/");
   out.append(name_of(request.transport)).append(" ").append(request.sent_by);
-  out.append(";branch=").append(request.branch).append(";rport\r\nMax-Forwards: 70\r\nFrom: ");
+  out.append(";branch=").append(request.branch).append(";rport\r\nMax-Forwards: 70\r\n");
+  if (is_clean_uri(request.route)) out.append("Route: <").append(request.route).append(">\r\n");
+  out.append(request.answers).append("From: ");
   if (!request.from_display.empty()) {
     append_quoted(out, request.from_display);
     out += ' ';

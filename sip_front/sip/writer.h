@@ -53,6 +53,8 @@ struct MessageRequest {
   uint32_t cseq = 1;
   Transport transport = Transport::kUdp;
   std::string_view sent_by, branch;
+  std::string_view route;                            // a URI with lr; empty = none
+  std::string_view answers;                          // whole header lines: digest.h
   std::string_view subject, language;                // empty = none
   int64_t date_s = 0;                                // Unix time; 0 = none
   std::string_view content_type, disposition, body;  // an empty disposition = none

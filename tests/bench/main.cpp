@@ -75,20 +75,21 @@ class Ends {
     sip_.begin(&tally);
     xmpp_.begin(&tally);
     std::cout << "begin" << std::endl;
-    const auto began = now_us();
+    const auto began = ends::now_us();
     const auto end = began + static_cast<int64_t>(load.seconds * 1e6);
-    while (now_us() < end) {
+    while (ends::now_us() < end) {
       say_what_is_due(load, tally, began);
       turn(load.window ? 100'000 : until_next(load, tally, began));
     }
     std::cout << "end" << std::endl;
-    const auto seconds = static_cast<double>(now_us() - began) / 1e6;
+    const auto seconds = static_cast<double>(ends::now_us() - began) / 1e6;
     // What is under way may end; whoever gives up, SIP does so after 32 s.
-    for (const auto limit = now_us() + 33'000'000; tally.ended() < tally.sent() && now_us() < limit;) {
+    for (const auto limit = ends::now_us() + 33'000'000;
+         tally.ended() < tally.sent() && ends::now_us() < limit;) {
       sip_.repeat();
       turn(100'000);
     }
-    for (const auto late = now_us() + 300'000; now_us() < late;) turn(50'000);
+    for (const auto late = ends::now_us() + 300'000; ends::now_us() < late;) turn(50'000);
     std::cout << tally.report(seconds) << std::endl;
     sip_.begin(nullptr);
     xmpp_.begin(nullptr);
@@ -96,9 +97,10 @@ class Ends {
 
  private:
   void say_what_is_due(const Load& load, Tally& tally, int64_t began) {
-    const auto due = load.window
-                         ? tally.ended() + load.window
-                         : static_cast<uint64_t>(static_cast<double>(now_us() - began) * load.rate / 1e6) + 1;
+    const auto due =
+        load.window
+            ? tally.ended() + load.window
+            : static_cast<uint64_t>(static_cast<double>(ends::now_us() - began) * load.rate / 1e6) + 1;
     // At most so many a turn: answers must be read in between.
     for (int left = 64; left > 0 && tally.sent() < due; --left) {
       const auto number = tally.send();
@@ -115,7 +117,7 @@ class Ends {
 
   static int64_t until_next(const Load& load, const Tally& tally, int64_t began) {
     const auto next = began + static_cast<int64_t>(static_cast<double>(tally.sent()) * 1e6 / load.rate);
-    return std::clamp<int64_t>(next - now_us(), 0, 100'000);
+    return std::clamp<int64_t>(next - ends::now_us(), 0, 100'000);
   }
 
   SipEnd& sip_;
@@ -135,8 +137,8 @@ int run(int argc, char** argv) {
   app.add_option("--body-bytes", body_bytes);
   CLI11_PARSE(app, argc, argv);
 
-  SipEnd sip_end(names, parse_address(sip), parse_address(front), body_bytes);
-  XmppEnd xmpp_end(names, parse_address(xmpp), body_bytes);
+  SipEnd sip_end(names, ends::parse_address(sip), ends::parse_address(front), body_bytes);
+  XmppEnd xmpp_end(names, ends::parse_address(xmpp), body_bytes);
   Ends ends(sip_end, xmpp_end);
   while (!xmpp_end.ready()) ends.turn(100'000);
   std::cout << "ready" << std::endl;

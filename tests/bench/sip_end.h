@@ -9,33 +9,28 @@
 #include <iterator>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "tests/bench/tally.h"
+#include "tests/support/ends/datagrams.h"
+#include "tests/support/ends/words.h"
 
 namespace stox::bench {
 
-struct Names {
-  std::string gateway_domain, component, sip_domain, xmpp_domain;
-};
+using ends::Names;
 
 class SipEnd {
  public:
   // Binds the socket; throws std::runtime_error when it cannot. `front`: where requests go.
   SipEnd(Names, const sockaddr_in& here, const sockaddr_in& front, std::size_t body_bytes);
 
-  int descriptor() const { return socket_; }
+  int descriptor() const { return socket_.descriptor(); }
   void begin(Tally* tally);       // what comes is counted there from now on; null: nowhere
   void message(uint64_t number);  // queues a request
   void read();                    // all that has come
   void repeat();                  // queues again what has had no answer for 500 ms, then 1 s, 2 s, 4 s, ...
-  void flush();
+  void flush() { socket_.flush(); }
 
  private:
-  struct Out {
-    std::string bytes;
-    sockaddr_in to{};
-  };
   struct Repeat {
     int64_t at_us;
     uint64_t number;
@@ -45,25 +40,15 @@ class SipEnd {
   void write_request(uint64_t number, std::string& out) const;
   void response(std::string_view);
   void request(std::string_view, const sockaddr_in& from);
-  std::string& next_out(const sockaddr_in& to);
 
   Names names_;
   std::string here_;  // host:port
   sockaddr_in front_;
   std::size_t body_bytes_;
-  int socket_;
+  ends::Datagrams socket_;
   Tally* tally_ = nullptr;
-  uint64_t run_ = 0;  // tells the branches of one run from those of another
-  std::vector<Out> out_;
-  std::size_t queued_ = 0;
+  uint64_t run_ = 0;                               // tells the branches of one run from those of another
   std::deque<Repeat> repeats_[std::size(kWaits)];  // one queue for each wait: ordered by time
 };
-
-sockaddr_in parse_address(const std::string& host_port);
-
-// "17 of 1 xxxx": what a body carries, and the number in it.
-std::string body_of(uint64_t number, uint64_t run, std::size_t bytes);
-// False when there is none, or of another run.
-bool number_in(std::string_view body, uint64_t run, uint64_t& number);
 
 }  // namespace stox::bench

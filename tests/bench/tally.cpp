@@ -2,15 +2,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <sstream>
 
-namespace stox::bench {
+#include "tests/support/ends/words.h"
 
-int64_t now_us() {
-  using namespace std::chrono;
-  return duration_cast<microseconds>(steady_clock::now().time_since_epoch()).count();
-}
+namespace stox::bench {
 
 void Latency::add(int64_t us) {
   const auto value = static_cast<uint64_t>(std::max<int64_t>(us, 0));
@@ -31,7 +27,7 @@ int64_t Latency::percentile(double fraction) const {
 
 uint64_t Tally::send() {
   messages_.push_back({});
-  messages_.back().sent_us = now_us();
+  messages_.back().sent_us = ends::now_us();
   return messages_.size() - 1;
 }
 
@@ -50,7 +46,7 @@ void Tally::arrived(uint64_t number, uint64_t way) {
   message.arrived = true;
   message.way = way;
   ++arrived_;
-  one_way_.add(now_us() - message.sent_us);
+  one_way_.add(ends::now_us() - message.sent_us);
   auto& last = last_of_pair_[pair_of(number)];
   if (last > static_cast<int64_t>(number)) ++reordered_;
   last = std::max(last, static_cast<int64_t>(number));
@@ -63,7 +59,7 @@ void Tally::answered(uint64_t number, int status) {
   if (message.status != 0) return;
   message.status = status;
   ++statuses_[status];
-  round_trip_.add(now_us() - message.sent_us);
+  round_trip_.add(ends::now_us() - message.sent_us);
   end(message);
 }
 

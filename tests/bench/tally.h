@@ -9,8 +9,6 @@
 
 namespace stox::bench {
 
-int64_t now_us();  // monotonic
-
 // Percentiles of microseconds, at most 6 % off: 16 buckets for each power of two.
 class Latency {
  public:

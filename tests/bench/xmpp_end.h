@@ -2,17 +2,18 @@
 // answers the ping behind it, and writes messages of its own. Any password will do.
 #pragma once
 
-#include <expat.h>
 #include <netinet/in.h>
 
 #include <cstdint>
-#include <string>
-#include <string_view>
+#include <optional>
 
-#include "tests/bench/sip_end.h"
 #include "tests/bench/tally.h"
+#include "tests/support/ends/component_stream.h"
+#include "tests/support/ends/words.h"
 
 namespace stox::bench {
+
+using ends::Names;
 
 class XmppEnd {
  public:
@@ -23,9 +24,9 @@ class XmppEnd {
   XmppEnd& operator=(const XmppEnd&) = delete;
 
   int listener() const { return listener_; }
-  int descriptor() const { return stream_; }  // -1: no stream
-  bool ready() const { return ready_; }
-  bool wants_to_write() const { return !out_.empty(); }
+  int descriptor() const { return stream_ ? stream_->descriptor() : -1; }  // -1: no stream
+  bool ready() const { return stream_ && stream_->ready(); }
+  bool wants_to_write() const { return stream_ && stream_->wants_to_write(); }
 
   void accept();
   void begin(Tally* tally);
@@ -34,27 +35,14 @@ class XmppEnd {
   void flush();
 
  private:
-  static void start_element(void* self, const char* name, const char** attributes);
-  static void end_element(void* self, const char* name);
-  static void text(void* self, const char* bytes, int length);
-  void started(std::string_view name, const char** attributes);
-  void ended(std::string_view name);
-  void stanza();
-  void close();
+  void stanza(const ends::ReadStanza&);
 
   Names names_;
   std::size_t body_bytes_;
-  int listener_, stream_ = -1;
-  XML_Parser parser_ = nullptr;
+  int listener_;
+  std::optional<ends::ComponentStream> stream_;
   Tally* tally_ = nullptr;
   uint64_t run_ = 0;
-  bool ready_ = false;
-  int depth_ = 0;
-  std::string out_;
-  struct Stanza {  // the one being read
-    std::string name, from, to, id, type, body;
-    bool in_body = false, ping = false;
-  } current_;
 };
 
 }  // namespace stox::bench

@@ -28,6 +28,7 @@ constexpr Duration kLasting =
     seconds(10);  // a stream that was up so long, or that brought stanzas, had worked
 constexpr Duration kKeepalive = seconds(60), kHurriedKeepalive = seconds(5);
 constexpr unsigned kMisses = 2;
+constexpr std::size_t kMaxUnsent = 4'194'304;  // bytes that the server has not read
 
 std::string sha1_hex(const std::string& bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
@@ -38,9 +39,10 @@ std::string sha1_hex(const std::string& bytes) {
 
 }  // namespace
 
-Component::Component(ComponentOptions options, StanzaIds& ids, ComponentUser& user)
+Component::Component(ComponentOptions options, StanzaIds& ids, ComponentOwner& owner, LinksUser& user)
     : options_(std::move(options)),
       ids_(ids),
+      owner_(owner),
       user_(user),
       xml_(XmlLimits::before_authentication(), *this),
       random_(options_.jitter_seed) {}
@@ -59,20 +61,20 @@ void Component::stop(Time now) {
   reason_ = "stopped";
   if (phase_ == Phase::kStopped || phase_ == Phase::kWaiting) return set_stopped();
   if (phase_ == Phase::kConnecting) {
-    user_.disconnect();
+    owner_.disconnect();
     return set_stopped();
   }
   output_ += "</stream:stream>";
   phase_ = Phase::kClosing;
   next_ = now + kClosing;
-  if (was_up) user_.stream_down();
+  if (was_up) user_.link_down(*this);
 }
 
 void Component::set_stopped() {
   connected_ = false;
   phase_ = Phase::kStopped;
   next_ = kNever;
-  user_.state_changed();
+  owner_.state_changed();
 }
 
 void Component::connected(Time now) {
@@ -130,7 +132,7 @@ void Component::turn(Time now) {
       return;
     case Phase::kWaiting:
       phase_ = Phase::kConnecting;
-      return user_.connect();
+      return owner_.connect();
     case Phase::kDoubt:
       return send_handshake();
     case Phase::kOpening:
@@ -142,7 +144,7 @@ void Component::turn(Time now) {
         return end_with_backoff(fmt::format("{} does not answer pings any more", options_.server));
       return ping();
     case Phase::kClosing:
-      user_.disconnect();
+      owner_.disconnect();
       return set_stopped();
   }
 }
@@ -183,7 +185,7 @@ void Component::stream_element(const Element& element) {
       return;
     case Phase::kUp:
       has_brought_ = true;
-      if (!take_keepalive(element)) user_.stanza(element);
+      if (!take_keepalive(element)) user_.stanza(element, streams_);
       return;
     default:
       return;
@@ -205,8 +207,8 @@ void Component::come_up() {
   hurry_ = has_brought_ = false;
   next_ = now_ + kKeepalive;
   ++streams_;
-  user_.state_changed();
-  user_.stream_up();
+  owner_.state_changed();
+  user_.link_up(*this);
 }
 
 void Component::stream_closed() { end_with_backoff(fmt::format("{} closed the stream", options_.server)); }
@@ -269,7 +271,7 @@ void Component::end_with_backoff(const std::string& reason) {
 void Component::end(Meaning meaning, Duration wait, const std::string& reason) {
   if (phase_ == Phase::kClosing) {
     xml_.stop();
-    user_.disconnect();
+    owner_.disconnect();
     return set_stopped();
   }
   const bool was_up = is_up();
@@ -278,7 +280,7 @@ void Component::end(Meaning meaning, Duration wait, const std::string& reason) {
     connected_ = false;
     output_ += "</stream:stream>";
     xml_.stop();
-    user_.disconnect();
+    owner_.disconnect();
   }
   if (was_up) down_since_ = now_;
   if (was_up && meaning != Meaning::kContended) broke_at_ = now_;
@@ -287,21 +289,24 @@ void Component::end(Meaning meaning, Duration wait, const std::string& reason) {
   wait = jittered(wait);
   next_ = now_ + wait;
   reason_ = fmt::format("{}; next try in {} s", reason, (to_ms(wait) + 500) / 1000);
-  if (was_up) user_.stream_down();
-  user_.state_changed();
+  if (was_up) user_.link_down(*this);
+  owner_.state_changed();
 }
 
 Duration Component::jittered(Duration wait) {
   return wait * std::uniform_int_distribution<int>(1000, 1250)(random_) / 1000;
 }
 
-Component::Sent Component::send(std::string_view from, std::string_view xml) {
+Link::Sent Component::send(std::string_view from, std::string_view xml) {
   if (!is_up()) return Sent::kNotUp;
   if (domain_of(from) != options_.domain) return Sent::kForeignFrom;
   if (xml.size() > options_.max_stanza_bytes) return Sent::kTooLarge;
   output_.append(xml);
+  owner_.write_soon();
   return Sent::kWritten;
 }
+
+bool Component::has_room() const { return owner_.unsent() + output_.size() < kMaxUnsent; }
 
 void Component::hurry(bool hurry, Time now) {
   if (hurry == hurry_ || !is_up()) return;
@@ -323,11 +328,21 @@ bool Component::take_keepalive(const Element& element) {
   if (element.name() != "iq" || element.attribute("from") != options_.domain) return false;
   const auto id = ids_.read(element.attribute("id"), options_.domain, element.attribute("to"));
   if (!id || !id->has(StanzaId::kKeepalive) || !ids_.is_own(*id)) return false;
+  alive();
+  return true;
+}
+
+void Component::keepalive_came_elsewhere(Time now) {
+  if (!is_up() || pinged_at_ == kNever) return;
+  now_ = now;
+  alive();
+}
+
+void Component::alive() {
   alive_at_ = now_;
   pinged_at_ = kNever;
   misses_ = 0;
   next_ = now_ + (hurry_ ? kHurriedKeepalive : kKeepalive);
-  return true;
 }
 
 }  // namespace stox::xmpp

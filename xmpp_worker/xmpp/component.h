@@ -1,8 +1,9 @@
 // A component's stream to a local XMPP server (XEP-0114), free of I/O: connections, bytes and time come in,
 // bytes and events go out. It comes back by itself from anything, and says plainly why it is not up.
 //
-// The owner opens a connection when asked, tells what happens to it, sends output() and empties it, and calls
-// turn() when next() has come. Users are called from within these calls and may send(), but not turn().
+// The owner of the connection opens it when asked, tells what happens to it, sends output() and empties it,
+// and calls turn() when next() has come. Owner and user are called from within these calls; they may send(),
+// but not turn().
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <string_view>
 
 #include "common/base/clock.h"
+#include "xmpp_worker/xmpp/link.h"
 #include "xmpp_worker/xmpp/stanza_id.h"
 #include "xmpp_worker/xmpp/xml_stream.h"
 
@@ -25,24 +27,20 @@ struct ComponentOptions {
   uint32_t jitter_seed = 1;
 };
 
-class ComponentUser {
+class ComponentOwner {
  public:
-  virtual ~ComponentUser() = default;
+  virtual ~ComponentOwner() = default;
   virtual void connect() = 0;     // answer with connected() or disconnected(), later
   virtual void disconnect() = 0;  // send what output() holds, then close; nothing is told about it any more
-  virtual void stream_up() = 0;
-  virtual void stream_down() = 0;  // it was up
-  virtual void stanza(const Element&) = 0;
-  virtual void oversized(const Element&) = 0;  // name and attributes of a stanza over the limits
-  virtual void state_changed() = 0;            // reason() has
+  virtual void write_soon() = 0;  // take output() at the end of this wakeup
+  virtual void state_changed() = 0;        // reason() has
+  virtual std::size_t unsent() const = 0;  // bytes taken from output() that the server has not read
 };
 
-class Component : private XmlStreamUser {
+class Component final : public Link, private XmlStreamUser {
  public:
-  enum class Sent { kWritten, kNotUp, kTooLarge, kForeignFrom };
-
-  // Ids and user must outlive it.
-  Component(ComponentOptions, StanzaIds&, ComponentUser&);
+  // Ids, owner and user must outlive it.
+  Component(ComponentOptions, StanzaIds&, ComponentOwner&, LinksUser&);
 
   void start(Time now);
   void stop(Time now);                            // closes the stream cleanly, stays down
@@ -50,27 +48,31 @@ class Component : private XmlStreamUser {
   void connected(Time now);
   void received(std::string_view bytes, Time now);
   void disconnected(const std::string& why, Time now);  // also: could not connect
+  // Our keepalive came out of the server on another connection of our domain.
+  void keepalive_came_elsewhere(Time now);
   void turn(Time now);
   Time next() const { return next_; }
 
-  // A whole stanza; valid only while up. What the server would end the stream for is not written.
-  Sent send(std::string_view from, std::string_view xml);
   std::string& output() { return output_; }
   const std::string& output() const { return output_; }
-  // Messages wait for answers: until told otherwise a dead server is noticed within 15 s instead of 3 min.
-  void hurry(bool, Time now);
 
-  bool is_up() const { return phase_ == Phase::kUp; }
+  const std::string& own_domain() const override { return options_.domain; }
+  // A dead server is noticed within 15 s while in a hurry, otherwise within 3 min.
+  Sent send(std::string_view from, std::string_view xml) override;
+  void write_soon() override { owner_.write_soon(); }
+  void hurry(bool, Time now) override;
+  bool has_room() const override;
+  bool is_up() const override { return phase_ == Phase::kUp; }
+  bool is_refused() const override { return refused_; }
+  const std::string& reason() const override { return reason_; }
+  Time down_since() const override { return down_since_; }
+  Time retry_at() const override { return phase_ == Phase::kWaiting ? next_ : kNever; }
+  Time last_proof_of_life() const override { return alive_at_; }  // an answered ping, or the handshake
+
   bool is_stopped() const { return phase_ == Phase::kStopped; }
-  // The server refuses us and will until someone changes a configuration.
-  bool is_refused() const { return refused_; }
   // Another program holds our name.
   bool is_contended() const { return contended_; }
-  const std::string& reason() const { return reason_; }  // while not up
-  Time down_since() const { return down_since_; }        // kNever while up
-  Time retry_at() const { return phase_ == Phase::kWaiting ? next_ : kNever; }
-  Time last_proof_of_life() const { return alive_at_; }  // an answer to our own ping, or the handshake
-  uint64_t streams() const { return streams_; }          // how many have been up
+  uint64_t streams() const { return streams_; }  // how many have been up
 
  private:
   // kDoubt: a header with an empty id came, behind which an error is expected.
@@ -92,12 +94,14 @@ class Component : private XmlStreamUser {
   void end_by_conflict(const std::string& reason);
   void set_stopped();
   bool take_keepalive(const Element&);
+  void alive();
   void ping();
   Duration jittered(Duration);
 
   ComponentOptions options_;
   StanzaIds& ids_;
-  ComponentUser& user_;
+  ComponentOwner& owner_;
+  LinksUser& user_;
   XmlStream xml_;
   std::string output_;
   std::minstd_rand random_;

@@ -18,8 +18,11 @@ class Link {
   enum class Sent { kWritten, kNotUp, kTooLarge, kForeignFrom };
 
   virtual ~Link() = default;
+  virtual const std::string& own_domain() const = 0;  // which of ours it speaks for
   // A whole stanza; valid only while up. What the peer would end the stream for is not written.
   virtual Sent send(std::string_view from, std::string_view xml) = 0;
+  // LinksUser::about_to_write() is wanted, though nothing has been sent.
+  virtual void write_soon() = 0;
   // Messages wait for answers: until told otherwise a dead peer is noticed within seconds instead of minutes.
   virtual void hurry(bool, Time now) = 0;
 
@@ -28,9 +31,12 @@ class Link {
   // The peer refuses us and will until someone changes a configuration.
   virtual bool is_refused() const = 0;
   virtual const std::string& reason() const = 0;  // while not up
-  virtual Time down_since() const = 0;            // kNever while up
-  virtual Time retry_at() const = 0;              // kNever: not waiting for a next attempt
-  virtual Time last_proof_of_life() const = 0;    // an answer of the peer itself to our own question
+  // While not up: the stanza error that says it (remote-server-not-found, ...), where the fault is the remote
+  // domain's; empty where it is ours.
+  virtual std::string_view condition() const { return {}; }
+  virtual Time down_since() const = 0;          // kNever while up
+  virtual Time retry_at() const = 0;            // kNever: not waiting for a next attempt
+  virtual Time last_proof_of_life() const = 0;  // an answer of the peer itself to our own question
 };
 
 class Links {
@@ -48,11 +54,14 @@ class LinksUser {
   virtual void link_up(Link&) = 0;
   virtual void link_down(Link&) = 0;  // it was up
   virtual void link_gone(Link&) = 0;  // idle for long, and now about to be destroyed
+  // What was sent in this wakeup leaves when this returns, once for all of it: the last chance to send more.
+  // Only while up.
+  virtual void about_to_write(Link&) = 0;
   // From a peer that may speak for the stanza's `from`, to a domain of ours. `stream` tells streams apart:
   // two stanzas with the same number came in this order.
   virtual void stanza(const Element&, uint64_t stream) = 0;
   virtual void oversized(const Element&) = 0;  // name and attributes of a stanza over the limits
-  virtual void state_changed() = 0;
+  virtual void state_changed() = 0;            // whether, and why not, messages can be taken
 };
 
 }  // namespace stox::xmpp

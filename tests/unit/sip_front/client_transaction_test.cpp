@@ -20,7 +20,7 @@ class ClientTransaction : public testing::Test, public ClientUser {
     events_.push_back("response " + std::to_string(token) + " " + std::to_string(response.status));
   }
   void timed_out(uint64_t token) override { events_.push_back("timeout " + std::to_string(token)); }
-  void transport_failed(uint64_t token, bool may_have_arrived) override {
+  void transport_failed(uint64_t token, bool may_have_arrived, std::string_view) override {
     events_.push_back("failure " + std::to_string(token) + (may_have_arrived ? ", may have arrived" : ""));
     if (start_on_failure_) start(99, "z9hG4bKnext");
   }
@@ -117,10 +117,10 @@ TEST_F(ClientTransaction, FailsWithItsConnection) {
   start(1, "z9hG4bKa");
   flow_.connection = 4;
   start(2, "z9hG4bKb");
-  transactions_.connection_lost(3, false);
+  transactions_.connection_lost(3, false, "");
   EXPECT_EQ(take(), (Lines{"0 send z9hG4bKa", "0 send z9hG4bKb", "failure 1, may have arrived"}));
   EXPECT_EQ(transactions_.waiting(), 1u);
-  transactions_.connection_lost(4, true);
+  transactions_.connection_lost(4, true, "");
   EXPECT_EQ(take(), Lines{"failure 2"});
 }
 

@@ -2,69 +2,182 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 namespace stox::sip {
 namespace {
 
-// A DNS of one name with two addresses; "slow.test" never answers, all others do not exist.
+using Kind = net::ResolveError::Kind;
+
+// A DNS of what is put into it; "slow.test" and names below it never answer, all others do not exist.
 struct FakeResolver : net::Resolver {
-  void addresses(const std::string& host,
-                 std::function<void(net::Resolved<std::vector<std::string>>)> found) override {
-    using Kind = net::ResolveError::Kind;
-    if (host == "proxy.test") return found(std::vector<std::string>{"192.0.2.1", "2001:db8::1"});
-    if (host == "slow.test") return found(tl::make_unexpected(net::ResolveError{Kind::kFailed, "no answer"}));
-    found(tl::make_unexpected(net::ResolveError{Kind::kNoName, host + " does not exist"}));
+  std::map<std::string, std::vector<std::string>> hosts = {{"proxy.test", {"192.0.2.1", "2001:db8::1"}}};
+  std::map<std::string, std::vector<net::SrvRecord>> services;
+  std::map<std::string, std::vector<net::NaptrRecord>> pointers;
+  std::vector<std::string> asked;
+
+  template <class T>
+  void answer(const std::string& kind, const std::map<std::string, T>& records, const std::string& name,
+              const std::function<void(net::Resolved<T>)>& done) {
+    asked.push_back(kind + " " + name);
+    const auto found = records.find(name);
+    if (found != records.end()) return done(found->second);
+    const bool slow = name.ends_with("slow.test");
+    done(tl::make_unexpected(net::ResolveError{slow ? Kind::kFailed : Kind::kNoName, "nothing of " + name}));
   }
-  void srv(const std::string&, std::function<void(net::Resolved<std::vector<net::SrvRecord>>)>) override {}
+  void addresses(const std::string& host,
+                 std::function<void(net::Resolved<std::vector<std::string>>)> done) override {
+    answer("A", hosts, host, done);
+  }
+  void srv(const std::string& name,
+           std::function<void(net::Resolved<std::vector<net::SrvRecord>>)> done) override {
+    answer("SRV", services, name, done);
+  }
+  void naptr(const std::string& name,
+             std::function<void(net::Resolved<std::vector<net::NaptrRecord>>)> done) override {
+    answer("NAPTR", pointers, name, done);
+  }
 };
 
-// "udp ADDRESS:PORT ..." or "permanent" or "temporary".
-std::string hops(std::string_view outbound_proxy, std::string_view request_uri, std::size_t size = 500) {
-  FakeResolver resolver;
-  const auto next_hop = NextHop::create(resolver, outbound_proxy);
-  EXPECT_TRUE(next_hop);
-  std::string out;
-  next_hop->find(request_uri, size, [&](Hops hops) {
-    if (!hops) {
-      out = hops.error().permanent ? "permanent" : "temporary";
-      return;
-    }
-    for (const Hop& hop : *hops) {
-      out += out.empty() ? "" : " ";
-      out.append(name_of(hop.transport)).append(" ").append(hop.peer.str());
-    }
-  });
-  return out;
+class NextHopTest : public testing::Test {
+ protected:
+  // "UDP ADDRESS:PORT ..." or "permanent" or "temporary".
+  std::string hops(std::string_view outbound_proxy, std::string_view request_uri, std::size_t size = 500) {
+    const auto next_hop = NextHop::create(dns_, random_, outbound_proxy);
+    EXPECT_TRUE(next_hop);
+    std::string out;
+    next_hop->find(request_uri, size, [&](Hops hops) {
+      if (!hops) {
+        out = hops.error().permanent ? "permanent" : "temporary";
+        return;
+      }
+      for (const Hop& hop : *hops) {
+        out += out.empty() ? "" : " ";
+        out.append(name_of(hop.transport)).append(" ").append(hop.peer.str());
+        if (!hop.domain.empty()) out += " as " + hop.domain;
+      }
+    });
+    return out;
+  }
+  std::string hops(std::string_view request_uri) { return hops("", request_uri); }
+
+  void add_servers() {
+    dns_.hosts["a.test"] = {"192.0.2.11"};
+    dns_.hosts["b.test"] = {"192.0.2.12", "192.0.2.13"};
+  }
+
+  FakeResolver dns_;
+  Random random_;
+};
+
+TEST_F(NextHopTest, IsTheRequestUriWithoutAProxy) {
+  EXPECT_EQ(hops("sip:a@192.0.2.7"), "UDP 192.0.2.7:5060");
+  EXPECT_EQ(hops("sip:a@192.0.2.7:5070;transport=TCP"), "TCP 192.0.2.7:5070");
+  EXPECT_EQ(hops("sip:a@[2001:db8::7]:5070"), "UDP [2001:db8::7]:5070");
+  EXPECT_EQ(hops("sip:a@192.0.2.7;transport=tls"), "TLS 192.0.2.7:5061 as 192.0.2.7");
+  EXPECT_EQ(hops("sip:a@sip.test;maddr=192.0.2.8"), "UDP 192.0.2.8:5060");
+  EXPECT_TRUE(dns_.asked.empty());
+  EXPECT_EQ(hops("sip:a@proxy.test"), "UDP 192.0.2.1:5060 UDP [2001:db8::1]:5060");
 }
 
-TEST(NextHop, IsTheRequestUriWithoutAProxy) {
-  EXPECT_EQ(hops("", "sip:a@192.0.2.7"), "UDP 192.0.2.7:5060");
-  EXPECT_EQ(hops("", "sip:a@192.0.2.7:5070;transport=TCP"), "TCP 192.0.2.7:5070");
-  EXPECT_EQ(hops("", "sip:a@[2001:db8::7]:5070"), "UDP [2001:db8::7]:5070");
-  EXPECT_EQ(hops("", "sip:a@proxy.test"), "UDP 192.0.2.1:5060 UDP [2001:db8::1]:5060");
-}
-
-TEST(NextHop, IsTheOutboundProxyForEverything) {
+TEST_F(NextHopTest, IsTheOutboundProxyForEverything) {
   EXPECT_EQ(hops("sip:192.0.2.9:5080;transport=tcp", "sip:a@nowhere.test"), "TCP 192.0.2.9:5080");
 }
 
-TEST(NextHop, OfALargeRequestIsTcpFirst) {
+TEST_F(NextHopTest, ANameWithAPortHasAddressesOnly) {
+  EXPECT_EQ(hops("sip:a@proxy.test:5070"), "UDP 192.0.2.1:5070 UDP [2001:db8::1]:5070");
+  EXPECT_EQ(hops("sip:a@proxy.test:5070;transport=tls"),
+            "TLS 192.0.2.1:5070 as proxy.test TLS [2001:db8::1]:5070 as proxy.test");
+  EXPECT_EQ(dns_.asked, (std::vector<std::string>{"A proxy.test", "A proxy.test"}));
+}
+
+TEST_F(NextHopTest, NaptrSaysWhichServicesAndInWhatOrder) {
+  add_servers();
+  dns_.pointers["sip.test"] = {
+      {20, 10, "s", "SIP+D2U", "", "late.test"},
+      {10, 60, "S", "sip+d2u", "", "_sip._udp.elsewhere.test"},
+      {10, 50, "s", "SIPS+D2T", "", "_sips._tcp.elsewhere.test"},
+      {10, 10, "u", "E2U+sip", "!^.*$!sip:x@y!", "."},
+      {5, 10, "s", "SIP+D2W", "", "_sip._ws.elsewhere.test"},
+  };
+  dns_.services["_sips._tcp.elsewhere.test"] = {{1, 0, 5071, "a.test"}};
+  dns_.services["_sip._udp.elsewhere.test"] = {{1, 0, 5070, "b.test"}};
+  EXPECT_EQ(hops("sip:a@sip.test"),
+            "TLS 192.0.2.11:5071 as sip.test UDP 192.0.2.12:5070 UDP 192.0.2.13:5070");
+}
+
+TEST_F(NextHopTest, WithoutNaptrAllTransportsAreAskedFor) {
+  add_servers();
+  dns_.services["_sip._udp.sip.test"] = {{20, 0, 5060, "b.test"}, {10, 0, 5070, "a.test"}};
+  dns_.services["_sips._tcp.sip.test"] = {{1, 0, 5061, "a.test"}};
+  EXPECT_EQ(hops("sip:a@sip.test"),
+            "UDP 192.0.2.11:5070 UDP 192.0.2.12:5060 UDP 192.0.2.13:5060 TLS 192.0.2.11:5061 as sip.test");
+  EXPECT_EQ(hops("sip:a@sip.test;transport=tls"), "TLS 192.0.2.11:5061 as sip.test");
+  dns_.services["_sip._udp.literal.test"] = {{1, 0, 5060, "192.0.2.20"}};
+  EXPECT_EQ(hops("sip:a@literal.test"), "UDP 192.0.2.20:5060");
+}
+
+TEST_F(NextHopTest, ServersOfOnePriorityComeByTheOddsOfTheirWeights) {
+  dns_.hosts["light.test"] = {"192.0.2.1"};
+  dns_.hosts["heavy.test"] = {"192.0.2.2"};
+  dns_.hosts["spare.test"] = {"192.0.2.3"};
+  dns_.services["_sip._tcp.sip.test"] = {
+      {2, 9, 1, "spare.test"}, {1, 10, 1, "light.test"}, {1, 90, 1, "heavy.test"}};
+  int heavy_first = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string found = hops("sip:a@sip.test;transport=tcp");
+    EXPECT_TRUE(found.ends_with("TCP 192.0.2.3:1")) << found;
+    heavy_first += found.starts_with("TCP 192.0.2.2:1");
+  }
+  EXPECT_GT(heavy_first, 800);  // 900 are expected, with a standard deviation of 10
+  EXPECT_LT(heavy_first, 980);
+}
+
+TEST_F(NextHopTest, AServerWithoutAddressIsLeftOut) {
+  add_servers();
+  dns_.services["_sip._udp.sip.test"] = {
+      {1, 0, 5060, "nowhere.test"}, {2, 0, 5060, "slow.test"}, {3, 0, 5060, "a.test"}};
+  EXPECT_EQ(hops("sip:a@sip.test"), "UDP 192.0.2.11:5060");
+  dns_.services["_sip._udp.sip.test"].pop_back();
+  EXPECT_EQ(hops("sip:a@sip.test"), "temporary");
+}
+
+TEST_F(NextHopTest, ADomainMaySayThatItHasNoSip) {
+  dns_.hosts["web.test"] = {"192.0.2.80"};
+  dns_.services["_sip._udp.web.test"] = {{0, 0, 0, "."}};
+  EXPECT_EQ(hops("sip:a@web.test"), "permanent");
+}
+
+TEST_F(NextHopTest, OfALargeRequestIsTcpFirst) {
   EXPECT_EQ(hops("", "sip:a@192.0.2.7", 1300), "UDP 192.0.2.7:5060");
   EXPECT_EQ(hops("", "sip:a@192.0.2.7", 1301), "TCP 192.0.2.7:5060 UDP 192.0.2.7:5060");
   EXPECT_EQ(hops("", "sip:a@192.0.2.7;transport=udp", 1301), "UDP 192.0.2.7:5060");
+  add_servers();
+  dns_.services["_sip._udp.sip.test"] = {{1, 0, 5060, "a.test"}};
+  EXPECT_EQ(hops("", "sip:a@sip.test", 1301), "TCP 192.0.2.11:5060 UDP 192.0.2.11:5060");
+  dns_.services["_sip._tcp.sip.test"] = {{1, 0, 5070, "a.test"}};
+  EXPECT_EQ(hops("", "sip:a@sip.test", 1301), "TCP 192.0.2.11:5070 UDP 192.0.2.11:5060");
 }
 
-TEST(NextHop, TellsWhatWillNeverWorkFromWhatMay) {
-  EXPECT_EQ(hops("", "sip:a@nowhere.test"), "permanent");
-  EXPECT_EQ(hops("", "sip:a@slow.test"), "temporary");
-  EXPECT_EQ(hops("", "sips:a@192.0.2.7"), "permanent");
-  EXPECT_EQ(hops("", "sip:a@192.0.2.7;transport=sctp"), "permanent");
-  EXPECT_EQ(hops("", "tel:+1555"), "permanent");
+TEST_F(NextHopTest, TellsWhatWillNeverWorkFromWhatMay) {
+  EXPECT_EQ(hops("sip:a@nowhere.test"), "permanent");
+  EXPECT_EQ(hops("sip:a@slow.test"), "temporary");
+  EXPECT_EQ(hops("sip:a@slow.test:5060"), "temporary");
+  EXPECT_EQ(hops("sips:a@192.0.2.7"), "permanent");
+  EXPECT_EQ(hops("sip:a@192.0.2.7;transport=sctp"), "permanent");
+  EXPECT_EQ(hops("tel:+1555"), "permanent");
 }
 
-TEST(NextHop, AProxyThatCannotBeUsedIsRefusedAtOnce) {
-  FakeResolver resolver;
-  EXPECT_FALSE(NextHop::create(resolver, "sips:proxy.test"));
-  EXPECT_FALSE(NextHop::create(resolver, "proxy.test"));
+TEST_F(NextHopTest, AProxyThatCannotBeUsedIsRefusedAtOnce) {
+  EXPECT_FALSE(NextHop::create(dns_, random_, "sips:proxy.test"));
+  EXPECT_FALSE(NextHop::create(dns_, random_, "proxy.test"));
+}
+
+TEST_F(NextHopTest, ALooseRouterGetsARoute) {
+  EXPECT_EQ(NextHop::create(dns_, random_, "sip:192.0.2.1:5060;transport=tcp;lr")->route(),
+            "sip:192.0.2.1:5060;transport=tcp;lr");
+  EXPECT_EQ(NextHop::create(dns_, random_, "sip:192.0.2.1")->route(), "");
+  EXPECT_EQ(NextHop::create(dns_, random_, "")->route(), "");
 }
 
 }  // namespace

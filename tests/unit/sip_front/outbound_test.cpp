@@ -26,9 +26,9 @@ class OutboundTest : public testing::Test, public Outbound::Outlet {
     }
     found(hops_);
   }
-  Result<sip::Flow> flow_to(Transport transport, const sip::Endpoint& peer) override {
+  Result<sip::Flow> flow_to(const sip::Hop& hop) override {
     if (no_way_) return error("no socket");
-    return sip::Flow{transport, 0, transport == Transport::kTcp ? 7u : 0u, peer};
+    return sip::Flow{hop.transport, 0, hop.transport == Transport::kTcp ? 7u : 0u, hop.peer};
   }
   sip::SentBy sent_by(const sip::Flow&) const override { return {"192.0.2.1", 5070}; }
   void send(const sip::Flow& flow, std::string_view bytes) override {
@@ -250,7 +250,7 @@ TEST_F(OutboundTest, OtherHopsAreTriedWhenNothingCanHaveArrived) {
                                 {Transport::kUdp, endpoint("192.0.2.8")},
                                 {Transport::kUdp, endpoint("192.0.2.9")}};
   begin(envelope("a"));
-  outbound_.connection_lost(7, true);
+  outbound_.connection_lost(7, true, "");
   outbound_.unreachable(endpoint("192.0.2.8"));
   EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060", "a to 192.0.2.9:5060"));
   EXPECT_EQ(requests_[2]->message.via.transport, "UDP");
@@ -260,7 +260,7 @@ TEST_F(OutboundTest, OtherHopsAreTriedWhenNothingCanHaveArrived) {
   EXPECT_THAT(ended(), ElementsAre("1 FAILED 503 timed out"));
 
   begin(envelope("b"));
-  outbound_.connection_lost(7, false);  // it may have read it
+  outbound_.connection_lost(7, false, "");  // it may have read it
   EXPECT_THAT(ended(), ElementsAre("2 FAILED 503 timed out"));
   EXPECT_THAT(outcomes_.back().text(), HasSubstr("may have been delivered"));
 }
@@ -273,6 +273,159 @@ TEST_F(OutboundTest, AnOverloadedHopLeadsToTheNext) {
   respond("503 Busy");
   EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060"));
   EXPECT_THAT(ended(), ElementsAre("1 FAILED 503"));
+}
+
+TEST_F(OutboundTest, AServerThatRefusedIsNotAskedAgainByAnotherTransport) {
+  hops_ = std::vector<sip::Hop>{{Transport::kTcp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.8")}};
+  begin(envelope("a"));
+  respond("503 Busy");
+  respond("200 OK");
+  EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060"));
+}
+
+TEST_F(OutboundTest, AHopThatFailedComesLastForAWhile) {
+  hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.8")}};
+  begin(envelope("a"));
+  outbound_.unreachable(endpoint("192.0.2.7"));
+  respond("200 OK");
+  EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060"));
+  begin(envelope("b"));
+  respond("200 OK");
+  EXPECT_THAT(sent(), ElementsAre("b to 192.0.2.8:5060"));
+  advance(31s);
+  begin(envelope("c"));
+  respond("200 OK");
+  EXPECT_THAT(sent(), ElementsAre("c to 192.0.2.7:5060"));
+}
+
+TEST_F(OutboundTest, AHopThatAsksForARestGetsIt) {
+  hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.8")}};
+  begin(envelope("a"));
+  respond("503 Busy", "Retry-After: 60\r\n");
+  respond("200 OK");
+  advance(50s);
+  sent();
+  begin(envelope("b"));
+  respond("200 OK");
+  EXPECT_THAT(sent(), ElementsAre("b to 192.0.2.8:5060"));
+  advance(11s);
+  begin(envelope("c"));
+  respond("200 OK");
+  EXPECT_THAT(sent(), ElementsAre("c to 192.0.2.7:5060"));
+}
+
+TEST_F(OutboundTest, AfterSilenceOnlyTheNextMessageGoesElsewhere) {
+  hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.8")}};
+  begin(envelope("a"), 60s);
+  advance(32s);
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 408 timed out"));
+  sent();
+  begin(envelope("b"));
+  EXPECT_THAT(sent(), ElementsAre("b to 192.0.2.8:5060"));
+}
+
+TEST_F(OutboundTest, NoOtherHopIsTriedPastTheDeadline) {
+  hops_ = std::vector<sip::Hop>{{Transport::kTcp, endpoint("192.0.2.7")},
+                                {Transport::kTcp, endpoint("192.0.2.8")}};
+  begin(envelope("a"), 5s);
+  advance(5s);
+  outbound_.connection_lost(7, true, "Connection timed out");
+  EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060"));
+  EXPECT_THAT(ended(), ElementsAre("1 DEADLINE"));
+  EXPECT_THAT(outcomes_.back().text(), HasSubstr("Connection timed out"));
+}
+
+TEST_F(OutboundTest, ALooselyRoutingProxyFindsItselfInTheRoute) {
+  outbound_.configure("sip:192.0.2.7;lr", {});
+  begin(envelope("a"));
+  EXPECT_EQ(last().value(sip::HeaderName::kRoute), "<sip:192.0.2.7;lr>");
+  EXPECT_EQ(last().request_uri, "sip:bob@sip.test");
+}
+
+// Of the request that was sent last; empty if it has none.
+std::string authorization(const sip::Message& request) {
+  for (const sip::Header& header : request.headers()) {
+    if (header.name == "Authorization" || header.name == "Proxy-Authorization")
+      return std::string(header.name) + ": " + std::string(header.value);
+  }
+  return {};
+}
+
+TEST_F(OutboundTest, AChallengeIsAnsweredWithThePasswordOfItsRealm) {
+  outbound_.configure("", {{"sip.test", "gateway", "secret"}});
+  begin(envelope("a"));
+  EXPECT_EQ(authorization(last()), "");
+  respond("407 Auth", "Proxy-Authenticate: Digest realm=\"sip.test\", nonce=\"n1\", qop=\"auth\"\r\n");
+  EXPECT_THAT(authorization(last()), testing::StartsWith("Proxy-Authorization: Digest username=\"gateway\""));
+  const sip::Message& first = requests_[0]->message;
+  EXPECT_EQ(last().cseq.number, first.cseq.number + 1);
+  EXPECT_EQ(last().call_id, first.call_id);
+  EXPECT_EQ(last().from.tag, first.from.tag);
+  EXPECT_NE(last().via.branch, first.via.branch);
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200"));
+
+  // The next one needs no round more, and a nonce that has grown old one.
+  begin(envelope("b"));
+  EXPECT_THAT(authorization(last()), HasSubstr("nonce=\"n1\""));
+  EXPECT_THAT(authorization(last()), HasSubstr("nc=00000002"));
+  respond("407 Auth",
+          "Proxy-Authenticate: Digest realm=\"sip.test\", nonce=\"n2\", qop=\"auth\", stale=true\r\n");
+  EXPECT_THAT(authorization(last()), HasSubstr("nonce=\"n2\""));
+  EXPECT_THAT(authorization(last()), HasSubstr("nc=00000001"));
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre("2 DELIVERED 200"));
+
+  // Others do not see it.
+  begin(envelope("c", "sip:eve@other.test"));
+  EXPECT_EQ(authorization(last()), "");
+}
+
+TEST_F(OutboundTest, ProxyAndServerMayBothAsk) {
+  outbound_.configure("", {{"proxy.test", "p", "1"}, {"sip.test", "s", "2"}});
+  begin(envelope("a"));
+  respond("407 Auth", "Proxy-Authenticate: Digest realm=\"proxy.test\", nonce=\"n1\"\r\n");
+  respond("401 Auth", "WWW-Authenticate: Digest realm=\"sip.test\", nonce=\"n2\"\r\n");
+  std::string names;
+  for (const sip::Header& header : last().headers()) {
+    if (header.name.ends_with("Authorization")) names += std::string(header.name) + " ";
+  }
+  EXPECT_EQ(names, "Proxy-Authorization Authorization ");
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200"));
+}
+
+TEST_F(OutboundTest, AWrongPasswordIsSaidAndNotTriedForEver) {
+  outbound_.configure("", {{"sip.test", "gateway", "wrong"}});
+  begin(envelope("a"));
+  for (const char* nonce : {"n1", "n2"}) {
+    respond("401 Auth",
+            "WWW-Authenticate: Digest realm=\"sip.test\", nonce=\"" + std::string(nonce) + "\"\r\n");
+  }
+  EXPECT_EQ(sent().size(), 2u);
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 401"));
+  EXPECT_THAT(outcomes_.back().text(), HasSubstr("does not accept the username or password"));
+  EXPECT_THAT(outcomes_.back().text(), HasSubstr("\"sip.test\""));
+
+  begin(envelope("b"));
+  EXPECT_EQ(authorization(last()), "");  // not known to be of any use
+  for (int i = 0; i < 10 && outcomes_.size() == 1; ++i)
+    respond("401 Auth", "WWW-Authenticate: Digest realm=\"sip.test\", nonce=\"n\", stale=true\r\n");
+  EXPECT_THAT(ended(), ElementsAre("2 FAILED 401"));
+}
+
+TEST_F(OutboundTest, AnUnknownRealmGetsNothingAndIsNamed) {
+  outbound_.configure("", {{"sip.test", "gateway", "secret"}});
+  begin(envelope("a"));
+  respond("407 Auth", "Proxy-Authenticate: Digest realm=\"evil.test\", nonce=\"n\"\r\n");
+  EXPECT_EQ(sent().size(), 1u);
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 407"));
+  EXPECT_THAT(outcomes_.back().text(), HasSubstr("\"evil.test\": add [[sip_front.credentials]]"));
 }
 
 TEST_F(OutboundTest, WithoutAnAddressNothingIsSent) {

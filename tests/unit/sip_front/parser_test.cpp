@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/base/text.h"
 #include "tests/unit/sip_front/sip_text.h"
 
 namespace stox::sip {
@@ -119,6 +120,8 @@ struct Bad {
   uint16_t status;
 };
 
+void PrintTo(const Bad& bad, std::ostream* out) { *out << bad.status << ": " << one_line(bad.with, 30); }
+
 class BadRequests : public testing::TestWithParam<Bad> {};
 
 // Each of them can still be answered: Via and the headers behind the fault have been read.
@@ -190,9 +193,33 @@ TEST_P(BadVias, CannotBeAnswered) {
 
 INSTANTIATE_TEST_SUITE_P(Parser, BadVias,
                          testing::Values("", ",", "SIP/2.0/UDP", "SIP/2.0 UDP a", "SIP/2.0/UDP ;branch=x",
-                                         "SIP/2.0/UDP a:0", "SIP/2.0/UDP a:70000", "SIP/2.0/UDP a;;branch=x",
-                                         "SIP/2.0/UDP [::1;branch=x", "SIP/2.0/UDP a b", "SIP/2.0/UDPa",
-                                         "SIP/2.0/UDP a;branch=\"x"));
+                                         "SIP/2.0/UDP a:0", "SIP/2.0/UDP a:70000",
+                                         "SIP/2.0/UDP [::1;branch=x", "SIP/2.0/UDPa"));
+
+TEST(Parser, OfBadViasTheTopmostIsKeptAsFarAsItsSentBy) {
+  for (const char* vias : {"a;;branch=x", "a b", "a;branch=\"x", "a,", "a;x,;", "a;branch=x, y"}) {
+    const Datagram d(replaced(kHello, "192.0.2.7:5060;branch=z9hG4bK776sgdkse;rport", vias));
+    ASSERT_FALSE(d.parsed) << vias;
+    EXPECT_STREQ(d.parsed.error().reason, "Bad Via");
+    EXPECT_EQ(d.message.via.host, "a") << vias;
+    EXPECT_TRUE(d.message.only_top_via);
+  }
+}
+
+TEST(Parser, LooksAtContactsOfOtherMethodsThanMessage) {
+  const auto with = [](std::string_view method, std::string_view contact) {
+    std::string text = replaced(kHello, "Max-Forwards: 70", "m: " + std::string(contact));
+    text = replaced(replaced(text, "MESSAGE sip", std::string(method) + " sip"), "1 MESSAGE",
+                    "1 " + std::string(method));
+    return Datagram(text).parsed.has_value();
+  };
+  for (const char* good : {"*", "sip:a@b", "sip:a@b;expires=5, \"B, C\" <sip:b@c?d=e>;q=0.5", "mailto:a@b"})
+    EXPECT_TRUE(with("REGISTER", good)) << good;
+  for (const char* bad : {"sip:a@b?c=d", "\"a <sip:a@b>", "a@b", "<sip:a@b>;;;"}) {
+    EXPECT_FALSE(with("REGISTER", bad)) << bad;
+    EXPECT_TRUE(with("MESSAGE", bad)) << bad;
+  }
+}
 
 TEST(Parser, TooManyHeadersAreRefused) {
   const Datagram d(replaced(kHello, "\r\nCall-ID", kManyHeaders + "Call-ID"));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/base/text.h"
 #include "tests/unit/sip_front/sip_text.h"
 
 namespace stox::sip {
@@ -61,6 +62,10 @@ struct Refusal {
   uint16_t status;
   Refused why;
 };
+
+void PrintTo(const Refusal& r, std::ostream* out) {
+  *out << r.status << " " << name_of(r.why) << ": " << one_line(r.with, 30);
+}
 
 class Refusals : public testing::TestWithParam<Refusal> {};
 

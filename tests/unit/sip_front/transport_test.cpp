@@ -46,7 +46,7 @@ class TransportTest : public testing::Test, public TransportUser {
     came_.push_back({"fault " + std::to_string(fault.status), flow});
     if (!answer_.empty()) transports_->send(flow, answer_);
   }
-  void connection_lost(uint32_t connection, bool never_made) override {
+  void connection_lost(uint32_t connection, bool never_made, std::string_view) override {
     lost_.push_back(connection);
     never_made_ = never_made;
   }
@@ -145,7 +145,7 @@ TEST_F(TransportTest, UdpSendsManyInOneTurn) {
   open_usual();
   asio::ip::udp::socket peer(loop_.io(), {asio::ip::address_v4::loopback(), 0});
   const auto flow =
-      transports_->flow_to(Transport::kUdp, *Endpoint::parse("127.0.0.1", peer.local_endpoint().port()));
+      transports_->flow_to({Transport::kUdp, *Endpoint::parse("127.0.0.1", peer.local_endpoint().port())});
   ASSERT_TRUE(flow);
   for (int i = 0; i < 100; ++i) transports_->send(*flow, std::to_string(i));
   std::size_t came = 0;
@@ -179,7 +179,7 @@ TEST_F(TransportTest, UdpLearnsFromIcmpThatNobodyListens) {
     closed_port = gone.local_endpoint().port();
   }
   const Endpoint nobody = *Endpoint::parse("127.0.0.1", closed_port);
-  transports_->send(*transports_->flow_to(Transport::kUdp, nobody), kHello);
+  transports_->send(*transports_->flow_to({Transport::kUdp, nobody}), kHello);
   EXPECT_TRUE(run_until([&] { return !unreachable_.empty(); }));
   EXPECT_EQ(unreachable_.at(0), nobody.str());
 }
@@ -201,11 +201,11 @@ TEST_F(TransportTest, ViaSaysTheAdvertisedAddressOrTheRealOne) {
         {Transport::kUdp, "::1", 0, "", 0},
         {Transport::kTcp, "0.0.0.0", 0, "", 0}});
   const Endpoint v4 = *Endpoint::parse("127.0.0.1", 9);
-  const SentBy advertised = transports_->sent_by(*transports_->flow_to(Transport::kUdp, v4));
+  const SentBy advertised = transports_->sent_by(*transports_->flow_to({Transport::kUdp, v4}));
   EXPECT_EQ(advertised.host, "203.0.113.9");
   EXPECT_EQ(advertised.port, 5070);
   const SentBy bound =
-      transports_->sent_by(*transports_->flow_to(Transport::kUdp, *Endpoint::parse("::1", 9)));
+      transports_->sent_by(*transports_->flow_to({Transport::kUdp, *Endpoint::parse("::1", 9)}));
   EXPECT_EQ(bound.host, "::1");
   EXPECT_EQ(bound.port, transports_->listening()[1].bound.port);
   const SentBy any = transports_->sent_by(Flow{Transport::kTcp, 0, 1, v4});
@@ -215,7 +215,7 @@ TEST_F(TransportTest, ViaSaysTheAdvertisedAddressOrTheRealOne) {
 
 TEST_F(TransportTest, WithoutASocketOfThatFamilyThereIsNoWay) {
   open_usual();
-  const auto flow = transports_->flow_to(Transport::kUdp, *Endpoint::parse("::1", 9));
+  const auto flow = transports_->flow_to({Transport::kUdp, *Endpoint::parse("::1", 9)});
   ASSERT_FALSE(flow);
   EXPECT_THAT(flow.error().text, HasSubstr("IPv6"));
 }
@@ -337,22 +337,22 @@ TEST_F(TransportTest, TcpConnectsOnceAndKeepsTheConnection) {
   open_usual();
   asio::ip::tcp::acceptor acceptor(loop_.io(), {asio::ip::address_v4::loopback(), 0});
   const Endpoint peer = *Endpoint::parse("127.0.0.1", acceptor.local_endpoint().port());
-  const auto flow = transports_->flow_to(Transport::kTcp, peer);
+  const auto flow = transports_->flow_to({Transport::kTcp, peer});
   ASSERT_TRUE(flow);
-  EXPECT_EQ(transports_->flow_to(Transport::kTcp, peer)->connection, flow->connection);
+  EXPECT_EQ(transports_->flow_to({Transport::kTcp, peer})->connection, flow->connection);
   transports_->send(*flow, "one");
   transports_->send(*flow, "two");
   auto accepted = acceptor.accept();
   accepted.non_blocking(true);
   EXPECT_EQ(read_from(accepted, 6), "onetwo");
-  EXPECT_EQ(transports_->flow_to(Transport::kTcp, peer)->connection, flow->connection);
+  EXPECT_EQ(transports_->flow_to({Transport::kTcp, peer})->connection, flow->connection);
   asio::write(accepted, asio::buffer(kHello));
   EXPECT_TRUE(run_until([&] { return came_.size() == 1; }));
   accepted.close();
   EXPECT_TRUE(run_until([&] { return !lost_.empty(); }));
   EXPECT_EQ(lost_, std::vector<uint32_t>{flow->connection});
   EXPECT_FALSE(never_made_);
-  EXPECT_NE(transports_->flow_to(Transport::kTcp, peer)->connection, flow->connection);
+  EXPECT_NE(transports_->flow_to({Transport::kTcp, peer})->connection, flow->connection);
 }
 
 TEST_F(TransportTest, TcpSaysThatAConnectionCouldNotBeMade) {
@@ -362,7 +362,7 @@ TEST_F(TransportTest, TcpSaysThatAConnectionCouldNotBeMade) {
     asio::ip::tcp::acceptor gone(loop_.io(), {asio::ip::address_v4::loopback(), 0});
     closed_port = gone.local_endpoint().port();
   }
-  const auto flow = transports_->flow_to(Transport::kTcp, *Endpoint::parse("127.0.0.1", closed_port));
+  const auto flow = transports_->flow_to({Transport::kTcp, *Endpoint::parse("127.0.0.1", closed_port)});
   ASSERT_TRUE(flow);
   transports_->send(*flow, kHello);
   EXPECT_TRUE(run_until([&] { return !lost_.empty(); }));

@@ -11,15 +11,19 @@
 
 namespace stox::worker {
 
-class StreamByHand : public xmpp::ComponentUser {
+class StreamByHand : public xmpp::ComponentOwner, public xmpp::LinksUser {
  public:
   explicit StreamByHand(const Clock& clock) : clock_(clock) { component.start(clock.now()); }
 
   void connect() override {}
   void disconnect() override {}
-  void stream_up() override {}
-  void stream_down() override {}
-  void stanza(const xmpp::Element& element) override {
+  void write_soon() override { ++wakeups; }
+  std::size_t unsent() const override { return unread; }
+  void link_up(xmpp::Link&) override {}
+  void link_down(xmpp::Link&) override {}
+  void link_gone(xmpp::Link&) override {}
+  void about_to_write(xmpp::Link&) override {}
+  void stanza(const xmpp::Element& element, uint64_t) override {
     if (on_stanza) on_stanza(*xmpp::read_stanza(element));
   }
   void oversized(const xmpp::Element&) override {}
@@ -47,7 +51,9 @@ class StreamByHand : public xmpp::ComponentUser {
   std::string take() { return std::exchange(component.output(), {}); }
 
   xmpp::StanzaIds ids{"secret", "component-1", 7};
-  xmpp::Component component{{"gw.test", "secret", "127.0.0.1:5347"}, ids, *this};
+  xmpp::Component component{{"gw.test", "secret", "127.0.0.1:5347"}, ids, *this, *this};
+  int wakeups = 0;         // asked for
+  std::size_t unread = 0;  // bytes that the server has not read
   std::function<void(const xmpp::Stanza&)> on_stanza;
 
  private:

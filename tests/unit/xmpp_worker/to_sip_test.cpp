@@ -32,7 +32,7 @@ class ToSipTest : public testing::Test, public ToSipUser {
   void write_envelope_name(uint64_t number, std::string* out) const override {
     *out = "w.1." + std::to_string(number);
   }
-  bool send_stanza(std::string_view from, std::string_view xml) override {
+  bool send_stanza(std::string_view from, std::string_view, std::string_view xml) override {
     return stream.component.send(from, xml) != xmpp::Component::Sent::kNotUp;
   }
 

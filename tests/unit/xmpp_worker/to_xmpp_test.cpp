@@ -17,13 +17,19 @@ using testing::HasSubstr;
 class ToXmppTest : public testing::Test, public ToXmppUser {
  protected:
   void SetUp() override {
-    stream.on_stanza = [this](const xmpp::Stanza& stanza) { to_xmpp.answer(stanza); };
+    stream.on_stanza = other.on_stanza = [this](const xmpp::Stanza& stanza) {
+      if (const auto id = stream.ids.read_answer(stanza.id, stanza.from, stanza.to))
+        to_xmpp.answer(*id, {stanza.kind == xmpp::Stanza::Kind::kMessage, stanza.id, stanza.from, stanza.to,
+                             xmpp::read_error(stanza.element), connection});
+    };
   }
   void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override {
     EXPECT_TRUE(outcomes.emplace(id.number(), outcome).second) << id.number() << " ended twice";
   }
-  void written() override { ++wakeups; }
-  bool has_room() const override { return room; }
+  xmpp::Link* link(std::string_view, std::string_view to) override {
+    if (to == "nowhere.test") return nullptr;
+    return to == "other.test" ? &other.component : &stream.component;
+  }
 
   void begin(uint64_t number, const std::string& to = "c@x.test", const std::string& body = "hi") {
     pb::Envelope envelope;
@@ -40,7 +46,7 @@ class ToXmppTest : public testing::Test, public ToXmppUser {
     to_xmpp.begin(envelope, clock.now() + seconds(25));
   }
   std::string wakeup() {
-    to_xmpp.end_of_wakeup();
+    to_xmpp.about_to_write(stream.component);
     return stream.take();
   }
   void pass(Duration d) {
@@ -51,11 +57,11 @@ class ToXmppTest : public testing::Test, public ToXmppUser {
   }
   void break_down() {
     stream.break_down();
-    to_xmpp.stream_down();
+    to_xmpp.link_down(stream.component);
   }
   void come_up() {
     stream.come_up();
-    to_xmpp.stream_up();
+    to_xmpp.link_up(stream.component);
   }
   // The id of the first such element.
   static std::string id_in(const std::string& written, const std::string& element) {
@@ -77,17 +83,16 @@ class ToXmppTest : public testing::Test, public ToXmppUser {
   ManualClock clock;
   service::Log log{"test", service::Level::kError, "text"};
   service::Trace trace;
-  StreamByHand stream{clock};
-  ToXmpp to_xmpp{"gw.test", 100, stream.component, stream.ids, clock, log, trace, *this};
+  StreamByHand stream{clock}, other{clock};
+  ToXmpp to_xmpp{100, stream.ids, clock, log, trace, *this};
   std::map<uint64_t, pb::Outcome> outcomes;
-  int wakeups = 0;
-  bool room = true;
+  uint64_t connection = 0;  // on which answers come
 };
 
 TEST_F(ToXmppTest, WritesAndIsDeliveredWhenTheDomainAnswersThePingBehind) {
   come_up();
   begin(1);
-  EXPECT_EQ(wakeups, 1);
+  EXPECT_EQ(stream.wakeups, 1);
   const std::string written = wakeup();
   EXPECT_THAT(written,
               testing::MatchesRegex(
@@ -175,6 +180,71 @@ TEST_F(ToXmppTest, AStreamThatBreaksLeavesMessagesInDoubt) {
   EXPECT_EQ(wakeup(), "");
 }
 
+TEST_F(ToXmppTest, WithTwoConnectionsAnAnswerMustComeOnEach) {
+  to_xmpp.set_others({77}, {});
+  come_up();
+  begin(1);
+  pong(wakeup());
+  EXPECT_TRUE(outcomes.empty());
+  const std::string again = wakeup();
+  EXPECT_THAT(again, HasSubstr("<ping"));
+  EXPECT_THAT(again, testing::Not(HasSubstr("<message")));
+  connection = 77;
+  pong(again);
+  EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
+  EXPECT_EQ(wakeup(), "");
+}
+
+TEST_F(ToXmppTest, AnotherConnectionThatIsLostMayHaveHadTheRefusal) {
+  to_xmpp.set_others({77}, {});
+  come_up();
+  begin(1);
+  wakeup();
+  to_xmpp.other_lost();
+  to_xmpp.set_others({}, clock.now() + seconds(30));
+  EXPECT_EQ(outcomes.at(1).verdict(), pb::PASSED_ON);
+  begin(2);
+  wakeup();
+  EXPECT_EQ(outcomes.at(2).verdict(), pb::PASSED_ON);
+  pass(seconds(30));
+  begin(3);
+  pong(wakeup());
+  EXPECT_EQ(outcomes.at(3).verdict(), pb::DELIVERED);
+}
+
+TEST_F(ToXmppTest, EachLinkHasItsOwnMessagesAndProofs) {
+  come_up();
+  other.come_up();
+  begin(1);
+  begin(2, "d@other.test");
+  const std::string written = wakeup();
+  EXPECT_THAT(written, testing::Not(HasSubstr("other.test")));
+  to_xmpp.about_to_write(other.component);
+  const std::string to_other = other.take();
+  break_down();
+  EXPECT_EQ(outcomes.at(1).reason(), pb::IN_DOUBT);
+  pong(written, "x.test");
+  EXPECT_EQ(outcomes.count(2), 0u);
+  // Whichever way an answer takes.
+  other.server("<iq type='result' from='other.test' to='gw.test' id='" + id_in(to_other, "iq") + "'/>");
+  EXPECT_EQ(outcomes.at(2).verdict(), pb::DELIVERED);
+}
+
+TEST_F(ToXmppTest, ALinkThatGoesEndsWhatWaitedForIt) {
+  begin(1, "d@other.test");
+  begin(2);
+  to_xmpp.link_gone(other.component);
+  EXPECT_EQ(outcomes.at(1).reason(), pb::LINK_DOWN);
+  EXPECT_EQ(outcomes.count(2), 0u);
+  EXPECT_EQ(to_xmpp.held(), 1u);
+  pass(seconds(1));
+}
+
+TEST_F(ToXmppTest, WithoutRoomForALinkItSaysSo) {
+  begin(1, "d@nowhere.test");
+  EXPECT_EQ(outcomes.at(1).reason(), pb::OVERLOADED);
+}
+
 TEST_F(ToXmppTest, WaitsForAStreamThatReconnects) {
   come_up();
   break_down();
@@ -210,7 +280,7 @@ TEST_F(ToXmppTest, ARefusalIsToldAtOnceToThoseThatWaitToo) {
   begin(1);
   EXPECT_TRUE(outcomes.empty());
   stream.be_refused();
-  to_xmpp.turn();
+  pass(std::chrono::milliseconds(100));
   EXPECT_EQ(outcomes.at(1).reason(), pb::LINK_DOWN);
   EXPECT_THAT(outcomes.at(1).text(), HasSubstr("xmpp_password"));
   begin(2);
@@ -227,15 +297,16 @@ TEST_F(ToXmppTest, HoldsNoMoreThanItsBound) {
 
 TEST_F(ToXmppTest, AServerThatDoesNotReadMakesMessagesWait) {
   come_up();
-  room = false;
+  stream.unread = 5'000'000;
   begin(1);
   EXPECT_EQ(wakeup(), "");
-  room = true;
-  to_xmpp.turn();
-  EXPECT_EQ(wakeups, 1);
+  stream.unread = 0;
+  EXPECT_EQ(stream.wakeups, 0);
+  pass(std::chrono::milliseconds(100));
+  EXPECT_EQ(stream.wakeups, 1);
   pong(wakeup());
   EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
-  room = false;
+  stream.unread = 5'000'000;
   begin(2);
   pass(seconds(26));
   EXPECT_EQ(outcomes.at(2).reason(), pb::DEADLINE);

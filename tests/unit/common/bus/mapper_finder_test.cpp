@@ -30,6 +30,8 @@ class FakeResolver : public net::Resolver {
     answer(services, name, std::move(done));
   }
 
+  void naptr(const std::string&, std::function<void(Resolved<std::vector<net::NaptrRecord>>)>) override {}
+
   std::map<std::string, std::vector<std::string>> hosts;
   std::map<std::string, std::vector<net::SrvRecord>> services;
   bool broken = false;

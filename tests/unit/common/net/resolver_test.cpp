@@ -112,6 +112,32 @@ TEST(Resolver, ReadsAddressAndServiceRecords) {
   EXPECT_EQ(records[0].target, "xm.test");
 }
 
+TEST(Resolver, ReadsNaptrRecordsAndLeavesOutWhatIsCutShort) {
+  const std::string whole("\0\x0a\0\x32\1s\7SIP+D2T\0\4_sip\4_tcp\4test\0", 31);
+  for (const auto& rdata : {whole, whole.substr(0, 8)}) {
+    Loop loop;
+    NameServer server(loop, 0, rdata);
+    auto resolver = Resolver::create(loop, server.options()).value();
+    std::vector<NaptrRecord> records;
+    resolver->naptr("naptr.test", [&](auto found) {
+      if (found) records = found.value();
+      loop.stop();
+    });
+    loop.run();
+    if (rdata != whole) {
+      EXPECT_TRUE(records.empty());
+      continue;
+    }
+    ASSERT_EQ(records.size(), 1u);
+    EXPECT_EQ(records[0].order, 10);
+    EXPECT_EQ(records[0].preference, 50);
+    EXPECT_EQ(records[0].flags, "s");
+    EXPECT_EQ(records[0].service, "SIP+D2T");
+    EXPECT_EQ(records[0].regexp, "");
+    EXPECT_EQ(records[0].replacement, "_sip._tcp.test");
+  }
+}
+
 TEST(Resolver, TellsNoSuchNameFromNoAnswer) {
   const std::pair<int, ResolveError::Kind> cases[] = {
       {3, ResolveError::Kind::kNoName}, {5, ResolveError::Kind::kFailed}, {0, ResolveError::Kind::kNoRecord}};

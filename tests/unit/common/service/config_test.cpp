@@ -147,19 +147,34 @@ INSTANTIATE_TEST_SUITE_P(
               "beginning with a dot"},
         Wrong{"[[sip_front]]\n", "F:11:1: sip_front.name is missing; it has no default"},
         Wrong{
-            "[[sip_front]]\nname = \"s\"\nlisten = [\"udp:127.0.0.1\", \"tls:127.0.0.1:5061\", \"x:1\", "
+            "[[sip_front]]\nname = \"s\"\nlisten = [\"udp:127.0.0.1\", \"tls:127.0.0.1\", \"x:1\", "
             "\"tcp:::1:5060\", \"udp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"]\n",
             "F:13:11: sip_front.listen \"udp:127.0.0.1\" has no port; write it like \"udp:127.0.0.1:5060\" "
             "or "
             "\"tcp:[2001:db8::1]:5060\"\n"
-            "F:13:28: sip_front.listen \"tls:127.0.0.1:5061\" asks for TLS, which this version does not "
-            "speak; "
-            "use udp: or tcp:\n"
-            "F:13:50: sip_front.listen \"x:1\" does not begin with udp: or tcp:; write it like "
+            "F:13:28: sip_front.listen \"tls:127.0.0.1\" has no port; write it like \"udp:127.0.0.1:5060\" "
+            "or \"tcp:[2001:db8::1]:5060\"\n"
+            "F:13:45: sip_front.listen \"x:1\" does not begin with udp:, tcp: or tls:; write it like "
             "\"udp:127.0.0.1:5060\" or \"tcp:[2001:db8::1]:5060\"\n"
-            "F:13:57: sip_front.listen \"tcp:::1:5060\" has no port; write it like \"udp:127.0.0.1:5060\" or "
+            "F:13:52: sip_front.listen \"tcp:::1:5060\" has no port; write it like \"udp:127.0.0.1:5060\" or "
             "\"tcp:[2001:db8::1]:5060\"\n"
-            "F:13:95: sip_front.listen \"udp:127.0.0.1:5060\" is listed twice"},
+            "F:13:90: sip_front.listen \"udp:127.0.0.1:5060\" is listed twice"},
+        Wrong{"[[sip_front]]\nname = \"s\"\nlisten = [\"tls:127.0.0.1:5061\"]\n",
+              "F:13:10: sip_front s listens on tls: without a certificate; add [sip_front.tls] with "
+              "certificate "
+              "and key"},
+        Wrong{"[[sip_front]]\nname = \"s\"\n[sip_front.tls]\ncertificate = \"c.pem\"\ncert = \"x\"\n",
+              "F:13:1: sip_front.tls has only one of certificate and key; give both, or neither\n"
+              "F:14:15: sip_front.tls.certificate \"c.pem\" is not an absolute path; begin it with /\n"
+              "F:15:8: sip_front.tls.cert is unknown; known here: certificate, key, ca"},
+        Wrong{"[[sip_front]]\nname = \"s\"\ncredentials = 1\n",
+              "F:13:15: sip_front.credentials may be there several times; write it as "
+              "[[sip_front.credentials]]"},
+        Wrong{"[[sip_front]]\nname = \"s\"\n[[sip_front.credentials]]\nrealm = \"r\"\npassword = \"\"\n"
+              "[[sip_front.credentials]]\nrealm = \"r\"\nusername = \"u\"\npassword = \"p\"\n",
+              "F:13:1: sip_front.credentials has no username; it needs realm, username and password\n"
+              "F:15:12: sip_front.credentials.password is empty\n"
+              "F:16:1: sip_front.credentials has the realm \"r\" twice; keep one"},
         Wrong{"[[sip_front]]\nname = \"s\"\nlisten = \"udp:127.0.0.1:5060\"\n",
               "F:13:10: sip_front.listen must be a list; write it in [ ], its values in quotes"},
         Wrong{"[[sip_front]]\nname = \"s\"\ntrusted = [\"10.0.0.0/33\", \"fe80::/10\", 7]\n",
@@ -256,9 +271,14 @@ INSTANTIATE_TEST_SUITE_P(
             "F:4:18: gateway.outbound_proxy \"127.0.0.1:5060\" is not a SIP URI (no URI scheme); write it "
             "like \"sip:127.0.0.1:5060;transport=udp\""},
         WrongGateway{
-            "outbound_proxy = \"sip:u:secret@h;transport=tls\"",
-            "F:4:18: gateway.outbound_proxy \"sip:u:***@h;transport=tls\" names a transport that this "
-            "version does not speak; use transport=udp or transport=tcp"},
+            "outbound_proxy = \"sip:u:secret@h;transport=sctp\"",
+            "F:4:18: gateway.outbound_proxy \"sip:u:***@h;transport=sctp\" names a transport that this "
+            "version does not speak; use transport=udp, tcp or tls"},
+        WrongGateway{"outbound_proxy = \"sip:u@h;transport=tls\"", ""},
+        WrongGateway{
+            "outbound_proxy = \"sips:h\"",
+            "F:4:18: gateway.outbound_proxy \"sips:h\" is a sips: URI; for TLS to the next hop write it "
+            "like \"sip:proxy.example.org;transport=tls\""},
         WrongGateway{
             "xmpp_domains = [\"*.example.org\", \"a b\"]",
             "F:4:34: gateway.xmpp_domains \"a b\" is not a domain or a pattern; write \"example.org\" "
@@ -475,6 +495,42 @@ TEST_F(ConfigFile, PrintShowsTheEffectiveValuesAndNoSecret) {
   const auto again = load_config(put(printed));
   ASSERT_TRUE(again) << again.error().text;
   EXPECT_EQ(print_config(*again), printed);
+}
+
+TEST_F(ConfigFile, OfAFrontPasswordsAreHiddenAndCertificatesShown) {
+  const std::string text = kSite + R"([[sip_front]]
+name = "sip-2"
+listen = ["tls:127.0.0.1:5061"]
+[sip_front.tls]
+certificate = "/etc/stox/c.pem"
+key = "/etc/stox/k.pem"
+[[sip_front.credentials]]
+realm = "sip.test"
+username = "gateway"
+password = "hidden"
+)";
+  const auto config = load_config(put(text));
+  ASSERT_TRUE(config) << config.error().text;
+  const auto& front = config->sip_fronts[1];
+  EXPECT_EQ(front.listen[0].transport, ListenConfig::Transport::kTls);
+  EXPECT_EQ(front.tls.key, "/etc/stox/k.pem");
+  EXPECT_EQ(front.credentials[0].password, "hidden");
+  const std::string printed = print_config(*config);
+  EXPECT_THAT(printed, HasSubstr("listen = [\"tls:127.0.0.1:5061\"]\n"));
+  EXPECT_THAT(printed, HasSubstr("tls = { certificate = \"/etc/stox/c.pem\", key = \"/etc/stox/k.pem\" }\n"));
+  EXPECT_THAT(printed, HasSubstr("credentials = [{ realm = \"sip.test\", username = \"gateway\", password = "
+                                 "\"***\" }]\n"));
+  const auto again = load_config(put(printed));
+  ASSERT_TRUE(again) << again.error().text;
+
+  std::string other = text;
+  other.replace(other.find("hidden"), 6, "HIDDEN");
+  EXPECT_THAT(changed_keys(*config, *load_config(put(other))), ElementsAre("sip_front sip-2.credentials"));
+
+  const auto own = load_config(put(text), Role::kSipFront, "sip-2",
+                               {{"STOX_SIP_FRONT_TLS", "certificate=/c.pem,key=/k.pem,ca=/ca.pem"}});
+  ASSERT_TRUE(own) << own.error().text;
+  EXPECT_EQ(own->config.sip_fronts[1].tls.ca, "/ca.pem");
 }
 
 TEST_F(ConfigFile, AWrongValueIsShownWithoutItsSecret) {

@@ -24,7 +24,7 @@ std::string stream_error(const std::string& condition) {
 }
 
 // The component and what an owner does; the test speaks as the server.
-class Dialogue : public testing::Test, public ComponentUser {
+class Dialogue : public testing::Test, public ComponentOwner, public LinksUser {
  protected:
   void SetUp() override {
     component.start(clock.now());
@@ -36,9 +36,13 @@ class Dialogue : public testing::Test, public ComponentUser {
     written += std::exchange(component.output(), {});
     ++disconnects;
   }
-  void stream_up() override { log += "up "; }
-  void stream_down() override { log += "down "; }
-  void stanza(const Element& element) override { log += std::string(element.name()) + " "; }
+  void write_soon() override {}
+  std::size_t unsent() const override { return 0; }
+  void link_up(Link&) override { log += "up "; }
+  void link_down(Link&) override { log += "down "; }
+  void link_gone(Link&) override {}
+  void about_to_write(Link&) override {}
+  void stanza(const Element& element, uint64_t) override { log += std::string(element.name()) + " "; }
   void oversized(const Element& element) override {
     log += "oversized " + std::string(element.attribute("id")) + " ";
   }
@@ -82,7 +86,7 @@ class Dialogue : public testing::Test, public ComponentUser {
 
   ManualClock clock;
   StanzaIds ids{"test", "w", 1};
-  Component component{{"gw.test", "test", "127.0.0.1:5347"}, ids, *this};
+  Component component{{"gw.test", "test", "127.0.0.1:5347"}, ids, *this, *this};
   std::string written, log;
   int connects = 0, disconnects = 0;
 };
@@ -293,6 +297,17 @@ TEST_F(Dialogue, WhileMessagesWaitADeadServerIsNoticedSoon) {
   EXPECT_TRUE(component.is_up());
   pass(seconds(2));
   EXPECT_FALSE(component.is_up());
+}
+
+TEST_F(Dialogue, AKeepaliveThatCameOutElsewhereShowsThatTheServerLives) {
+  come_up();
+  for (int i = 0; i < 5; ++i) {
+    pass(minutes(1));
+    EXPECT_THAT(take(), HasSubstr("<ping"));
+    component.keepalive_came_elsewhere(clock.now());
+  }
+  EXPECT_TRUE(component.is_up());
+  EXPECT_EQ(component.last_proof_of_life(), clock.now());
 }
 
 TEST_F(Dialogue, PingsOfOthersAreNotTakenForOurs) {

@@ -1,0 +1,240 @@
+#include "common/net/tls.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/certificates.h"
+
+namespace stox::net {
+namespace {
+
+using testing::Authority;
+
+std::filesystem::path new_folder() {
+  std::string name = (std::filesystem::temp_directory_path() / "stox-tls-XXXXXX").string();
+  return mkdtemp(name.data());
+}
+
+class Tls : public ::testing::Test {
+ protected:
+  ~Tls() override { std::filesystem::remove_all(folder_); }
+
+  static TlsContext context(const TlsFiles& files) {
+    auto made = TlsContext::create(files);
+    if (!made) throw std::runtime_error(made.error().text);
+    return std::move(*made);
+  }
+
+  std::filesystem::path folder_ = new_folder();
+  Authority authority_{folder_.string()};
+};
+
+// A client and a server, and the wire between them, which hands on `piece` bytes at a time.
+struct Pair {
+  Pair(const TlsContext& client_context, const TlsContext& server_context, TlsOptions client_options = {},
+       std::size_t piece_size = 100'000,
+       TlsOptions server_options = {TlsOptions::Role::kServer, {}, {}, true})
+      : client(client_context, std::move(client_options)),
+        server(server_context, std::move(server_options)),
+        piece(piece_size) {}
+
+  TlsSession client, server;
+  std::string to_server, to_client, at_server, at_client;
+  std::size_t piece;
+  std::string client_error, server_error;
+
+  void start() {
+    if (const auto done = client.start(to_server); !done) client_error = done.error().text;
+    run();
+  }
+
+  void run() {
+    while (!to_server.empty() || !to_client.empty()) {
+      pass(to_server, server, at_server, to_client, server_error);
+      pass(to_client, client, at_client, to_server, client_error);
+    }
+  }
+
+  void pass(std::string& from, TlsSession& to, std::string& plain, std::string& answer,
+            std::string& failure) const {
+    const std::string bytes = from.substr(0, piece);
+    from.erase(0, bytes.size());
+    if (bytes.empty() || !failure.empty()) return;
+    if (const auto done = to.received(bytes, plain, answer); !done) failure = done.error().text;
+  }
+};
+
+TEST_F(Tls, PlainBytesCrossBothWays) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  const auto client = context({{}, {}, authority_.ca_file()});
+  Pair pair(client, server);
+  pair.start();
+  ASSERT_TRUE(pair.client.is_established()) << pair.client_error;
+  ASSERT_TRUE(pair.server.is_established()) << pair.server_error;
+  const std::string long_text(100'000, 'x');
+  pair.client.send("hello", pair.to_server);
+  pair.server.send(long_text, pair.to_client);
+  EXPECT_EQ(pair.to_server.find("hello"), std::string::npos);
+  pair.run();
+  EXPECT_EQ(pair.at_server, "hello");
+  EXPECT_EQ(pair.at_client, long_text);
+}
+
+TEST_F(Tls, BytesMayComeOneByOne) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  Pair pair(context({{}, {}, authority_.ca_file()}), server, {}, 1);
+  pair.start();
+  ASSERT_TRUE(pair.client.is_established()) << pair.client_error;
+  pair.client.send("hello", pair.to_server);
+  pair.run();
+  EXPECT_EQ(pair.at_server, "hello");
+}
+
+TEST_F(Tls, NamesOfTheCertificateAreToldToTheOtherSide) {
+  const auto server = context(authority_.sign(
+      "server", {"ignored.test",
+                 "DNS:a.test,DNS:*.b.test,URI:sip:a.test,otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-server.c.test,"
+                 "otherName:1.3.6.1.5.5.7.8.5;UTF8:d.test",
+                 {}}));
+  Pair pair(context({{}, {}, authority_.ca_file()}), server);
+  pair.start();
+  const PeerCertificate& peer = pair.client.peer();
+  EXPECT_TRUE(peer.present);
+  EXPECT_TRUE(peer.valid) << peer.problem;
+  EXPECT_EQ(peer.names.dns, (std::vector<std::string>{"a.test", "*.b.test"}));
+  EXPECT_EQ(peer.names.uris, std::vector<std::string>{"sip:a.test"});
+  EXPECT_EQ(peer.names.srv_names, std::vector<std::string>{"_xmpp-server.c.test"});
+  EXPECT_EQ(peer.names.xmpp_addrs, std::vector<std::string>{"d.test"});
+  EXPECT_EQ(peer.names.common_name, "ignored.test");
+  EXPECT_EQ(peer.issuer, "CN = test authority");
+}
+
+TEST_F(Tls, AnInvalidCertificateIsToldAndLeftToTheUser) {
+  const auto expired = context(authority_.sign("server", {"a.test", "DNS:a.test", {}, true}));
+  Pair pair(context({{}, {}, authority_.ca_file()}), expired);
+  pair.start();
+  ASSERT_TRUE(pair.client.is_established()) << pair.client_error;
+  EXPECT_FALSE(pair.client.peer().valid);
+  EXPECT_EQ(pair.client.peer().problem, "certificate has expired");
+}
+
+TEST_F(Tls, ACertificateOfAStrangersAuthorityIsInvalid) {
+  const auto other_folder = folder_ / "other";
+  std::filesystem::create_directory(other_folder);
+  const Authority other(other_folder.string(), "another authority");
+  const auto server = context(other.sign("server", {"a.test", "DNS:a.test", {}}));
+  Pair pair(context({{}, {}, authority_.ca_file()}), server);
+  pair.start();
+  ASSERT_TRUE(pair.client.is_established()) << pair.client_error;
+  EXPECT_FALSE(pair.client.peer().valid);
+  EXPECT_EQ(pair.client.peer().problem, "unable to get local issuer certificate");
+}
+
+TEST_F(Tls, AServersCertificateWillDoForAClient) {
+  const auto one = context(authority_.sign("one", {"one.test", "DNS:one.test", "serverAuth"}));
+  const auto two = context(authority_.sign("two", {"two.test", "DNS:two.test", "serverAuth"}));
+  Pair pair(one, two);
+  pair.start();
+  EXPECT_TRUE(pair.server.peer().valid) << pair.server.peer().problem;
+  EXPECT_EQ(pair.server.peer().names.dns, std::vector<std::string>{"one.test"});
+  EXPECT_TRUE(pair.client.peer().valid) << pair.client.peer().problem;
+}
+
+TEST_F(Tls, AClientWithoutCertificateIsThere) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  Pair pair(context({{}, {}, authority_.ca_file()}), server);
+  pair.start();
+  ASSERT_TRUE(pair.server.is_established()) << pair.server_error;
+  EXPECT_FALSE(pair.server.peer().present);
+  EXPECT_EQ(pair.server.peer().problem, "it has shown no certificate");
+}
+
+TEST_F(Tls, AlpnIsAgreedUponOrLeftOut) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  const auto client = context({{}, {}, authority_.ca_file()});
+  const TlsOptions speaks_xmpp{TlsOptions::Role::kServer, {}, "xmpp-server", true};
+  Pair same(client, server, {TlsOptions::Role::kClient, "a.test", "xmpp-server"}, 100'000, speaks_xmpp);
+  same.start();
+  EXPECT_EQ(same.client.alpn(), "xmpp-server");
+  EXPECT_EQ(same.server.alpn(), "xmpp-server");
+  Pair other(client, server, {TlsOptions::Role::kClient, "a.test", "sip/2"}, 100'000, speaks_xmpp);
+  other.start();
+  EXPECT_TRUE(other.client.is_established()) << other.client_error;
+  EXPECT_EQ(other.client.alpn(), "");
+}
+
+TEST_F(Tls, AProperEndIsToldFromACut) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  Pair pair(context({{}, {}, authority_.ca_file()}), server);
+  pair.start();
+  pair.server.send("last", pair.to_client);
+  pair.server.close(pair.to_client);
+  EXPECT_FALSE(pair.client.is_closed_by_peer());
+  pair.run();
+  EXPECT_EQ(pair.at_client, "last");
+  EXPECT_TRUE(pair.client.is_closed_by_peer());
+}
+
+TEST_F(Tls, WhatIsNotTlsIsAnError) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  TlsSession session(server, {TlsOptions::Role::kServer, {}, {}, true});
+  std::string plain, wire;
+  const auto done = session.received("GET / HTTP/1.0\r\n\r\n", plain, wire);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().text, "TLS: http request");
+  EXPECT_EQ(plain, "");
+}
+
+TEST_F(Tls, ATouchedRecordIsAnError) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  Pair pair(context({{}, {}, authority_.ca_file()}), server);
+  pair.start();
+  pair.client.send("hello", pair.to_server);
+  pair.to_server.back() = static_cast<char>(pair.to_server.back() ^ 1);
+  pair.run();
+  EXPECT_NE(pair.server_error, "");
+  EXPECT_EQ(pair.at_server, "");
+}
+
+TEST_F(Tls, TheContextMayGoFirst) {
+  auto server =
+      std::make_unique<TlsContext>(context(authority_.sign("server", {"a.test", "DNS:a.test", {}})));
+  auto client = std::make_unique<TlsContext>(context({{}, {}, authority_.ca_file()}));
+  Pair pair(*client, *server);
+  client.reset();
+  server.reset();
+  pair.start();
+  EXPECT_TRUE(pair.client.is_established()) << pair.client_error;
+}
+
+TEST_F(Tls, FilesThatWillNotDoAreNamed) {
+  const TlsFiles files = authority_.sign("server", {"a.test", "DNS:a.test", {}});
+  const TlsFiles other = authority_.sign("other", {"b.test", "DNS:b.test", {}});
+  const auto complaint = [](const TlsFiles& f) {
+    const auto made = TlsContext::create(f);
+    return made ? "none" : made.error().text;
+  };
+  EXPECT_EQ(complaint({"/no/such.crt", files.key, files.ca}),
+            "certificate /no/such.crt: No such file or directory");
+  EXPECT_EQ(complaint({files.certificate, "/no/such.key", files.ca}).find("key /no/such.key: "), 0U);
+  EXPECT_NE(complaint({files.certificate, other.key, files.ca}).find("is it the key of " + files.certificate),
+            std::string::npos);
+  EXPECT_EQ(complaint({files.certificate, files.key, "/no/ca.crt"}).find("ca /no/ca.crt: "), 0U);
+  const std::string rubbish = (folder_ / "rubbish").string();
+  std::ofstream(rubbish) << "not PEM\n";
+  EXPECT_EQ(complaint({rubbish, files.key, files.ca}).find("certificate " + rubbish + ": "), 0U);
+  EXPECT_EQ(complaint({files.certificate, {}, files.ca}).find("key "), 0U);
+}
+
+TEST_F(Tls, ItsOwnCertificateIsKnown) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  EXPECT_TRUE(server.has_certificate());
+  EXPECT_EQ(server.certificate().names.dns, std::vector<std::string>{"a.test"});
+  EXPECT_GT(server.certificate().not_after_s, time(nullptr));
+  EXPECT_FALSE(context({{}, {}, authority_.ca_file()}).has_certificate());
+}
+
+}  // namespace
+}  // namespace stox::net

@@ -1,0 +1,127 @@
+#include "xmpp_worker/component_streams.h"
+
+#include "common/base/sip_uri.h"
+
+namespace stox::worker {
+
+using service::Metric;
+using service::State;
+
+Result<std::unique_ptr<Streams>> ComponentStreams::create(const service::Context& context,
+                                                          const service::XmppWorkerConfig& config,
+                                                          const std::string& domain, xmpp::StanzaIds& ids,
+                                                          xmpp::LinksUser& user) {
+  auto resolver = net::Resolver::create(context.loop, {context.config.dns.servers, true});
+  if (!resolver) return tl::make_unexpected(resolver.error());
+  return std::unique_ptr<Streams>(
+      new ComponentStreams(context, config, domain, std::move(*resolver), ids, user));
+}
+
+ComponentStreams::ComponentStreams(const service::Context& context, const service::XmppWorkerConfig& config,
+                                   const std::string& domain, std::unique_ptr<net::Resolver> resolver,
+                                   xmpp::StanzaIds& ids, xmpp::LinksUser& user)
+    : loop_(context.loop),
+      log_(context.log),
+      host_(config.xmpp_host),
+      port_(config.xmpp_port),
+      user_(user),
+      resolver_(std::move(resolver)),
+      component_({domain, config.xmpp_password, host_port(host_, port_), 200'000,
+                  static_cast<uint32_t>(context.loop.clock().wall_us())},
+                 ids, *this, user),
+      socket_(loop_, *resolver_, *this, std::chrono::milliseconds(config.pace_ms)),
+      alarm_(loop_, [this] {
+        component_.turn(loop_.now());
+        arrange();
+      }) {}
+
+xmpp::Link* ComponentStreams::link(std::string_view, std::string_view) { return &component_; }
+
+void ComponentStreams::start() {
+  component_.start(loop_.now());
+  arrange();
+}
+
+void ComponentStreams::stop() {
+  component_.stop(loop_.now());
+  arrange();
+}
+
+void ComponentStreams::keepalive_came_elsewhere() {
+  component_.keepalive_came_elsewhere(loop_.now());
+  arrange();
+}
+
+void ComponentStreams::reload(const service::XmppWorkerConfig& config) {
+  component_.set_secret(config.xmpp_password, loop_.now());
+  arrange();
+}
+
+void ComponentStreams::arrange() {
+  if (!component_.output().empty()) socket_.write_soon();
+  alarm_.set(component_.next());
+}
+
+void ComponentStreams::connect() { socket_.connect(host_, port_); }
+
+void ComponentStreams::disconnect() { socket_.close(); }
+
+void ComponentStreams::write_soon() { socket_.write_soon(); }
+
+// That there is no stream, and why, is the process's status, which is logged.
+void ComponentStreams::state_changed() {
+  if (component_.is_up())
+    log_.info("connected to {} as {}", host_port(host_, port_), component_.own_domain());
+  if (component_.is_contended()) log_.error("{}", component_.reason());
+  user_.state_changed();
+}
+
+std::size_t ComponentStreams::unsent() const { return socket_.unsent(); }
+
+void ComponentStreams::socket_connected() {
+  component_.connected(loop_.now());
+  arrange();
+}
+
+void ComponentStreams::socket_received(std::string_view bytes) {
+  component_.received(bytes, loop_.now());
+  arrange();
+}
+
+void ComponentStreams::socket_closed(const std::string& why) {
+  component_.disconnected(why, loop_.now());
+  arrange();
+}
+
+void ComponentStreams::fill_output(std::string& out) {
+  if (component_.is_up()) user_.about_to_write(component_);
+  out.append(component_.output());
+  component_.output().clear();
+  alarm_.set(component_.next());
+}
+
+service::Status ComponentStreams::status() const {
+  if (component_.is_up()) return {State::kReady, {}};
+  return {State::kStarting, "no XMPP stream: " + component_.reason()};
+}
+
+nlohmann::json ComponentStreams::list() const {
+  return nlohmann::json::array({{{"name", host_port(host_, port_)},
+                                 {"kind", "xmpp"},
+                                 {"state", component_.is_up() ? "up" : "down"},
+                                 {"reason", component_.reason()}}});
+}
+
+void ComponentStreams::add_metrics(std::vector<Metric>& out) const {
+  const auto gauge = Metric::Kind::kGauge;
+  out.push_back({gauge, "stox_xmpp_stream_up", "1 while the component's stream is up",
+                 static_cast<double>(component_.is_up())});
+  out.push_back({gauge, "stox_xmpp_stream_contended", "1 while another program is connected as our component",
+                 static_cast<double>(component_.is_contended())});
+  out.push_back({Metric::Kind::kCounter, "stox_xmpp_streams_total", "streams that came up",
+                 static_cast<double>(component_.streams())});
+  out.push_back({gauge, "stox_xmpp_unsent_bytes", "written and not yet taken by the kernel",
+                 static_cast<double>(socket_.unsent())});
+}
+
+}  // namespace stox::worker

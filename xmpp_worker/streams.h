@@ -1,0 +1,33 @@
+// All XMPP streams of the process, of whichever backend. They run by themselves on the loop, and tell
+// xmpp::LinksUser what comes.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+#include "common/service/config.h"
+#include "common/service/process.h"
+#include "proto/control.pb.h"
+#include "xmpp_worker/xmpp/link.h"
+
+namespace stox::worker {
+
+class Streams : public xmpp::Links {
+ public:
+  virtual void start() = 0;
+  virtual void stop() = 0;  // closes all, behind what has been sent, and opens none any more
+  virtual bool is_stopped() const = 0;
+
+  // Whether messages can be taken, and while not, what is missing and what to do.
+  virtual service::Status status() const = 0;
+  virtual pb::Backend backend() const = 0;
+  virtual void members_changed(const std::vector<pb::Member>&) {}  // who is on the bus
+  // A keepalive that this process wrote came to another worker of the domain.
+  virtual void keepalive_came_elsewhere() {}
+  virtual void reload(const service::XmppWorkerConfig&) = 0;
+
+  virtual nlohmann::json list() const = 0;  // for Process::peers()
+  virtual void add_metrics(std::vector<service::Metric>&) const = 0;
+};
+
+}  // namespace stox::worker
