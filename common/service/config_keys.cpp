@@ -164,6 +164,16 @@ Key<S> list(const char* name, std::vector<std::string> S::*member, Check check) 
           [=](const S& section) { return in_quotes(section.*member); }};
 }
 
+// An empty list is as good as none.
+template <class S>
+Key<S> only_if_set(Key<S> key) {
+  key.print = [print = key.print](const S& section) {
+    const std::string printed = print(section);
+    return printed == "[]" ? "" : printed;
+  };
+  return key;
+}
+
 Key<SipFrontConfig> listen() {
   return {"listen", Key<SipFrontConfig>::Kind::kList,
           [](const Value& value, SipFrontConfig& section) {
@@ -425,12 +435,24 @@ const std::vector<Key<DnsConfig>>& keys() {
 }
 
 template <>
+const std::vector<Key<CurveConfig>>& keys() {
+  using S = CurveConfig;
+  static const std::vector<Key<S>> kKeys = {
+      text("mapper_public_key", &S::mapper_public_key, check_curve_key),
+      only_if_set(list("edge_public_keys", &S::edge_public_keys, check_curve_key)),
+      text("mapper_key_file", &S::mapper_key_file, check_path),
+      text("edge_key_file", &S::edge_key_file, check_path),
+  };
+  return kKeys;
+}
+
+template <>
 const std::vector<Key<MapperConfig>>& keys() {
   using S = MapperConfig;
   static const std::vector<Key<S>> kKeys = {
       required(text("name", &S::name, check_name)),
-      text("bind", &S::bind, check_endpoint),
-      text("connect", &S::connect, check_endpoint),
+      text("bind", &S::bind, check_bind),
+      text("connect", &S::connect, check_connect),
       text("metrics", &S::metrics, check_address_port),
   };
   return kKeys;
@@ -484,14 +506,13 @@ const std::vector<Key<XmppWorkerConfig>>& keys() {
 const std::vector<std::string>& keys_of_later_versions() {
   static const std::vector<std::string> kLater = {
       "dns.trust_anchor_file",
-      "bus",
   };
   return kLater;
 }
 
 const std::vector<std::string>& section_names() {
-  static const std::vector<std::string> kSections = {"gateway", "runtime",   "log",        "dns",
-                                                     "mapper",  "sip_front", "xmpp_worker"};
+  static const std::vector<std::string> kSections = {"gateway",   "runtime", "log",       "dns",
+                                                     "bus.curve", "mapper",  "sip_front", "xmpp_worker"};
   return kSections;
 }
 
@@ -522,7 +543,7 @@ void Value::bad(const std::string& what) const {
 std::string variable_name(std::string_view section, std::string_view key) {
   std::string out = fmt::format("STOX_{}_{}", section, key);
   std::transform(out.begin(), out.end(), out.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+                 [](unsigned char c) { return c == '.' ? '_' : static_cast<char>(std::toupper(c)); });
   return out;
 }
 
