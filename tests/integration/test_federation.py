@@ -2,7 +2,7 @@
 import pytest
 
 from support.authority import Authority
-from support.federation import DOMAIN, Federation, ProsodyServer
+from support.federation import DOMAIN, EjabberdServer, Jabberd2Server, ProsodyServer
 
 DISTRUST = "s2s_secure_auth = false\ns2s_require_encryption = true"
 
@@ -20,6 +20,20 @@ def prosody_tls(trusted=True, modules=(), more="s2s_secure_auth = true"):
     return make
 
 
+def ejabberd(starttls="false", trusted=True):
+    def make(folder, host, name_server, authority):
+        signer = authority if trusted else Authority(authority.folder / "other")
+        files = () if starttls == "false" else (signer.sign(DOMAIN), signer.certificate)
+        return EjabberdServer(folder, host, name_server, *files, starttls=starttls)
+    return make
+
+
+def jabberd2(with_tls=False):
+    def make(folder, host, name_server, authority):
+        return Jabberd2Server(folder, host, name_server, *((authority.sign(DOMAIN), authority.certificate) if with_tls else ()))
+    return make
+
+
 PLAIN = {"insecure_domains": [DOMAIN]}
 CELLS = {
     "prosody-plain-dialback": (prosody(), PLAIN),
@@ -27,6 +41,11 @@ CELLS = {
     "prosody-starttls-external": (prosody_tls(), {}),
     "prosody-bidi": (prosody_tls(modules=["s2s_bidi"]), {}),
     "prosody-stream-management": (prosody_tls(modules=["smacks"]), {}),
+    "ejabberd-plain-dialback": (ejabberd(), PLAIN),
+    "ejabberd-starttls-dialback": (ejabberd("optional", trusted=False), PLAIN),
+    "ejabberd-starttls-external": (ejabberd("required"), {}),
+    "jabberd2-plain-dialback": (jabberd2(), PLAIN),
+    "jabberd2-starttls-dialback": (jabberd2(with_tls=True), {}),
 }
 
 
@@ -43,5 +62,6 @@ def test_text_goes_both_ways(federation, cell):
     juliet.send(site.jid_at_host(romeo), "Romeo, Romeo")
     assert romeo.next_request().text == "Romeo, Romeo"
 
+    # What jabberd2's session manager says of unknown users is the same condition.
     refused = romeo.message(site.sip_uri(f"nobody@{DOMAIN}"), "Anyone?")
     assert (refused.status, refused.reason) == (404, "Not found")

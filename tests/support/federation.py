@@ -8,6 +8,7 @@ import tempfile
 from support import loopback
 from support.authority import Authority
 from support.child import Child
+from support.jabberd2 import Jabberd2
 from support.name_server import NameServer
 from support.sip_user import SipUser
 from support.stox import GATEWAY_DOMAIN, XMPP_DOMAIN, Stox
@@ -64,6 +65,69 @@ VirtualHost "{DOMAIN}"
         super().start()
         self.wait_until(lambda: loopback.accepts(self.host, self.c2s_port) and
                         loopback.accepts(self.host, self.s2s_port), "listening")
+        return self
+
+
+class EjabberdServer(Child):
+    """ejabberd with streams to other servers. starttls: as its option s2s_use_starttls."""
+
+    def __init__(self, folder, host, name_server, files=None, ca=None, starttls="false", users=("juliet",)):
+        folder.mkdir()
+        self.host, self.domain = host, DOMAIN
+        self.c2s_port, self.s2s_port = loopback.free_port(host, 5222), loopback.free_port(host, 5269)
+        tls = ""
+        if files:
+            pem = folder / "own.pem"
+            pem.write_text("".join(file.read_text() for file in files))
+            tls = f'certfiles: ["{pem}"]\nca_file: "{ca}"\ns2s_cafile: "{ca}"\n'
+        (folder / "ejabberd.yml").write_text(f"""
+hosts: [{DOMAIN}]
+loglevel: debug
+auth_password_format: plain
+s2s_use_starttls: {starttls}
+{tls}listen:
+  - {{port: {self.c2s_port}, ip: "{host}", module: ejabberd_c2s, starttls: false, access: all}}
+  - {{port: {self.s2s_port}, ip: "{host}", module: ejabberd_s2s_in}}
+modules: {{mod_roster: {{}}, mod_disco: {{}}, mod_ping: {{}}, mod_offline: {{}}, mod_s2s_dialback: {{}}}}
+""")
+        ip = name_server.partition(":")[0].replace(".", ",")
+        (folder / "inetrc").write_text(f"{{lookup, [dns]}}.\n{{nameserver, {{{ip}}}}}.\n{{resolv_conf, \"\"}}.\n{{hosts_file, \"\"}}.\n")
+        ebin = next(pathlib.Path("/usr/lib").glob("*/ejabberd-*/ebin"))
+        register = "".join(f'ejabberd_auth:try_register(<<"{user}">>, <<"{DOMAIN}">>, <<"pw">>), ' for user in users)
+        super().__init__("ejabberd", [
+            "erl", "-noinput", "-pa", ebin, "-kernel", "inetrc", f'"{folder}/inetrc"', "-mnesia", "dir", f'"{folder}/db"',
+            "-ejabberd", "config", f'"{folder}/ejabberd.yml"', "log_path", f'"{folder}/server.log"',
+            "-s", "ejabberd", "-eval", f'{register}file:write_file("{folder}/started", <<>>).'],
+            folder, {"HOME": str(folder), "ERL_LIBS": str(ebin.parent.parent), "ERL_EPMD_PORT": "1",
+                     "EJABBERD_CONFIG_PATH": f"{folder}/ejabberd.yml", "EJABBERD_LOG_PATH": f"{folder}/server.log",
+                     "SPOOL_DIR": f"{folder}/db"})
+
+    def start(self):
+        super().start()
+        self.wait_until(lambda: (self.folder / "started").exists() and loopback.accepts(self.host, self.c2s_port) and
+                        loopback.accepts(self.host, self.s2s_port), "listening")
+        return self
+
+
+class Jabberd2Server(Jabberd2):
+    """jabberd2 with its part for streams to other servers."""
+
+    def __init__(self, folder, host, name_server, files=None, ca=None, users=("juliet",)):
+        super().__init__(folder, host, DOMAIN, users=users)
+        self.s2s_port = loopback.free_port(host, 5269)
+        changes = [(r"<port>5269</port>", f"<port>{self.s2s_port}</port>")]
+        if files:
+            pem = folder / "own.pem"
+            pem.write_text("".join(file.read_text() for file in files))
+            changes += [(r"(</secret>\s*-->)", rf"\1<pemfile>{pem}</pemfile><cachain>{ca}</cachain>")]
+        self._configure("s2s", *changes)
+        self.parts.append(Child("s2s", ["jabberd2-s2s", "-c", folder / "s2s.xml"], folder,
+                                {"NAMESERVERS": name_server.partition(":")[0]}))
+
+    def start(self):
+        super().start()
+        s2s = self.parts[-1].start()
+        s2s.wait_until(lambda: loopback.accepts(self.host, self.s2s_port), "listening")
         return self
 
 
