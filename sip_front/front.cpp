@@ -15,6 +15,8 @@ using nlohmann::json;
 using service::Metric;
 
 constexpr Duration kTick = std::chrono::seconds(1);
+constexpr std::size_t kCpimHead = 2000;  // bytes in which a CPIM says what it holds
+constexpr std::string_view kComposingType = "application/im-iscomposing+xml";
 constexpr std::size_t kMaxListed = 10'000;
 constexpr std::size_t kMaxTlsFailures = 16;
 constexpr int64_t kTlsFailureShown_us = int64_t{10} * 60 * 1'000'000;
@@ -37,6 +39,8 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
   for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
   policy.max_datagram_bytes = section.max_datagram_bytes;
   policy.max_message_bytes = section.max_message_bytes;
+  policy.max_rate_per_source = section.max_rate_per_source;
+  policy.max_rate_per_from_domain = section.max_rate_per_from_domain;
   policy.unhandled_method_status = static_cast<uint16_t>(config.gateway.unhandled_method_status);
   return policy;
 }
@@ -116,7 +120,9 @@ Front::Front(const service::Context& context, sip::Policy policy)
       inbound_(std::move(policy), context.loop.clock(), context.log, context.trace, random_, *this, *this),
       outbound_(context.loop.clock(), context.log, context.trace, random_, *this),
       end_of_turn_(context.loop, [this] { settle(); }),
-      alarm_(context.loop, [this] { settle(); }) {}
+      alarm_(context.loop, [this] { settle(); }) {
+  outbound_.formats().assume(context.config.gateway.unknown_peers_take);
+}
 
 void Front::log_listeners() {
   for (const auto& one : transports_->listening()) {
@@ -154,12 +160,22 @@ void Front::ended(uint64_t number, const pb::Outcome& outcome) {
   end_of_turn_.ask();
 }
 
+bool Front::has_room() const { return edge().in_flight() < edge().limit(); }
+
 Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
   return edge().submit(envelope, begin_before, end_by);
 }
 
 std::string Front::id_of(uint64_t number) const {
   return fmt::format("{}.{}.{}", edge().name(), edge().epoch(), number);
+}
+
+// Who sends a form takes it. A typing state may come in a CPIM, and will be taken so or so.
+void Front::took(std::string_view from_uri, std::string_view content_type, std::string_view body) {
+  const Format format = format_of(content_type);
+  outbound_.formats().taken(from_uri, format);
+  if (format == Format::kCpim && body.substr(0, kCpimHead).find(kComposingType) != std::string_view::npos)
+    outbound_.formats().taken(from_uri, Format::kComposing);
 }
 
 void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) { edge().finish(id, std::move(outcome)); }
@@ -272,6 +288,7 @@ void Front::reload(const service::Config& config) {
     context_.log.error("{}; the old certificates stay", tls.error().text);
   }
   inbound_.set_policy(std::move(*policy));
+  outbound_.formats().assume(config.gateway.unknown_peers_take);
   next_hop_ = std::move(*next_hop);
   outbound_.configure(next_hop_->route(), make_credentials(*section));
 }
@@ -310,6 +327,23 @@ json Front::peers() const {
                                          : "down"}});
   }
   return {{"peers", list}};
+}
+
+json Front::known_peers() const {
+  json list = json::array();
+  for (const auto& known : outbound_.formats().list()) {
+    json takes = json::array(), refuses = json::array();
+    for (const Format format : {Format::kCpim, Format::kComposing}) {
+      const auto one = known.takes.at(static_cast<std::size_t>(format));
+      if (one == PeerFormats::Takes::kYes) takes.push_back(name_of(format));
+      if (one == PeerFormats::Takes::kNo) refuses.push_back(name_of(format));
+    }
+    list.push_back({{"peer", known.peer},
+                    {"takes", std::move(takes)},
+                    {"refuses", std::move(refuses)},
+                    {"forgotten_in_ms", to_ms(known.left)}});
+  }
+  return list;
 }
 
 json Front::queues() const { return bus::queues_json(edge()); }

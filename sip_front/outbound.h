@@ -21,12 +21,14 @@
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
+#include "sip_front/peer_formats.h"
 #include "sip_front/sip/client_transaction.h"
 #include "sip_front/sip/digest.h"
 #include "sip_front/sip/next_hop.h"
 #include "sip_front/sip/random.h"
 #include "sip_front/sip/table.h"
 #include "sip_front/sip/transport.h"
+#include "sip_front/typing.h"
 
 namespace stox {
 
@@ -52,7 +54,7 @@ class Outbound : private sip::ClientUser {
   // are answered with, by realm.
   void configure(std::string route, std::vector<sip::Credentials> credentials);
 
-  // Ends in one Outlet::finish. Nothing is begun after `begin_before`.
+  // Ends in one Outlet::finish. Nothing is begun after `begin_before`. Of typing nothing is said at its end.
   void begin(const pb::Envelope&, Time begin_before);
 
   bool response(const sip::Message& message) { return transactions_.receive(message, clock_.now()); }
@@ -63,7 +65,9 @@ class Outbound : private sip::ClientUser {
   Time turn();
 
   void give_up();  // all that is left ends now
-  bool idle() const { return deliveries_.size() == 0; }
+  bool idle() const { return deliveries_.size() == statuses_under_way_; }
+  PeerFormats& formats() { return formats_; }
+  const PeerFormats& formats() const { return formats_; }
   struct Listed {
     std::string id, trace_id, from, to;
     const char* stage;
@@ -92,6 +96,8 @@ class Outbound : private sip::ClientUser {
     std::vector<sip::Challenge> answered;  // at this hop, for this part
     std::optional<pb::SipStatus> refused;  // the 503 of a hop before this one
     bool passed_on = false;                // a part was answered 202
+    bool will_be_told = false;             // a part arrived as one that asks for notifications
+    bool is_typing() const { return message.typing() != pb::SipMessage::NONE; }
   };
   struct Queue {  // of one target, in order; the first is under way
     std::string target;
@@ -104,6 +110,11 @@ class Outbound : private sip::ClientUser {
   void timed_out(uint64_t token) override;
   void transport_failed(uint64_t token, bool may_have_arrived, std::string_view why) override;
 
+  sip::Id take(const pb::EnvelopeId&, const pb::SipMessage&, const std::string& trace_id, Time begin_before);
+  void begin_typing(const pb::Envelope&, Time begin_before);
+  bool choose_alternative(Delivery&, int from);
+  bool is_busy(const std::string& target) const;
+  uint32_t find_queue(const std::string& target, uint64_t hash) const;
   uint32_t queue_of(const std::string& target);
   void start(sip::Id);
   void resolved(sip::Id, sip::Hops);
@@ -133,6 +144,9 @@ class Outbound : private sip::ClientUser {
   sip::Slots<Queue> queues_;
   sip::HashIndex by_target_;
   Deadlines<sip::Id> begin_before_;  // of those in queues
+  PeerFormats formats_;
+  Typing typing_;
+  std::size_t statuses_under_way_ = 0;  // deliveries of typing
   uint32_t cseq_;
   std::string route_;
   std::vector<sip::Credentials> credentials_;
@@ -142,7 +156,8 @@ class Outbound : private sip::ClientUser {
   std::vector<std::pair<sip::Hop, Time>> avoided_;
   std::string out_;                       // reused
   std::array<uint64_t, 700> statuses_{};  // of final responses; 0: none came
-  uint64_t overloaded_ = 0, expired_ = 0, challenged_ = 0, failed_over_ = 0;
+  uint64_t overloaded_ = 0, expired_ = 0, plainer_ = 0, typing_dropped_ = 0, challenged_ = 0,
+           failed_over_ = 0;
 };
 
 }  // namespace stox

@@ -30,10 +30,10 @@ class Sent:
         if response.status < 200:
             self.provisional.append(response)
             return
-        if not self.finals:
-            self.answered_after = time.monotonic() - self._began
-            self._final.put(response)
         self.finals.append(response)
+        if len(self.finals) == 1:
+            self.answered_after = time.monotonic() - self._began
+            self._final.put(response)  # last: who waits for it reads the rest from another thread
 
     def answer(self, within=PATIENCE):
         if not self.finals:

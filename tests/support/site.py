@@ -20,15 +20,17 @@ class Site:
 
     _hosts = map(loopback.address, itertools.count(1))
 
-    def __init__(self, xmpp_server=None, with_proxy=False, xmpp_users=("juliet", "nurse"), proxy=(), with_tls=False,
-                 proxy_transport="udp", **stox):
-        """with_proxy: a Kamailio between SIP users and the gateway; proxy: what it is told besides. with_tls: proxy and
-        gateway listen with TLS, too. proxy_transport: by which the gateway reaches the proxy."""
+    def __init__(self, xmpp_server=None, with_proxy=False, xmpp_users=("juliet", "nurse"), server=Prosody, proxy=(),
+                 with_tls=False, proxy_transport="udp", **stox):
+        """server: the class of the XMPP server to start; xmpp_server: one that somebody else runs. with_proxy: a Kamailio
+        between SIP users and the gateway; proxy: what it is told besides. with_tls: proxy and gateway listen with TLS, too.
+        proxy_transport: by which the gateway reaches the proxy."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stox-", dir="/tmp"))
         self.users = []
         front = next(Site._hosts)
-        self.xmpp_server = xmpp_server or Prosody(self.folder / "prosody", next(Site._hosts),
-                                                  component=XMPP_DOMAIN, users=xmpp_users)
+        self.starts_server = xmpp_server is None
+        self.xmpp_server = xmpp_server or server(self.folder / "xmpp", next(Site._hosts), component=XMPP_DOMAIN,
+                                                 users=xmpp_users)
         proxy_host = next(Site._hosts) if with_proxy else None
         if with_proxy:
             port = loopback.free_port(proxy_host, 5061 if proxy_transport == "tls" else 5060)
@@ -43,7 +45,7 @@ class Site:
             self.kamailio = Kamailio(self.folder / "kamailio", proxy_host, f"{front}:{self.stox.port}", **dict(proxy))
 
     def start(self):
-        if isinstance(self.xmpp_server, Prosody):
+        if self.starts_server:
             self.xmpp_server.start()
         if self.kamailio:
             self.kamailio.start()
@@ -90,6 +92,6 @@ class Site:
         self.stox.stop()
         if self.kamailio:
             self.kamailio.stop()
-        if isinstance(self.xmpp_server, Prosody):
+        if self.starts_server:
             self.xmpp_server.stop()
         shutil.rmtree(self.folder)
