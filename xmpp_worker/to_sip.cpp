@@ -27,6 +27,10 @@ bool has_text(const xmpp::MessageContent& content) {
                                               [](const auto& body) { return !body.text.empty(); });
 }
 
+std::string_view body_of(const xmpp::MessageContent& content) {
+  return content.bodies.empty() ? std::string_view() : content.bodies.front().text;
+}
+
 uint64_t random_seed() {
   std::random_device device;
   return static_cast<uint64_t>(device()) << 32 | device();
@@ -117,6 +121,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
     hop.decision = "not taken";
     hop.outcome = number.error().text;
     hop.ended_us = clock_.wall_us();
+    trace_.show(hop, body_of(content_));
     if (injected) return injected(trace_id, number.error().text, false);
     log_.write(Level::kInfo, trace_id, "from {}: not taken: {}", stanza.from, number.error().text);
     return refuse(stanza, to_stanza_error(reason));
@@ -125,6 +130,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   hop.decision = "to a mapper";
   hop.went_us = hop.came_us;
   user_.write_envelope_name(*number, &hop.envelope);
+  trace_.show(hop, body_of(content_));
   if (!spares_.empty()) {
     spares_.back().key() = *number;
     pending_.insert(std::move(spares_.back()));
@@ -157,6 +163,7 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
   if (service::Hop* hop = trace_.at(pending.hop)) {
     hop->outcome = text;
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
   }
   log_.write(ok ? Level::kDebug : Level::kInfo, pending.trace_id, "from {} to {}: {}", pending.from,
              pending.to, text);
