@@ -52,12 +52,14 @@ class Front final : public service::Process,
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
   void members_changed() override { check_status(); }
+  void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
   // transports
   bool trusts(const sip::Endpoint& peer) const override { return inbound_.trusts(peer); }
   void received(const sip::Message&, const sip::Flow&) override;
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
   void connection_lost(uint32_t connection, bool never_made, std::string_view why) override;
   void unreachable(const sip::Endpoint& peer) override;
+  void tls_failed(const sip::Endpoint& peer, bool ours, std::string_view why) override;
   // inbound
   void send_response(const sip::Flow& flow, std::string_view bytes) override {
     transports_->send(flow, bytes);
@@ -97,6 +99,12 @@ class Front final : public service::Process,
   bool draining_ = false;
   std::function<void()> drained_;
   uint64_t stray_ = 0;
+  struct TlsFailure {
+    int64_t at_us;  // Unix time
+    std::string peer, why;
+    uint64_t times;
+  };
+  std::vector<TlsFailure> tls_failures_;  // the last ones, oldest first
 };
 
 }  // namespace stox
