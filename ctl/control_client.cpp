@@ -96,6 +96,10 @@ class Exchange {
 
 }  // namespace
 
+static std::string line_of(const nlohmann::json& question) {
+  return question.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
 std::string Answer::error() const {
   if (!reached()) return unreachable;
   const auto ok = value.find("ok");
@@ -106,8 +110,7 @@ std::string Answer::error() const {
 
 std::vector<Answer> ask_all(const std::vector<std::string>& paths, const nlohmann::json& request,
                             std::chrono::milliseconds time) {
-  using nlohmann::json;
-  const std::string question = request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  const std::string question = line_of(request);
   std::vector<std::unique_ptr<Exchange>> exchanges;
   for (const std::string& path : paths) exchanges.push_back(std::make_unique<Exchange>(path, question));
 
@@ -126,6 +129,49 @@ std::vector<Answer> ask_all(const std::vector<std::string>& paths, const nlohman
   std::vector<Answer> out;
   for (auto& one : exchanges) out.push_back(std::move(*one).answer(time));
   return out;
+}
+
+void keep_asking(const std::vector<std::string>& paths, const nlohmann::json& first,
+                 const std::function<std::optional<nlohmann::json>(std::size_t, const Answer&)>& next,
+                 const std::function<bool()>& turn) {
+  using std::chrono::milliseconds;
+  struct Path {
+    std::unique_ptr<Exchange> exchange;
+    nlohmann::json question;
+    Clock::time_point since, not_before;
+    bool done = false;
+  };
+  std::vector<Path> all(paths.size());
+  for (Path& one : all) one.question = first;
+  while (turn()) {
+    std::vector<pollfd> waiting(all.size());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      Path& one = all[i];
+      const auto now = Clock::now();
+      if (!one.exchange && !one.done && now >= one.not_before) {
+        one.exchange = std::make_unique<Exchange>(paths[i], line_of(one.question));
+        one.since = now;
+      }
+      waiting[i].fd = -1;
+      if (!one.exchange) continue;
+      waiting[i] = one.exchange->waits_for();
+      if (one.exchange->under_way() && now - one.since < kAnswerTime) continue;
+      const Answer answer = std::move(*one.exchange).answer(kAnswerTime);
+      one.exchange.reset();
+      waiting[i].fd = -1;
+      if (!answer.error().empty()) one.not_before = now + std::chrono::seconds(1);
+      auto question = next(i, answer);
+      one.done = !question.has_value();
+      if (question) one.question = std::move(*question);
+    }
+    const bool any_new = std::any_of(all.begin(), all.end(), [](const Path& one) {
+      return !one.exchange && !one.done && Clock::now() >= one.not_before;
+    });
+    if (poll(waiting.data(), waiting.size(), any_new ? 0 : 100) < 0 && errno != EINTR) break;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (waiting[i].fd >= 0 && waiting[i].revents != 0) all[i].exchange->go_on();
+    }
+  }
 }
 
 }  // namespace stox::ctl

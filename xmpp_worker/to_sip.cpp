@@ -110,6 +110,8 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   hop.from = message->from();
   hop.to = message->to();
   hop.came_us = clock_.wall_us();
+  hop.decision = "taken in";
+  trace_.show(hop, content_.bodies.empty() ? std::string_view() : content_.bodies.front().text);
 
   if (staged_count_ == staged_.size()) staged_.emplace_back();
   Staged& staged = staged_[staged_count_];
@@ -136,6 +138,7 @@ void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& wh
     hop->decision = "not taken";
     hop->outcome = why;
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
   }
   if (pending.injected) return std::exchange(pending.injected, nullptr)(pending.trace_id, why, false);
   log_.write(Level::kInfo, pending.trace_id, "from {}: not taken: {}", pending.from, why);
@@ -255,6 +258,7 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
   if (service::Hop* hop = trace_.at(pending.hop)) {
     hop->outcome = text;
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
   }
   log_.write(ok ? Level::kDebug : Level::kInfo, pending.trace_id, "from {} to {}: {}", pending.from,
              pending.to, text);

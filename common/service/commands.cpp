@@ -35,12 +35,14 @@ Commands::Commands(const Context& context, Process& process, std::function<Statu
       status_(std::move(status)),
       started_(started),
       usual_level_(context.log.level()),
-      level_ends_(context.loop, [this] { reset_level(usual_level_); }) {}
+      level_ends_(context.loop, [this] { reset_level(usual_level_); }),
+      tap_(context.loop, context.trace) {}
 
 void Commands::answer(const json& request, const Reply& reply) {
   const std::string command = text_at(request, "command");
   if (command == "status") return reply(status());
   if (command == "trace") return reply(trace(request));
+  if (command == "tap") return tap_.answer(request, reply);
   if (command == "loglevel") return reply(set_level(request));
   if (command == "inflight") return reply({{"ok", true}, {"inflight", process_.inflight()}});
   if (command == "peers") return reply({{"ok", true}, {"peers", process_.known_peers()}});
@@ -58,9 +60,10 @@ void Commands::answer(const json& request, const Reply& reply) {
     }
     return process_.send(request, reply);
   }
-  reply(failure(fmt::format(
-      "unknown command \"{}\"; known: status, queues, inflight, peers, forget_peers, trace, send, loglevel",
-      printable(command, 40))));
+  reply(
+      failure(fmt::format("unknown command \"{}\"; known: status, queues, inflight, peers, forget_peers, "
+                          "trace, tap, send, loglevel",
+                          printable(command, 40))));
 }
 
 json Commands::status() const {

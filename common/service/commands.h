@@ -6,6 +6,7 @@
 //   trace    id      hops: those that the id names, oldest first
 //   send     from, to, text     what Process::send says, when it is known
 //   loglevel level, for_s (0 = for good)     was: the level before
+//   tap      see tap.h
 #pragma once
 
 #include <functional>
@@ -13,6 +14,7 @@
 #include <string>
 
 #include "common/service/process.h"
+#include "common/service/tap.h"
 
 namespace stox::service {
 
@@ -36,6 +38,7 @@ class Commands {
   Time started_;
   Level usual_level_;
   net::Alarm level_ends_;
+  Tap tap_;
 };
 
 }  // namespace stox::service
