@@ -12,6 +12,7 @@
 #include "ctl/queues.h"
 #include "ctl/send.h"
 #include "ctl/status.h"
+#include "ctl/streams.h"
 #include "ctl/text_table.h"
 #include "ctl/trace_view.h"
 
@@ -128,6 +129,38 @@ ExitCode inflight(const Options& options, const std::string& name) {
   } else {
     fmt::print("{}", rows.empty() ? "nothing is in flight\n" : table.str());
   }
+  return code;
+}
+
+ExitCode streams(const Options& options, const std::string& action, const std::string& domain) {
+  std::vector<Known> workers = known_processes(options.config);
+  std::erase_if(workers, [](const Known& one) { return one.role != service::Role::kXmppWorker; });
+  ExitCode code = kFine;
+  json rows = json::array();
+  int64_t count = 0;
+  for (const auto& [process, answer] :
+       gather(workers, {{"command", "streams"}, {"action", action}, {"domain", domain}}, &code)) {
+    count += number_at(answer, "count");
+    for (json row : answer.value("streams", json::array())) {
+      row["process"] = process;
+      rows.push_back(std::move(row));
+    }
+  }
+  if (action.empty()) {
+    if (options.json) {
+      print_json({{"streams", std::move(rows)}});
+    } else {
+      fmt::print("{}", rows.empty() ? "there are no XMPP streams\n" : streams_text(rows));
+    }
+    return code;
+  }
+  if (options.json) print_json({{"count", count}});
+  if (count == 0) {
+    complain(fmt::format("no worker has a stream with {}", domain));
+    return std::max(code, kTrouble);
+  }
+  if (!options.json)
+    fmt::print("{}: {} {}\n", domain, action == "close" ? "closed" : "connecting anew", count);
   return code;
 }
 

@@ -33,6 +33,10 @@ class Worker final : public service::Process,
   void stop() override;
   void reload(const service::Config&) override;
   nlohmann::json peers() const override;
+  nlohmann::json streams() const override { return streams_->streams(); }
+  std::size_t close_streams(const std::string& domain, bool reconnect) override {
+    return streams_->close(domain, reconnect);
+  }
   nlohmann::json queues() const override;
   nlohmann::json inflight() const override;
   void send(const nlohmann::json& request, service::Reply) override;

@@ -45,6 +45,7 @@ void Commands::answer(const json& request, const Reply& reply) {
   if (command == "tap") return tap_.answer(request, reply);
   if (command == "loglevel") return reply(set_level(request));
   if (command == "inflight") return reply({{"ok", true}, {"inflight", process_.inflight()}});
+  if (command == "streams") return reply(streams(request));
   if (command == "peers") return reply({{"ok", true}, {"peers", process_.known_peers()}});
   if (command == "forget_peers")
     return reply({{"ok", true}, {"forgotten", process_.forget_peers(text_at(request, "peer"))}});
@@ -61,8 +62,8 @@ void Commands::answer(const json& request, const Reply& reply) {
     return process_.send(request, reply);
   }
   reply(
-      failure(fmt::format("unknown command \"{}\"; known: status, queues, inflight, peers, forget_peers, "
-                          "trace, tap, send, loglevel",
+      failure(fmt::format("unknown command \"{}\"; known: status, queues, streams, inflight, peers, "
+                          "forget_peers, trace, tap, send, loglevel",
                           printable(command, 40))));
 }
 
@@ -78,6 +79,14 @@ json Commands::status() const {
   out["version"] = STOX_VERSION;
   out["uptime_ms"] = to_ms(context_.loop.now() - started_);
   return out;
+}
+
+json Commands::streams(const json& request) {
+  const std::string action = text_at(request, "action"), domain = text_at(request, "domain");
+  if (action.empty()) return {{"ok", true}, {"streams", process_.streams()}};
+  if ((action != "close" && action != "reconnect") || domain.empty())
+    return failure("streams takes the action close or reconnect, and a domain");
+  return {{"ok", true}, {"count", process_.close_streams(domain, action == "reconnect")}};
 }
 
 json Commands::trace(const json& request) const {

@@ -3,6 +3,7 @@
 //   status           name, role, state, reason, pid, version, uptime_ms, and all of Process::peers()
 //   queues           name, and all of Process::queues()
 //   inflight         inflight: Process::inflight()
+//   streams  action ("", close, reconnect), domain     streams: Process::streams(), or count
 //   trace    id      hops: those that the id names, oldest first
 //   send     from, to, text     what Process::send says, when it is known
 //   loglevel level, for_s (0 = for good)     was: the level before
@@ -29,6 +30,7 @@ class Commands {
 
  private:
   nlohmann::json status() const;
+  nlohmann::json streams(const nlohmann::json& request);
   nlohmann::json trace(const nlohmann::json& request) const;
   nlohmann::json set_level(const nlohmann::json& request);
 

@@ -64,6 +64,12 @@ class Process {
   // all: how many there were. `stoxctl peers`.
   virtual nlohmann::json known_peers() const;
   virtual std::size_t forget_peers(const std::string& /*peer*/) { return 0; }
+  // XMPP streams, for `stoxctl streams`: [{"own_domain","domain","direction","state","address","tls",
+  // "authentication","bidi","stream_management","unacked","stanzas_in","stanzas_out","idle_ms","retry_ms",
+  // "reason"}]. A worker's only.
+  virtual nlohmann::json streams() const;
+  // Closes the streams with a remote domain, or makes new ones at once. How many there were.
+  virtual std::size_t close_streams(const std::string& /*domain*/, bool /*reconnect*/) { return 0; }
   // {"epoch",
   // "links":[{"peer","peer_epoch","up","sent","received","queued","resent","dropped","oldest_age_ms"}],
   //  "in_flight":{"count","limit","oldest_age_ms"} (edges only)}
