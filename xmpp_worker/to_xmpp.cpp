@@ -46,6 +46,8 @@ ToXmpp::Way& ToXmpp::way_of(Link& link) {
   const auto made = ways_.emplace(std::piecewise_construct, std::forward_as_tuple(number),
                                   std::forward_as_tuple(*this, number, link));
   Way& way = made.first->second;
+  way.proof.set_others(others_);
+  way.proof.set_unsure(unsure_until_);
   by_link_[&link] = &way;
   return way;
 }
@@ -263,6 +265,11 @@ void ToXmpp::settled(uint64_t number, Fate fate) {
       outcome.set_text(fmt::format("{} answers no pings", xmpp::domain_of(m->to)));
       ++figures_.passed_on;
       break;
+    case Fate::kUnsure:
+      outcome.set_verdict(pb::PASSED_ON);
+      outcome.set_text("a refusal may have been lost on another worker's connection");
+      ++figures_.passed_on;
+      break;
     case Fate::kDeadline:
       outcome = failure(pb::DEADLINE, fmt::format("{} did not answer in time", xmpp::domain_of(m->to)));
       ++figures_.failed;
@@ -297,32 +304,46 @@ void ToXmpp::write_ping(const Way& way, const std::string& domain, uint64_t ping
   way.link.send(way.link.own_domain(), xml_);
 }
 
-void ToXmpp::answer(const xmpp::Stanza& stanza) {
-  stanza.kind == xmpp::Stanza::Kind::kMessage ? bounce(stanza) : pong(stanza);
+void ToXmpp::answer(const StanzaId& id, const Answer& answer) {
+  answer.to_message ? bounce(id, answer) : pong(id, answer);
 }
 
-void ToXmpp::bounce(const xmpp::Stanza& stanza) {
-  const xmpp::StanzaError error = xmpp::read_error(stanza.element);
-  const auto id = ids_.read_answer(stanza.id, stanza.from, stanza.to);
-  if (id && ids_.is_own(*id) && under_way_.find(id->number) != nullptr) {
+void ToXmpp::bounce(const StanzaId& id, const Answer& answer) {
+  if (ids_.is_own(id) && under_way_.find(id.number) != nullptr) {
     ++figures_.bounced;
-    return end(id->number, refusal(error, xmpp::has_resource(under_way_.find(id->number)->to)));
+    return end(id.number, refusal(answer.error, xmpp::has_resource(under_way_.find(id.number)->to)));
   }
-  if (!id) return log_.debug("an error from {} for a stanza that we did not write to it", stanza.from);
   ++figures_.late_errors;
-  log_.info("{} refused message {} after it had been answered: {}", stanza.from, stanza.id, error.condition);
+  log_.info("{} refused message {} after it had been answered: {}", answer.from, answer.id,
+            answer.error.condition);
 }
 
-void ToXmpp::pong(const xmpp::Stanza& stanza) {
-  const auto id = ids_.read_answer(stanza.id, stanza.from, stanza.to);
-  if (!id || !id->has(StanzaId::kPing) || !ids_.is_own(*id)) return;
-  const auto number = parse_number(id->payload, 1, UINT64_MAX);
+void ToXmpp::pong(const StanzaId& id, const Answer& answer) {
+  if (!id.has(StanzaId::kPing) || !ids_.is_own(id)) return;
+  const auto number = parse_number(id.payload, 1, UINT64_MAX);
   const auto found = number ? ways_.find(*number) : ways_.end();
   if (found == ways_.end()) return;
   Way& way = found->second;
-  const auto from = xmpp::domain_of(stanza.from);
-  way.proof.answered(id->number, from == way.link.own_domain() ? xmpp::domain_of(stanza.to) : from);
+  const auto from = xmpp::domain_of(answer.from);
+  const bool swapped = from != way.link.own_domain();
+  way.proof.answered(id.number, swapped ? from : xmpp::domain_of(answer.to), answer.connection);
   arrange(way);
+}
+
+void ToXmpp::set_others(std::vector<uint64_t> connections, Time unsure_until) {
+  others_ = std::move(connections);
+  unsure_until_ = unsure_until;
+  for (auto& [number, way] : ways_) {
+    way.proof.set_others(others_);
+    way.proof.set_unsure(unsure_until_);
+  }
+}
+
+void ToXmpp::other_lost() {
+  for (auto& [number, way] : ways_) {
+    way.proof.other_lost();
+    arrange(way);
+  }
 }
 
 }  // namespace stox::worker

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/deadlines.h"
@@ -30,6 +31,14 @@ class ToXmppUser {
   virtual xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) = 0;  // as xmpp::Links
 };
 
+// What came for a stanza that was written.
+struct Answer {
+  bool to_message = false;        // else to an IQ
+  std::string_view id, from, to;  // as they came
+  xmpp::StanzaError error;        // of an error
+  uint64_t connection = 0;        // it came on: 0 our own, else another worker's
+};
+
 class ToXmpp {
  public:
   struct Figures {
@@ -40,8 +49,11 @@ class ToXmpp {
   ToXmpp(std::size_t max_held, xmpp::StanzaIds&, const Clock&, service::Log&, service::Trace&, ToXmppUser&);
 
   void begin(const pb::Envelope&, Time begin_before);
-  // An error message, or the answer to an IQ.
-  void answer(const xmpp::Stanza&);
+  // Its id is one that a worker of this domain wrote.
+  void answer(const xmpp::StanzaId&, const Answer&);
+  // Connections of other workers on which our domain's answers may come (xmpp::Proof).
+  void set_others(std::vector<uint64_t> connections, Time unsure_until);
+  void other_lost();
   void link_up(xmpp::Link&);
   void link_down(xmpp::Link&);
   void link_gone(xmpp::Link&);
@@ -98,8 +110,8 @@ class ToXmpp {
   void end_unwritten(const pb::Envelope&, const pb::Outcome&);
   pb::Outcome link_down_outcome(const xmpp::Link&) const;
   void end(uint64_t number, const pb::Outcome&);
-  void bounce(const xmpp::Stanza&);
-  void pong(const xmpp::Stanza&);
+  void bounce(const xmpp::StanzaId&, const Answer&);
+  void pong(const xmpp::StanzaId&, const Answer&);
 
   std::size_t max_held_;
   xmpp::StanzaIds& ids_;
@@ -110,6 +122,8 @@ class ToXmpp {
   std::unordered_map<uint64_t, Way> ways_;
   std::unordered_map<const xmpp::Link*, Way*> by_link_;
   uint64_t last_way_ = 0;
+  std::vector<uint64_t> others_;
+  Time unsure_until_{};
   Deadlines<uint64_t> due_;  // ways
   Slots<Message> under_way_;
   std::size_t held_ = 0;

@@ -87,9 +87,13 @@ xmpp::StanzaError to_stanza_error(pb::Reason reason) {
 xmpp::StanzaError to_stanza_error(const pb::Outcome& outcome) {
   if (outcome.reason() != pb::NOT_GIVEN || !outcome.has_stanza_error())
     return to_stanza_error(outcome.reason());
-  const pb::StanzaError& said = outcome.stanza_error();
+  return to_stanza_error(outcome.stanza_error());
+}
+
+xmpp::StanzaError to_stanza_error(const pb::StanzaError& said) {
   xmpp::StanzaError error{said.type(), said.condition(), said.text()};
   error.address = said.address();
+  error.legacy_code = said.legacy_code();
   return error;
 }
 

@@ -15,6 +15,7 @@ void to_stanza(const pb::XmppMessage&, xmpp::Stanza*, xmpp::MessageContent*);
 void from_stanza(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage*);
 
 pb::StanzaError from_stanza_error(const xmpp::StanzaError&, bool full_jid);
+xmpp::StanzaError to_stanza_error(const pb::StanzaError&);
 // How a failure is told to who sent the stanza: what SIP said, or the gateway's own failure in words that
 // need no knowledge of it (errors: "The gateway's own failures").
 xmpp::StanzaError to_stanza_error(const pb::Outcome&);

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <random>
 
 #include "common/base/jid.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "common/bus/queues_json.h"
 #include "xmpp_worker/component_streams.h"
+#include "xmpp_worker/server_streams.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
 
@@ -34,6 +36,16 @@ const service::XmppWorkerConfig* find_section(const service::Config& config, con
 std::string prepared(const std::string& domain) {
   const auto jid = Jid::make({}, domain);
   return jid ? jid->domain() : domain;
+}
+
+// What all workers of these domains share; of a server that was given none it is its own.
+std::string secret_of(const service::XmppWorkerConfig& config) {
+  if (config.backend != "server") return config.xmpp_password;
+  if (!config.dialback_secret.empty()) return config.dialback_secret;
+  std::random_device random;
+  std::string out;
+  while (out.size() < 32) out += std::to_string(random());
+  return out;
 }
 
 pb::ProcessState to_bus(State state) {
@@ -69,17 +81,18 @@ std::vector<std::string> prepared(const std::vector<std::string>& domains) {
 Result<std::unique_ptr<service::Process>> Worker::create(const service::Context& context) {
   const auto* section = find_section(context.config, context.identity.section);
   if (section == nullptr) return error("no [[xmpp_worker]] is named " + context.identity.section);
-  if (section->backend != "component")
-    return error("xmpp_worker " + section->name + ": backend = \"" + section->backend +
-                 "\" is not in this version; use \"component\"");
-  if (section->serves.size() != 1) {
+  const bool is_server = section->backend == "server";
+  if (!is_server && section->serves.size() != 1) {
     return error("xmpp_worker " + section->name +
                  ": a component is one domain, so serves must hold one; add another [[xmpp_worker]] for each "
                  "other domain");
   }
   const auto epoch = static_cast<uint64_t>(context.loop.clock().wall_us());
-  std::unique_ptr<Worker> worker(new Worker(context, *section, epoch));
-  auto streams = ComponentStreams::create(context, *section, worker->serves_.front(), worker->ids_, *worker);
+  const std::string secret = secret_of(*section);
+  std::unique_ptr<Worker> worker(new Worker(context, *section, secret, epoch));
+  auto streams =
+      is_server ? ServerStreams::create(worker->context_, *section, secret, *worker)
+                : ComponentStreams::create(context, *section, worker->serves_.front(), worker->ids_, *worker);
   if (!streams) return tl::make_unexpected(streams.error());
   worker->streams_ = std::move(*streams);
   bus::EdgeOptions options;
@@ -102,11 +115,13 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   return worker;
 }
 
-Worker::Worker(const service::Context& context, const service::XmppWorkerConfig& config, uint64_t epoch)
+Worker::Worker(const service::Context& context, const service::XmppWorkerConfig& config,
+               const std::string& secret, uint64_t epoch)
     : context_(context),
       config_(config),
       serves_(prepared(config.serves)),
-      ids_(config.xmpp_password, context.identity.full, epoch),
+      ids_(secret, context.identity.full, epoch),
+      others_(context.identity.full, serves_),
       info_{STOX_VERSION},
       to_xmpp_(config.max_in_flight, ids_, context.loop.clock(), context.log, context.trace, *this),
       journal_(make_journal(context, config)),
@@ -167,9 +182,27 @@ void Worker::ended(uint64_t number, const pb::Outcome& outcome) {
 
 void Worker::members_changed() {
   if (!bus_) return;
-  streams_->members_changed(edge().members());
+  const bool lost = others_.update(edge().members(), streams_->status().state == State::kReady, now());
+  if (lost) to_xmpp_.other_lost();
+  to_xmpp_.set_others(others_.connections(), others_.unsure_until());
+  streams_->set_holder(others_.holder());
   if (journal_ && journal_->is_open()) journal_->set_targets(edge().possible_targets());
   check_status();
+  arrange();
+}
+
+void Worker::handed_over(const std::string& from, uint64_t, std::string_view payload) {
+  if (!hand_over_.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return;
+  const auto id = ids_.read_answer(hand_over_.id(), hand_over_.from(), hand_over_.to());
+  if (!id) return;
+  if (id->has(xmpp::StanzaId::kKeepalive)) {
+    if (ids_.is_own(*id)) streams_->keepalive_came_elsewhere();
+    return;
+  }
+  const pb::StanzaError& error = hand_over_.error();
+  to_xmpp_.answer(*id, {hand_over_.to_message(), hand_over_.id(), hand_over_.from(), hand_over_.to(),
+                        to_stanza_error(error), others_.connection(from)});
+  arrange();
 }
 
 void Worker::finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) { edge().finish(id, outcome); }
@@ -234,22 +267,44 @@ void Worker::state_changed() {
   check_status();
 }
 
-void Worker::stanza(const xmpp::Element& element, uint64_t) {
+void Worker::stanza(const xmpp::Element& element, uint64_t stream) {
   const auto stanza = xmpp::read_stanza(element);
   if (!stanza) return;
   ++stanzas_in_;
   const bool is_message = stanza->kind == Stanza::Kind::kMessage;
   if (stanza->is_error() || stanza->type == "result") {
-    if (stanza->kind != Stanza::Kind::kPresence) to_xmpp_.answer(*stanza);
+    if (stanza->kind != Stanza::Kind::kPresence) answer(*stanza, stream);
     return;
   }
   if (is_message) return to_sip_.message(*stanza);
+  // A server with several connections of our domain brings a keepalive, which goes to the domain, on any.
+  if (to_sip_.is_own(xmpp::domain_of(stanza->from))) return answer(*stanza, stream);
   if (!to_sip_.is_own(xmpp::domain_of(stanza->to))) return void(++not_answered_);
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   if (!xmpp::answer(*stanza, info_, xml)) return;
   // Who does not read what is answered gets no more answers.
   ++(send_stanza(stanza->to, stanza->from, xml_) ? answered_ : not_answered_);
+}
+
+// Of a stanza that any worker of our domains wrote.
+void Worker::answer(const Stanza& stanza, uint64_t stream) {
+  const auto id = ids_.read_answer(stanza.id, stanza.from, stanza.to);
+  if (!id) return context_.log.debug("an answer from {} to a stanza that nobody here wrote", stanza.from);
+  const bool to_message = stanza.kind == Stanza::Kind::kMessage;
+  xmpp::StanzaError error;
+  if (stanza.is_error()) error = xmpp::read_error(stanza.element);
+  if (ids_.is_own(*id) || !others_.is_there(id->worker, id->epoch))
+    return to_xmpp_.answer(*id, {to_message, stanza.id, stanza.from, stanza.to, std::move(error), 0});
+  hand_over_.Clear();
+  hand_over_.set_to_message(to_message);
+  hand_over_.set_id(stanza.id.data(), stanza.id.size());
+  hand_over_.set_from(stanza.from.data(), stanza.from.size());
+  hand_over_.set_to(stanza.to.data(), stanza.to.size());
+  if (stanza.is_error()) *hand_over_.mutable_error() = from_stanza_error(error, false);
+  hand_over_.SerializeToString(&payload_);
+  edge().hand_over(id->worker, stream, payload_);
+  ++handed_over_;
 }
 
 void Worker::oversized(const xmpp::Element& element) {
@@ -402,6 +457,8 @@ std::vector<Metric> Worker::metrics() const {
       counter("stox_xmpp_answers_total", "IQs and presence answered", answered_),
       counter("stox_xmpp_unanswered_total", "IQs not answered, because the server does not read",
               not_answered_),
+      counter("stox_xmpp_handed_over_total", "answers that came here for stanzas of another worker",
+              handed_over_),
   };
   streams_->add_metrics(all);
   return all;

@@ -11,6 +11,7 @@
 #include "common/bus/zmq_wire.h"
 #include "common/net/loop.h"
 #include "common/service/process.h"
+#include "xmpp_worker/other_workers.h"
 #include "xmpp_worker/streams.h"
 #include "xmpp_worker/to_sip.h"
 #include "xmpp_worker/to_xmpp.h"
@@ -38,11 +39,13 @@ class Worker final : public service::Process,
   std::vector<service::Metric> metrics() const override;
 
  private:
-  Worker(const service::Context&, const service::XmppWorkerConfig&, uint64_t epoch);
+  Worker(const service::Context&, const service::XmppWorkerConfig&, const std::string& secret,
+         uint64_t epoch);
 
   // bus
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
+  void handed_over(const std::string& from, uint64_t stream, std::string_view payload) override;
   void members_changed() override;
   // streams
   void link_up(xmpp::Link&) override;
@@ -67,6 +70,7 @@ class Worker final : public service::Process,
   bus::Edge& edge() const { return bus_->edge(); }
   Time now() const { return context_.loop.now(); }
   void turn();
+  void answer(const xmpp::Stanza&, uint64_t stream);
   void arrange();  // after every event: the next alarm
   void tell_serving();
   void check_status();
@@ -77,6 +81,7 @@ class Worker final : public service::Process,
   service::XmppWorkerConfig config_;
   std::vector<std::string> serves_;  // our domains, prepared
   xmpp::StanzaIds ids_;
+  OtherWorkers others_;
   xmpp::ServiceInfo info_;
   ToXmpp to_xmpp_;
   std::unique_ptr<StanzaJournal> journal_;  // null if it is switched off
@@ -90,7 +95,9 @@ class Worker final : public service::Process,
   bool draining_ = false;
   std::function<void()> drained_;  // to be called once
   uint64_t stanzas_in_ = 0, answered_ = 0, not_answered_ = 0;
-  std::string xml_;  // reused
+  uint64_t handed_over_ = 0;
+  std::string xml_, payload_;  // reused, as is this:
+  pb::StanzaAnswer hand_over_;
 };
 
 }  // namespace stox::worker

@@ -11,6 +11,8 @@ using std::chrono::seconds;
 constexpr unsigned kMuteAfter = 3;              // unanswered groups in a row
 constexpr Duration kAskMuteEvery = minutes(1);  // a mute domain that is written to: does it still not answer?
 constexpr Duration kMuteAnswer = seconds(30);
+constexpr unsigned kMorePings =
+    32;  // so many, and still none on some connection: there the server sends none
 constexpr Duration kCleanEvery = minutes(1), kForgetAfter = minutes(60);
 
 }  // namespace
@@ -31,12 +33,17 @@ void Proof::close_group(Entry& entry, Time now) {
   auto& [name, domain] = entry;
   if (cleaned_ == Time{}) cleaned_ = now;
   domain.used = now;
+  if (now < unsure_until_) {
+    settle(domain.open, Fate::kUnsure);
+    domain.open.clear();
+    return;
+  }
   if (domain.is_mute) {
     settle(domain.open, Fate::kPassedOn);
     domain.open.clear();
     if (now - domain.asked < kAskMuteEvery) return;
   }
-  Group group{++pings_, now, spare()};
+  Group group{pings_ + 1, now, spare()};
   group.members.swap(domain.open);
   Time due = now + kMuteAnswer;
   for (const Member& each : group.members) due = std::min(due, each.deadline);
@@ -44,7 +51,12 @@ void Proof::close_group(Entry& entry, Time now) {
   set_timer(entry, group, due);
   domain.asked = now;
   domain.groups.push_back(std::move(group));
-  user_.write_ping(name, pings_);
+  ping(entry);
+}
+
+void Proof::ping(Entry& entry) {
+  entry.second.last_ping = ++pings_;
+  user_.write_ping(entry.first, pings_);
 }
 
 void Proof::set_timer(Entry& entry, const Group& group, Time at) {
@@ -52,21 +64,64 @@ void Proof::set_timer(Entry& entry, const Group& group, Time at) {
   ++entry.second.timers;
 }
 
-void Proof::answered(uint64_t ping, std::string_view name) {
+void Proof::answered(uint64_t number, std::string_view name, uint64_t connection) {
   const auto found = domains_.find(name);
   if (found == domains_.end()) return;
   Domain& domain = found->second;
   domain.unanswered = 0;
   if (domain.is_mute) --mute_;
   domain.is_mute = false;
+  domain.answered = std::max(domain.answered, number);
+  if (others_.empty()) return settle_until(domain, number, Fate::kProved);
+
+  const auto on = std::find_if(domain.answered_on.begin(), domain.answered_on.end(),
+                               [&](const auto& each) { return each.first == connection; });
+  if (on == domain.answered_on.end()) {
+    domain.answered_on.emplace_back(connection, number);
+  } else {
+    on->second = std::max(on->second, number);
+  }
+  settle_until(domain, covered(domain), Fate::kProved);
+  if (domain.groups.empty() || domain.answered < domain.last_ping) return;
+  if (++domain.more_pings > kMorePings) return settle_until(domain, domain.answered, Fate::kUnsure);
+  ping(*found);
+}
+
+uint64_t Proof::covered(const Domain& domain) const {
+  const auto on = [&](uint64_t connection) -> uint64_t {
+    for (const auto& [one, ping] : domain.answered_on) {
+      if (one == connection) return ping;
+    }
+    return 0;
+  };
+  uint64_t lowest = on(0);
+  for (const uint64_t each : others_) lowest = std::min(lowest, on(each));
+  return lowest;
+}
+
+void Proof::settle_until(Domain& domain, uint64_t ping, Fate fate) {
   while (!domain.groups.empty() && domain.groups.front().ping <= ping) {
     Group group = std::move(domain.groups.front());
     domain.groups.pop_front();
+    domain.more_pings = 0;
     if (!group.members.empty()) --waiting_;
-    settle(group.members, Fate::kProved);
+    settle(group.members, fate);
     group.members.clear();
     spares_.push_back(std::move(group.members));
   }
+}
+
+void Proof::set_others(std::vector<uint64_t> connections) {
+  others_ = std::move(connections);
+  for (auto& [name, domain] : domains_) {
+    std::erase_if(domain.answered_on, [&](const auto& each) {
+      return each.first != 0 && std::find(others_.begin(), others_.end(), each.first) == others_.end();
+    });
+  }
+}
+
+void Proof::other_lost() {
+  for (auto& [name, domain] : domains_) settle_until(domain, UINT64_MAX, Fate::kUnsure);
 }
 
 void Proof::stream_ended() {
@@ -113,7 +168,7 @@ void Proof::expire(Entry& entry, uint64_t ping, Time now) {
 }
 
 void Proof::count_unanswered(Domain& domain, const Group& group) {
-  if (domain.is_mute || !user_.peer_answered_since(group.written)) return;
+  if (domain.is_mute || domain.answered >= group.ping || !user_.peer_answered_since(group.written)) return;
   if (++domain.unanswered < kMuteAfter) return;
   domain.is_mute = true;
   ++mute_;

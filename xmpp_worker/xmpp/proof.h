@@ -2,6 +2,10 @@
 // order: the answer to a ping to the recipients' domain, result or error, proves that all stanzas written to
 // that domain before the ping were handled; their bounces have come before it.
 //
+// A server that has several connections of our domain (ejabberd, jabberd2) sends each answer on any of them,
+// and each is in order by itself only: then an answer must have come on every one before a group is proved,
+// and pings are written until it has.
+//
 // The stanzas of one wakeup to one domain form a group, with one ping behind it. A group holds only numbers:
 // who was bounced is forgotten by the user and ignored when its group is proved, so that a stanza costs O(1).
 #pragma once
@@ -22,6 +26,7 @@ enum class Fate {
   kProved,    // the domain has handled it
   kPassedOn,  // written; the domain is known not to answer pings
   kDeadline,  // no answer in time
+  kUnsure,    // written; a refusal may have been lost with another connection of our domain
   kInDoubt,   // the stream ended first: it may have been delivered
 };
 
@@ -42,9 +47,15 @@ class Proof {
 
   void written(uint64_t number, std::string_view domain, Time deadline);
   void end_of_wakeup(Time now);  // before the bytes leave: pings behind what was written
-  // An answer from the domain to the ping with this number; one that is not waited for is ignored.
-  void answered(uint64_t ping, std::string_view domain);
+  // An answer from the domain to the ping with this number, on our own connection (0) or another; one that is
+  // not waited for is ignored.
+  void answered(uint64_t ping, std::string_view domain, uint64_t connection = 0);
   void stream_ended();
+  // The other connections of our domain, on which answers may come as well.
+  void set_others(std::vector<uint64_t> connections);
+  void other_lost();  // one of them went, maybe with answers
+  // Until then one that went may still be there for the server, and swallow answers.
+  void set_unsure(Time until) { unsure_until_ = until; }
   void turn(Time now);
   Time next() const;
 
@@ -69,7 +80,12 @@ class Proof {
     unsigned unanswered = 0;   // groups that ended without an answer, since the last answer
     bool is_mute = false;
     Time used{};
-    Time asked{};  // pinged last
+    Time asked{};            // pinged last
+    uint64_t last_ping = 0;  // of this domain
+    uint64_t answered = 0;   // the latest
+    // By connection, the latest ping whose answer came on it; looked at while there are others.
+    std::vector<std::pair<uint64_t, uint64_t>> answered_on;
+    unsigned more_pings = 0;  // since the last group was proved
   };
   struct Hash {
     using is_transparent = void;
@@ -79,6 +95,9 @@ class Proof {
   using Entry = Domains::value_type;  // stays where it is while it is in the table
 
   void close_group(Entry&, Time now);
+  void ping(Entry&);
+  uint64_t covered(const Domain&) const;  // answers to this ping came on every connection
+  void settle_until(Domain&, uint64_t ping, Fate);
   void set_timer(Entry&, const Group&, Time at);
   void expire(Entry&, uint64_t ping, Time now);
   void count_unanswered(Domain&, const Group&);
@@ -91,6 +110,8 @@ class Proof {
   std::vector<Entry*> touched_;  // domains written to in this wakeup
   Deadlines<std::pair<Entry*, uint64_t>> due_;
   std::vector<std::vector<Member>> spares_;
+  std::vector<uint64_t> others_;
+  Time unsure_until_{};
   uint64_t pings_ = 0;
   std::size_t waiting_ = 0;
   std::size_t mute_ = 0;

@@ -17,7 +17,11 @@ using testing::HasSubstr;
 class ToXmppTest : public testing::Test, public ToXmppUser {
  protected:
   void SetUp() override {
-    stream.on_stanza = other.on_stanza = [this](const xmpp::Stanza& stanza) { to_xmpp.answer(stanza); };
+    stream.on_stanza = other.on_stanza = [this](const xmpp::Stanza& stanza) {
+      if (const auto id = stream.ids.read_answer(stanza.id, stanza.from, stanza.to))
+        to_xmpp.answer(*id, {stanza.kind == xmpp::Stanza::Kind::kMessage, stanza.id, stanza.from, stanza.to,
+                             xmpp::read_error(stanza.element), connection});
+    };
   }
   void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override {
     EXPECT_TRUE(outcomes.emplace(id.number(), outcome).second) << id.number() << " ended twice";
@@ -82,6 +86,7 @@ class ToXmppTest : public testing::Test, public ToXmppUser {
   StreamByHand stream{clock}, other{clock};
   ToXmpp to_xmpp{100, stream.ids, clock, log, trace, *this};
   std::map<uint64_t, pb::Outcome> outcomes;
+  uint64_t connection = 0;  // on which answers come
 };
 
 TEST_F(ToXmppTest, WritesAndIsDeliveredWhenTheDomainAnswersThePingBehind) {
@@ -173,6 +178,38 @@ TEST_F(ToXmppTest, AStreamThatBreaksLeavesMessagesInDoubt) {
   EXPECT_EQ(outcomes.at(1).reason(), pb::IN_DOUBT);
   come_up();
   EXPECT_EQ(wakeup(), "");
+}
+
+TEST_F(ToXmppTest, WithTwoConnectionsAnAnswerMustComeOnEach) {
+  to_xmpp.set_others({77}, {});
+  come_up();
+  begin(1);
+  pong(wakeup());
+  EXPECT_TRUE(outcomes.empty());
+  const std::string again = wakeup();
+  EXPECT_THAT(again, HasSubstr("<ping"));
+  EXPECT_THAT(again, testing::Not(HasSubstr("<message")));
+  connection = 77;
+  pong(again);
+  EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
+  EXPECT_EQ(wakeup(), "");
+}
+
+TEST_F(ToXmppTest, AnotherConnectionThatIsLostMayHaveHadTheRefusal) {
+  to_xmpp.set_others({77}, {});
+  come_up();
+  begin(1);
+  wakeup();
+  to_xmpp.other_lost();
+  to_xmpp.set_others({}, clock.now() + seconds(30));
+  EXPECT_EQ(outcomes.at(1).verdict(), pb::PASSED_ON);
+  begin(2);
+  wakeup();
+  EXPECT_EQ(outcomes.at(2).verdict(), pb::PASSED_ON);
+  pass(seconds(30));
+  begin(3);
+  pong(wakeup());
+  EXPECT_EQ(outcomes.at(3).verdict(), pb::DELIVERED);
 }
 
 TEST_F(ToXmppTest, EachLinkHasItsOwnMessagesAndProofs) {

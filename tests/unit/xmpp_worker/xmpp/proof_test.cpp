@@ -175,5 +175,32 @@ TEST_F(ProofTest, ForgetsDomainsThatAreNotWrittenToAnyMore) {
   EXPECT_EQ(proof.mute_domains(), 0u);
 }
 
+TEST_F(ProofTest, AnswersOnOneConnectionSayNothingOfTheOther) {
+  proof.set_others({7});
+  write({1}, "a");
+  wakeup();
+  proof.answered(pings[0].second, "a", 0);
+  write({2}, "a");
+  wakeup();
+  ASSERT_EQ(pings.size(), 3u);  // the first group's second, and the second group's
+  proof.answered(pings[1].second, "a", 7);
+  EXPECT_EQ(fates, (std::map<uint64_t, Fate>{{1, Fate::kProved}}));
+  proof.answered(pings[2].second, "a", 7);
+  EXPECT_EQ(fates.count(2), 0u);
+  ASSERT_EQ(pings.size(), 4u);
+  proof.answered(pings[3].second, "a", 0);
+  EXPECT_EQ(fates.at(2), Fate::kProved);
+  EXPECT_FALSE(proof.waits());
+}
+
+TEST_F(ProofTest, AConnectionOnWhichNothingEverComesLeavesItUnsure) {
+  proof.set_others({7});
+  write({1}, "a");
+  wakeup();
+  for (std::size_t i = 0; i < pings.size() && pings.size() < 100; ++i) answer(i);
+  EXPECT_LT(pings.size(), 50u);
+  EXPECT_EQ(fates, (std::map<uint64_t, Fate>{{1, Fate::kUnsure}}));
+}
+
 }  // namespace
 }  // namespace stox::xmpp

@@ -1,0 +1,222 @@
+#include "tests/chaos/ledger.h"
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "tests/support/ends/words.h"
+
+namespace stox::chaos {
+namespace {
+
+constexpr int64_t kSlow = 1'000'000;
+constexpr int64_t kLongest = 110'000'000;  // longer than any message may be under way
+
+const char* text_of(Way way) { return way == Way::kToXmpp ? "sip-to-xmpp" : "xmpp-to-sip"; }
+
+}  // namespace
+
+Ledger::Ledger(uint32_t conversations, bool journal, std::function<void(const std::string&)> violated)
+    : journal_(journal), violated_(std::move(violated)) {
+  for (auto& last : last_) last.assign(conversations, -1);
+}
+
+int64_t Ledger::now() { return ends::now_us(); }
+
+uint16_t Ledger::reason(std::string text) {
+  const auto known = std::find(reasons_.begin(), reasons_.end(), text);
+  if (known == reasons_.end() && reasons_.size() < 500) {
+    reasons_.push_back(std::move(text));
+    return static_cast<uint16_t>(reasons_.size() - 1);
+  }
+  return static_cast<uint16_t>(known == reasons_.end() ? 499 : known - reasons_.begin());
+}
+
+uint64_t Ledger::sent(Way way, uint32_t conversation, uint8_t given_to, bool meant_to_fail) {
+  Message& m = messages_.emplace_back();
+  m.sent_us = now();
+  m.conversation = conversation;
+  m.way = way;
+  m.given_to = given_to;
+  m.meant_to_fail = meant_to_fail;
+  return messages_.size() - 1;
+}
+
+void Ledger::answered(uint64_t number, int status, std::string_view reason_phrase) {
+  Message& m = messages_[number];
+  if (m.ended_us != 0) return;
+  m.ended_us = now();
+  m.accepted = status < 300;
+  m.outcome = reason(std::to_string(status) + ' ' + std::string(reason_phrase));
+  if (!m.accepted || m.arrived_us != 0) return;
+  ++lost_;
+  violation(m.meant_to_fail ? "accepted, though the recipient's server refused it" : "lost", number,
+            "answered " + std::to_string(status));
+}
+
+void Ledger::errored(uint64_t number, std::string_view condition, std::string_view text) {
+  Message& m = messages_[number];
+  if (m.outcome != 0) {
+    ++stray_;
+    return violation("told twice", number);
+  }
+  const bool was_settled = settled(number);
+  m.ended_us = now();
+  std::string words = std::string(condition) + (text.empty() ? "" : ": ") + std::string(text);
+  // Numbers and times would make each a reason of its own.
+  std::erase_if(words, [](char c) { return c >= '0' && c <= '9'; });
+  m.outcome = reason(std::move(words));
+  if (!was_settled) settled_(number);
+}
+
+void Ledger::unanswered(uint64_t number) {
+  Message& m = messages_[number];
+  m.ended_us = now();
+  m.outcome = reason("no answer (Timer F)");
+}
+
+void Ledger::killed(uint8_t worker) {
+  const int64_t oldest = now() - kLongest;
+  for (auto m = messages_.rbegin(); m != messages_.rend() && m->sent_us > oldest; ++m) {
+    if (m->way == Way::kToSip && m->given_to == worker && m->arrived_us == 0 && m->outcome == 0)
+      m->with_killed = true;
+  }
+}
+
+void Ledger::arrived(uint64_t number, uint8_t from, uint64_t copy_key, std::string_view as) {
+  Message& m = messages_[number];
+  if (m.arrived_us != 0) {
+    if (copy_key == m.copy_key) {
+      ++copies_;
+      return;
+    }
+    ++doubled_;
+    return violation("doubled", number, as);
+  }
+  const auto way = static_cast<std::size_t>(m.way);
+  const bool was_settled = settled(number);
+  m.arrived_us = now();
+  m.arrived_from = from;
+  m.copy_key = copy_key;
+  m.arrived_as = as;
+  if (m.arrived_us - last_arrival_[way] > longest_silence_[way] && ended_us_ == 0) {
+    longest_silence_[way] = m.arrived_us - last_arrival_[way];
+    silent_at_[way] = last_arrival_[way];
+  }
+  last_arrival_[way] = m.arrived_us;
+  auto& last = last_[way][m.conversation];
+  if (last > static_cast<int64_t>(number)) {
+    if (m.with_killed && !journal_) {
+      ++reordered_after_kill_;
+    } else {
+      ++reordered_;
+      violation("reordered", number, "after " + std::to_string(last));
+    }
+  }
+  last = std::max(last, static_cast<int64_t>(number));
+  if (m.way == Way::kToSip && !was_settled) settled_(number);
+}
+
+bool Ledger::settled(uint64_t number) const {
+  const Message& m = messages_[number];
+  return m.given_up || m.outcome != 0 || (m.way == Way::kToSip && m.arrived_us != 0);
+}
+
+void Ledger::give_up(uint64_t number) {
+  if (settled(number)) return;
+  Message& m = messages_[number];
+  m.given_up = true;
+  settled_(number);
+  if (m.way != Way::kToSip) return;
+  if (m.with_killed && !(journal_ && m.accepted)) return;
+  if (m.unread) return;
+  ++lost_;
+  violation("lost", number, m.accepted ? "taken in" : "written to a stream that stayed");
+}
+
+void Ledger::end() {
+  ended_us_ = now();
+  for (std::size_t way = 0; way < 2; ++way)
+    longest_silence_[way] = std::max(longest_silence_[way], ended_us_ - last_arrival_[way]);
+}
+
+void Ledger::violation(std::string_view what, uint64_t number, std::string_view detail) {
+  ++violations_;
+  const Message& m = messages_[number];
+  nlohmann::json out = {{"violation", what},
+                        {"detail", detail},
+                        {"number", number},
+                        {"way", text_of(m.way)},
+                        {"conversation", m.conversation},
+                        {"given_to", m.given_to},
+                        {"sent_us", m.sent_us},
+                        {"ended_us", m.ended_us},
+                        {"outcome", reasons_[m.outcome]},
+                        {"arrived_us", m.arrived_us},
+                        {"arrived_from", m.arrived_from},
+                        {"arrived_as", m.arrived_as},
+                        {"taken_in", m.accepted},
+                        {"stream_ended", m.unread},
+                        {"worker_killed", m.with_killed},
+                        {"now_us", now()}};
+  violated_(out.dump());
+}
+
+std::string Ledger::report() const {
+  using nlohmann::json;
+  json out = {{"lost", lost_},
+              {"doubled", doubled_},
+              {"reordered", reordered_},
+              {"reordered_after_kill", reordered_after_kill_},
+              {"copies", copies_},
+              {"told_twice", stray_},
+              {"seconds", static_cast<double>(ended_us_ - began_us_) / 1e6}};
+  for (const Way way : {Way::kToXmpp, Way::kToSip}) {
+    uint64_t sent = 0, accepted = 0, delivered = 0, failed = 0, in_doubt = 0, doubts_arrived = 0,
+             never_read = 0, killed = 0, silent = 0;
+    std::map<std::string, uint64_t> reasons, meant;
+    for (const Message& m : messages_) {
+      if (m.way != way) continue;
+      ++sent;
+      const bool told = m.outcome != 0 && !(way == Way::kToXmpp && m.accepted);
+      accepted += m.accepted;
+      delivered += m.arrived_us != 0;
+      if (told) {
+        ++failed;
+        ++(m.meant_to_fail ? meant : reasons)[reasons_[m.outcome]];
+        in_doubt += reasons_[m.outcome].find("may have been delivered") != std::string::npos;
+        doubts_arrived += m.arrived_us != 0;
+      } else if (m.arrived_us == 0) {
+        ++(m.unread ? never_read : m.with_killed ? killed : silent);
+      }
+    }
+    const auto index = static_cast<std::size_t>(way);
+    out[text_of(way)] = {{"sent", sent},
+                         {"accepted", accepted},
+                         {"delivered", delivered},
+                         {"failed", failed},
+                         {"failed_in_doubt", in_doubt},
+                         {"failed_but_delivered", doubts_arrived},
+                         {"never_read", never_read},
+                         {"died_with_worker", killed},
+                         {"without_a_sign", silent},
+                         {"reasons", reasons},
+                         {"meant_to_fail", meant},
+                         {"longest_silence_s", static_cast<double>(longest_silence_[index]) / 1e6},
+                         {"silent_at_us", silent_at_[index]}};
+  }
+  return out.dump();
+}
+
+void Ledger::write_disturbed(const std::string& file) const {
+  std::ofstream out(file);
+  for (const Message& m : messages_) {
+    if (m.meant_to_fail) continue;
+    const bool failed = m.outcome != 0 && !(m.way == Way::kToXmpp && m.accepted);
+    const int64_t done = m.way == Way::kToXmpp ? m.ended_us : m.arrived_us;
+    if (failed || done == 0 || done - m.sent_us > kSlow) out << m.sent_us << ' ' << text_of(m.way) << '\n';
+  }
+}
+
+}  // namespace stox::chaos

@@ -1,0 +1,83 @@
+// What became of each message of a run, as both ends saw it. Each has a number; numbers rise within a
+// conversation, so that order can be judged. What breaks a promise is printed at once, as a line of JSON.
+//
+// Accepted: from SIP, a 2xx was sent. From XMPP, the worker answered a ping that was written behind the
+// message (what came before it on the stream has been taken in).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace stox::chaos {
+
+enum class Way : uint8_t { kToXmpp, kToSip };
+
+struct Message {
+  int64_t sent_us = 0, ended_us = 0, arrived_us = 0;
+  uint32_t conversation = 0;
+  uint16_t outcome = 0;  // Ledger::reason(); 0: none came
+  Way way = Way::kToXmpp;
+  uint8_t given_to = 0;        // the front or worker that the load gave it to
+  uint8_t arrived_from = 0;    // the worker or front that brought it
+  bool accepted = false;       // 2xx, or a stream's proof
+  bool unread = false;         // its stream ended before it was proved to be taken in
+  bool with_killed = false;    // its worker was killed while it had it, or may have had it
+  bool meant_to_fail = false;  // nobody there, or not willing
+  bool given_up = false;       // nothing more is expected
+  uint64_t copy_key = 0;       // what tells a copy of one transaction from a second delivery
+  std::string arrived_as;      // stanza id or branch
+};
+
+class Ledger {
+ public:
+  // `journal`: what a killed worker had taken in must not be lost.
+  Ledger(uint32_t conversations, bool journal, std::function<void(const std::string& json)> violated);
+
+  uint64_t sent(Way, uint32_t conversation, uint8_t given_to, bool meant_to_fail);
+  void answered(uint64_t number, int status, std::string_view reason);               // SIP, final
+  void errored(uint64_t number, std::string_view condition, std::string_view text);  // XMPP
+  void unanswered(uint64_t number);                                                  // SIP, Timer F
+  void proved(uint64_t number) { messages_[number].accepted = true; }
+  void unread(uint64_t number) { messages_[number].unread = true; }
+  void killed(uint8_t worker);  // just before it is
+  void arrived(uint64_t number, uint8_t from, uint64_t copy_key, std::string_view as);
+  void give_up(uint64_t number);  // no sign of it came in any time that is allowed
+
+  bool known(uint64_t number) const { return number < messages_.size(); }
+  const Message& at(uint64_t number) const { return messages_[number]; }
+  // Called once for each message from XMPP, when it is settled.
+  void on_settled(std::function<void(uint64_t number)> settled) { settled_ = std::move(settled); }
+  // Its sender knows, or it arrived, or there is nobody left who could tell.
+  bool settled(uint64_t number) const;
+  std::size_t violations() const { return violations_; }
+
+  void begin() { began_us_ = last_arrival_[0] = last_arrival_[1] = now(); }
+  void end();  // of the load: silence counts until here
+  std::string report() const;
+  // Messages that failed or took more than a second: when they were sent, one a line.
+  void write_disturbed(const std::string& file) const;
+
+ private:
+  static int64_t now();
+  void violation(std::string_view what, uint64_t number, std::string_view detail = {});
+  uint16_t reason(std::string text);
+
+  std::vector<Message> messages_;
+  std::array<std::vector<int64_t>, 2> last_;  // number that arrived last, by way and conversation
+  std::vector<std::string> reasons_{""};
+  bool journal_;
+  std::function<void(const std::string&)> violated_;
+  std::function<void(uint64_t)> settled_;
+  std::size_t violations_ = 0;
+  uint64_t lost_ = 0, doubled_ = 0, reordered_ = 0, reordered_after_kill_ = 0, copies_ = 0, stray_ = 0;
+  int64_t began_us_ = 0, ended_us_ = 0;
+  std::array<int64_t, 2> last_arrival_{}, longest_silence_{}, silent_at_{};
+};
+
+}  // namespace stox::chaos

@@ -1,0 +1,61 @@
+// SIP users: they send MESSAGE requests, one at a time in each conversation (RFC 3428 section 8), repeat them
+// by Timer E and give up at Timer F; as recipients they write down what came before they answer 200.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/chaos/ledger.h"
+#include "tests/support/ends/datagrams.h"
+#include "tests/support/ends/words.h"
+
+namespace stox::chaos {
+
+// Some conversations have no happy end: their recipients are not there, or do not want.
+enum class Recipient { kThere, kNobody, kRefuses };
+Recipient recipient(Way, uint32_t conversation);
+// The domain of a conversation's XMPP user.
+std::string xmpp_domain(const ends::Names&, uint32_t conversation);
+
+class SipSide {
+ public:
+  SipSide(ends::Names, const sockaddr_in& here, std::vector<sockaddr_in> fronts, uint32_t conversations,
+          Ledger&);
+
+  int descriptor() const { return socket_.descriptor(); }
+  bool idle(uint32_t conversation) const { return !busy_[conversation]; }
+  void message(uint32_t conversation);
+  void read();
+  void repeat();  // what is due
+  void flush() { socket_.flush(); }
+  std::size_t waiting() const { return waiting_; }
+
+ private:
+  struct Repeat {
+    int64_t at_us;
+    uint64_t number;
+  };
+  static constexpr int64_t kWaits[] = {500'000, 1'000'000, 2'000'000, 4'000'000};
+  static constexpr int64_t kTimerF = 32'000'000;
+
+  void write_request(uint64_t number);
+  void response(std::string_view);
+  void request(std::string_view, const sockaddr_in& from);
+  void done(uint64_t number);
+
+  ends::Names names_;
+  std::string here_;
+  std::vector<sockaddr_in> fronts_;
+  Ledger& ledger_;
+  ends::Datagrams socket_;
+  std::vector<bool> busy_;      // by conversation
+  std::vector<uint8_t> front_;  // by conversation; another one after a 503
+  std::size_t waiting_ = 0;
+  std::deque<Repeat> repeats_[std::size(kWaits)];  // one queue for each wait: ordered by time
+};
+
+}  // namespace stox::chaos
