@@ -104,7 +104,9 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   edge.max_in_flight = section->max_in_flight;
   edge.pace = std::chrono::milliseconds(section->pace_ms);
   edge.resend_on_doubt = context.config.gateway.resend_on_doubt;
-  auto bus = bus::ZmqEdge::create(context.loop, edge, context.config.mapper_endpoints(), *front);
+  const bus::MapperAddresses mappers{context.config.mapper_endpoints(), context.config.curve.secret_key,
+                                     context.config.curve.mapper_public_key, context.config.dns.servers};
+  auto bus = bus::ZmqEdge::create(context.loop, edge, mappers, *front);
   if (!bus) return tl::make_unexpected(bus.error());
   front->bus_ = std::move(*bus);
 
@@ -240,7 +242,7 @@ service::Status Front::status() const {
     return {service::State::kDraining,
             fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
   }
-  if (!edge().has_mapper()) return {service::State::kStarting, "no mapper is ready: is stox-mapper running?"};
+  if (!edge().has_mapper()) return {service::State::kStarting, bus_->why_no_mapper()};
   return {service::State::kReady, {}};
 }
 
@@ -274,6 +276,7 @@ void Front::stop() {
 }
 
 void Front::reload(const service::Config& config) {
+  bus_->connect_to(config.mapper_endpoints());
   const auto* section = find_section(config, context_.identity.section);
   if (section == nullptr) return;
   auto policy = make_policy(config, *section);
@@ -318,14 +321,7 @@ json Front::peers() const {
                     {"times", failure.times},
                     {"age_ms", (now_us - failure.at_us) / 1000}});
   }
-  for (const auto& link : edge().links()) {
-    if (link.peer.empty()) continue;  // has not said hello
-    list.push_back({{"name", link.peer},
-                    {"kind", "mapper"},
-                    {"state", link.ready ? "ready"
-                              : link.up  ? "up"
-                                         : "down"}});
-  }
+  for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
   return {{"peers", list}};
 }
 

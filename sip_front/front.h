@@ -52,6 +52,7 @@ class Front final : public service::Process,
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
   void members_changed() override { check_status(); }
+  void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
   // transports
   bool trusts(const sip::Endpoint& peer) const override { return inbound_.trusts(peer); }
   void received(const sip::Message&, const sip::Flow&) override;

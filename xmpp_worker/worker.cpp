@@ -102,7 +102,9 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   options.max_in_flight = section->max_in_flight;
   options.pace = std::chrono::milliseconds(section->pace_ms);
   options.resend_on_doubt = context.config.gateway.resend_on_doubt;
-  auto edge = bus::ZmqEdge::create(context.loop, options, context.config.mapper_endpoints(), *worker);
+  const bus::MapperAddresses mappers{context.config.mapper_endpoints(), context.config.curve.secret_key,
+                                     context.config.curve.mapper_public_key, context.config.dns.servers};
+  auto edge = bus::ZmqEdge::create(context.loop, options, mappers, *worker);
   if (!edge) return tl::make_unexpected(edge.error());
   worker->bus_ = std::move(*edge);
   // What cannot be written now is tried again; a second process of this name must not run at all.
@@ -322,7 +324,7 @@ service::Status Worker::status() const {
     return {State::kDraining, fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
   service::Status streams = streams_->status();
   if (streams.state != State::kReady) return streams;
-  if (!edge().has_mapper()) return {State::kStarting, "no mapper is ready: is stox-mapper running?"};
+  if (!edge().has_mapper()) return {State::kStarting, bus_->why_no_mapper()};
   if (journal_ && !journal_->trouble().empty())
     return {State::kReady, "messages from XMPP are refused, because of the " + journal_->trouble()};
   return {State::kReady, {}};
@@ -374,6 +376,7 @@ void Worker::stop() {
 }
 
 void Worker::reload(const service::Config& config) {
+  bus_->connect_to(config.mapper_endpoints());
   const auto* section = find_section(config, context_.identity.section);
   if (section == nullptr) return;
   streams_->reload(*section);
@@ -381,12 +384,7 @@ void Worker::reload(const service::Config& config) {
 
 json Worker::peers() const {
   json list = streams_->list();
-  for (const auto& link : edge().links())
-    list.push_back({{"name", link.peer},
-                    {"kind", "mapper"},
-                    {"state", link.ready ? "ready"
-                              : link.up  ? "up"
-                                         : "down"}});
+  for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
   json journal;
   if (journal_)
     journal = {{"path", journal_->path()}, {"held", journal_->size()}, {"trouble", journal_->trouble()}};

@@ -47,6 +47,7 @@ class Worker final : public service::Process,
   void ended(uint64_t number, const pb::Outcome&) override;
   void handed_over(const std::string& from, uint64_t stream, std::string_view payload) override;
   void members_changed() override;
+  void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
   // streams
   void link_up(xmpp::Link&) override;
   void link_down(xmpp::Link&) override;

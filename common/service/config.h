@@ -51,10 +51,21 @@ struct DnsConfig {
   std::map<std::string, std::string> static_servers;  // domain -> ADDRESS:PORT
 };
 
+// Keys of the bus between hosts (ZeroMQ's CURVE), 40 characters of Z85 each. Set whole, or not at all.
+struct CurveConfig {
+  std::string mapper_public_key;              // whom fronts and workers take for a mapper
+  std::vector<std::string> edge_public_keys;  // who may connect to a mapper
+  std::string mapper_key_file, edge_key_file;
+  std::string secret_key;  // of the own role, from its file; empty in stoxctl
+
+  bool is_set() const { return !mapper_public_key.empty(); }
+};
+
 struct MapperConfig {
   std::string name;
-  std::string bind;     // default ipc://<runtime directory>/<name>.sock
-  std::string connect;  // default: bind
+  std::string bind;  // default ipc://<runtime directory>/<name>.sock
+  std::string
+      connect;  // default: bind; may also be a name, tcp://HOST:PORT, or an SRV name, tcp://_stox._tcp.NAME
   std::string metrics;  // ADDRESS:PORT; empty = none
 };
 
@@ -118,6 +129,7 @@ struct Config {
   RuntimeConfig runtime;
   LogConfig log;
   DnsConfig dns;
+  CurveConfig curve;
   std::vector<MapperConfig> mappers;
   std::vector<SipFrontConfig> sip_fronts;
   std::vector<XmppWorkerConfig> xmpp_workers;
