@@ -82,7 +82,7 @@ ExitCode wait_ready(const Options& options, std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
     const json found = ask_status(options);
-    const bool ready = status_code(found) == kFine;
+    const bool ready = all_ready(found);
     if (ready || std::chrono::steady_clock::now() >= deadline) {
       if (!ready || options.json) print_status(options, found);
       return ready ? kFine : kTrouble;

@@ -125,6 +125,7 @@ int Skeleton::run(const MakeProcess& make) {
 Result<void> Skeleton::start(const MakeProcess& make) {
   const Config& config = configs_.front();
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // at a limit of file sizes, writing fails, and that can be said
   raise_descriptor_limit();
   asio::error_code ignored;
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) signals_.add(number, ignored);
@@ -237,7 +238,7 @@ void Skeleton::tell_status() {
   told_state_ = now.state;
   told_reason_ = now.reason;
   notify::status(text_of(now));
-  if (now.state == State::kStarting) {
+  if (now.state == State::kStarting || (now.state == State::kReady && !now.reason.empty())) {
     log_.warn("{}", text_of(now));
   } else {
     log_.info("{}", text_of(now));
