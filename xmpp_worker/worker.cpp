@@ -145,7 +145,7 @@ void Worker::handed_over(const std::string& from, uint64_t, std::string_view pay
   const auto id = ids_.read_answer(hand_over_.id(), hand_over_.from(), hand_over_.to());
   if (!id) return;
   if (id->has(xmpp::StanzaId::kKeepalive)) {
-    if (ids_.is_own(*id)) streams_->keepalive_came_elsewhere();
+    if (ids_.is_own(*id)) streams_->keepalive_came_elsewhere(id->number);
     return;
   }
   const pb::StanzaError& error = hand_over_.error();

@@ -19,14 +19,16 @@ class Site:
 
     _hosts = map(loopback.address, itertools.count(1))
 
-    def __init__(self, xmpp_server=None, with_proxy=False, xmpp_users=("juliet", "nurse"), server=Prosody, **stox):
-        """server: the class of the XMPP server to start; xmpp_server: one that somebody else runs."""
+    def __init__(self, xmpp_server=None, with_proxy=False, xmpp_users=("juliet", "nurse"), server=Prosody,
+                 xmpp_server_at=None, **stox):
+        """server: the class of the XMPP server to start, xmpp_server_at: on this address; xmpp_server: one that
+        somebody else runs."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stox-", dir="/tmp"))
         self.users = []
         front = next(Site._hosts)
         self.starts_server = xmpp_server is None
-        self.xmpp_server = xmpp_server or server(self.folder / "xmpp", next(Site._hosts), component=XMPP_DOMAIN,
-                                                 users=xmpp_users)
+        self.xmpp_server = xmpp_server or server(self.folder / "xmpp", xmpp_server_at or next(Site._hosts),
+                                                 component=XMPP_DOMAIN, users=xmpp_users)
         proxy_host = next(Site._hosts) if with_proxy else None
         if with_proxy:
             gateway = {"outbound_proxy": f"sip:{proxy_host}:{loopback.free_port(proxy_host, 5060)};transport=udp"}
