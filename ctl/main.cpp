@@ -5,6 +5,7 @@
 
 #include "common/service/config.h"
 #include "ctl/commands.h"
+#include "ctl/keys.h"
 
 namespace {
 
@@ -15,6 +16,8 @@ struct Arguments {
   bool json = false;
   double timeout_s = 30;
   std::string name, id, from, to, text, level;
+  std::string directory = "/etc/stox/keys";
+  std::vector<std::string> names;
   unsigned for_s = 0;
 };
 
@@ -54,12 +57,23 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   send->add_option("--to", a.to, "of the same kind")->required();
   send->add_option("TEXT", a.text, "what it says")->required();
 
+  CLI::App* peers = add("peers", "what users' clients are known to take, or to refuse",
+                        [](const auto& o) { return ctl::peers(o); });
+  peers->add_subcommand("clear", "forgets it")
+      ->callback([&a, run] { *run = [&a](const auto& o) { return ctl::forget_peers(o, a.id); }; })
+      ->add_option("URI", a.id, "of one peer; all if left out");
+
   CLI::App* loglevel = add("loglevel", "changes what a process logs",
                            [&](const auto& o) { return ctl::loglevel(o, a.name, a.level, a.for_s); });
   loglevel->add_option("NAME", a.name, "a process")->required();
   loglevel->add_option("LEVEL", a.level)
       ->required()
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+  CLI::App* keys = add("keys", "makes the keys of the bus between hosts, and says what to write where", {});
+  keys->add_option("--directory", a.directory, "where")->capture_default_str();
+  keys->add_option("NAME", a.names,
+                   "further fronts or workers with a key of their own (default: a site's keys)");
+
   loglevel->add_option("--for", a.for_s, "seconds, then back (default: for good)")
       ->check(CLI::Range(0, 86'400));
 }
@@ -82,6 +96,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? ctl::kFine : ctl::kUsage;
   }
+  if (app.got_subcommand("keys"))
+    return ctl::keys(arguments.directory, arguments.names);  // comes before a configuration
   const auto loaded =
       service::load_config(arguments.file, service::Role::kCtl, "", service::read_environment());
   if (!loaded) {

@@ -43,6 +43,9 @@ void Commands::answer(const json& request, const Reply& reply) {
   if (command == "trace") return reply(trace(request));
   if (command == "loglevel") return reply(set_level(request));
   if (command == "inflight") return reply({{"ok", true}, {"inflight", process_.inflight()}});
+  if (command == "peers") return reply({{"ok", true}, {"peers", process_.known_peers()}});
+  if (command == "forget_peers")
+    return reply({{"ok", true}, {"forgotten", process_.forget_peers(text_at(request, "peer"))}});
   if (command == "queues") {
     json out = process_.queues();
     out["ok"] = true;
@@ -55,8 +58,9 @@ void Commands::answer(const json& request, const Reply& reply) {
     }
     return process_.send(request, reply);
   }
-  reply(failure(fmt::format("unknown command \"{}\"; known: status, queues, inflight, trace, send, loglevel",
-                            printable(command, 40))));
+  reply(failure(fmt::format(
+      "unknown command \"{}\"; known: status, queues, inflight, peers, forget_peers, trace, send, loglevel",
+      printable(command, 40))));
 }
 
 json Commands::status() const {
