@@ -10,6 +10,7 @@
 #include "common/base/text.h"
 #include "common/bus/queues_json.h"
 #include "xmpp_worker/component_streams.h"
+#include "xmpp_worker/contact_address.h"
 #include "xmpp_worker/server_streams.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
@@ -124,15 +125,21 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
       serves_(prepared(config.serves)),
       ids_(secret, context.identity.full, epoch),
       others_(context.identity.full, serves_),
-      info_{STOX_VERSION},
+      info_{.version = STOX_VERSION},
       to_xmpp_(config.max_in_flight, ids_, context.loop.clock(), context.log, context.trace, *this),
       journal_(make_journal(context, config)),
       to_sip_(serves_, context.loop.clock(), context.log, context.trace, *this, journal_.get()),
       alarm_(context.loop, [this] { turn(); }),
-      end_of_turn_(context.loop, [this] {
-        to_sip_.hand_on();
-        arrange();
-      }) {}
+      end_of_turn_(context.loop,
+                   [this] {
+                     to_sip_.hand_on();
+                     arrange();
+                   }),
+      started_(now()) {
+  info_.contact = [this](std::string_view typed) {
+    return contact_address(typed, context_.config.gateway, serves_);
+  };
+}
 
 Result<void> Worker::open_journal() {
   if (!journal_ || journal_->is_open()) return {};
@@ -198,7 +205,7 @@ void Worker::handed_over(const std::string& from, uint64_t, std::string_view pay
   const auto id = ids_.read_answer(hand_over_.id(), hand_over_.from(), hand_over_.to());
   if (!id) return;
   if (id->has(xmpp::StanzaId::kKeepalive)) {
-    if (ids_.is_own(*id)) streams_->keepalive_came_elsewhere();
+    if (ids_.is_own(*id)) streams_->keepalive_came_elsewhere(id->number);
     return;
   }
   const pb::StanzaError& error = hand_over_.error();
@@ -278,15 +285,27 @@ void Worker::stanza(const xmpp::Element& element, uint64_t stream) {
     if (stanza->kind != Stanza::Kind::kPresence) answer(*stanza, stream);
     return;
   }
-  if (is_message) return to_sip_.message(*stanza);
+  if (is_message && !decline_invitation(*stanza)) return to_sip_.message(*stanza);
+  if (is_message) return;
   // A server with several connections of our domain brings a keepalive, which goes to the domain, on any.
   if (to_sip_.is_own(xmpp::domain_of(stanza->from))) return answer(*stanza, stream);
   if (!to_sip_.is_own(xmpp::domain_of(stanza->to))) return void(++not_answered_);
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
+  info_.uptime = now() - started_;
   if (!xmpp::answer(*stanza, info_, xml)) return;
   // Who does not read what is answered gets no more answers.
   ++(send_stanza(stanza->to, stanza->from, xml_) ? answered_ : not_answered_);
+}
+
+bool Worker::decline_invitation(const Stanza& message) {
+  if (!to_sip_.is_own(xmpp::domain_of(message.to)) || to_sip_.is_own(xmpp::domain_of(message.from)))
+    return false;
+  xml_.clear();
+  xmpp::XmlWriter xml(xml_);
+  if (!xmpp::decline_invitation(message, xml)) return false;
+  ++(send_stanza(message.to, message.from, xml_) ? answered_ : not_answered_);
+  return true;
 }
 
 // Of a stanza that any worker of our domains wrote.

@@ -76,7 +76,8 @@ class Worker final : public service::Process,
   Time now() const { return context_.loop.now(); }
   void turn();
   void answer(const xmpp::Stanza&, uint64_t stream);
-  void arrange();  // after every event: the next alarm
+  bool decline_invitation(const xmpp::Stanza& message);  // false: it is none
+  void arrange();                                        // after every event: the next alarm
   void tell_serving();
   void check_status();
   void finish_drain();
@@ -95,6 +96,7 @@ class Worker final : public service::Process,
   std::unique_ptr<bus::ZmqEdge> bus_;
   net::Alarm alarm_;
   net::EndOfTurn end_of_turn_;
+  Time started_;
   Time tick_{};  // next look at what tells nothing by itself
   service::Status told_;
   bool draining_ = false;
