@@ -94,6 +94,12 @@ class Exchange {
   Answer answer_;
 };
 
+constexpr std::size_t kAtOnce = 16;  // a control socket has room for 32
+
+std::string line_of(const nlohmann::json& request) {
+  return request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
 }  // namespace
 
 std::string Answer::error() const {
@@ -104,12 +110,21 @@ std::string Answer::error() const {
   return text != value.end() && text->is_string() ? text->get<std::string>() : "failed without a reason";
 }
 
-std::vector<Answer> ask_all(const std::vector<std::string>& paths, const nlohmann::json& request,
+std::vector<Answer> ask_all(const std::vector<Place>& places, const nlohmann::json& request,
                             std::chrono::milliseconds time) {
-  using nlohmann::json;
-  const std::string question = request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  if (places.size() > kAtOnce) {
+    const auto half = places.begin() + static_cast<std::ptrdiff_t>(kAtOnce);
+    std::vector<Answer> out = ask_all({places.begin(), half}, request, time);
+    for (Answer& one : ask_all({half, places.end()}, request, time)) out.push_back(std::move(one));
+    return out;
+  }
   std::vector<std::unique_ptr<Exchange>> exchanges;
-  for (const std::string& path : paths) exchanges.push_back(std::make_unique<Exchange>(path, question));
+  for (const Place& place : places) {
+    exchanges.push_back(std::make_unique<Exchange>(
+        place.path, place.process.empty()
+                        ? line_of(request)
+                        : line_of({{"command", "relay"}, {"to", place.process}, {"request", request}})));
+  }
 
   const Clock::time_point deadline = Clock::now() + time;
   while (std::any_of(exchanges.begin(), exchanges.end(), [](const auto& one) { return one->under_way(); })) {
@@ -125,6 +140,11 @@ std::vector<Answer> ask_all(const std::vector<std::string>& paths, const nlohman
 
   std::vector<Answer> out;
   for (auto& one : exchanges) out.push_back(std::move(*one).answer(time));
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const bool nowhere =
+        !places[i].process.empty() && out[i].reached() && out[i].value.contains("unreachable");
+    if (nowhere) out[i].unreachable = out[i].error();
+  }
   return out;
 }
 

@@ -20,8 +20,19 @@ struct Answer {
   std::string error() const;
 };
 
-// One answer for each path, in their order, at the latest after `time`.
-std::vector<Answer> ask_all(const std::vector<std::string>& paths, const nlohmann::json& request,
+// Where a process is asked: at its own control socket, or through that of another, which asks it over the
+// bus.
+struct Place {
+  Place(std::string socket_path) : path(std::move(socket_path)) {}  // NOLINT: a path is a place
+  Place(std::string socket_path, std::string other)
+      : path(std::move(socket_path)), process(std::move(other)) {}
+
+  std::string path;
+  std::string process;  // empty: the socket's own
+};
+
+// One answer for each place, in their order, at the latest after `time`.
+std::vector<Answer> ask_all(const std::vector<Place>& places, const nlohmann::json& request,
                             std::chrono::milliseconds time = kAnswerTime);
 
 }  // namespace stox::ctl

@@ -43,6 +43,8 @@ void Commands::answer(const json& request, const Reply& reply) {
   if (command == "trace") return reply(trace(request));
   if (command == "loglevel") return reply(set_level(request));
   if (command == "inflight") return reply({{"ok", true}, {"inflight", process_.inflight()}});
+  if (command == "others") return reply(others());
+  if (command == "relay") return relay(request, reply);
   if (command == "queues") {
     json out = process_.queues();
     out["ok"] = true;
@@ -71,6 +73,28 @@ json Commands::status() const {
   out["version"] = STOX_VERSION;
   out["uptime_ms"] = to_ms(context_.loop.now() - started_);
   return out;
+}
+
+json Commands::others() const {
+  json list = json::array();
+  for (const std::string& name : process_.others()) list.push_back({{"name", name}});
+  return {{"ok", true}, {"others", std::move(list)}};
+}
+
+void Commands::relay(const json& request, const Reply& reply) {
+  const std::string to = text_at(request, "to");
+  const auto what = request.find("request");
+  if (to.empty() || what == request.end() || !what->is_object())
+    return reply(failure("relay needs \"to\", a process, and \"request\", an object"));
+  const auto answered = [reply, to, by = context_.identity.full](const std::string& text) {
+    json answer = json::parse(text, nullptr, false);
+    if (answer.is_object()) return reply(answer);
+    answer = failure(fmt::format("{} does not see {}: it does not run, or nothing leads to its host", by,
+                                 printable(to, 80)));
+    answer["unreachable"] = true;
+    reply(answer);
+  };
+  process_.ask(to, what->dump(-1, ' ', false, json::error_handler_t::replace), answered);
 }
 
 json Commands::trace(const json& request) const {

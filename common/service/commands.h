@@ -4,6 +4,9 @@
 //   queues           name, and all of Process::queues()
 //   inflight         inflight: Process::inflight()
 //   trace    id      hops: those that the id names, oldest first
+//   others   others: [{"name"}], the processes that a relay can reach
+//   relay    to, request: what the process `to` answers to the request, asked over the bus; a failure with
+//            "unreachable": true if there is no way to it
 //   send     from, to, text     what Process::send says, when it is known
 //   loglevel level, for_s (0 = for good)     was: the level before
 #pragma once
@@ -28,6 +31,8 @@ class Commands {
  private:
   nlohmann::json status() const;
   nlohmann::json trace(const nlohmann::json& request) const;
+  nlohmann::json others() const;
+  void relay(const nlohmann::json& request, const Reply&);
   nlohmann::json set_level(const nlohmann::json& request);
 
   const Context& context_;
