@@ -197,7 +197,7 @@ ExitCode send(const Options& options, const std::string& from, const std::string
     return kUnreachable;
   }
   const Answer answer =
-      ask_all({edge->path}, {{"command", "send"}, {"from", from}, {"to", to}, {"text", text}}, timeout)[0];
+      ask_all({edge->place()}, {{"command", "send"}, {"from", from}, {"to", to}, {"text", text}}, timeout)[0];
   if (!answer.reached()) {
     complain(fmt::format("{}: {}", edge->name, answer.unreachable));
     return kUnreachable;

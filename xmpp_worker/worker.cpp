@@ -441,6 +441,8 @@ void Worker::send(const json& request, service::Reply reply) {
   arrange();
 }
 
+std::vector<std::string> Worker::others() const { return bus::names_of_others(edge()); }
+
 std::vector<Metric> Worker::metrics() const {
   const auto counter = [](const char* name, const char* help, uint64_t value) {
     return Metric{Metric::Kind::kCounter, name, help, static_cast<double>(value)};

@@ -41,6 +41,11 @@ class Worker final : public service::Process,
   nlohmann::json inflight() const override;
   void send(const nlohmann::json& request, service::Reply) override;
   std::vector<service::Metric> metrics() const override;
+  std::vector<std::string> others() const override;
+  void ask(const std::string& process, const std::string& request,
+           std::function<void(std::string)> reply) override {
+    edge().query(process, request, std::move(reply));
+  }
 
  private:
   Worker(const service::Context&, const service::XmppWorkerConfig&, const std::string& secret,
@@ -52,6 +57,9 @@ class Worker final : public service::Process,
   void handed_over(const std::string& from, uint64_t stream, std::string_view payload) override;
   void members_changed() override;
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
+  void asked(std::string_view text, std::function<void(std::string)> reply) override {
+    context_.answer(text, std::move(reply));
+  }
   // streams
   void link_up(xmpp::Link&) override;
   void link_down(xmpp::Link&) override;
