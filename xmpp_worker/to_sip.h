@@ -29,6 +29,13 @@ class ToSipUser {
   virtual void write_envelope_name(uint64_t number, std::string* out) const = 0;
   // Onto the link of the two addresses' domains. False: it is not up now, or has no room.
   virtual bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) = 0;
+  // A stanza without words, and one with words that is about to be handed on (notices.h).
+  virtual void without_words(const xmpp::Stanza&, const Jid& /*from*/, const Jid& /*to*/,
+                             const xmpp::MessageContent&) {}
+  virtual void taking(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage&) {}
+  // One that wants to hear that it was received, from and to as on the stanza: SIP accepted it.
+  virtual void accepted(std::string_view /*from*/, std::string_view /*to*/, std::string_view /*id*/,
+                        const pb::Outcome&) {}
 };
 
 class ToSip {
@@ -52,6 +59,7 @@ class ToSip {
   void refuse(const xmpp::Stanza&, xmpp::StanzaError);
 
   bool is_own(std::string_view domain) const;
+  std::string new_trace_id();
   std::size_t pending() const { return pending_.size(); }
   bool has_unsent() const { return !unsent_.empty(); }
   const Figures& figures() const { return figures_; }
@@ -59,6 +67,7 @@ class ToSip {
   struct Pending {
     std::string from, to, id, trace_id;  // addresses as they stood on the stanza
     service::Trace::Handle hop = 0;
+    bool wants_receipt = false;
     Injected injected;
   };
   const Pending* find(uint64_t number) const;
@@ -71,7 +80,6 @@ class ToSip {
   };
 
   void take(const xmpp::Stanza&, const Jid& from, const Jid& to, Injected);
-  std::string new_trace_id();
   void answer_with(const Pending&, xmpp::StanzaError);
   void send_error(std::string_view from, std::string_view to, const std::string& xml);
 
