@@ -16,6 +16,7 @@ struct Arguments {
   double timeout_s = 30;
   std::string name, id, from, to, text, level;
   unsigned for_s = 0;
+  bool clear = false;
 };
 
 using Run = std::function<ctl::ExitCode(const ctl::Options&)>;
@@ -55,9 +56,9 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   send->add_option("TEXT", a.text, "what it says")->required();
 
   CLI::App* peers = add("peers", "what users' clients are known to take, or to refuse",
-                        [](const auto& o) { return ctl::peers(o); });
+                        [&](const auto& o) { return a.clear ? ctl::forget_peers(o, a.id) : ctl::peers(o); });
   peers->add_subcommand("clear", "forgets it")
-      ->callback([&a, run] { *run = [&a](const auto& o) { return ctl::forget_peers(o, a.id); }; })
+      ->callback([&a] { a.clear = true; })
       ->add_option("URI", a.id, "of one peer; all if left out");
 
   CLI::App* loglevel = add("loglevel", "changes what a process logs",

@@ -25,6 +25,11 @@ class Message:
     condition: str = ""
     error_type: str = ""
     text: str = ""
+    element: object = None
+
+    def child(self, name, namespace):
+        """The stanza's child of this name, as an ElementTree element; None if there is none."""
+        return self.element.find(f"{{{namespace}}}{name}")
 
 
 class _Client(slixmpp.ClientXMPP):
@@ -46,7 +51,7 @@ class _Client(slixmpp.ClientXMPP):
 
     def _took_in(self, stanza):
         message = Message(str(stanza["from"]), str(stanza["to"]), stanza["id"], stanza["type"], stanza["body"],
-                          stanza["thread"])
+                          stanza["thread"], element=stanza.xml)
         if message.type == "error":
             error = stanza["error"]
             message.condition, message.error_type, message.text = error["condition"], error["type"], error["text"]
