@@ -5,6 +5,7 @@
 
 #include "common/service/config.h"
 #include "ctl/commands.h"
+#include "ctl/keys.h"
 
 namespace {
 
@@ -15,6 +16,8 @@ struct Arguments {
   bool json = false;
   double timeout_s = 30;
   std::string name, id, from, to, text, level;
+  std::string directory = "/etc/stox/keys";
+  std::vector<std::string> names;
   unsigned for_s = 0;
   bool clear = false;
 };
@@ -67,6 +70,11 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   loglevel->add_option("LEVEL", a.level)
       ->required()
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+  CLI::App* keys = add("keys", "makes the keys of the bus between hosts, and says what to write where", {});
+  keys->add_option("--directory", a.directory, "where")->capture_default_str();
+  keys->add_option("NAME", a.names,
+                   "further fronts or workers with a key of their own (default: a site's keys)");
+
   loglevel->add_option("--for", a.for_s, "seconds, then back (default: for good)")
       ->check(CLI::Range(0, 86'400));
 }
@@ -89,6 +97,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? ctl::kFine : ctl::kUsage;
   }
+  if (app.got_subcommand("keys"))
+    return ctl::keys(arguments.directory, arguments.names);  // comes before a configuration
   const auto loaded =
       service::load_config(arguments.file, service::Role::kCtl, "", service::read_environment());
   if (!loaded) {

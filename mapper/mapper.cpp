@@ -10,6 +10,8 @@ namespace stox {
 namespace {
 
 constexpr Duration kLook = std::chrono::milliseconds(250);
+constexpr Duration kRefusedLately = std::chrono::seconds(10);
+constexpr Duration kSayAgain = std::chrono::minutes(1);
 // What is still out after so long without traffic is asked for through another mapper, or this one restarted.
 constexpr Duration kQuiet = std::chrono::seconds(1);
 
@@ -26,6 +28,13 @@ const char* text_of(pb::ProcessState state) {
   }
 }
 
+std::vector<std::string> edges_of(const service::Config& config) {
+  std::vector<std::string> out;
+  for (const auto& front : config.sip_fronts) out.push_back(front.name);
+  for (const auto& worker : config.xmpp_workers) out.push_back(worker.name);
+  return out;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<service::Process>> Mapper::create(const service::Context& context) {
@@ -40,11 +49,13 @@ Result<std::unique_ptr<service::Process>> Mapper::create(const service::Context&
   bus::MapperOptions options;
   options.name = context.identity.full;
   options.epoch = static_cast<uint64_t>(context.loop.clock().wall_us());
-  for (const auto& front : context.config.sip_fronts) options.expected.push_back(front.name);
-  for (const auto& worker : context.config.xmpp_workers) options.expected.push_back(worker.name);
+  options.expected = edges_of(context.config);
+  const auto& curve = context.config.curve;
 
   auto mapper = std::make_unique<Mapper>(context, std::move(*rules));
-  auto wire = bus::ZmqMapper::create(context.loop, std::move(options), own->bind, *mapper);
+  auto wire = bus::ZmqMapper::create(
+      context.loop, std::move(options),
+      {own->bind, curve.secret_key, curve.mapper_public_key, curve.edge_public_keys}, *mapper);
   if (!wire) return error(wire.error().text);
   mapper->wire_ = std::move(*wire);
   mapper->look();
@@ -66,6 +77,16 @@ void Mapper::translate(pb::Outcome& outcome) {
   look_at_members();
   last_passed_ = context_.loop.now();
   translation_.translate(outcome);
+}
+
+void Mapper::refused(const std::string& text) {
+  const Time now = context_.loop.now();
+  if (text != refused_ || now - refused_said_ >= kSayAgain) {
+    context_.log.warn("{}", text);
+    refused_said_ = now;
+  }
+  refused_ = text;
+  refused_at_ = now;
 }
 
 void Mapper::look_at_members() {
@@ -92,8 +113,10 @@ void Mapper::look() {
 service::Status Mapper::status() const {
   if (draining_) return {service::State::kDraining, "asked to stop"};
   if (was_ready_) return {service::State::kReady, ""};
-  return {service::State::kStarting,
-          "waiting for " + (was_missing_.empty() ? "the first heartbeats" : was_missing_ + " to connect")};
+  std::string why =
+      "waiting for " + (was_missing_.empty() ? "the first heartbeats" : was_missing_ + " to connect");
+  if (!refused_.empty() && context_.loop.now() - refused_at_ < kRefusedLately) why += "; " + refused_;
+  return {service::State::kStarting, why};
 }
 
 void Mapper::drain(std::function<void()> done) {
@@ -105,6 +128,8 @@ void Mapper::drain(std::function<void()> done) {
 }
 
 void Mapper::reload(const service::Config& config) {
+  wire_->node().expect(edges_of(config));
+  wire_->let_in(config.curve.edge_public_keys);
   auto rules = Translation::rules(config);
   if (!rules) {
     context_.log.error("{}: {}; the old rules stay", config.file, rules.error().text);

@@ -31,6 +31,7 @@ class Mapper : public service::Process, private bus::MapperUser {
  private:
   bus::Placement place(pb::Envelope&) override;
   void translate(pb::Outcome&) override;
+  void refused(const std::string& text) override;
   void look_at_members();
   void look();  // now and then: has the status changed, is the drain over?
 
@@ -43,6 +44,8 @@ class Mapper : public service::Process, private bus::MapperUser {
   bool was_ready_ = false;
   std::string was_missing_;
   Time last_passed_{};
+  std::string refused_;  // who was not let in last, and why
+  Time refused_at_{}, refused_said_{};
   std::function<void()> drained_;
   bool draining_ = false;
 };

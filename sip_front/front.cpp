@@ -39,6 +39,8 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
   for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
   policy.max_datagram_bytes = section.max_datagram_bytes;
   policy.max_message_bytes = section.max_message_bytes;
+  policy.max_rate_per_source = section.max_rate_per_source;
+  policy.max_rate_per_from_domain = section.max_rate_per_from_domain;
   policy.unhandled_method_status = static_cast<uint16_t>(config.gateway.unhandled_method_status);
   return policy;
 }
@@ -102,7 +104,9 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   edge.max_in_flight = section->max_in_flight;
   edge.pace = std::chrono::milliseconds(section->pace_ms);
   edge.resend_on_doubt = context.config.gateway.resend_on_doubt;
-  auto bus = bus::ZmqEdge::create(context.loop, edge, context.config.mapper_endpoints(), *front);
+  const bus::MapperAddresses mappers{context.config.mapper_endpoints(), context.config.curve.secret_key,
+                                     context.config.curve.mapper_public_key, context.config.dns.servers};
+  auto bus = bus::ZmqEdge::create(context.loop, edge, mappers, *front);
   if (!bus) return tl::make_unexpected(bus.error());
   front->bus_ = std::move(*bus);
 
@@ -157,6 +161,8 @@ void Front::ended(uint64_t number, const pb::Outcome& outcome) {
   inbound_.ended(number, outcome);
   end_of_turn_.ask();
 }
+
+bool Front::has_room() const { return edge().in_flight() < edge().limit(); }
 
 Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
   return edge().submit(envelope, begin_before, end_by);
@@ -236,7 +242,7 @@ service::Status Front::status() const {
     return {service::State::kDraining,
             fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
   }
-  if (!edge().has_mapper()) return {service::State::kStarting, "no mapper is ready: is stox-mapper running?"};
+  if (!edge().has_mapper()) return {service::State::kStarting, bus_->why_no_mapper()};
   return {service::State::kReady, {}};
 }
 
@@ -270,6 +276,7 @@ void Front::stop() {
 }
 
 void Front::reload(const service::Config& config) {
+  bus_->connect_to(config.mapper_endpoints());
   const auto* section = find_section(config, context_.identity.section);
   if (section == nullptr) return;
   auto policy = make_policy(config, *section);
@@ -314,14 +321,7 @@ json Front::peers() const {
                     {"times", failure.times},
                     {"age_ms", (now_us - failure.at_us) / 1000}});
   }
-  for (const auto& link : edge().links()) {
-    if (link.peer.empty()) continue;  // has not said hello
-    list.push_back({{"name", link.peer},
-                    {"kind", "mapper"},
-                    {"state", link.ready ? "ready"
-                              : link.up  ? "up"
-                                         : "down"}});
-  }
+  for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
   return {{"peers", list}};
 }
 

@@ -52,6 +52,7 @@ class Front final : public service::Process,
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
   void members_changed() override { check_status(); }
+  void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
   // transports
   bool trusts(const sip::Endpoint& peer) const override { return inbound_.trusts(peer); }
   void received(const sip::Message&, const sip::Flow&) override;
@@ -63,6 +64,7 @@ class Front final : public service::Process,
   void send_response(const sip::Flow& flow, std::string_view bytes) override {
     transports_->send(flow, bytes);
   }
+  bool has_room() const override;
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) override;
   std::string id_of(uint64_t number) const override;
   void submit_lossy(pb::Envelope& envelope, Time begin_before) override {

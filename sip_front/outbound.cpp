@@ -209,6 +209,7 @@ void Outbound::attempt(sip::Id id) {
   d.cseq = cseq_;
   d.from_tag = random_.hex();
   d.answered.clear();
+  d.refused.reset();
   try_hops(id);
 }
 
@@ -251,7 +252,7 @@ void Outbound::try_hops(sip::Id id, std::string why) {
                         out_, clock_.now());
     return;
   }
-  fail(id, 503, "Transport failure", why);
+  transport_failure(id, std::move(why));
 }
 
 Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std::string& branch,
@@ -381,24 +382,27 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
     if (other != d->hops.end()) {
       next_hop(*d);
       d->at_hop = static_cast<std::size_t>(other - d->hops.begin());
+      read_status(response, d->refused.emplace());
       return try_hops(id, from + ": 503");
     }
   }
   pb::Outcome outcome;
   outcome.set_verdict(response.status >= 300 ? pb::FAILED : d->passed_on ? pb::PASSED_ON : pb::DELIVERED);
-  pb::SipStatus& status = *outcome.mutable_sip_status();
+  read_status(response, *outcome.mutable_sip_status());
+  outcome.set_text(std::move(from));
+  outcome.set_will_be_told(d->will_be_told);
+  end(id, std::move(outcome));
+}
+
+void Outbound::read_status(const sip::Message& response, pb::SipStatus& status) {
   status.set_code(response.status);
   status.set_reason(clean(response.reason));
   status.set_retry_after_s(
       sip::parse_delta_seconds(response.value(sip::HeaderName::kRetryAfter)).value_or(0));
-  if (response.status < 400) {
-    std::string_view contacts = response.value(sip::HeaderName::kContact);
-    if (const auto contact = sip::parse_name_addr(sip::next_in_list(contacts)))
-      status.set_contact(clean(contact->uri));
-  }
-  outcome.set_text(std::move(from));
-  outcome.set_will_be_told(d->will_be_told);
-  end(id, std::move(outcome));
+  if (response.status >= 400) return;
+  std::string_view contacts = response.value(sip::HeaderName::kContact);
+  if (const auto contact = sip::parse_name_addr(sip::next_in_list(contacts)))
+    status.set_contact(clean(contact->uri));
 }
 
 void Outbound::timed_out(uint64_t token) {
@@ -417,9 +421,20 @@ void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::stri
   if (may_have_arrived)
     return fail(id, 503, "Transport failure", text + " any more; it may have been delivered");
   avoid(d->hops[d->at_hop], kAvoid);
-  if (d->at_hop + 1 == d->hops.size()) return fail(id, 503, "Transport failure", std::move(text));
+  if (d->at_hop + 1 == d->hops.size()) return transport_failure(id, std::move(text));
   next_hop(*d);
   try_hops(id, std::move(text));
+}
+
+// No hop is left, and nothing has arrived. What one of them said tells the sender more than that others are
+// silent.
+void Outbound::transport_failure(sip::Id id, std::string text) {
+  Delivery& d = deliveries_[id.slot];
+  if (!d.refused) return fail(id, 503, "Transport failure", std::move(text));
+  pb::Outcome outcome;
+  *outcome.mutable_sip_status() = std::move(*d.refused);
+  outcome.set_text("from another server; " + text);
+  end(id, std::move(outcome));
 }
 
 // No peer has said this.

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -93,6 +94,7 @@ class Outbound : private sip::ClientUser {
     uint32_t cseq = 0, attempts = 0;
     std::string call_id, from_tag;
     std::vector<sip::Challenge> answered;  // at this hop, for this part
+    std::optional<pb::SipStatus> refused;  // the 503 of a hop before this one
     bool passed_on = false;                // a part was answered 202
     bool will_be_told = false;             // a part arrived as one that asks for notifications
     bool is_typing() const { return message.typing() != pb::SipMessage::NONE; }
@@ -125,9 +127,11 @@ class Outbound : private sip::ClientUser {
   Result<void> write(const Delivery&, const sip::Flow&, const std::string& branch, const sip::SentBy&);
   const sip::Credentials* credentials_for(std::string_view realm) const;
   std::size_t request_size(const Delivery&);
+  void transport_failure(sip::Id, std::string text);
   void fail(sip::Id, uint32_t code, std::string reason, std::string text, bool unresolvable = false);
   void end(sip::Id, pb::Outcome);
   void leave_queue(sip::Id);
+  static void read_status(const sip::Message& response, pb::SipStatus&);
 
   const Clock& clock_;
   service::Log& log_;

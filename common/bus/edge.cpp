@@ -15,10 +15,13 @@ struct Edge::State final : Origin::Outlet {
     Link link;
     std::vector<pb::Member> members;
     uint64_t session = 0;
+    bool leaving = false;  // nothing new goes there
+    bool removed = false;  // its place is free
   };
 
-  State(EdgeOptions o, std::size_t mapper_count, Wire& wire, const Clock& c, EdgeUser& u, Edge& e)
+  State(EdgeOptions o, std::size_t mapper_count, Wire& w, const Clock& c, EdgeUser& u, Edge& e)
       : options(std::move(o)),
+        wire(w),
         clock(c),
         user(u),
         edge(e),
@@ -27,10 +30,16 @@ struct Edge::State final : Origin::Outlet {
         hand_overs(options.name, [this](const std::string& to, const pb::Item& i) {
           if (const auto route = route_to(to, {})) put(route->pipe, i);
         }) {
-    for (Pipe pipe = 0; pipe < mapper_count; ++pipe) mappers.push_back({Link(pipe, wire), {}, 0});
+    for (Pipe pipe = 0; pipe < mapper_count; ++pipe)
+      mappers.push_back({.link = Link(pipe, wire), .members = {}});
   }
 
   const std::vector<Route>& routes() const override { return ready; }
+  bool stands(const Route& route) const override {
+    if (route.pipe >= mappers.size()) return false;
+    const Link& link = mappers[route.pipe].link;
+    return link.ready() && link.peer() == route.name && link.peer_epoch() == route.epoch;
+  }
   void send(const Route& route, const pb::Item& i, bool again) override {
     if (again) mappers[route.pipe].link.count_resent();
     put(route.pipe, i);
@@ -46,7 +55,10 @@ struct Edge::State final : Origin::Outlet {
     return found;
   }
 
-  bool all_mappers_ready() const override { return ready.size() == mappers.size(); }
+  bool all_mappers_ready() const override {
+    return std::all_of(mappers.begin(), mappers.end(),
+                       [](const Mapper& m) { return m.leaving || m.link.ready(); });
+  }
 
   void put(Pipe pipe, const pb::Item& i) {
     Link& link = mappers[pipe].link;
@@ -71,6 +83,7 @@ struct Edge::State final : Origin::Outlet {
   void tell(Pipe pipe, const pb::Outcome& outcome);
 
   EdgeOptions options;
+  Wire& wire;
   const Clock& clock;
   EdgeUser& user;
   Edge& edge;
@@ -248,6 +261,31 @@ void Edge::State::beat(Pipe pipe) {
   put(pipe, item);
 }
 
+Pipe Edge::add_mapper() {
+  auto& mappers = s_->mappers;
+  const auto free = std::find_if(mappers.begin(), mappers.end(), [](const auto& m) { return m.removed; });
+  if (free == mappers.end()) {
+    const auto pipe = static_cast<Pipe>(mappers.size());
+    mappers.push_back({.link = Link(pipe, s_->wire), .members = {}});
+    return pipe;
+  }
+  free->leaving = free->removed = false;
+  free->link.named({}, 0);
+  return static_cast<Pipe>(free - mappers.begin());
+}
+
+void Edge::leave_mapper(Pipe pipe) {
+  s_->mappers[pipe].leaving = true;
+  s_->update_routes();
+}
+
+bool Edge::done_with(Pipe pipe) const { return s_->mappers[pipe].leaving && !s_->origin.uses(pipe); }
+
+void Edge::remove_mapper(Pipe pipe) {
+  s_->mappers[pipe].leaving = s_->mappers[pipe].removed = true;
+  s_->lost(pipe);
+}
+
 void Edge::opened(Pipe pipe) {
   s_->open(pipe);
   s_->update_routes();
@@ -259,6 +297,7 @@ void Edge::State::lost(Pipe pipe) {
   if (!mappers[pipe].link.up()) return;
   mappers[pipe].link.close();
   mappers[pipe].members.clear();
+  if (mappers[pipe].leaving) return origin.routes_changed();  // asks for what was still in flight by it
   update_routes();
 }
 
@@ -266,7 +305,7 @@ void Edge::State::update_routes() {
   std::vector<Route> now_ready;
   for (Pipe pipe = 0; pipe < mappers.size(); ++pipe) {
     const Link& link = mappers[pipe].link;
-    if (link.ready()) now_ready.push_back({pipe, link.peer(), link.peer_epoch()});
+    if (link.ready() && !mappers[pipe].leaving) now_ready.push_back({pipe, link.peer(), link.peer_epoch()});
   }
   if (now_ready == ready) return;
   ready = std::move(now_ready);
@@ -418,7 +457,9 @@ std::vector<InFlight> Edge::list_in_flight(std::size_t max) const { return s_->o
 
 std::vector<LinkFigures> Edge::links() const {
   std::vector<LinkFigures> out;
-  for (const State::Mapper& m : s_->mappers) out.push_back(m.link.figures(s_->clock.now()));
+  for (const State::Mapper& m : s_->mappers) {
+    if (!m.removed) out.push_back(m.link.figures(s_->clock.now()));
+  }
   return out;
 }
 

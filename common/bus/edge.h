@@ -71,6 +71,8 @@ class EdgeUser {
   // Worker: a hand-over from another worker, in order per stream, each once.
   virtual void handed_over(const std::string& /*from*/, uint64_t /*stream*/, std::string_view /*payload*/) {}
   virtual void members_changed() {}
+  // Something keeps us from a mapper; for people, once until it changes.
+  virtual void bus_trouble(const std::string& /*text*/) {}
 };
 
 // An envelope this process originated and that has not ended.
@@ -87,7 +89,7 @@ struct InFlight {
 
 class Edge : public WireUser {
  public:
-  // All references must outlive the edge. `mappers` is the number of pipes of the wire.
+  // All references must outlive the edge. `mappers` is the number of pipes that the wire has already.
   Edge(EdgeOptions, std::size_t mappers, Wire&, const Clock&, EdgeUser&);
   ~Edge() override;
 
@@ -120,6 +122,13 @@ class Edge : public WireUser {
   // To another worker, delivered in order per (to, stream), again until acknowledged, given up when `to` has
   // gone.
   void hand_over(const std::string& to, uint64_t stream, std::string_view payload);
+
+  // Mappers come and go. A pipe for a new one; its number may have been one that was removed.
+  Pipe add_mapper();
+  // Nothing new goes by it from now on; what is in flight by it still ends there.
+  void leave_mapper(Pipe);
+  bool done_with(Pipe) const;  // left, and nothing of ours is in flight by it
+  void remove_mapper(Pipe);
 
   // Told to mappers, and by them to every edge. Say it again when it changes.
   void set_serving(pb::Serving);

@@ -85,8 +85,9 @@ MapperNode::~MapperNode() = default;
 std::string MapperNode::State::missing() const {
   std::string out;
   for (const std::string& section : options.expected) {
-    const auto at = by_name.lower_bound(section);  // SECTION or SECTION@INSTANCE
-    const bool here = at != by_name.end() && (at->first == section || at->first.starts_with(section + "@"));
+    const auto instance = by_name.lower_bound(section + "@");  // SECTION or SECTION@INSTANCE
+    const bool here = by_name.contains(section) ||
+                      (instance != by_name.end() && instance->first.starts_with(section + "@"));
     if (!here) out += (out.empty() ? "" : ", ") + section;
   }
   return out;
@@ -300,6 +301,8 @@ void MapperNode::flush() {
     if (!peer.link.flush(s_->clock.now())) s_->queued = true;
   }
 }
+
+void MapperNode::expect(std::vector<std::string> edges) { s_->options.expected = std::move(edges); }
 
 void MapperNode::drain() {
   s_->draining = true;

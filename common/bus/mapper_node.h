@@ -34,6 +34,8 @@ class MapperUser {
   virtual Placement place(pb::Envelope&) = 0;
   // Translates an outcome in place into the words of the origin's side.
   virtual void translate(pb::Outcome&) = 0;
+  // Somebody was not let in; for people. May come again and again.
+  virtual void refused(const std::string& /*text*/) {}
 };
 
 struct MapperOptions {
@@ -51,7 +53,8 @@ class MapperNode : public WireUser {
   Time turn();   // as Edge::turn
   void flush();  // gives everything queued to the wire; call at the end of each wakeup
   void on_queued(std::function<void()> wake) { wake_ = std::move(wake); }
-  void drain();  // refuses new envelopes from now on; outcomes still pass
+  void expect(std::vector<std::string> edges);  // MapperOptions::expected, anew
+  void drain();                                 // refuses new envelopes from now on; outcomes still pass
 
   bool ready() const;
   std::string missing() const;  // configured edges that have not said hello, for people; empty = none

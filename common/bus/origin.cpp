@@ -289,7 +289,10 @@ void Origin::refused(const pb::Refused& refused) {
           (entry->unplaced != Time{} && now - entry->unplaced >= kPatience)) {
         return fail(*entry, pb::NO_TARGET, by);
       }
-      return wait(*entry, Stage::kTarget, now + kAskAgain);
+      // Another mapper may see a target that this one does not: a link is down.
+      ++entry->refusals;
+      return wait(*entry, Stage::kTarget,
+                  now + (entry->refusals < outlet_.routes().size() ? kRetry : kAskAgain));
     case pb::Refused::EXPIRED:
       return fail(*entry, pb::DEADLINE, by);
     case pb::Refused::TOO_MANY_HOPS:
@@ -358,9 +361,8 @@ bool Origin::may_ask(const Entry& entry) const {
 void Origin::resolve(Entry& entry) {
   if (!may_ask(entry)) return wake(entry, clock_.now() + kAskAgain);
   if (std::exchange(entry.restored, false)) return ask(entry);
-  const auto& routes = outlet_.routes();
   // A mapper that has gone takes with it what it had not passed on: that is lost, and known by all targets.
-  if (std::find(routes.begin(), routes.end(), entry.via) == routes.end()) entry.via_waited = false;
+  if (!outlet_.stands(entry.via)) entry.via_waited = false;
   std::erase_if(entry.waiting, [&](const TargetKey& key) {
     const Target* t = target(key);
     if (t != nullptr && !t->lost) return false;
@@ -480,12 +482,18 @@ void Origin::routes_changed() {
     if (Entry* entry = find(number); entry != nullptr && entry->stage == Stage::kMapper) proceed(*entry);
   }
   for (const uint64_t number : numbers([&](const Entry& e) {
-         return (e.stage == Stage::kSent || e.stage == Stage::kAsked) &&
-                std::find(routes.begin(), routes.end(), e.via) == routes.end();
+         return (e.stage == Stage::kSent || e.stage == Stage::kAsked) && !outlet_.stands(e.via);
        })) {
     // With no mapper there is nobody to ask through; resolve() asks again when one is there.
     if (Entry* entry = find(number)) entry->stage == Stage::kSent ? ask(*entry) : resolve(*entry);
   }
+}
+
+bool Origin::uses(Pipe pipe) const {
+  return std::any_of(entries_.begin(), entries_.end(), [pipe](const auto& entry) {
+    const Stage stage = entry.second->stage;
+    return (stage == Stage::kSent || stage == Stage::kAsked) && entry.second->via.pipe == pipe;
+  });
 }
 
 void Origin::targets_changed(const std::vector<pb::Member>& present) {

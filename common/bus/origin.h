@@ -37,6 +37,8 @@ class Origin {
    public:
     virtual ~Outlet() = default;
     virtual const std::vector<Route>& routes() const = 0;
+    // What was sent by this route can still be answered through it (it may no longer be one of routes()).
+    virtual bool stands(const Route&) const = 0;
     virtual void send(const Route&, const pb::Item&, bool again) = 0;
     // A route whose mapper lists this edge; `preferred` if it does.
     virtual std::optional<Route> route_to(const std::string& edge, const Route& preferred) const = 0;
@@ -61,7 +63,8 @@ class Origin {
   void refused(const pb::Refused&);
   void answer(const pb::Answer&);
 
-  void routes_changed();  // a mapper became ready, went, or has a new epoch
+  void routes_changed();       // a mapper became ready, went, or has a new epoch
+  bool uses(Pipe pipe) const;  // something is in flight by it
   // The edges of the other role that are there now.
   void targets_changed(const std::vector<pb::Member>& present);
 

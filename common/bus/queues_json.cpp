@@ -32,6 +32,20 @@ nlohmann::json queues_json(const Edge& edge) {
             {"oldest_age_ms", to_ms(edge.oldest_in_flight())}}}};
 }
 
+nlohmann::json peers_json(const std::vector<MapperState>& mappers) {
+  auto out = nlohmann::json::array();
+  for (const MapperState& mapper : mappers) {
+    out.push_back({{"name", mapper.name.empty() ? mapper.endpoint : mapper.name},
+                   {"kind", "mapper"},
+                   {"state", mapper.leaving ? "leaving"
+                             : mapper.ready ? "ready"
+                             : mapper.up    ? "up"
+                                            : "down"}});
+    if (!mapper.trouble.empty()) out.back()["reason"] = mapper.trouble;
+  }
+  return out;
+}
+
 nlohmann::json queues_json(const MapperNode& node) {
   return {{"epoch", node.epoch()}, {"links", links_json(node.links())}};
 }

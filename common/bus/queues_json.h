@@ -5,6 +5,7 @@
 
 #include "common/bus/edge.h"
 #include "common/bus/mapper_node.h"
+#include "common/bus/zmq_wire.h"
 
 namespace stox::bus {
 
@@ -12,5 +13,9 @@ namespace stox::bus {
 //  "in_flight":{"count","limit","oldest_age_ms"}}
 nlohmann::json queues_json(const Edge&);
 nlohmann::json queues_json(const MapperNode&);  // without in_flight
+
+// [{"name","kind":"mapper","state","reason"?}]: the mappers as an edge sees them; the name is the address
+// until a mapper has said its own.
+nlohmann::json peers_json(const std::vector<MapperState>&);
 
 }  // namespace stox::bus

@@ -1,6 +1,7 @@
 // The bus on ZeroMQ: the only code that sees it. A ZmqEdge (one DEALER per mapper) or ZmqMapper (one ROUTER)
 // owns its sockets and its Edge or MapperNode, and pumps them on the loop: one drain and one flush per
-// wakeup.
+// wakeup. tcp is encrypted by CURVE when there are keys: a mapper lets in only edges whose public key it
+// knows, an edge talks only to who has the mappers' secret key.
 #pragma once
 
 #include <memory>
@@ -14,24 +15,56 @@
 
 namespace stox::bus {
 
+struct MapperAddresses {
+  std::vector<std::string> connect;  // as MapperFinder::look_for; the mappers need not be there yet
+  // Keys for tcp, see curve.h; empty: plain.
+  std::string secret_key = {};
+  std::string mapper_public_key = {};
+  std::vector<std::string> dns_servers = {};  // for names, as net::Resolver::Options::servers
+};
+
+struct MapperAddress {
+  // ipc://PATH (a socket file left behind by a dead process is replaced, one in use is an error) or
+  // tcp://ADDRESS:PORT.
+  std::string bind;
+  // Keys for tcp; empty: plain.
+  std::string secret_key = {};
+  std::string public_key = {};                     // must belong to it
+  std::vector<std::string> edge_public_keys = {};  // who may connect
+};
+
+// One mapper as an edge sees it, for people.
+struct MapperState {
+  std::string endpoint;
+  std::string name;  // empty until it said hello
+  bool up = false, ready = false;
+  bool leaving = false;  // taken out of the configuration or of DNS; something is in flight by it
+  std::string trouble;   // why it is not up
+};
+
 class ZmqEdge {
  public:
-  // `mappers`: endpoints to connect to, ipc://PATH or tcp://ADDRESS:PORT; they need not be there yet. Loop
-  // and user must outlive the edge.
-  static Result<std::unique_ptr<ZmqEdge>> create(net::Loop&, EdgeOptions,
-                                                 const std::vector<std::string>& mappers, EdgeUser&);
+  // Loop and user must outlive the edge.
+  static Result<std::unique_ptr<ZmqEdge>> create(net::Loop&, EdgeOptions, const MapperAddresses&, EdgeUser&);
   virtual ~ZmqEdge() = default;
   virtual Edge& edge() = 0;
+
+  // Other addresses than before: new ones are connected to; those that are no longer there get nothing new,
+  // and are let go once what is in flight by them has ended, after a minute at the latest.
+  virtual void connect_to(const std::vector<std::string>&) = 0;
+  virtual std::vector<MapperState> mappers() const = 0;
+  virtual std::string why_no_mapper() const = 0;  // for people, while Edge::has_mapper() is false
 };
 
 class ZmqMapper {
  public:
-  // `bind`: ipc://PATH (a socket file left behind by a dead process is replaced, one in use is an error) or
-  // tcp://ADDRESS:PORT.
-  static Result<std::unique_ptr<ZmqMapper>> create(net::Loop&, MapperOptions, const std::string& bind,
+  static Result<std::unique_ptr<ZmqMapper>> create(net::Loop&, MapperOptions, const MapperAddress&,
                                                    MapperUser&);
   virtual ~ZmqMapper() = default;
   virtual MapperNode& node() = 0;
+
+  // Instead of MapperAddress::edge_public_keys. Who is connected stays.
+  virtual void let_in(std::vector<std::string> edge_public_keys) = 0;
 };
 
 }  // namespace stox::bus

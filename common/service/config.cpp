@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -48,17 +49,12 @@ Result<Identity> identify_among(const std::vector<std::string>& sections, Role r
   if (at != std::string_view::npos && check_name(name.substr(at + 1)))
     return error(
         fmt::format("-n {}: what follows @ {}", one_line(name, 60), *check_name(name.substr(at + 1))));
-  if (at != std::string_view::npos && role == Role::kMapper) {
-    return error(
-        fmt::format("-n {}: a mapper has no instances, because fronts and workers find each by its address; "
-                    "add another [[mapper]]",
-                    one_line(name, 60)));
-  }
   return Identity{role, section, std::string(name)};
 }
 
 // The secret of the own section, which alone is demanded.
 void read_secret(const toml::table& root, std::size_t index, XmppWorkerConfig& worker, Problems& problems) {
+  if (worker.backend == "server" && worker.xmpp_password_file.empty()) return;  // it needs none
   if (root["xmpp_worker"][index]["xmpp_password"]) return;  // maybe wrong: said already
   const toml::source_region where = place_of(root, "xmpp_worker", index, "xmpp_password_file");
   const std::string& file = worker.xmpp_password_file;
@@ -79,13 +75,53 @@ void read_secret(const toml::table& root, std::size_t index, XmppWorkerConfig& w
   }
 }
 
+// One line, as the tool wrote it.
+void read_curve_key(const toml::table& root, Role role, Config& config, Loaded* loaded, Problems& problems) {
+  const toml::table* section = root["bus.curve"].as_table();
+  if (section == nullptr || role == Role::kCtl) return;
+  const std::string key = role == Role::kMapper ? "mapper_key_file" : "edge_key_file";
+  const std::string& file = role == Role::kMapper ? config.curve.mapper_key_file : config.curve.edge_key_file;
+  const toml::node* node = section->get(key);
+  const auto bad = [&](const std::string& what) {
+    problems.at(node != nullptr && node->source().begin.line != 0 ? node->source() : section->source(),
+                fmt::format("bus.curve.{} {}", key, what));
+  };
+  if (node == nullptr) return bad("is missing; `stoxctl keys` makes the keys and says what to write");
+  if (file.empty()) return;  // said already
+  const auto text = read_file(file);
+  if (!text) return bad(fmt::format("\"{}\" cannot be read: {}", file, text.error().text));
+  config.curve.secret_key = text->substr(0, text->find_last_not_of("\r\n") + 1);
+  if (check_curve_key(config.curve.secret_key))
+    bad(fmt::format("\"{}\" does not hold a key; `stoxctl keys` makes keys", file));
+  struct stat info {};
+  if (stat(file.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0)
+    loaded->warnings.push_back(
+        fmt::format("everybody on this host can read the secret key {}; chmod o= {}", file, file));
+}
+
+// Fronts and workers find each mapper by its address: only a name can stand for several.
+void check_mapper_instance(const toml::table& root, const Identity& identity, const Config& config,
+                           Problems& problems) {
+  if (identity.role != Role::kMapper || identity.full == identity.section) return;
+  for (std::size_t i = 0; i < config.mappers.size(); ++i) {
+    const MapperConfig& mapper = config.mappers[i];
+    if (mapper.name != identity.section || is_mapper_name(mapper.connect)) continue;
+    problems.at(
+        place_of(root, "mapper", i, "connect"),
+        fmt::format("mapper {} can have instances (-n {}) only if connect is a name that stands for all "
+                    "of them, as \"tcp://mappers.example.org:7300\"; else add another [[mapper]]",
+                    mapper.name, one_line(identity.full, 80)));
+  }
+}
+
 template <class Section>
 void print_section(const char* heading, const Section& section, std::string* out) {
-  *out += fmt::format("\n{}\n", heading);
+  std::string lines;
   for (const auto& key : keys<Section>()) {
     if (const std::string value = key.print(section); !value.empty())
-      *out += fmt::format("{} = {}\n", key.name, value);
+      lines += fmt::format("{} = {}\n", key.name, value);
   }
+  if (!lines.empty()) *out += fmt::format("\n{}\n{}", heading, lines);
 }
 
 // "section.key" -> value.
@@ -100,8 +136,10 @@ std::map<std::string, std::string> flat(Config config) {
     for (const auto& one : sections) put(name + " " + one.name, one);
   });
   // Printed masked: a new secret would not show.
-  for (const XmppWorkerConfig& worker : config.xmpp_workers)
+  for (const XmppWorkerConfig& worker : config.xmpp_workers) {
     out["xmpp_worker " + worker.name + ".xmpp_password"] = worker.xmpp_password;
+    out["xmpp_worker " + worker.name + ".dialback_secret"] = worker.dialback_secret;
+  }
   for (const SipFrontConfig& front : config.sip_fronts) {
     for (const CredentialsConfig& one : front.credentials)
       out["sip_front " + front.name + ".credentials"] += "\n" + one.password;
@@ -152,6 +190,8 @@ Result<Loaded> load_config(const std::string& file, Role role, std::string_view 
   read_sections(*root, loaded.config, problems);
   complete(*root, loaded.config, problems);
   if (identity) loaded.identity = *identity;
+  if (identity) check_mapper_instance(*root, *identity, loaded.config, problems);
+  read_curve_key(*root, role, loaded.config, &loaded, problems);
   auto& workers = loaded.config.xmpp_workers;
   for (std::size_t i = 0; i < workers.size(); ++i) {
     if (role == Role::kXmppWorker && identity && workers[i].name == identity->section)

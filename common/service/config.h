@@ -51,10 +51,21 @@ struct DnsConfig {
   std::map<std::string, std::string> static_servers;  // domain -> ADDRESS:PORT
 };
 
+// Keys of the bus between hosts (ZeroMQ's CURVE), 40 characters of Z85 each. Set whole, or not at all.
+struct CurveConfig {
+  std::string mapper_public_key;              // whom fronts and workers take for a mapper
+  std::vector<std::string> edge_public_keys;  // who may connect to a mapper
+  std::string mapper_key_file, edge_key_file;
+  std::string secret_key;  // of the own role, from its file; empty in stoxctl
+
+  bool is_set() const { return !mapper_public_key.empty(); }
+};
+
 struct MapperConfig {
   std::string name;
-  std::string bind;     // default ipc://<runtime directory>/<name>.sock
-  std::string connect;  // default: bind
+  std::string bind;  // default ipc://<runtime directory>/<name>.sock
+  std::string
+      connect;  // default: bind; may also be a name, tcp://HOST:PORT, or an SRV name, tcp://_stox._tcp.NAME
   std::string metrics;  // ADDRESS:PORT; empty = none
 };
 
@@ -83,6 +94,8 @@ struct SipFrontConfig {
   std::size_t max_datagram_bytes = 2048;
   std::size_t max_message_bytes = 65536;
   std::size_t max_in_flight = 4096;
+  uint32_t max_rate_per_source = 0;       // requests a second; 0 = any
+  uint32_t max_rate_per_from_domain = 0;  // MESSAGE requests a second; 0 = any
   int pace_ms = 2;
   TlsConfig tls;
   std::vector<CredentialsConfig> credentials;  // of different realms
@@ -91,15 +104,22 @@ struct SipFrontConfig {
 
 struct XmppWorkerConfig {
   std::string name;
-  std::string backend = "component";
+  std::string backend = "component";  // or "server"
   std::string xmpp_host = "127.0.0.1";
-  uint16_t xmpp_port = 5347;
+  uint16_t xmpp_port = 0;            // default 5347; server: 5269
   std::string xmpp_password;         // secret; of the process's own section also from xmpp_password_file
   std::string xmpp_password_file;    // where it was read from; empty = none
   std::vector<std::string> serves;   // default [xmpp_domain]
   std::vector<std::string> domains;  // empty = any
+  bool journal = true;
+  bool journal_sync_full = false;  // journal_sync = "full": each commit waits for the disk
   std::size_t max_in_flight = 4096;
   int pace_ms = 2;
+  // Server:
+  TlsConfig tls;
+  bool tls_require = true;                    // tls.require: no plaintext but with insecure_domains
+  std::vector<std::string> insecure_domains;  // with which plaintext and dialback alone will do
+  std::string dialback_secret;                // secret; empty = of this process alone, made when it starts
   std::string metrics;
 };
 
@@ -109,6 +129,7 @@ struct Config {
   RuntimeConfig runtime;
   LogConfig log;
   DnsConfig dns;
+  CurveConfig curve;
   std::vector<MapperConfig> mappers;
   std::vector<SipFrontConfig> sip_fronts;
   std::vector<XmppWorkerConfig> xmpp_workers;

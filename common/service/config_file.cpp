@@ -54,6 +54,10 @@ class Reader {
                       [&](const char* section, auto& places) { read_repeated(root, section, places); });
     for (const auto& [key, node] : root) {
       const std::string name(key.str());
+      if (name == "bus") {  // a rest: with_nested_sections() took what is good
+        problems_.at(node.source(), "bus must hold the section [bus.curve] and nothing else");
+        continue;
+      }
       const auto& known = section_names();
       if (std::find(known.begin(), known.end(), name) != known.end()) continue;
       const bool section = node.is_table() || node.is_array_of_tables();
@@ -124,6 +128,49 @@ class Reader {
   std::set<std::string> names_;
 };
 
+// [bus.curve] stands as one section of that name from here on.
+toml::table with_nested_sections(toml::table root) {
+  toml::table* bus = root["bus"].as_table();
+  toml::table* curve = bus != nullptr ? (*bus)["curve"].as_table() : nullptr;
+  if (curve == nullptr) return root;
+  root.insert("bus.curve", std::move(*curve));
+  bus->erase("curve");
+  if (bus->empty()) root.erase("bus");
+  return root;
+}
+
+// What leaves the host is encrypted, or not sent.
+void check_bus(const toml::table& root, const Config& config, Problems& problems) {
+  for (std::size_t i = 0; i < config.mappers.size(); ++i) {
+    const MapperConfig& mapper = config.mappers[i];
+    const auto need_keys = [&](const char* key, const std::string& endpoint) {
+      if (stays_on_host(endpoint) || root.contains("bus.curve")) return;
+      problems.at(place_of(root, "mapper", i, key),
+                  fmt::format("mapper.{} \"{}\" is not on loopback, so it needs the keys of [bus.curve]; "
+                              "`stoxctl keys` makes them and says what to write",
+                              key, endpoint));
+    };
+    need_keys("bind", mapper.bind);
+    if (mapper.connect != mapper.bind) need_keys("connect", mapper.connect);
+    if (is_any_address(mapper.connect)) {
+      problems.at(
+          place_of(root, "mapper", i, "connect"),
+          fmt::format("mapper {} is bound to every address of its host; say in connect which one fronts "
+                      "and workers use",
+                      mapper.name));
+    }
+  }
+  const toml::table* section = root["bus.curve"].as_table();
+  if (section == nullptr) return;
+  const auto missing = [&](const char* key) {
+    problems.at(
+        section->source(),
+        fmt::format("bus.curve.{} is missing; `stoxctl keys` makes the keys and says what to write", key));
+  };
+  if (!section->contains("mapper_public_key")) missing("mapper_public_key");
+  if (!section->contains("edge_public_keys")) missing("edge_public_keys");
+}
+
 void complete_mappers(const toml::table& root, Config& config, Problems& problems) {
   std::set<std::string> taken;
   for (std::size_t i = 0; i < config.mappers.size(); ++i) {
@@ -178,7 +225,7 @@ Result<toml::table> parse_config_file(const std::string& file) {
   if (!text)
     return error(fmt::format("{}: cannot read it: {}; -f names another file", file, text.error().text));
   toml::parse_result parsed = toml::parse(*text);
-  if (parsed) return std::move(parsed).table();
+  if (parsed) return with_nested_sections(std::move(parsed).table());
   Problems problems(file);
   problems.at(parsed.error().source(),
               fmt::format("not TOML: {}", one_line(parsed.error().description(), 200)));
@@ -233,6 +280,7 @@ void check_gwmap(const toml::table& root, const Config& config, Problems& proble
 
 void complete(const toml::table& root, Config& config, Problems& problems) {
   complete_mappers(root, config, problems);
+  check_bus(root, config, problems);
   for (std::size_t i = 0; i < config.sip_fronts.size(); ++i) {
     SipFrontConfig& front = config.sip_fronts[i];
     if (front.listen.empty())
@@ -250,6 +298,15 @@ void complete(const toml::table& root, Config& config, Problems& problems) {
   for (std::size_t i = 0; i < config.xmpp_workers.size(); ++i) {
     XmppWorkerConfig& worker = config.xmpp_workers[i];
     if (worker.serves.empty()) worker.serves = {config.gateway.xmpp_domain};
+    const bool is_server = worker.backend == "server";
+    if (worker.xmpp_port == 0) worker.xmpp_port = is_server ? 5269 : 5347;
+    if (is_server && worker.tls.certificate.empty() && worker.tls_require &&
+        worker.insecure_domains.empty()) {
+      problems.at(place_of(root, "xmpp_worker", i, "backend"),
+                  fmt::format("xmpp_worker {} is a server without a certificate; add [xmpp_worker.tls] with "
+                              "certificate and key, or, for a lab, require = false",
+                              worker.name));
+    }
     if (!worker.xmpp_password.empty() && !worker.xmpp_password_file.empty()) {
       problems.at(place_of(root, "xmpp_worker", i, "xmpp_password_file"),
                   fmt::format("xmpp_worker {} has xmpp_password and xmpp_password_file; keep one of them",

@@ -48,7 +48,7 @@ struct Value {
 template <class Section>
 struct Key {
   // kTables cannot be given in the environment.
-  enum class Kind { kText, kNumber, kBool, kList, kTable, kTables };
+  enum class Kind { kText, kNumber, kFlag, kList, kTable, kTables };
 
   std::string name;
   Kind kind;
@@ -68,6 +68,8 @@ template <>
 const std::vector<Key<LogConfig>>& keys();
 template <>
 const std::vector<Key<DnsConfig>>& keys();
+template <>
+const std::vector<Key<CurveConfig>>& keys();
 template <>
 const std::vector<Key<MapperConfig>>& keys();
 template <>
@@ -90,6 +92,7 @@ void single_sections(Config& config, Each&& each) {
   each("runtime", config.runtime);
   each("log", config.log);
   each("dns", config.dns);
+  each("bus.curve", config.curve);
 }
 template <class Each>
 void repeated_sections(Config& config, Each&& each) {
@@ -103,7 +106,7 @@ const std::vector<std::string>& keys_of_later_versions();
 
 const std::vector<std::string>& section_names();
 
-// STOX_SECTION_KEY.
+// STOX_SECTION_KEY; a dot in the section becomes _, too.
 std::string variable_name(std::string_view section, std::string_view key);
 
 }  // namespace stox::service

@@ -47,15 +47,24 @@ std::optional<Endpoint> parse_endpoint(std::string_view text) {
   return Endpoint{std::string(address), static_cast<uint16_t>(*port)};
 }
 
-Complaint loopback_only(std::string_view address_and_port) {
-  const auto endpoint = parse_endpoint(address_and_port);
-  if (!endpoint || endpoint->port == 0)
-    return "is not tcp://ADDRESS:PORT; write it like \"tcp://127.0.0.1:7300\"";
-  if (!is_loopback(endpoint->address)) {
-    return "is not on loopback, and this version does not encrypt the bus; use ipc:// or "
-           "tcp://127.0.0.1:PORT";
+constexpr std::string_view kTcp = "tcp://";
+
+// HOST:PORT.
+bool is_named_port(std::string_view text) {
+  const auto colon = text.rfind(':');
+  return colon != std::string_view::npos && is_host_name(text.substr(0, colon)) &&
+         parse_number(text.substr(colon + 1), 1, 65535).has_value();
+}
+
+// _SERVICE._PROTOCOL.NAME.
+bool is_service_name(std::string_view text) {
+  for (int label = 0; label < 2; ++label) {
+    const auto dot = text.find('.');
+    if (!text.starts_with('_') || dot == std::string_view::npos || !is_host_name(text.substr(1, dot - 1)))
+      return false;
+    text.remove_prefix(dot + 1);
   }
-  return std::nullopt;
+  return is_host_name(text);
 }
 
 }  // namespace
@@ -137,13 +146,51 @@ Complaint check_address_port(std::string_view text) {
   return "is not ADDRESS:PORT; write it like \"127.0.0.1:9473\" or \"[::1]:9473\"";
 }
 
-Complaint check_endpoint(std::string_view text) {
-  if (text.starts_with("tcp://")) return loopback_only(text.substr(6));
+Complaint check_bind(std::string_view text) {
+  if (text.starts_with(kTcp)) {
+    const auto endpoint = parse_endpoint(text.substr(kTcp.size()));
+    if (endpoint && endpoint->port != 0) return std::nullopt;
+    return "is not tcp://ADDRESS:PORT; write it like \"tcp://127.0.0.1:7300\"";
+  }
   if (!text.starts_with("ipc:///"))
     return "is not an address of the bus; write it like \"ipc:///run/stox/mapper-1.sock\"";
   if (text.size() - 6 > kMaxSocketPath)
     return fmt::format("is longer than a socket's path may be ({} bytes)", kMaxSocketPath);
   return std::nullopt;
+}
+
+Complaint check_connect(std::string_view text) {
+  if (!text.starts_with(kTcp) || !check_bind(text)) return check_bind(text);
+  const std::string_view place = text.substr(kTcp.size());
+  if (is_named_port(place) || is_service_name(place)) return std::nullopt;
+  return "is not tcp://ADDRESS:PORT, tcp://NAME:PORT or tcp://_SERVICE._tcp.NAME; write it like "
+         "\"tcp://10.0.0.5:7300\", \"tcp://mappers.example.org:7300\" or \"tcp://_stox._tcp.example.org\"";
+}
+
+Complaint check_curve_key(std::string_view text) {
+  static constexpr std::string_view kMarks = ".-:+=^!/*?&<>()[]{}@%$#";  // of Z85, RFC 32 of ZeroMQ
+  const bool fine = text.size() == 40 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+                      return c < 0x80 && (std::isalnum(c) != 0 ||
+                                          kMarks.find(static_cast<char>(c)) != std::string_view::npos);
+                    });
+  if (fine) return std::nullopt;
+  return "is not a key of 40 characters; `stoxctl keys` makes keys and says what to write";
+}
+
+bool stays_on_host(std::string_view endpoint) {
+  if (!endpoint.starts_with(kTcp)) return true;
+  const auto address = parse_endpoint(endpoint.substr(kTcp.size()));
+  return address && is_loopback(address->address);
+}
+
+bool is_mapper_name(std::string_view endpoint) {
+  return endpoint.starts_with(kTcp) && !parse_endpoint(endpoint.substr(kTcp.size()));
+}
+
+bool is_any_address(std::string_view endpoint) {
+  if (!endpoint.starts_with(kTcp)) return false;
+  const auto address = parse_endpoint(endpoint.substr(kTcp.size()));
+  return address && (address->address == "0.0.0.0" || normal_ipv6(address->address) == "::");
 }
 
 Complaint check_path(std::string_view text) {

@@ -26,9 +26,18 @@ Complaint check_network(std::string_view);         // ADDRESS or ADDRESS/BITS
 Complaint check_host(std::string_view);            // name or address
 Complaint check_dns_server(std::string_view);      // ADDRESS or ADDRESS:PORT
 Complaint check_address_port(std::string_view);    // ADDRESS:PORT
-Complaint check_endpoint(std::string_view);        // ipc:///PATH, or tcp:// on loopback
+Complaint check_bind(std::string_view);            // ipc:///PATH or tcp://ADDRESS:PORT
+Complaint check_connect(std::string_view);         // these, tcp://NAME:PORT or tcp://_SERVICE._PROTOCOL.NAME
+Complaint check_curve_key(std::string_view);
 Complaint check_path(std::string_view);
 Complaint check_level(std::string_view);
+
+// Of an address of the bus: what goes there does not leave this host.
+bool stays_on_host(std::string_view endpoint);
+// Of a checked address of the bus: a name, to be looked up in DNS.
+bool is_mapper_name(std::string_view endpoint);
+// Of an address of the bus: it means every address of this host, so nobody can connect to it as it stands.
+bool is_any_address(std::string_view endpoint);
 
 // "udp:ADDRESS:PORT", IPv6 in brackets, with "/ADDRESS:PORT" what it is known as to others. The error reads
 // on after the quoted text, as a Complaint.

@@ -61,12 +61,16 @@ const std::string& metrics_address(const Config& config, const Identity& identit
 
 Level configured_level(const Config& config) { return parse_level(config.log.level).value_or(Level::kInfo); }
 
-// Of the keys, those that a running process has bound itself to.
-std::vector<std::string> fixed_keys(const std::vector<std::string>& keys) {
+// Of the keys, those that a running process has bound itself to. What stands in other processes' sections
+// ("section NAME.key") binds those.
+std::vector<std::string> fixed_keys(const std::vector<std::string>& keys, const Identity& identity) {
+  const std::string own = fmt::format("{} {}.", role_name(identity.role), identity.section);
   std::vector<std::string> out;
   for (const std::string& key : keys) {
+    if (key.find(' ') != std::string::npos && !key.starts_with(own)) continue;
     const std::string_view last = std::string_view(key).substr(key.rfind('.') + 1);
-    for (const char* fixed : {"name", "listen", "bind", "connect", "metrics", "directory", "format"}) {
+    for (const char* fixed : {"name", "listen", "bind", "metrics", "directory", "format", "mapper_public_key",
+                              "mapper_key_file", "edge_key_file"}) {
       if (last == fixed) out.push_back(key);
     }
   }
@@ -210,7 +214,7 @@ void Skeleton::reload() {
     const auto changed = changed_keys(configs_.back(), loaded->config);
     log_.info("SIGHUP: configuration read, changed: {}",
               changed.empty() ? "nothing" : fmt::format("{}", fmt::join(changed, ", ")));
-    if (const auto fixed = fixed_keys(changed); !fixed.empty())
+    if (const auto fixed = fixed_keys(changed, identity_); !fixed.empty())
       log_.warn("only a restart brings: {}", fmt::join(fixed, ", "));
     configs_.push_back(std::move(loaded->config));
     commands_->reset_level(configured_level(configs_.back()));

@@ -25,6 +25,8 @@ def toml(configuration):
     def value(v):
         if isinstance(v, bool):
             return "true" if v else "false"
+        if isinstance(v, dict):
+            return "{ " + ", ".join(f"{json.dumps(k)} = {value(w)}" for k, w in v.items()) + " }"
         return "[" + ", ".join(map(value, v)) + "]" if isinstance(v, list) else json.dumps(v, ensure_ascii=False)
 
     lines = []
@@ -37,10 +39,10 @@ def toml(configuration):
 
 class Stox:
     def __init__(self, folder, host, xmpp_server, gateway=(), front=(), worker=(), supervised=False,
-                 log_level="debug", workers=1):
+                 log_level="debug", workers=1, dns=(), authority=None):
         """host: where the SIP front listens; xmpp_server: a support.prosody.Prosody or support.xmpp_server.XmppServer;
-        gateway, front, worker: keys that are added or replaced in these sections; workers: how many there are,
-        component-1, component-2, ..."""
+        gateway, front, worker, dns: keys that are added or replaced in these sections; workers: how many there are,
+        component-1, component-2, ...; authority: for a TLS listener (support.certificates.Authority)."""
         folder.mkdir()
         self.folder, self.host = folder, host
         self.port = loopback.free_port(host, 5060)
@@ -50,6 +52,7 @@ class Stox:
             "runtime": {"directory": str(folder / "run"), "state_directory": str(folder / "state"),
                         "drain_seconds": 5},
             "log": {"level": log_level},
+            "dns": dict(dns),
             "mapper": [{"name": "mapper-1", "bind": f"ipc://{folder}/run/mapper-1.sock"}],
             "sip_front": [{"name": "sip-1", "listen": [f"udp:{host}:{self.port}", f"tcp:{host}:{self.port}"],
                            **dict(front)}],
@@ -57,6 +60,12 @@ class Stox:
                              "xmpp_port": xmpp_server.component_port, "xmpp_password": xmpp_server.secret,
                              "metrics": f"{host}:{loopback.free_port(host)}", **dict(worker)} for i in range(workers)],
         }
+        if authority:
+            self.tls_port = loopback.free_port(host, 5061)
+            self.tls_address = (host, self.tls_port)
+            section = self.configuration["sip_front"][0]
+            section["listen"].append(f"tls:{host}:{self.tls_port}")
+            self.use_certificate(authority, f"IP:{host}", "URI:sip:" + GATEWAY_DOMAIN)
         (folder / "run").mkdir()
         (folder / "state").mkdir()
         self.file = folder / "stox.toml"
@@ -69,6 +78,11 @@ class Stox:
     def write(self):
         """Writes the configuration as it is now; a process reads it when it starts."""
         self.file.write_text(toml(self.configuration))
+
+    def use_certificate(self, authority, *names):
+        certificate, key = authority.sign(*names)
+        self.configuration["sip_front"][0]["tls"] = {"certificate": str(certificate), "key": str(key),
+                                                     "ca": str(authority.ca)}
 
     # Life.
 

@@ -63,6 +63,7 @@ class Component final : public Link, private XmlStreamUser {
   // A dead server is noticed within 15 s while in a hurry, otherwise within 3 min.
   Sent send(std::string_view from, std::string_view xml) override;
   void write_soon() override { owner_.write_soon(); }
+  bool has_unsent() const override { return owner_.unsent() + output_.size() > 0; }
   void hurry(bool, Time now) override;
   bool has_room() const override;
   bool is_up() const override { return phase_ == Phase::kUp; }

@@ -484,6 +484,17 @@ TEST_F(OutboundTest, AServerThatRefusedIsNotAskedAgainByAnotherTransport) {
   EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060"));
 }
 
+TEST_F(OutboundTest, WhatOneServerSaidCountsMoreThanTheSilenceOfTheLast) {
+  hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.8")}};
+  begin(envelope("a"));
+  respond("503 Busy", "Retry-After: 7\r\n");
+  outbound_.unreachable(endpoint("192.0.2.8"));
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 503"));
+  EXPECT_EQ(outcomes_.back().sip_status().reason(), "Busy");
+  EXPECT_EQ(outcomes_.back().sip_status().retry_after_s(), 7u);
+}
+
 TEST_F(OutboundTest, AHopThatFailedComesLastForAWhile) {
   hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
                                 {Transport::kUdp, endpoint("192.0.2.8")}};

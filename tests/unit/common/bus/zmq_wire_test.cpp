@@ -3,7 +3,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <asio/ip/tcp.hpp>
 #include <filesystem>
+#include <thread>
+#include <zmq.hpp>
+
+#include "common/bus/curve.h"
 
 namespace stox::bus {
 namespace {
@@ -22,6 +27,8 @@ class Answering : public EdgeUser {
   void ended(uint64_t, const pb::Outcome& o) override {
     ++(o.verdict() == pb::DELIVERED ? delivered : failed);
   }
+  void bus_trouble(const std::string& text) override { trouble += text + "\n"; }
+  std::string trouble;
   std::unique_ptr<ZmqEdge> edge;
   int begun = 0, delivered = 0, failed = 0;
 };
@@ -35,6 +42,8 @@ class FirstWorker : public MapperUser {
     return Refuse{pb::Refused::NO_TARGET, "no worker"};
   }
   void translate(pb::Outcome&) override {}
+  void refused(const std::string& text) override { refusals += text + "\n"; }
+  std::string refusals;
   std::unique_ptr<ZmqMapper> mapper;
 };
 
@@ -48,10 +57,10 @@ class ZmqWireTest : public ::testing::Test {
   ~ZmqWireTest() override { std::filesystem::remove_all(directory_); }
 
   void start_mapper() {
-    user_.mapper = ZmqMapper::create(loop_, {"m-1", 0, {"sip-1", "w-1"}}, endpoint_, user_).value();
+    user_.mapper = ZmqMapper::create(loop_, {"m-1", 0, {"sip-1", "w-1"}}, {endpoint_}, user_).value();
   }
   void start(Answering& actor, const char* name, pb::Role role) {
-    actor.edge = ZmqEdge::create(loop_, {.name = name, .role = role}, {endpoint_}, actor).value();
+    actor.edge = ZmqEdge::create(loop_, {.name = name, .role = role}, {{endpoint_}}, actor).value();
   }
   void send(int n) {
     pb::Envelope e;
@@ -108,10 +117,28 @@ TEST_F(ZmqWireTest, AnEdgeThatGoesIsNoticedByItsConnection) {
   EXPECT_TRUE(run_until([&] { return sip_.delivered == 1; }));
 }
 
+// A mapper that stood still, with more unread than it takes, when the connection broke: it goes on.
+TEST_F(ZmqWireTest, AConnectionThatBreaksWithUnreadInputEndsNothingElse) {
+  start_mapper();
+  {
+    zmq::context_t context;
+    zmq::socket_t flood(context, zmq::socket_type::dealer);
+    flood.set(zmq::sockopt::sndhwm, 0);
+    flood.set(zmq::sockopt::linger, 0);
+    flood.connect(endpoint_);
+    const std::string frame(10'000, 'x');
+    for (int i = 0; i < 2000; ++i) flood.send(zmq::buffer(frame), zmq::send_flags::none);
+    std::this_thread::sleep_for(milliseconds(500));  // it is the time standing still that is tested
+  }
+  std::this_thread::sleep_for(milliseconds(1500));
+  start(sip_, "sip-1", pb::FRONT);
+  EXPECT_TRUE(run_until([&] { return user_.mapper->node().members().size() == 1; }));
+}
+
 TEST_F(ZmqWireTest, ASocketInUseIsNotTakenAway) {
   start_mapper();
   FirstWorker other;
-  const auto second = ZmqMapper::create(loop_, {"m-1", 0, {}}, endpoint_, other);
+  const auto second = ZmqMapper::create(loop_, {"m-1", 0, {}}, {endpoint_}, other);
   ASSERT_FALSE(second);
   EXPECT_NE(second.error().text.find("another process listens"), std::string::npos) << second.error().text;
 }
@@ -129,9 +156,159 @@ TEST_F(ZmqWireTest, ASocketLeftBehindIsReplaced) {
 }
 
 TEST_F(ZmqWireTest, ADirectoryThatIsNotThereIsNamed) {
-  const auto mapper = ZmqMapper::create(loop_, {"m-1", 0, {}}, "ipc:///nowhere/at/all.sock", user_);
+  const auto mapper = ZmqMapper::create(loop_, {"m-1", 0, {}}, {"ipc:///nowhere/at/all.sock"}, user_);
   ASSERT_FALSE(mapper);
   EXPECT_NE(mapper.error().text.find("/nowhere/at/all.sock"), std::string::npos) << mapper.error().text;
+}
+
+// --- between hosts
+
+class CurveTest : public ZmqWireTest {
+ protected:
+  CurveTest() { address_ = {free_address(), site_.secret_key, site_.public_key, {edges_.public_key}}; }
+
+  static std::string free_address() {
+    asio::io_context io;
+    asio::ip::tcp::acceptor probe(io, {asio::ip::address_v4::loopback(), 0});
+    return "tcp://127.0.0.1:" + std::to_string(probe.local_endpoint().port());
+  }
+  void start_curve_mapper() {
+    user_.mapper = ZmqMapper::create(loop_, {"m-1", 0, {"sip-1", "w-1"}}, address_, user_).value();
+  }
+  void start_curve(Answering& actor, const char* name, pb::Role role, const std::string& secret,
+                   const std::string& mapper_key) {
+    actor.edge =
+        ZmqEdge::create(loop_, {.name = name, .role = role}, {{address_.bind}, secret, mapper_key}, actor)
+            .value();
+  }
+  void start_worker() { start_curve(worker_, "w-1", pb::WORKER, edges_.secret_key, site_.public_key); }
+  void crosses() {
+    const int before = sip_.delivered;
+    send(1);
+    EXPECT_TRUE(run_until([&] { return sip_.delivered == before + 1; })) << sip_.trouble << user_.refusals;
+  }
+
+  const CurvePair site_ = make_curve_pair(), edges_ = make_curve_pair(), strange_ = make_curve_pair();
+  MapperAddress address_;
+};
+
+TEST_F(CurveTest, WithTheRightKeysMessagesCross) {
+  start_curve_mapper();
+  start_worker();
+  start_curve(sip_, "sip-1", pb::FRONT, edges_.secret_key, site_.public_key);
+  crosses();
+  EXPECT_EQ(sip_.trouble + worker_.trouble + user_.refusals, "");
+}
+
+TEST_F(CurveTest, AnUnknownKeyIsToldAndLetInOnceItIsKnown) {
+  start_curve_mapper();
+  start_worker();
+  start_curve(sip_, "sip-1", pb::FRONT, strange_.secret_key, site_.public_key);
+  ASSERT_TRUE(run_until([&] { return !sip_.trouble.empty() && !user_.refusals.empty(); }));
+  EXPECT_NE(sip_.trouble.find("does not let us in: our key"), std::string::npos) << sip_.trouble;
+  EXPECT_NE(sip_.edge->why_no_mapper().find("does not let us in"), std::string::npos);
+  EXPECT_NE(user_.refusals.find("127.0.0.1 was not let in: its key"), std::string::npos) << user_.refusals;
+  EXPECT_FALSE(sip_.edge->edge().has_mapper());
+  user_.mapper->let_in({edges_.public_key, strange_.public_key});
+  crosses();
+  EXPECT_EQ(sip_.edge->mappers()[0].trouble, "");
+}
+
+TEST_F(CurveTest, AWrongMapperKeyIsTold) {
+  start_curve_mapper();
+  start_curve(sip_, "sip-1", pb::FRONT, edges_.secret_key, strange_.public_key);
+  ASSERT_TRUE(run_until([&] { return !sip_.trouble.empty() && !user_.refusals.empty(); }));
+  EXPECT_NE(sip_.trouble.find("is bus.curve.mapper_public_key the one"), std::string::npos) << sip_.trouble;
+  EXPECT_NE(user_.refusals.find("bus.curve.mapper_public_key there is not"), std::string::npos)
+      << user_.refusals;
+}
+
+TEST_F(CurveTest, WhoDoesNotEncryptIsNotLetIn) {
+  start_curve_mapper();
+  start_worker();
+  start_curve(sip_, "sip-1", pb::FRONT, "", "");
+  ASSERT_TRUE(run_until([&] { return !sip_.trouble.empty(); }));
+  EXPECT_NE(sip_.trouble.find("[bus.curve]"), std::string::npos) << sip_.trouble;
+  EXPECT_FALSE(sip_.edge->edge().has_mapper());
+}
+
+TEST_F(CurveTest, AMapperThatDoesNotEncryptIsToldAndTakenOnceItDoes) {
+  address_ = {address_.bind};
+  start_curve_mapper();
+  start_curve(sip_, "sip-1", pb::FRONT, edges_.secret_key, site_.public_key);
+  ASSERT_TRUE(run_until([&] { return !sip_.trouble.empty(); }));
+  EXPECT_NE(sip_.trouble.find("[bus.curve], too"), std::string::npos) << sip_.trouble;
+  user_.mapper.reset();
+  address_ = {address_.bind, site_.secret_key, site_.public_key, {edges_.public_key}};
+  start_curve_mapper();
+  start_worker();
+  crosses();
+}
+
+TEST_F(CurveTest, APublicKeyThatIsNotTheOwnIsTold) {
+  address_.public_key = strange_.public_key;
+  const auto mapper = ZmqMapper::create(loop_, {"m-1", 0, {}}, address_, user_);
+  ASSERT_FALSE(mapper);
+  EXPECT_NE(mapper.error().text.find("which is " + site_.public_key), std::string::npos)
+      << mapper.error().text;
+}
+
+// --- mappers that come and go
+
+TEST_F(ZmqWireTest, AMapperThatIsTakenOutIsLetGoWhenWhatItCarriesHasEnded) {
+  class Slow : public Answering {
+   public:
+    void begin(const pb::Envelope& e, Time) override {
+      ++begun;
+      held = e.id();
+    }
+    void end() {
+      pb::Outcome o;
+      o.set_verdict(pb::DELIVERED);
+      edge->edge().finish(held, o);
+    }
+    pb::EnvelopeId held;
+  };
+  FirstWorker second_user;
+  Slow slow;
+  const std::string second = "ipc://" + (directory_ / "second.sock").string();
+  start_mapper();
+  second_user.mapper = ZmqMapper::create(loop_, {"m-2", 0, {"sip-1", "w-1"}}, {second}, second_user).value();
+  start(sip_, "sip-1", pb::FRONT);
+  slow.edge =
+      ZmqEdge::create(loop_, {.name = "w-1", .role = pb::WORKER}, {{endpoint_, second}}, slow).value();
+  send(1);
+  ASSERT_TRUE(run_until([&] { return slow.begun == 1; }));
+
+  sip_.edge->connect_to({second});
+  ASSERT_TRUE(run_until([&] {
+    const auto mappers = sip_.edge->mappers();
+    return mappers.size() == 2 && mappers[1].ready;
+  }));
+  EXPECT_TRUE(sip_.edge->mappers()[0].leaving);
+  EXPECT_TRUE(sip_.edge->mappers()[0].up);
+  slow.end();
+  EXPECT_TRUE(run_until([&] { return sip_.delivered == 1; }));
+  EXPECT_TRUE(run_until([&] { return sip_.edge->mappers().size() == 1; }));
+  EXPECT_EQ(sip_.edge->mappers()[0].name, "m-2");
+  send(2);
+  ASSERT_TRUE(run_until([&] { return slow.begun == 2; }));
+  slow.end();
+  EXPECT_TRUE(run_until([&] { return sip_.delivered == 2; }));
+  EXPECT_EQ(sip_.failed, 0);
+}
+
+TEST_F(ZmqWireTest, AMapperThatIsTakenOutAndPutBackServesAgain) {
+  start_mapper();
+  start(sip_, "sip-1", pb::FRONT);
+  start(worker_, "w-1", pb::WORKER);
+  send(1);
+  ASSERT_TRUE(run_until([&] { return sip_.delivered == 1; }));
+  sip_.edge->connect_to({});
+  EXPECT_FALSE(sip_.edge->edge().has_mapper());
+  sip_.edge->connect_to({endpoint_});
+  send(2);
+  EXPECT_TRUE(run_until([&] { return sip_.delivered == 2; }));
 }
 
 }  // namespace

@@ -73,6 +73,8 @@ TEST_F(ConfigFile, SmallestSiteHasTheDocumentedDefaults) {
   EXPECT_EQ(config->sip_fronts[0].listen[1].transport, ListenConfig::Transport::kTcp);
   EXPECT_EQ(config->sip_fronts[0].listen[1].port, 5060);
   EXPECT_EQ(config->sip_fronts[0].max_datagram_bytes, 2048U);
+  EXPECT_EQ(config->sip_fronts[0].max_rate_per_source, 0U);
+  EXPECT_EQ(config->sip_fronts[0].max_rate_per_from_domain, 0U);
   EXPECT_THAT(config->sip_fronts[0].trusted, ElementsAre("127.0.0.0/8", "::1/128"));
   EXPECT_EQ(config->xmpp_workers[0].xmpp_port, 5347);
   EXPECT_THAT(config->xmpp_workers[0].serves, ElementsAre("xmpp-sip.example.org"));
@@ -114,11 +116,14 @@ INSTANTIATE_TEST_SUITE_P(
     Table, WrongConfig,
     ::testing::Values(
         Wrong{"xmpp_prot = 5347\n", "F:11:1: unknown key xmpp_prot in xmpp_worker; did you mean xmpp_port?"},
-        Wrong{"journal = true\n", "F:11:1: unknown key journal in xmpp_worker; it is not in this version"},
+        Wrong{"journal = \"yes\"\n", "F:11:11: xmpp_worker.journal must be true or false, without quotes"},
+        Wrong{"journal_sync = \"off\"\n",
+              "F:11:16: xmpp_worker.journal_sync \"off\" is none of normal, full"},
         Wrong{"listen = []\n", "F:11:1: unknown key listen in xmpp_worker; it belongs into [[sip_front]]"},
-        Wrong{"[xmpp_worker.tls]\nkey = \"k\"\n",
-              "F:11:14: unknown key tls in xmpp_worker; it is not in this version"},
-        Wrong{"[bus.curve]\n", "F:11:2: unknown section bus; it is not in this version"},
+        Wrong{"[xmpp_worker.tls]\nkey = \"/k\"\nrequire = 1\nrequired = true\n",
+              "F:11:1: xmpp_worker.tls has only one of certificate and key; give both, or neither\n"
+              "F:13:11: xmpp_worker.tls.require must be true or false, without quotes\n"
+              "F:14:12: xmpp_worker.tls.required is unknown; known here: certificate, key, ca, require"},
         Wrong{"[gatway]\n", "F:11:2: unknown section gatway; did you mean gateway?"},
         Wrong{
             "[log]\nlevel = \"inof\"\ncolour = 1\n",
@@ -136,9 +141,10 @@ INSTANTIATE_TEST_SUITE_P(
             "F:11:13: xmpp_worker.xmpp_host \"a b\" is neither a host name nor an address; write it without "
             "brackets and port"},
         Wrong{"backend = \"server\"\n",
-              "F:11:11: xmpp_worker.backend \"server\" is not in this version; use \"component\""},
+              "F:11:11: xmpp_worker component-1 is a server without a certificate; add [xmpp_worker.tls] with "
+              "certificate and key, or, for a lab, require = false"},
         Wrong{"backend = \"componnt\"\n",
-              "F:11:11: xmpp_worker.backend \"componnt\" is none of component; did you mean \"component\"?"},
+              "F:11:11: xmpp_worker.backend \"componnt\" is none of component, server; did you mean \"component\"?"},
         Wrong{"xmpp_password_file = \"/etc/secret\"\n",
               "F:11:22: xmpp_worker component-1 has xmpp_password and xmpp_password_file; keep one of them"},
         Wrong{"[[sip_front]]\nname = \"component-1\"\n",
@@ -186,9 +192,25 @@ INSTANTIATE_TEST_SUITE_P(
               "F:13:11: sip_front.metrics \"localhost:9473\" is not ADDRESS:PORT; write it like "
               "\"127.0.0.1:9473\" or \"[::1]:9473\""},
         Wrong{"[[mapper]]\nname = \"m2\"\nbind = \"tcp://10.0.0.5:7300\"\n",
-              "F:13:8: mapper.bind \"tcp://10.0.0.5:7300\" is not on loopback, and this version does not "
-              "encrypt "
-              "the bus; use ipc:// or tcp://127.0.0.1:PORT"},
+              "F:13:8: mapper.bind \"tcp://10.0.0.5:7300\" is not on loopback, so it needs the keys of "
+              "[bus.curve]; `stoxctl keys` makes them and says what to write"},
+        Wrong{"[[mapper]]\nname = \"m2\"\nbind = \"tcp://mappers.example.org:7300\"\n",
+              "F:13:8: mapper.bind \"tcp://mappers.example.org:7300\" is not tcp://ADDRESS:PORT; write it "
+              "like \"tcp://127.0.0.1:7300\""},
+        Wrong{"[[mapper]]\nname = \"m2\"\nconnect = \"tcp://mappers.example.org:7300\"\n",
+              "F:13:11: mapper.connect \"tcp://mappers.example.org:7300\" is not on loopback, so it needs "
+              "the keys of [bus.curve]; `stoxctl keys` makes them and says what to write"},
+        Wrong{"[[mapper]]\nname = \"m2\"\nconnect = \"tcp://mappers.example.org\"\n",
+              "F:13:11: mapper.connect \"tcp://mappers.example.org\" is not tcp://ADDRESS:PORT, "
+              "tcp://NAME:PORT or tcp://_SERVICE._tcp.NAME; write it like \"tcp://10.0.0.5:7300\", "
+              "\"tcp://mappers.example.org:7300\" or \"tcp://_stox._tcp.example.org\""},
+        Wrong{"[bus.curve]\nmapper_public_key = \"short\"\n",
+              "F:11:1: bus.curve.edge_public_keys is missing; `stoxctl keys` makes the keys and says what to "
+              "write\n"
+              "F:12:21: bus.curve.mapper_public_key \"short\" is not a key of 40 characters; `stoxctl keys` "
+              "makes keys and says what to write"},
+        Wrong{"[bus]\ncurve = 1\n",
+              "F:11:1: bus must hold the section [bus.curve] and nothing else"},
         Wrong{"[[mapper]]\nname = \"m2\"\nbind = \"ipc://m2.sock\"\n",
               "F:13:8: mapper.bind \"ipc://m2.sock\" is not an address of the bus; write it like "
               "\"ipc:///run/stox/mapper-1.sock\""},
@@ -365,7 +387,6 @@ TEST_F(ConfigFile, ANameThatFitsNoSectionIsExplained) {
   EXPECT_EQ(why(Role::kSipFront, "sip-3"),
             "F:1:1: there is no [[sip_front]] with name = \"sip-3\" (-n); there are: sip-1, sip-2");
   EXPECT_THAT(why(Role::kSipFront, "sip-1@../x"), HasSubstr("what follows @ cannot be a name"));
-  EXPECT_THAT(why(Role::kMapper, "mapper-1@2"), HasSubstr("a mapper has no instances"));
 }
 
 // Secrets.
@@ -394,6 +415,82 @@ TEST_F(ConfigFile, OnlyTheWorkerItselfNeedsItsPassword) {
             "STOX_XMPP_WORKER_XMPP_PASSWORD");
   EXPECT_TRUE(load_config(put(text), Role::kMapper, "", {}));
   EXPECT_TRUE(load_config(put(text), Role::kXmppWorker, "", {{"STOX_XMPP_WORKER_XMPP_PASSWORD", "x"}}));
+}
+
+constexpr const char* kMapperKey = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
+constexpr const char* kEdgeKey = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
+constexpr const char* kSecretKey = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
+
+std::string between_hosts(const std::string& mapper, const std::string& files) {
+  std::string site = kSite;
+  site.replace(site.find("name = \"mapper-1\""), 17, "name = \"mapper-1\"\n" + mapper);
+  return site + "[bus.curve]\nmapper_public_key = \"" + kMapperKey + "\"\nedge_public_keys = [\"" + kEdgeKey +
+         "\"]\n" + files;
+}
+
+TEST_F(ConfigFile, BetweenHostsEachRoleReadsItsOwnKey) {
+  const std::string file = put(std::string(kSecretKey) + "\n", "edge.key");
+  chmod(file.c_str(), 0600);
+  const std::string site = put(between_hosts("bind = \"tcp://10.0.0.5:7300\"",
+                                             "mapper_key_file = \"/not/here\"\n"
+                                             "edge_key_file = \"" +
+                                                 file + "\"\n"));
+  const auto front = load_config(site, Role::kSipFront, "", {});
+  ASSERT_TRUE(front) << front.error().text;
+  EXPECT_EQ(front->config.curve.secret_key, kSecretKey);
+  EXPECT_EQ(front->config.curve.mapper_public_key, kMapperKey);
+  EXPECT_THAT(front->config.curve.edge_public_keys, ElementsAre(kEdgeKey));
+  EXPECT_THAT(front->warnings, IsEmpty());
+  EXPECT_TRUE(load_config(site, Role::kCtl, "", {}));
+  EXPECT_THAT(shorten(load_config(site, Role::kMapper, "", {})),
+              HasSubstr("bus.curve.mapper_key_file \"/not/here\" cannot be read: No such file"));
+  const std::string printed = print_config(front->config);
+  EXPECT_THAT(printed, HasSubstr("[bus.curve]\nmapper_public_key = \"rq:rM>}"));
+  EXPECT_THAT(printed, Not(HasSubstr(kSecretKey)));
+  EXPECT_TRUE(load_config(put(printed, "printed.toml")));
+}
+
+TEST_F(ConfigFile, AKeyFileMustHoldAKeyAndBeSecret) {
+  const std::string file = put("no key", "edge.key");
+  const std::string with_file =
+      between_hosts("bind = \"tcp://10.0.0.5:7300\"", "edge_key_file = \"" + file + "\"\n");
+  EXPECT_THAT(shorten(load_config(put(with_file), Role::kSipFront, "", {})),
+              HasSubstr("does not hold a key"));
+  put(kSecretKey, "edge.key");
+  chmod(file.c_str(), 0644);
+  const auto loaded = load_config(put(with_file), Role::kSipFront, "", {});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  EXPECT_THAT(loaded->warnings, ElementsAre(HasSubstr("everybody on this host can read the secret key")));
+  EXPECT_THAT(shorten(load_config(put(between_hosts("bind = \"tcp://10.0.0.5:7300\"", "")), Role::kXmppWorker,
+                                  "", {})),
+              HasSubstr("bus.curve.edge_key_file is missing"));
+  const Environment own = {{"STOX_BUS_CURVE_EDGE_KEY_FILE", file}};
+  EXPECT_TRUE(
+      load_config(put(between_hosts("bind = \"tcp://10.0.0.5:7300\"", "")), Role::kSipFront, "", own));
+}
+
+TEST_F(ConfigFile, MappersMayBeNames) {
+  for (const char* name : {"tcp://mappers.stox.svc:7300", "tcp://_stox._tcp.example.org"}) {
+    const std::string file = put(kSecretKey, "mapper.key");
+    chmod(file.c_str(), 0600);
+    const std::string site =
+        put(between_hosts("bind = \"tcp://0.0.0.0:7300\"\nconnect = \"" + std::string(name) + "\"",
+                          "mapper_key_file = \"" + file + "\"\n"));
+    const auto loaded = load_config(site, Role::kMapper, "mapper-1@pod-0", {});
+    ASSERT_TRUE(loaded) << loaded.error().text;
+    EXPECT_EQ(loaded->identity.full, "mapper-1@pod-0");
+    EXPECT_THAT(loaded->config.mapper_endpoints(), ElementsAre(name));
+  }
+}
+
+TEST_F(ConfigFile, AMapperOfOneAddressHasNoInstances) {
+  EXPECT_THAT(shorten(load_config(put(kSite), Role::kMapper, "mapper-1@2", {})),
+              HasSubstr("mapper mapper-1 can have instances (-n mapper-1@2) only if connect is a name"));
+}
+
+TEST_F(ConfigFile, NobodyConnectsToEveryAddress) {
+  EXPECT_THAT(problems(between_hosts("bind = \"tcp://0.0.0.0:7300\"", "")),
+              HasSubstr("mapper mapper-1 is bound to every address of its host; say in connect which one"));
 }
 
 TEST_F(ConfigFile, PrintShowsTheEffectiveValuesAndNoSecret) {
@@ -541,6 +638,39 @@ TEST_F(ConfigFile, ChangedKeysAreNamed) {
   EXPECT_THAT(changed_keys(*before, *before), IsEmpty());
   EXPECT_THAT(changed_keys(*before, *after),
               ElementsAre("gateway.accept_status", "xmpp_worker component-1.xmpp_password"));
+}
+
+TEST_F(ConfigFile, AServerOfOurOwn) {
+  const std::string file = put(R"([gateway]
+gateway_domain = "sip-xmpp.example.org"
+xmpp_domain = "xmpp-sip.example.org"
+[[mapper]]
+name = "mapper-1"
+[[xmpp_worker]]
+name = "server-1"
+backend = "server"
+xmpp_host = "::"
+insecure_domains = ["old.example.net"]
+dialback_secret = "top-secret"
+[xmpp_worker.tls]
+certificate = "/etc/stox/c.pem"
+key = "/etc/stox/k.pem"
+require = false
+)");
+  const auto loaded = load_config(file, Role::kXmppWorker, "", {});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  const XmppWorkerConfig& worker = loaded->config.xmpp_workers[0];
+  EXPECT_EQ(worker.xmpp_port, 5269);
+  EXPECT_FALSE(worker.tls_require);
+  EXPECT_EQ(worker.tls.key, "/etc/stox/k.pem");
+  const std::string printed = print_config(loaded->config);
+  EXPECT_THAT(printed, HasSubstr("tls = { certificate = \"/etc/stox/c.pem\", key = \"/etc/stox/k.pem\", "
+                                 "require = false }\n"));
+  EXPECT_THAT(printed, HasSubstr("insecure_domains = [\"old.example.net\"]\n"));
+  EXPECT_THAT(printed, Not(HasSubstr("top-secret")));
+  const auto again = load_config(put(printed), Role::kXmppWorker, "", {});
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_EQ(again->config.xmpp_workers[0].tls.certificate, "/etc/stox/c.pem");
 }
 
 }  // namespace

@@ -1,0 +1,256 @@
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <unordered_map>
+#include <utility>
+
+#include "common/bus/curve.h"
+#include "common/bus/zmq_socket.h"
+#include "common/bus/zmq_wire.h"
+
+namespace stox::bus {
+namespace {
+
+constexpr int kNews = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+
+// ZeroMQ asks here whether the owner of a key may come in (ZAP, RFC 27 of ZeroMQ).
+class Doorkeeper {
+ public:
+  // `refused` is told the address of who was not let in.
+  Doorkeeper(net::Loop& loop, zmq::context_t& context, std::vector<std::string> public_keys,
+             std::function<void(const std::string& address)> refused)
+      : socket_(context, zmq::socket_type::router), refused_(std::move(refused)) {
+    let_in(std::move(public_keys));
+    socket_.set(zmq::sockopt::linger, 0);
+    socket_.bind("inproc://zeromq.zap.01");
+    readable_ = std::make_unique<Readiness>(loop, socket_, [this] { answer(); });
+  }
+
+  void let_in(std::vector<std::string> public_keys) { public_keys_ = std::move(public_keys); }
+
+  void answer() {
+    do {
+      for (std::vector<std::string> request = next(); !request.empty(); request = next()) answer(request);
+    } while (has_input(socket_));
+    readable_->arm();
+  }
+
+ private:
+  // Of a request's frames, behind those that lead back.
+  enum { kVersion, kRequestId, kDomain, kAddress, kIdentity, kMechanism, kKey, kFrames };
+
+  std::vector<std::string> next() {
+    std::vector<std::string> frames;
+    bool more = true;
+    while (more) {
+      Message frame;
+      if (!frame.receive(socket_)) return {};
+      frames.emplace_back(frame.bytes());
+      more = frame.more();
+    }
+    return frames;
+  }
+
+  void answer(const std::vector<std::string>& frames) {
+    const auto empty = std::find(frames.begin(), frames.end(), "");  // the end of the way back
+    if (frames.end() - empty != kFrames + 1) return;
+    const auto* request = &*empty + 1;
+    const bool known = request[kMechanism] == "CURVE" && knows(request[kKey]);
+    std::vector<std::string> reply(frames.begin(), empty + 1);
+    reply.insert(reply.end(), {"1.0", request[kRequestId], known ? "200" : "400",
+                               known ? "OK" : "this key is not known", "", ""});
+    for (std::size_t i = 0; i < reply.size(); ++i) {
+      zmq_send(socket_.handle(), reply[i].data(), reply[i].size(),
+               ZMQ_DONTWAIT | (i + 1 < reply.size() ? ZMQ_SNDMORE : 0));
+    }
+    if (!known) refused_(request[kAddress]);
+  }
+
+  bool knows(const std::string& key) const {
+    std::array<char, 41> text{};
+    if (key.size() != 32 ||
+        zmq_z85_encode(text.data(), reinterpret_cast<const uint8_t*>(key.data()), 32) == nullptr)
+      return false;
+    return std::find(public_keys_.begin(), public_keys_.end(), text.data()) != public_keys_.end();
+  }
+
+  zmq::socket_t socket_;
+  std::function<void(const std::string&)> refused_;
+  std::vector<std::string> public_keys_;
+  std::unique_ptr<Readiness> readable_;
+};
+
+class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
+ public:
+  ZmqMapperOnLoop(net::Loop& loop, MapperOptions options, const MapperAddress& address, MapperUser& user)
+      : user_(user),
+        node_(std::move(options), *this, loop.clock(), user),
+        alarm_(loop, [this] { pump(); }),
+        end_of_turn_(loop, [this] { pump(); }),
+        first_turn_(loop, [this] {
+          news();
+          if (doorkeeper_) doorkeeper_->answer();
+          pump();
+        }) {
+    set_up(socket_, address.bind);
+    socket_.set(zmq::sockopt::router_mandatory, true);
+    socket_.set(zmq::sockopt::router_handover, true);
+    if (!address.secret_key.empty() && address.bind.starts_with(kTcp)) {
+      doorkeeper_ = std::make_unique<Doorkeeper>(
+          loop, context_, address.edge_public_keys, [this](const std::string& peer) {
+            user_.refused(peer +
+                          " was not let in: its key (bus.curve.edge_key_file there) belongs to none of our "
+                          "edge_public_keys");
+          });
+      socket_.set(zmq::sockopt::curve_server, true);
+      socket_.set(zmq::sockopt::curve_secretkey, address.secret_key);
+      socket_.set(zmq::sockopt::zap_domain, "stox");
+    }
+    monitor_ = std::make_unique<Monitor>(context_, socket_, kNews);
+    socket_.bind(address.bind);
+    readable_ = std::make_unique<Readiness>(loop, socket_, [this] { pump(); });
+    news_ = std::make_unique<Readiness>(loop, monitor_->socket(), [this] { news(); });
+    node_.on_queued([this] { end_of_turn_.ask(); });
+    first_turn_.ask();
+  }
+
+  MapperNode& node() override { return node_; }
+  void let_in(std::vector<std::string> edge_public_keys) override {
+    if (doorkeeper_) doorkeeper_->let_in(std::move(edge_public_keys));
+  }
+
+ private:
+  struct Peer {
+    std::string routing_id;
+    int descriptor = -1;
+  };
+
+  bool send(Pipe pipe, std::string_view bytes) override {
+    const auto peer = peers_.find(pipe);
+    if (peer == peers_.end()) return false;
+    const std::string& id = peer->second.routing_id;
+    // With ROUTER_MANDATORY the first frame already tells a full or vanished pipe; the second then follows
+    // it.
+    if (zmq_send(socket_.handle(), id.data(), id.size(), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) return false;
+    return zmq_send(socket_.handle(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) >= 0;
+  }
+
+  void pump() {
+    const Time turn = node_.turn();
+    do {
+      receive();
+      node_.flush();
+    } while (has_input(socket_));
+    readable_->arm();
+    alarm_.set(turn);
+  }
+
+  void receive() {
+    while (true) {
+      Message id;
+      if (!id.receive(socket_)) return;
+      Message body;
+      if (!id.more() || !body.receive(socket_)) continue;
+      const bool one_frame = !body.more();
+      for (Message rest; !one_frame && rest.receive(socket_) && rest.more();) continue;
+      if (one_frame) node_.frame(pipe_of(std::string(id.bytes()), body.source_descriptor()), body.bytes());
+    }
+  }
+
+  Pipe pipe_of(const std::string& routing_id, int source) {
+    const auto [it, fresh] = pipes_.try_emplace(routing_id, next_pipe_);
+    if (fresh) peers_[next_pipe_++] = {routing_id, source};
+    peers_[it->second].descriptor = source;
+    return it->second;
+  }
+
+  void news() {
+    int event = 0;
+    uint32_t value = 0;
+    while (monitor_->next(&event, &value)) {
+      if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) user_.refused(trouble_of(value));
+      if (event != ZMQ_EVENT_DISCONNECTED) continue;
+      const auto gone = std::find_if(peers_.begin(), peers_.end(), [value](const auto& p) {
+        return p.second.descriptor == static_cast<int>(value);
+      });
+      if (gone == peers_.end()) continue;
+      const Pipe pipe = gone->first;
+      pipes_.erase(gone->second.routing_id);
+      peers_.erase(gone);
+      node_.closed(pipe);  // if it is a newer connection on the same descriptor, its next frame is met with
+                           // HelloWanted
+    }
+    news_->arm();
+  }
+
+  std::string trouble_of(uint32_t failure) const {
+    if (failure == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC)
+      return "somebody was not let in: bus.curve.mapper_public_key there is not the one of our key";
+    if (failure != ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
+      return "somebody was not let in: what connected does not speak the bus";
+    return doorkeeper_ ? "somebody was not let in: it does not encrypt; give it [bus.curve], too"
+                       : "somebody was not let in: it encrypts, and we do not; give us [bus.curve], too";
+  }
+
+  MapperUser& user_;
+  zmq::context_t context_{1};
+  std::unique_ptr<Doorkeeper> doorkeeper_;  // before the socket that it answers for
+  zmq::socket_t socket_{context_, zmq::socket_type::router};
+  std::unique_ptr<Monitor> monitor_;
+  std::unordered_map<std::string, Pipe> pipes_;
+  std::unordered_map<Pipe, Peer> peers_;
+  Pipe next_pipe_ = 1;
+  MapperNode node_;
+  std::unique_ptr<Readiness> readable_, news_;
+  net::Alarm alarm_;
+  net::EndOfTurn end_of_turn_;
+  net::EndOfTurn first_turn_;  // a descriptor says nothing before its socket was read for the first time
+};
+
+// ZeroMQ takes the name of a socket in use away from its owner; that is never meant.
+Result<void> nobody_listens(const std::string& endpoint) {
+  if (!endpoint.starts_with(kIpc)) return {};
+  const std::string path = endpoint.substr(kIpc.size());
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path)
+    return error("bind " + endpoint + ": the path is too long for a socket");
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return error("bind " + endpoint + ": " + std::strerror(errno));
+  const bool taken = connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  close(probe);
+  if (taken)
+    return error("bind " + endpoint + ": another process listens there; is this mapper running twice?");
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ZmqMapper>> ZmqMapper::create(net::Loop& loop, MapperOptions options,
+                                                     const MapperAddress& address, MapperUser& user) {
+  const std::string& bind = address.bind;
+  if (!address.secret_key.empty()) {
+    const auto own = public_key_of(address.secret_key);
+    if (!own) return error("bus.curve.mapper_key_file: " + own.error().text);
+    if (*own != address.public_key)
+      return error("bus.curve.mapper_public_key is not that of the key in mapper_key_file, which is " + *own);
+  }
+  if (auto free = nobody_listens(bind); !free) return tl::make_unexpected(free.error());
+  try {
+    auto mapper = std::make_unique<ZmqMapperOnLoop>(loop, std::move(options), address, user);
+    // Whoever may write here can speak for any edge.
+    if (bind.starts_with(kIpc)) chmod(bind.c_str() + kIpc.size(), 0660);
+    return mapper;
+  } catch (const zmq::error_t& failure) {
+    return error("bus: cannot bind " + bind + ": " + failure.what());
+  }
+}
+
+}  // namespace stox::bus
