@@ -237,7 +237,9 @@ ExitCode peers(const Options& options) {
        gather(known_processes(options.config), {{"command", "peers"}}, &code)) {
     for (json row : answer.value("peers", json::array())) {
       row["process"] = process;
-      table.add({process, text_at(row, "peer"), words(row, "takes"), words(row, "refuses"),
+      const std::string towards = text_at(row, "towards");
+      table.add({process, text_at(row, "peer") + (towards.empty() ? "" : " to " + towards),
+                 words(row, "takes"), words(row, "refuses"),
                  show_duration(number_at(row, "forgotten_in_ms") * 1000)});
       rows.push_back(std::move(row));
     }

@@ -20,6 +20,7 @@ struct Arguments {
   std::vector<std::string> names;
   unsigned for_s = 0;
   ctl::TapOptions tap;
+  bool clear = false;
 };
 
 using Run = std::function<ctl::ExitCode(const ctl::Options&)>;
@@ -64,9 +65,9 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   send->add_option("TEXT", a.text, "what it says")->required();
 
   CLI::App* peers = add("peers", "what users' clients are known to take, or to refuse",
-                        [](const auto& o) { return ctl::peers(o); });
+                        [&](const auto& o) { return a.clear ? ctl::forget_peers(o, a.id) : ctl::peers(o); });
   peers->add_subcommand("clear", "forgets it")
-      ->callback([&a, run] { *run = [&a](const auto& o) { return ctl::forget_peers(o, a.id); }; })
+      ->callback([&a] { a.clear = true; })
       ->add_option("URI", a.id, "of one peer; all if left out");
 
   CLI::App* tap =
