@@ -71,6 +71,7 @@ class Worker final : public service::Process,
   void link_gone(xmpp::Link&) override;
   void about_to_write(xmpp::Link&) override;
   void stanza(const xmpp::Element&, uint64_t stream) override;
+  void about_to_acknowledge() override { to_sip_.hand_on(); }
   void oversized(const xmpp::Element&) override;
   void state_changed() override;
   // to_xmpp, to_sip

@@ -62,6 +62,8 @@ class LinksUser {
   // From a peer that may speak for the stanza's `from`, to a domain of ours. `stream` tells streams apart:
   // two stanzas with the same number came in this order.
   virtual void stanza(const Element&, uint64_t stream) = 0;
+  // The peer is about to be told that the stanzas so far are in our hands.
+  virtual void about_to_acknowledge() {}
   virtual void oversized(const Element&) = 0;  // name and attributes of a stanza over the limits
   virtual void state_changed() = 0;            // whether, and why not, messages can be taken
 };
