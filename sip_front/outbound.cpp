@@ -247,6 +247,7 @@ void Outbound::try_hops(sip::Id id, std::string why) {
     if (service::Hop* trace = trace_.at(d.hop)) {
       trace->decision = "MESSAGE over " + describe(hop);
       if (trace->went_us == 0) trace->went_us = clock_.wall_us();
+      trace_.show(*trace, d.message.parts(d.part).alternatives(d.alternative).data());
     }
     transactions_.start({token_of(id), branch, sent_by.host, sent_by.port, sip::Method::kMessage, *flow},
                         out_, clock_.now());
@@ -459,6 +460,7 @@ void Outbound::end(sip::Id id, pb::Outcome outcome) {
   if (service::Hop* hop = trace_.at(d.hop)) {
     hop->outcome = text;
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
   }
   const bool quiet = outcome.verdict() != pb::FAILED || d.is_typing();
   log_.write(quiet ? service::Level::kDebug : service::Level::kInfo, d.trace_id,

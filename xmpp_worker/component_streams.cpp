@@ -120,6 +120,22 @@ nlohmann::json ComponentStreams::list() const {
                                  {"reason", component_.reason()}}});
 }
 
+nlohmann::json ComponentStreams::streams() const {
+  nlohmann::json one = {{"own_domain", component_.own_domain()},
+                        {"domain", "*"},
+                        {"direction", "component"},
+                        {"state", component_.is_up() ? "up" : "down"},
+                        {"address", host_port(host_, port_)},
+                        {"tls", ""},
+                        {"authentication", component_.is_up() ? "password" : ""},
+                        {"bidi", false},
+                        {"stream_management", false},
+                        {"unacked", 0},
+                        {"reason", component_.reason()}};
+  if (component_.retry_at() != kNever) one["retry_ms"] = to_ms(component_.retry_at() - loop_.now());
+  return nlohmann::json::array({one});
+}
+
 void ComponentStreams::add_metrics(std::vector<Metric>& out) const {
   const auto gauge = Metric::Kind::kGauge;
   out.push_back({gauge, "stox_xmpp_stream_up", "1 while the component's stream is up",

@@ -33,6 +33,7 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
   void keepalive_came_elsewhere(uint64_t number) override;
   void reload(const service::XmppWorkerConfig&) override;
   nlohmann::json list() const override;
+  nlohmann::json streams() const override;
   void add_metrics(std::vector<service::Metric>&) const override;
 
  private:

@@ -28,7 +28,9 @@ class Streams : public xmpp::Links {
   virtual void keepalive_came_elsewhere(uint64_t /*number*/) {}
   virtual void reload(const service::XmppWorkerConfig&) = 0;
 
-  virtual nlohmann::json list() const = 0;  // for Process::peers()
+  virtual nlohmann::json list() const = 0;     // for Process::peers()
+  virtual nlohmann::json streams() const = 0;  // for Process::streams()
+  virtual std::size_t close(const std::string& /*domain*/, bool /*reconnect*/) { return 0; }
   virtual void add_metrics(std::vector<service::Metric>&) const = 0;
 };
 

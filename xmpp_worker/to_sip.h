@@ -37,6 +37,13 @@ class ToSipUser {
   virtual bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) = 0;
   // All that was sent there is in the kernel's hands.
   virtual bool has_left(std::string_view from, std::string_view to) = 0;
+  // A stanza without words, and one with words that is about to be handed on (notices.h).
+  virtual void without_words(const xmpp::Stanza&, const Jid& /*from*/, const Jid& /*to*/,
+                             const xmpp::MessageContent&) {}
+  virtual void taking(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage&) {}
+  // One that wants to hear that it was received, from and to as on the stanza: SIP accepted it.
+  virtual void accepted(std::string_view /*from*/, std::string_view /*to*/, std::string_view /*id*/,
+                        const pb::Outcome&) {}
 };
 
 class ToSip {
@@ -66,6 +73,7 @@ class ToSip {
   void refuse(const xmpp::Stanza&, xmpp::StanzaError);
 
   bool is_own(std::string_view domain) const;
+  std::string new_trace_id();
   std::size_t pending() const { return pending_.size(); }
   bool has_unsent() const { return !unsent_.empty(); }
   bool has_told() const { return !told_errors_.empty(); }
@@ -75,6 +83,7 @@ class ToSip {
     std::string from, to, id, trace_id;  // addresses as they stood on the stanza
     service::Trace::Handle hop = 0;
     int64_t row = 0;  // in the journal; 0 = none
+    bool wants_receipt = false;
     Injected injected;
   };
   const Pending* find(uint64_t number) const;
@@ -99,7 +108,6 @@ class ToSip {
   Pending& put(uint64_t number, Pending&&);
   void not_taken(Pending&, pb::Reason, const std::string& why);
   void note_told();
-  std::string new_trace_id();
   void answer_with(const Pending&, const pb::Outcome&);
   void refuse(const xmpp::Stanza&, xmpp::StanzaError, int64_t row);
   void send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row);

@@ -48,6 +48,13 @@ def free_port(host, usual=0):
             return port
 
 
+def takes_datagrams(host, port):
+    """Whether a socket is bound there, or to all addresses. Nothing is sent to it."""
+    bound = {f"{socket.inet_aton(address)[::-1].hex().upper()}:{port:04X}" for address in (host, "0.0.0.0")}
+    with open("/proc/net/udp") as table:
+        return any(line.split()[1] in bound for line in table)
+
+
 def accepts(host, port):
     """Whether a TCP connection can be made."""
     with socket.socket() as probe:

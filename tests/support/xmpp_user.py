@@ -26,6 +26,11 @@ class Message:
     error_type: str = ""
     text: str = ""
     declined: str = ""  # who is told that the invitation to a group chat was declined
+    element: object = None
+
+    def child(self, name, namespace):
+        """The stanza's child of this name, as an ElementTree element; None if there is none."""
+        return self.element.find(f"{{{namespace}}}{name}")
 
 
 class _Client(slixmpp.ClientXMPP):
@@ -47,7 +52,7 @@ class _Client(slixmpp.ClientXMPP):
 
     def _took_in(self, stanza):
         message = Message(str(stanza["from"]), str(stanza["to"]), stanza["id"], stanza["type"], stanza["body"],
-                          stanza["thread"])
+                          stanza["thread"], element=stanza.xml)
         if message.type == "error":
             error = stanza["error"]
             message.condition, message.error_type, message.text = error["condition"], error["type"], error["text"]

@@ -8,8 +8,8 @@ namespace {
 constexpr std::string_view kNoGroupChats = "This is a SIP user, for whom there are no group chats";
 
 // Of the domain and of its users alike. Only what is there.
-constexpr std::string_view kFeatures[] = {ns::kDiscoInfo, ns::kDiscoItems, ns::kVersion, ns::kPing,
-                                          "jid\\20escaping"};
+constexpr std::string_view kFeatures[] = {ns::kDiscoInfo,    ns::kDiscoItems, ns::kVersion, ns::kPing,
+                                          "jid\\20escaping", ns::kReceipts,   ns::kMarkers, ns::kChatStates};
 
 bool is_domain(std::string_view jid) { return jid.find('@') == std::string_view::npos; }
 

@@ -42,9 +42,12 @@ TEST(Services, SaysWhatItIs) {
   EXPECT_THAT(domain, HasSubstr("<identity category='gateway' type='simple' name='SIP gateway (stox)'/>"));
   EXPECT_THAT(domain, HasSubstr("<feature var='jid\\20escaping'/>"));
   EXPECT_THAT(domain, HasSubstr("<feature var='urn:xmpp:ping'/>"));
-  EXPECT_THAT(domain, Not(HasSubstr("receipts")));
+  EXPECT_THAT(domain, HasSubstr("'urn:xmpp:receipts'"));
   const std::string user = iq("<query xmlns='http://jabber.org/protocol/disco#info'/>", "b@gw.test");
   EXPECT_THAT(user, HasSubstr("<identity category='client' type='phone'/>"));
+  for (const char* feature :
+       {"urn:xmpp:receipts", "urn:xmpp:chat-markers:0", "http://jabber.org/protocol/chatstates"})
+    EXPECT_THAT(user, HasSubstr(std::string("<feature var='") + feature + "'/>"));
   EXPECT_EQ(iq("<query xmlns='http://jabber.org/protocol/disco#items'/>"),
             "<iq from='gw.test' to='a@x/r' id='1' type='result'>"
             "<query xmlns='http://jabber.org/protocol/disco#items'/></iq>");
