@@ -66,7 +66,7 @@ class Worker final : public service::Process,
   void hand_on_soon() override { end_of_turn_.ask(); }
   void write_envelope_name(uint64_t number, std::string* out) const override;
   bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
-  bool has_left(std::string_view from, std::string_view to) override;
+  Fate fate(std::string_view from, std::string_view to, Time sent) override;
 
   bus::Edge& edge() const { return bus_->edge(); }
   Time now() const { return context_.loop.now(); }
