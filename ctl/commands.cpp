@@ -189,6 +189,48 @@ ExitCode send(const Options& options, const std::string& from, const std::string
   return delivered ? kFine : kTrouble;
 }
 
+ExitCode peers(const Options& options) {
+  ExitCode code = kFine;
+  json rows = json::array();
+  TextTable table({"PROCESS", "PEER", "TAKES", "REFUSES", "FORGOTTEN IN"});
+  const auto words = [](const json& row, const char* key) {
+    std::string out;
+    for (const json& word : row.value(key, json::array())) {
+      if (word.is_string()) out += (out.empty() ? "" : ", ") + word.get<std::string>();
+    }
+    return out;
+  };
+  for (const auto& [process, answer] :
+       gather(known_processes(options.config), {{"command", "peers"}}, &code)) {
+    for (json row : answer.value("peers", json::array())) {
+      row["process"] = process;
+      table.add({process, text_at(row, "peer"), words(row, "takes"), words(row, "refuses"),
+                 show_duration(number_at(row, "forgotten_in_ms") * 1000)});
+      rows.push_back(std::move(row));
+    }
+  }
+  if (options.json) {
+    print_json({{"peers", std::move(rows)}});
+  } else {
+    fmt::print("{}", rows.empty() ? "nothing is remembered: peers get the plain form\n" : table.str());
+  }
+  return code;
+}
+
+ExitCode forget_peers(const Options& options, const std::string& peer) {
+  ExitCode code = kFine;
+  int64_t forgotten = 0;
+  const json request = {{"command", "forget_peers"}, {"peer", peer}};
+  for (const auto& [process, answer] : gather(known_processes(options.config), request, &code))
+    forgotten += number_at(answer, "forgotten");
+  if (options.json) {
+    print_json({{"forgotten", forgotten}});
+  } else {
+    fmt::print("{} forgotten\n", forgotten);
+  }
+  return code;
+}
+
 ExitCode loglevel(const Options& options, const std::string& name, const std::string& level, unsigned for_s) {
   const auto chosen = named(known_processes(options.config), name);
   if (!chosen) {

@@ -22,6 +22,8 @@ ExitCode inflight(const Options&, const std::string& name);  // empty: all edges
 ExitCode trace(const Options&, const std::string& id);
 ExitCode send(const Options&, const std::string& from, const std::string& to, const std::string& text,
               std::chrono::milliseconds timeout);
+ExitCode peers(const Options&);                                  // what is remembered of users' clients
+ExitCode forget_peers(const Options&, const std::string& peer);  // empty: all
 ExitCode loglevel(const Options&, const std::string& name, const std::string& level, unsigned for_s);
 
 }  // namespace stox::ctl

@@ -57,6 +57,12 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   send->add_option("--to", a.to, "of the same kind")->required();
   send->add_option("TEXT", a.text, "what it says")->required();
 
+  CLI::App* peers = add("peers", "what users' clients are known to take, or to refuse",
+                        [](const auto& o) { return ctl::peers(o); });
+  peers->add_subcommand("clear", "forgets it")
+      ->callback([&a, run] { *run = [&a](const auto& o) { return ctl::forget_peers(o, a.id); }; })
+      ->add_option("URI", a.id, "of one peer; all if left out");
+
   CLI::App* loglevel = add("loglevel", "changes what a process logs",
                            [&](const auto& o) { return ctl::loglevel(o, a.name, a.level, a.for_s); });
   loglevel->add_option("NAME", a.name, "a process")->required();

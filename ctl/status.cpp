@@ -15,8 +15,24 @@ std::string peers_text(const json& process) {
   const auto peers = process.find("peers");
   if (peers == process.end() || !peers->is_array()) return out;
   for (const json& peer : *peers) {
-    if (peer.is_object())
+    if (peer.is_object() && !peer.contains("why"))
       out += (out.empty() ? "" : ", ") + text_at(peer, "name") + " " + text_at(peer, "state");
+  }
+  return out;
+}
+
+// What a process could not connect to or was not reached by, of late.
+std::string failures_text(const json& process) {
+  std::string out;
+  const auto peers = process.find("peers");
+  if (peers == process.end() || !peers->is_array()) return out;
+  for (const json& peer : *peers) {
+    if (!peer.is_object() || !peer.contains("why")) continue;
+    out += fmt::format(
+        "{}: {} {}: {} ({}, last {} ago)\n", text_at(process, "name"), text_at(peer, "state"),
+        text_at(peer, "name"), service::printable(text_at(peer, "why"), 500),
+        number_at(peer, "times") == 1 ? "once" : fmt::format("{} times", number_at(peer, "times")),
+        show_duration(number_at(peer, "age_ms") * 1000));
   }
   return out;
 }
@@ -63,6 +79,7 @@ std::string status_text(const json& status) {
       troubles += fmt::format("{} is {}: {}\n", text_at(process, "name"), state,
                               service::printable(text_at(process, "reason"), 500));
     }
+    troubles += failures_text(process);
   }
   return table.str() + (troubles.empty() ? "" : "\n" + troubles);
 }

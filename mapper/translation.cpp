@@ -66,6 +66,8 @@ Result<Translation::Rules> Translation::rules(const service::Config& config) {
   rules.errors.accept_status = gateway.accept_status;
   rules.errors.unavailable_status = gateway.unavailable_status;
   rules.content.message_type = gateway.message_type;
+  rules.content.split = gateway.long_messages == "split";
+  rules.content.correction_prefix = gateway.correction_prefix;
   return rules;
 }
 
@@ -115,7 +117,8 @@ bus::Placement Translation::to_xmpp(pb::Envelope& envelope, service::Hop& hop) {
   pb::XmppMessage& stanza = *envelope.mutable_xmpp_message();
   auto end = mapping::to_xmpp(sip_, stanza, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
   if (end) return bus::EndWith{std::move(*end)};
-  if (echoes_.is_loop(stanza.from(), stanza.to(), 0, stanza.bodies(0).text(), clock_.now())) {
+  if (stanza.bodies_size() > 0 &&
+      echoes_.is_loop(stanza.from(), stanza.to(), 0, stanza.bodies(0).text(), clock_.now())) {
     *end.emplace().mutable_sip_status() = mapping::sip_status(482, kEchoLoop);
     end->set_text(kEchoLoop);
     return bus::EndWith{std::move(*end)};
@@ -132,10 +135,11 @@ bus::Placement Translation::to_sip(pb::Envelope& envelope, service::Hop& hop) {
   hop.from = xmpp_.from();
   hop.to = xmpp_.to();
   pb::SipMessage& message = *envelope.mutable_sip_message();
-  auto end = mapping::to_sip(xmpp_, message, rules_.addresses, rules_.content);
+  auto end = mapping::to_sip(xmpp_, message, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
   if (end) return bus::EndWith{std::move(*end)};
-  const std::string& text = message.parts(0).alternatives(0).data();
-  if (echoes_.is_loop(xmpp_.from(), xmpp_.to(), 1, text, clock_.now())) {
+  const auto& forms = message.parts(0).alternatives();
+  if (xmpp_.bodies_size() > 0 &&
+      echoes_.is_loop(xmpp_.from(), xmpp_.to(), 1, forms[forms.size() - 1].data(), clock_.now())) {
     *end.emplace().mutable_stanza_error() = mapping::stanza_error("not-acceptable", "modify", kEchoLoop);
     end->set_text(kEchoLoop);
     return bus::EndWith{std::move(*end)};

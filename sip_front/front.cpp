@@ -15,7 +15,11 @@ using nlohmann::json;
 using service::Metric;
 
 constexpr Duration kTick = std::chrono::seconds(1);
+constexpr std::size_t kCpimHead = 2000;  // bytes in which a CPIM says what it holds
+constexpr std::string_view kComposingType = "application/im-iscomposing+xml";
 constexpr std::size_t kMaxListed = 10'000;
+constexpr std::size_t kMaxTlsFailures = 16;
+constexpr int64_t kTlsFailureShown_us = int64_t{10} * 60 * 1'000'000;
 constexpr std::size_t kGoodReceiveBuffer = 4 * 1024 * 1024;
 
 const service::SipFrontConfig* find_section(const service::Config& config, const std::string& name) {
@@ -35,6 +39,8 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
   for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
   policy.max_datagram_bytes = section.max_datagram_bytes;
   policy.max_message_bytes = section.max_message_bytes;
+  policy.max_rate_per_source = section.max_rate_per_source;
+  policy.max_rate_per_from_domain = section.max_rate_per_from_domain;
   policy.unhandled_method_status = static_cast<uint16_t>(config.gateway.unhandled_method_status);
   return policy;
 }
@@ -48,11 +54,20 @@ std::vector<sip::Credentials> make_credentials(const service::SipFrontConfig& se
 std::vector<sip::Listen> make_listens(const service::SipFrontConfig& section) {
   std::vector<sip::Listen> out;
   for (const service::ListenConfig& listen : section.listen) {
-    const bool udp = listen.transport == service::ListenConfig::Transport::kUdp;
-    out.push_back({udp ? sip::Transport::kUdp : sip::Transport::kTcp, listen.address, listen.port,
-                   listen.advertised_address, listen.advertised_port});
+    using Configured = service::ListenConfig::Transport;
+    const auto transport = listen.transport == Configured::kUdp   ? sip::Transport::kUdp
+                           : listen.transport == Configured::kTcp ? sip::Transport::kTcp
+                                                                  : sip::Transport::kTls;
+    out.push_back(
+        {transport, listen.address, listen.port, listen.advertised_address, listen.advertised_port});
   }
   return out;
+}
+
+Result<net::TlsContext> make_tls(const service::SipFrontConfig& section) {
+  auto tls = net::TlsContext::create({section.tls.certificate, section.tls.key, section.tls.ca});
+  if (!tls) return error("sip_front " + section.name + ": [sip_front.tls] " + tls.error().text);
+  return tls;
 }
 
 }  // namespace
@@ -76,7 +91,10 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   sip::TransportOptions transport;
   transport.pace = std::chrono::milliseconds(section->pace_ms);
   transport.max_message = section->max_message_bytes;
-  auto transports = sip::Transports::open(context.loop, make_listens(*section), transport, *front);
+  auto tls = make_tls(*section);
+  if (!tls) return tl::make_unexpected(tls.error());
+  auto transports =
+      sip::Transports::open(context.loop, make_listens(*section), std::move(*tls), transport, *front);
   if (!transports) return tl::make_unexpected(transports.error());
   front->transports_ = std::move(*transports);
 
@@ -104,7 +122,9 @@ Front::Front(const service::Context& context, sip::Policy policy)
       inbound_(std::move(policy), context.loop.clock(), context.log, context.trace, random_, *this, *this),
       outbound_(context.loop.clock(), context.log, context.trace, random_, *this),
       end_of_turn_(context.loop, [this] { settle(); }),
-      alarm_(context.loop, [this] { settle(); }) {}
+      alarm_(context.loop, [this] { settle(); }) {
+  outbound_.formats().assume(context.config.gateway.unknown_peers_take);
+}
 
 void Front::log_listeners() {
   for (const auto& one : transports_->listening()) {
@@ -142,12 +162,22 @@ void Front::ended(uint64_t number, const pb::Outcome& outcome) {
   end_of_turn_.ask();
 }
 
+bool Front::has_room() const { return edge().in_flight() < edge().limit(); }
+
 Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
   return edge().submit(envelope, begin_before, end_by);
 }
 
 std::string Front::id_of(uint64_t number) const {
   return fmt::format("{}.{}.{}", edge().name(), edge().epoch(), number);
+}
+
+// Who sends a form takes it. A typing state may come in a CPIM, and will be taken so or so.
+void Front::took(std::string_view from_uri, std::string_view content_type, std::string_view body) {
+  const Format format = format_of(content_type);
+  outbound_.formats().taken(from_uri, format);
+  if (format == Format::kCpim && body.substr(0, kCpimHead).find(kComposingType) != std::string_view::npos)
+    outbound_.formats().taken(from_uri, Format::kComposing);
 }
 
 void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) { edge().finish(id, std::move(outcome)); }
@@ -175,6 +205,27 @@ void Front::connection_lost(uint32_t connection, bool never_made, std::string_vi
 void Front::unreachable(const sip::Endpoint& peer) {
   outbound_.unreachable(peer);
   end_of_turn_.ask();
+}
+
+void Front::tls_failed(const sip::Endpoint& peer, bool ours, std::string_view why) {
+  const std::string name = (ours ? "to " : "from ") + peer.str();
+  const auto same = [&](const TlsFailure& one) {  // the port of who comes to us is another each time
+    return one.why == why && one.peer.substr(0, one.peer.rfind(':')) == name.substr(0, name.rfind(':'));
+  };
+  const auto known = std::find_if(tls_failures_.begin(), tls_failures_.end(), same);
+  const uint64_t times = known == tls_failures_.end() ? 1 : known->times + 1;
+  if (known != tls_failures_.end()) {
+    tls_failures_.erase(known);
+  } else if (tls_failures_.size() >= kMaxTlsFailures) {
+    tls_failures_.erase(tls_failures_.begin());
+  }
+  tls_failures_.push_back({context_.loop.clock().wall_us(), name, std::string(why), times});
+  if (times > 1) return;
+  if (ours || trusts(peer)) {
+    context_.log.warn("no TLS connection {}: {}", name, why);
+  } else {
+    context_.log.debug("no TLS connection {}: {}", name, why);
+  }
 }
 
 void Front::find_hops(std::string_view request_uri, std::size_t size, std::function<void(sip::Hops)> found) {
@@ -234,7 +285,13 @@ void Front::reload(const service::Config& config) {
     context_.log.error("{}; the old values stay", (policy ? next_hop.error() : policy.error()).text);
     return;
   }
+  if (auto tls = make_tls(*section)) {
+    transports_->set_tls(std::move(*tls));
+  } else {
+    context_.log.error("{}; the old certificates stay", tls.error().text);
+  }
   inbound_.set_policy(std::move(*policy));
+  outbound_.formats().assume(config.gateway.unknown_peers_take);
   next_hop_ = std::move(*next_hop);
   outbound_.configure(next_hop_->route(), make_credentials(*section));
 }
@@ -243,8 +300,46 @@ json Front::peers() const {
   json list = json::array();
   for (const auto& one : transports_->listening())
     list.push_back({{"name", one.name}, {"kind", "listener"}, {"state", "up"}});
+  const sip::TransportFigures figures = transports_->figures();
+  for (const auto& [name, by_peer, by_us] :
+       {std::tuple("tcp connections", figures.tcp_in, figures.tcp_out),
+        std::tuple("tls connections", figures.tls_in, figures.tls_out)}) {
+    if (by_peer + by_us == 0) continue;
+    list.push_back({{"name", name},
+                    {"kind", "connections"},
+                    {"state", fmt::format("{} in {} out", by_peer, by_us)},
+                    {"opened_by_peer", by_peer},
+                    {"opened_by_us", by_us}});
+  }
+  const int64_t now_us = context_.loop.clock().wall_us();
+  for (const TlsFailure& failure : tls_failures_) {
+    if (now_us - failure.at_us > kTlsFailureShown_us) continue;
+    list.push_back({{"name", failure.peer},
+                    {"kind", "tls_failure"},
+                    {"state", "no TLS"},
+                    {"why", failure.why},
+                    {"times", failure.times},
+                    {"age_ms", (now_us - failure.at_us) / 1000}});
+  }
   for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
   return {{"peers", list}};
+}
+
+json Front::known_peers() const {
+  json list = json::array();
+  for (const auto& known : outbound_.formats().list()) {
+    json takes = json::array(), refuses = json::array();
+    for (const Format format : {Format::kCpim, Format::kComposing}) {
+      const auto one = known.takes.at(static_cast<std::size_t>(format));
+      if (one == PeerFormats::Takes::kYes) takes.push_back(name_of(format));
+      if (one == PeerFormats::Takes::kNo) refuses.push_back(name_of(format));
+    }
+    list.push_back({{"peer", known.peer},
+                    {"takes", std::move(takes)},
+                    {"refuses", std::move(refuses)},
+                    {"forgotten_in_ms", to_ms(known.left)}});
+  }
+  return list;
 }
 
 json Front::queues() const { return bus::queues_json(edge()); }
@@ -299,11 +394,21 @@ std::vector<Metric> Front::metrics() const {
   };
   using Kind = Metric::Kind;
   const sip::TransportFigures figures = transports_->figures();
-  add(Kind::kGauge, "stox_sip_connections", "TCP connections", figures.connections);
-  add(Kind::kCounter, "stox_sip_connections_refused_total", "TCP connections refused at a limit",
+  for (const auto& [transport, opened_by, count] :
+       {std::tuple("tcp", "peer", figures.tcp_in), std::tuple("tcp", "us", figures.tcp_out),
+        std::tuple("tls", "peer", figures.tls_in), std::tuple("tls", "us", figures.tls_out)}) {
+    out.push_back({Kind::kGauge,
+                   "stox_sip_connections",
+                   "Connections, by transport and by who opened them",
+                   static_cast<double>(count),
+                   {{"transport", transport}, {"opened_by", opened_by}}});
+  }
+  add(Kind::kCounter, "stox_sip_connections_refused_total", "Connections refused at a limit",
       figures.connections_refused);
-  add(Kind::kCounter, "stox_sip_connections_stuck_total", "TCP connections closed because the peer stalled",
+  add(Kind::kCounter, "stox_sip_connections_stuck_total", "Connections closed because the peer stalled",
       figures.connections_timed_out);
+  add(Kind::kCounter, "stox_sip_tls_failures_total",
+      "TLS connections that came to nothing: handshakes, certificates", figures.tls_failures);
   add(Kind::kCounter, "stox_sip_datagrams_received_total", "UDP datagrams received", figures.datagrams_in);
   add(Kind::kCounter, "stox_sip_datagrams_sent_total", "UDP datagrams sent", figures.datagrams_out);
   add(Kind::kCounter, "stox_sip_send_failures_total", "messages that the system did not take",

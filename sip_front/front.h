@@ -38,6 +38,8 @@ class Front final : public service::Process,
   void stop() override;
   void reload(const service::Config&) override;
   nlohmann::json peers() const override;
+  nlohmann::json known_peers() const override;
+  std::size_t forget_peers(const std::string& peer) override { return outbound_.formats().forget(peer); }
   nlohmann::json queues() const override;
   nlohmann::json inflight() const override;
   void send(const nlohmann::json& request, service::Reply) override;
@@ -65,12 +67,18 @@ class Front final : public service::Process,
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
   void connection_lost(uint32_t connection, bool never_made, std::string_view why) override;
   void unreachable(const sip::Endpoint& peer) override;
+  void tls_failed(const sip::Endpoint& peer, bool ours, std::string_view why) override;
   // inbound
   void send_response(const sip::Flow& flow, std::string_view bytes) override {
     transports_->send(flow, bytes);
   }
+  bool has_room() const override;
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) override;
   std::string id_of(uint64_t number) const override;
+  void submit_lossy(pb::Envelope& envelope, Time begin_before) override {
+    edge().submit_lossy(envelope, begin_before);
+  }
+  void took(std::string_view from_uri, std::string_view content_type, std::string_view body) override;
   // outbound
   void find_hops(std::string_view request_uri, std::size_t size, std::function<void(sip::Hops)>) override;
   Result<sip::Flow> flow_to(const sip::Hop& hop) override { return transports_->flow_to(hop); }
@@ -99,6 +107,12 @@ class Front final : public service::Process,
   bool draining_ = false;
   std::function<void()> drained_;
   uint64_t stray_ = 0;
+  struct TlsFailure {
+    int64_t at_us;  // Unix time
+    std::string peer, why;
+    uint64_t times;
+  };
+  std::vector<TlsFailure> tls_failures_;  // the last ones, oldest first
 };
 
 }  // namespace stox

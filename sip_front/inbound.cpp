@@ -6,6 +6,7 @@
 #include "common/base/hash.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "sip_front/peer_formats.h"
 
 namespace stox {
 namespace {
@@ -14,6 +15,7 @@ using sip::HeaderName;
 using sip::Method;
 using sip::Verdict;
 
+constexpr Duration kTypingWithin = std::chrono::seconds(5);
 constexpr uint32_t kLoggedPerSecond = 20;
 
 // Never 401, 405 or 407 without what they owe, never 408 (RFC 4320 4.2), nothing that is no final response.
@@ -43,10 +45,35 @@ Inbound::Inbound(sip::Policy policy, const Clock& clock, service::Log& log, serv
       sender_(sender),
       sink_(sink),
       secret_(random.next()),
-      transactions_(kMaxCompleted, secret_, sender) {}
+      transactions_(kMaxCompleted, secret_, sender),
+      sources_(secret_),
+      from_domains_(secret_) {}
 
 bool Inbound::request(const sip::Message& request, const sip::Flow& flow) {
-  return apply(sip::check_request(request, flow, policy_), request, flow);
+  const Verdict verdict = sip::check_request(request, flow, policy_);
+  auto match = sip::ServerTransactions::Match::kNew;
+  if (verdict.kind == Verdict::Kind::kTake) {
+    match = transactions_.match(request, flow);
+    if (match == sip::ServerTransactions::Match::kCopy) return true;
+  }
+  if (over_limit(request, flow, verdict)) {
+    Verdict refusal{Verdict::Kind::kRefuse, sip::Refused::kRate, 480, "Too many requests"};
+    refusal.headers.retry_after_s = 1;
+    return apply(std::move(refusal), request, flow);
+  }
+  if (verdict.kind != Verdict::Kind::kTake) return apply(verdict, request, flow);
+  take(request, flow, match);
+  return true;
+}
+
+// Whether its sender has sent enough for now.
+bool Inbound::over_limit(const sip::Message& request, const sip::Flow& flow, const Verdict& verdict) {
+  const Time now = clock_.now();
+  if (verdict.kind == Verdict::Kind::kIgnore || verdict.why == sip::Refused::kUntrusted) return false;
+  if (!sources_.take(flow.peer, policy_.max_rate_per_source, now)) return true;
+  if (verdict.kind != Verdict::Kind::kTake || policy_.max_rate_per_from_domain == 0) return false;
+  const auto from = parse_sip_uri(request.from.uri);
+  return from && !from_domains_.take(ascii_lower(from->host), policy_.max_rate_per_from_domain, now);
 }
 
 bool Inbound::fault(const sip::Message& request, const sip::Fault& fault, const sip::Flow& flow) {
@@ -56,8 +83,7 @@ bool Inbound::fault(const sip::Message& request, const sip::Fault& fault, const 
 bool Inbound::apply(Verdict verdict, const sip::Message& request, const sip::Flow& flow,
                     std::string_view detail) {
   switch (verdict.kind) {
-    case Verdict::Kind::kTake:
-      take(request, flow);
+    case Verdict::Kind::kTake:  // see request()
       break;
     case Verdict::Kind::kOptions: {
       Answer answer = draining_ ? unavailable() : Answer{200, "OK", {}};
@@ -72,10 +98,17 @@ bool Inbound::apply(Verdict verdict, const sip::Message& request, const sip::Flo
       break;
     case Verdict::Kind::kIgnore:
       ++ignored_;
+      if (verdict.why != sip::Refused::kNot) show_refused(request, flow, verdict, "not answered");
       break;
     case Verdict::Kind::kRefuse:
       ++refused_[static_cast<std::size_t>(verdict.why)];
       log_refusal(request, flow, verdict, detail);
+      show_refused(request, flow, verdict, detail);
+      if (verdict.why == sip::Refused::kUntrusted && flow.transport == sip::Transport::kUdp &&
+          !strangers_.take(kStrangersAnsweredPerSecond, clock_.now())) {
+        ++unanswered_strangers_;
+        return false;
+      }
       if (verdict.status == 503) verdict.headers.retry_after_s = unavailable().headers.retry_after_s;
       answer_stateless(request, flow,
                        {verdict.status, std::move(verdict.reason), std::move(verdict.headers)});
@@ -84,22 +117,34 @@ bool Inbound::apply(Verdict verdict, const sip::Message& request, const sip::Flo
   return verdict.why != sip::Refused::kUntrusted;
 }
 
-void Inbound::take(const sip::Message& request, const sip::Flow& flow) {
-  const auto receipt = transactions_.receive(request, flow, clock_.now());
-  if (receipt.match == sip::ServerTransactions::Match::kCopy) return;
-  if (receipt.match == sip::ServerTransactions::Match::kMerged) {
-    apply({Verdict::Kind::kRefuse, sip::Refused::kMerged, 482}, request, flow);
+void Inbound::take(const sip::Message& request, const sip::Flow& flow, sip::ServerTransactions::Match match) {
+  const auto refuse = [&](sip::Refused why, uint16_t status, std::string_view detail = {}) {
+    apply({Verdict::Kind::kRefuse, why, status}, request, flow, detail);
+  };
+  if (match == sip::ServerTransactions::Match::kMerged) return refuse(sip::Refused::kMerged, 482);
+  if (draining_) return refuse(sip::Refused::kUnavailable, 503, "this process is stopping");
+  const bool typing = format_of(request.value(HeaderName::kContentType)) == Format::kComposing;
+  if (!typing && !sink_.has_room())
+    return refuse(sip::Refused::kUnavailable, 503, "max_in_flight messages are in flight");
+  const Duration valid_for = sip::valid_for(request, clock_.wall_us() / 1'000'000);
+  if (valid_for <= Duration::zero()) {
+    apply({Verdict::Kind::kRefuse, sip::Refused::kExpired, 480, "Message expired"}, request, flow);
     return;
   }
   fill(request);
-  const auto waiting =
-      draining_ ? tl::make_unexpected(Error{"this process is stopping"}) : submit(request.call_id);
-  if (waiting) {
-    (*waiting)->transaction = receipt.id;
-    return;
-  }
-  transactions_.forget(receipt.id);
-  apply({Verdict::Kind::kRefuse, sip::Refused::kUnavailable, 503}, request, flow, waiting.error().text);
+  sink_.took(request.from.uri, request.value(HeaderName::kContentType), request.body);
+  if (typing) return take_typing(transactions_.open(request, flow, clock_.now()));
+  const auto waiting = submit(request.call_id, valid_for, request.body);
+  if (!waiting) return refuse(sip::Refused::kUnavailable, 503, waiting.error().text);
+  (*waiting)->transaction = transactions_.open(request, flow, clock_.now());
+}
+
+// A typing state is answered at once: whatever becomes of it, nobody is told (RFC 3994).
+void Inbound::take_typing(sip::Id transaction) {
+  fill_conversation();
+  sink_.submit_lossy(envelope_, clock_.now() + kTypingWithin);
+  count(Method::kMessage, 200);
+  transactions_.respond(transaction, 200, "Accepted", {}, clock_.now());
 }
 
 // Sets every field, as the envelope is an old one.
@@ -129,16 +174,22 @@ void Inbound::fill(const sip::Message& request) {
   envelope_.set_dedup_key(key != 0 ? key : 1);
 }
 
-// Hands the envelope that fill() made to the bus; returns who waits for its end.
-Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id) {
+void Inbound::fill_conversation() {
   const pb::SipMessage& message = envelope_.sip_message();
   std::string conversation = conversation_key(message.from_uri(), message.request_uri());
   // Decoded, a user part may be any bytes; the mapper will refuse it, but the bus must carry it there.
   if (!is_utf8(conversation)) conversation = to_hex(conversation);
   envelope_.set_conversation(std::move(conversation));
   const std::array<uint64_t, 2> id = {random_.next(), random_.next()};
-  std::string trace_id(reinterpret_cast<const char*>(id.data()), sizeof id);
-  envelope_.set_trace_id(trace_id);
+  envelope_.set_trace_id(std::string(reinterpret_cast<const char*>(id.data()), sizeof id));
+}
+
+// Hands the envelope that fill() made to the bus; returns who waits for its end.
+Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id, Duration valid_for,
+                                          std::string_view body) {
+  const pb::SipMessage& message = envelope_.sip_message();
+  fill_conversation();
+  std::string trace_id = envelope_.trace_id();
 
   service::Trace::Handle handle = 0;
   service::Hop& hop = trace_.add(&handle);
@@ -149,16 +200,18 @@ Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id) {
   hop.came_us = clock_.wall_us();
 
   const Time now = clock_.now();
-  const auto number = sink_.submit(envelope_, now + kDeadline, now + kDeadline);
+  const auto number = sink_.submit(envelope_, now + std::min(kDeadline, valid_for), now + kDeadline);
   if (!number) {
     hop.decision = "refused: " + number.error().text;
     hop.outcome = "503";
     hop.ended_us = clock_.wall_us();
+    trace_.show(hop, body);
     return tl::make_unexpected(number.error());
   }
   hop.envelope = sink_.id_of(*number);
   hop.decision = "to a mapper";
   hop.went_us = clock_.wall_us();
+  trace_.show(hop, body);
 
   const sip::Id slot = waiting_.take();
   by_number_.insert(*number, slot.slot);
@@ -184,6 +237,7 @@ void Inbound::ended(uint64_t number, const pb::Outcome& outcome) {
   if (service::Hop* hop = trace_.at(waiting.hop)) {
     hop->outcome = text;
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
     between = " from " + hop->from + " to " + hop->to;
   }
   log_.write(answer.status < 300 ? service::Level::kDebug : service::Level::kInfo, waiting.trace_id,
@@ -266,6 +320,24 @@ void Inbound::log_refusal(const sip::Message& request, const sip::Flow& flow, co
             detail.empty() ? "" : ": ", detail);
 }
 
+// To stoxctl tap --refused.
+void Inbound::show_refused(const sip::Message& request, const sip::Flow& flow, const Verdict& verdict,
+                           std::string_view detail) const {
+  if (!trace_.is_watched()) return;
+  service::Hop hop;
+  hop.message_id = request.call_id;
+  hop.from = request.from.uri;
+  hop.to = request.request_uri;
+  hop.decision = std::string(request.method_text) + " over " + std::string(name_of(flow.transport)) +
+                 " from " + flow.peer.str();
+  hop.outcome = sip::name_of(verdict.why);
+  if (verdict.status != 0) hop.outcome += ", " + std::to_string(verdict.status);
+  if (!verdict.reason.empty()) hop.outcome += " " + verdict.reason;
+  if (!detail.empty()) hop.outcome.append(": ").append(detail);
+  hop.came_us = clock_.wall_us();
+  trace_.show_refused(hop, request.head);
+}
+
 void Inbound::inject(std::string_view from, std::string_view to, std::string_view text,
                      std::function<void(const Injected&)> done) {
   for (const std::string_view uri : {from, to}) {
@@ -295,7 +367,8 @@ void Inbound::inject(std::string_view from, std::string_view to, std::string_vie
                      (verdict.reason.empty() ? std::string(usual) : verdict.reason)});
   }
   fill(*message);
-  const auto waiting = draining_ ? tl::make_unexpected(Error{"this process is stopping"}) : submit(call_id);
+  const auto waiting =
+      draining_ ? tl::make_unexpected(Error{"this process is stopping"}) : submit(call_id, kDeadline, text);
   if (!waiting) return done({false, {}, waiting.error().text});
   (*waiting)->injected = std::move(done);
 }
@@ -333,6 +406,8 @@ void Inbound::add_metrics(std::vector<service::Metric>& out) const {
   };
   add(Kind::kCounter, "stox_sip_ignored_total", "Garbage, ACKs and the like, which nobody is answered for",
       ignored_);
+  add(Kind::kCounter, "stox_sip_strangers_unanswered_total",
+      "Requests of strangers beyond those that are answered 403 each second", unanswered_strangers_);
   add(Kind::kCounter, "stox_sip_retransmissions_absorbed_total", "Copies of requests that were already taken",
       transactions_.copies());
   add(Kind::kCounter, "stox_sip_transactions_crowded_out_total",

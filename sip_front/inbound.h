@@ -16,6 +16,7 @@
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
 #include "sip_front/sip/random.h"
+#include "sip_front/sip/rate_limit.h"
 #include "sip_front/sip/request_check.h"
 #include "sip_front/sip/server_transaction.h"
 
@@ -25,8 +26,13 @@ namespace stox {
 class EnvelopeSink {
  public:
   virtual ~EnvelopeSink() = default;
+  virtual bool has_room() const = 0;  // false: submit() would be refused, as too much is in flight
   virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) = 0;
   virtual std::string id_of(uint64_t number) const = 0;  // "origin.epoch.number"
+  virtual void submit_lossy(pb::Envelope&, Time begin_before) = 0;
+  // What was taken came from this peer in this form.
+  virtual void took(std::string_view /*from_uri*/, std::string_view /*content_type*/,
+                    std::string_view /*body*/) {}
 };
 
 class Inbound {
@@ -34,6 +40,8 @@ class Inbound {
   // From receipt to the outcome. The client gives up after 32 s (Timer F).
   static constexpr Duration kDeadline = std::chrono::seconds(25);
   static constexpr std::size_t kMaxCompleted = 65'536;
+  // Strangers hear no more than this, so that nobody can be flooded by our answers to whom they forge.
+  static constexpr uint32_t kStrangersAnsweredPerSecond = 100;
 
   // All references must outlive it.
   Inbound(sip::Policy, const Clock&, service::Log&, service::Trace&, sip::Random&, sip::ResponseSender&,
@@ -80,13 +88,18 @@ class Inbound {
   };
 
   bool apply(sip::Verdict, const sip::Message&, const sip::Flow&, std::string_view detail = {});
-  void take(const sip::Message&, const sip::Flow&);
+  bool over_limit(const sip::Message&, const sip::Flow&, const sip::Verdict&);
+  void take(const sip::Message&, const sip::Flow&, sip::ServerTransactions::Match);
+  void take_typing(sip::Id transaction);
   void fill(const sip::Message&);
-  Result<Waiting*> submit(std::string_view call_id);
+  void fill_conversation();
+  Result<Waiting*> submit(std::string_view call_id, Duration valid_for, std::string_view body);
   void answer_stateless(const sip::Message&, const sip::Flow&, const Answer&);
   Answer unavailable();
   Answer answer_to(const pb::Outcome&);
   void count(sip::Method, uint16_t status);
+  void show_refused(const sip::Message&, const sip::Flow&, const sip::Verdict&,
+                    std::string_view detail) const;
   void log_refusal(const sip::Message&, const sip::Flow&, const sip::Verdict&, std::string_view detail);
 
   sip::Policy policy_;
@@ -98,6 +111,8 @@ class Inbound {
   EnvelopeSink& sink_;
   uint64_t secret_;
   sip::ServerTransactions transactions_;
+  sip::RateLimit sources_, from_domains_;
+  sip::Bucket strangers_;
   sip::Slots<Waiting> waiting_;
   sip::HashIndex by_number_;
   bool draining_ = false;
@@ -107,7 +122,7 @@ class Inbound {
   std::string out_;                                                             // reused
   std::vector<uint32_t> answers_ = std::vector<uint32_t>(sip::kMethods * 700);  // by method and status
   std::array<uint64_t, sip::kRefusedReasons> refused_{};
-  uint64_t ignored_ = 0;
+  uint64_t ignored_ = 0, unanswered_strangers_ = 0;
   Time log_second_{};  // refusals are logged a few a second
   uint32_t logged_ = 0, not_logged_ = 0;
 };

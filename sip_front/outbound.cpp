@@ -11,6 +11,8 @@
 namespace stox {
 namespace {
 
+constexpr Duration kRefreshWithin = std::chrono::seconds(5);
+constexpr const char* kNothingTaken = "the peer refused such a body before; stoxctl peers shows it";
 constexpr int64_t k2020 = 1'577'836'800;  // Unix time
 constexpr std::size_t kMaxChallenged = 1024, kMaxAvoided = 64;
 constexpr int kMaxStale = 3;                                // answers in a row to one realm
@@ -35,6 +37,11 @@ std::string text_id(const pb::EnvelopeId& id) {
   return id.origin() + "." + std::to_string(id.epoch()) + "." + std::to_string(id.number());
 }
 
+bool has_content(const pb::SipMessage& message) {
+  return !message.parts().empty() && std::none_of(message.parts().begin(), message.parts().end(),
+                                                  [](const pb::Part& p) { return p.alternatives().empty(); });
+}
+
 pb::Outcome ended(pb::Reason reason, std::string text) {
   pb::Outcome outcome;
   outcome.set_reason(reason);
@@ -53,6 +60,7 @@ Outbound::Outbound(const Clock& clock, service::Log& log, service::Trace& trace,
       outlet_(outlet),
       seed_(random.next()),
       transactions_(seed_, *this),
+      formats_(clock),
       // Rises from one start of the process to the next, as long as it sends less than one request a second.
       cseq_(static_cast<uint32_t>(std::max<int64_t>(clock.wall_us() / 1'000'000 - k2020, 1) & INT32_MAX)) {}
 
@@ -64,32 +72,52 @@ void Outbound::configure(std::string route, std::vector<sip::Credentials> creden
 
 void Outbound::begin(const pb::Envelope& envelope, Time begin_before) {
   const pb::SipMessage& message = envelope.sip_message();
-  if (!envelope.has_sip_message() || message.parts().empty()) {
+  if (!envelope.has_sip_message() || !has_content(message)) {
     outlet_.finish(envelope.id(), ended(pb::UNSUPPORTED, "not a message that SIP can carry"));
     return;
   }
-  const uint32_t queue_slot = queue_of(message.request_uri());
-  Queue& queue = queues_[queue_slot];
+  if (message.typing() != pb::SipMessage::NONE) return begin_typing(envelope, begin_before);
+  typing_.forget(message);
+  const Queue& queue = queues_[queue_of(message.request_uri())];
   if (queue.size >= kMaxPerTarget) {
     ++overloaded_;
     outlet_.finish(envelope.id(), ended(pb::OVERLOADED, std::to_string(queue.size) + " messages wait for " +
                                                             message.request_uri()));
     return;
   }
+  take(envelope.id(), message, envelope.trace_id(), begin_before);
+}
+
+// What there is no room or no wish for now is dropped: a state that comes late is worse than none.
+void Outbound::begin_typing(const pb::Envelope& envelope, Time begin_before) {
+  const pb::SipMessage& message = envelope.sip_message();
+  const bool wanted = formats_.takes(message.request_uri(), Format::kComposing) == PeerFormats::Takes::kYes;
+  const bool busy = is_busy(message.request_uri());
+  if (message.typing() == pb::SipMessage::ACTIVE && (!wanted || busy)) return void(++typing_dropped_);
+  if (!typing_.take(message, clock_.now())) return;
+  if (!wanted || busy) return void(++typing_dropped_);
+  take(envelope.id(), message, envelope.trace_id(), begin_before);
+}
+
+sip::Id Outbound::take(const pb::EnvelopeId& envelope, const pb::SipMessage& message,
+                       const std::string& trace_id, Time begin_before) {
+  const uint32_t queue_slot = queue_of(message.request_uri());
+  Queue& queue = queues_[queue_slot];
   const sip::Id id = deliveries_.take();
   Delivery& d = deliveries_[id.slot];
   d.stage = Stage::kQueued;
-  d.id = envelope.id();
+  d.id = envelope;
   d.message = message;
-  d.trace_id = envelope.trace_id();
+  d.trace_id = trace_id;
   d.came = clock_.now();
   d.begin_before = begin_before;
   d.queue = queue_slot;
   d.next = sip::HashIndex::kNone;
   d.part = d.alternative = 0;
   d.attempts = 0;
-  d.passed_on = false;
+  d.passed_on = d.will_be_told = false;
   d.call_id = message.call_id().empty() ? random_.hex() : message.call_id();
+  if (d.is_typing()) ++statuses_under_way_;
 
   service::Hop& hop = trace_.add(&d.hop);
   hop.trace_id = d.trace_id;
@@ -107,11 +135,20 @@ void Outbound::begin(const pb::Envelope& envelope, Time begin_before) {
     queue.last = id.slot;
     begin_before_.add(begin_before, id);
   }
+  return id;
+}
+
+uint32_t Outbound::find_queue(const std::string& target, uint64_t hash) const {
+  return by_target_.find(hash, [&](uint32_t slot) { return queues_[slot].target == target; });
+}
+
+bool Outbound::is_busy(const std::string& target) const {
+  return find_queue(target, hash64(target, seed_)) != sip::HashIndex::kNone;
 }
 
 uint32_t Outbound::queue_of(const std::string& target) {
   const uint64_t hash = hash64(target, seed_);
-  const uint32_t known = by_target_.find(hash, [&](uint32_t slot) { return queues_[slot].target == target; });
+  const uint32_t known = find_queue(target, hash);
   if (known != sip::HashIndex::kNone) return known;
   const sip::Id id = queues_.take();
   queues_[id.slot].target = target;
@@ -126,6 +163,7 @@ void Outbound::start(sip::Id id) {
     ++expired_;
     return end(id, ended(pb::DEADLINE, "waited too long for the messages before it"));
   }
+  if (!choose_alternative(d, 0)) return fail(id, 415, "Unsupported Media Type", kNothingTaken);
   d.stage = Stage::kResolving;
   outlet_.find_hops(d.message.request_uri(), request_size(d),
                     [this, id](sip::Hops hops) { resolved(id, std::move(hops)); });
@@ -144,6 +182,22 @@ void Outbound::resolved(sip::Id id, sip::Hops hops) {
   attempt(id);
 }
 
+// The first form, from this alternative on, that the target may take. What nobody knows is tried only if
+// nothing plainer is left; false: it has refused whatever there is.
+bool Outbound::choose_alternative(Delivery& d, int from) {
+  const pb::Part& part = d.message.parts(d.part);
+  for (int i = from; i < part.alternatives_size(); ++i) {
+    const Format format = format_of(part.alternatives(i).content_type());
+    const auto takes = formats_.takes(d.message.request_uri(), format);
+    const bool last = i + 1 == part.alternatives_size();
+    if (takes == PeerFormats::Takes::kYes || (takes == PeerFormats::Takes::kUnknown && last)) {
+      d.alternative = i;
+      return true;
+    }
+  }
+  return false;
+}
+
 // The part and alternative that are due, as a request of its own.
 void Outbound::attempt(sip::Id id) {
   Delivery& d = deliveries_[id.slot];
@@ -155,6 +209,7 @@ void Outbound::attempt(sip::Id id) {
   d.cseq = cseq_;
   d.from_tag = random_.hex();
   d.answered.clear();
+  d.refused.reset();
   try_hops(id);
 }
 
@@ -197,7 +252,7 @@ void Outbound::try_hops(sip::Id id, std::string why) {
                         out_, clock_.now());
     return;
   }
-  fail(id, 503, "Transport failure", why);
+  transport_failure(id, std::move(why));
 }
 
 Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std::string& branch,
@@ -234,12 +289,14 @@ Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std
   return sip::write_message(out_, request);
 }
 
-// Of the largest request this delivery will make; near enough to choose a transport by.
+// Of the largest request this delivery may make; near enough to choose a transport by.
 std::size_t Outbound::request_size(const Delivery& d) {
   std::size_t largest = 0;
   for (const pb::Part& part : d.message.parts()) {
-    for (const pb::Content& content : part.alternatives())
+    for (int i = std::min(d.alternative, part.alternatives_size() - 1); i < part.alternatives_size(); ++i) {
+      const pb::Content& content = part.alternatives(i);
       largest = std::max(largest, content.data().size() + content.content_type().size());
+    }
   }
   const pb::SipMessage& m = d.message;
   return largest + 2 * m.request_uri().size() + m.from_uri().size() + m.from_display().size() +
@@ -289,18 +346,23 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr) return;
   ++statuses_[response.status];
-  const pb::Part& part = d->message.parts(d->part);
+  const Format format = format_of(d->message.parts(d->part).alternatives(d->alternative).content_type());
   std::string from = "from " + describe(d->hops[d->at_hop]);
   if (response.status < 300) {
     d->passed_on |= response.status == 202;
+    d->will_be_told |= format == Format::kCpim;
+    if (response.status == 200) formats_.taken(d->message.request_uri(), format);
     if (++d->part < d->message.parts_size()) {
-      d->alternative = 0;
+      if (!choose_alternative(*d, 0)) return fail(id, 415, "Unsupported Media Type", kNothingTaken);
       return attempt(id);
     }
-  } else if ((response.status == 415 || response.status == 405 || response.status == 489) &&
-             d->alternative + 1 < part.alternatives_size()) {
-    ++d->alternative;
-    return attempt(id);
+  } else if (response.status == 415 || response.status == 405 || response.status == 489) {
+    formats_.refused(d->message.request_uri(), format);
+    if (d->is_typing()) typing_.forget(d->message);
+    if (choose_alternative(*d, d->alternative + 1)) {
+      ++plainer_;
+      return attempt(id);
+    }
   } else if (response.status == 401 || response.status == 407) {
     if (std::string why; answer_challenge(*d, response, &why)) {
       ++challenged_;
@@ -320,23 +382,27 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
     if (other != d->hops.end()) {
       next_hop(*d);
       d->at_hop = static_cast<std::size_t>(other - d->hops.begin());
+      read_status(response, d->refused.emplace());
       return try_hops(id, from + ": 503");
     }
   }
   pb::Outcome outcome;
   outcome.set_verdict(response.status >= 300 ? pb::FAILED : d->passed_on ? pb::PASSED_ON : pb::DELIVERED);
-  pb::SipStatus& status = *outcome.mutable_sip_status();
+  read_status(response, *outcome.mutable_sip_status());
+  outcome.set_text(std::move(from));
+  outcome.set_will_be_told(d->will_be_told);
+  end(id, std::move(outcome));
+}
+
+void Outbound::read_status(const sip::Message& response, pb::SipStatus& status) {
   status.set_code(response.status);
   status.set_reason(clean(response.reason));
   status.set_retry_after_s(
       sip::parse_delta_seconds(response.value(sip::HeaderName::kRetryAfter)).value_or(0));
-  if (response.status < 400) {
-    std::string_view contacts = response.value(sip::HeaderName::kContact);
-    if (const auto contact = sip::parse_name_addr(sip::next_in_list(contacts)))
-      status.set_contact(clean(contact->uri));
-  }
-  outcome.set_text(std::move(from));
-  end(id, std::move(outcome));
+  if (response.status >= 400) return;
+  std::string_view contacts = response.value(sip::HeaderName::kContact);
+  if (const auto contact = sip::parse_name_addr(sip::next_in_list(contacts)))
+    status.set_contact(clean(contact->uri));
 }
 
 void Outbound::timed_out(uint64_t token) {
@@ -355,9 +421,20 @@ void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::stri
   if (may_have_arrived)
     return fail(id, 503, "Transport failure", text + " any more; it may have been delivered");
   avoid(d->hops[d->at_hop], kAvoid);
-  if (d->at_hop + 1 == d->hops.size()) return fail(id, 503, "Transport failure", std::move(text));
+  if (d->at_hop + 1 == d->hops.size()) return transport_failure(id, std::move(text));
   next_hop(*d);
   try_hops(id, std::move(text));
+}
+
+// No hop is left, and nothing has arrived. What one of them said tells the sender more than that others are
+// silent.
+void Outbound::transport_failure(sip::Id id, std::string text) {
+  Delivery& d = deliveries_[id.slot];
+  if (!d.refused) return fail(id, 503, "Transport failure", std::move(text));
+  pb::Outcome outcome;
+  *outcome.mutable_sip_status() = std::move(*d.refused);
+  outcome.set_text("from another server; " + text);
+  end(id, std::move(outcome));
 }
 
 // No peer has said this.
@@ -368,7 +445,7 @@ void Outbound::fail(sip::Id id, uint32_t code, std::string reason, std::string t
   status.set_code(code);
   status.set_reason(std::move(reason));
   status.set_unresolvable(unresolvable);
-  status.set_timed_out(!unresolvable && code != 400);
+  status.set_timed_out(!unresolvable && (code == 408 || code == 503));
   outcome.set_text(std::move(text));
   end(id, std::move(outcome));
 }
@@ -383,10 +460,15 @@ void Outbound::end(sip::Id id, pb::Outcome outcome) {
     hop->outcome = text;
     hop->ended_us = clock_.wall_us();
   }
-  log_.write(outcome.verdict() == pb::FAILED ? service::Level::kInfo : service::Level::kDebug, d.trace_id,
+  const bool quiet = outcome.verdict() != pb::FAILED || d.is_typing();
+  log_.write(quiet ? service::Level::kDebug : service::Level::kInfo, d.trace_id,
              "MESSAGE to {} ended after {} ms: {}", d.message.request_uri(), to_ms(clock_.now() - d.came),
              text);
-  outlet_.finish(d.id, std::move(outcome));
+  if (d.is_typing()) {
+    --statuses_under_way_;
+  } else {
+    outlet_.finish(d.id, std::move(outcome));
+  }
 
   const uint32_t queue_slot = d.queue;
   const bool was_first = queues_[queue_slot].first == id.slot;
@@ -424,7 +506,10 @@ Time Outbound::turn() {
     ++expired_;
     end(*id, ended(pb::DEADLINE, "waited too long for the messages before it"));
   }
-  return std::min(transactions_.turn(now), begin_before_.next());
+  while (const auto again = typing_.due(now)) {
+    if (!is_busy(again->request_uri())) take({}, *again, {}, now + kRefreshWithin);
+  }
+  return std::min({transactions_.turn(now), begin_before_.next(), typing_.next()});
 }
 
 void Outbound::give_up() {
@@ -473,6 +558,11 @@ void Outbound::add_metrics(std::vector<service::Metric>& out) const {
       transactions_.sent_again());
   add(Kind::kCounter, "stox_sip_queue_full_total",
       "Messages refused because too many waited for their target", overloaded_);
+  add(Kind::kCounter, "stox_sip_plainer_form_total",
+      "Requests sent again in a plainer form, after a 415, 405 or 489", plainer_);
+  add(Kind::kCounter, "stox_sip_typing_dropped_total",
+      "Typing states not sent: nobody wants them, or a message was under way", typing_dropped_);
+  add(Kind::kGauge, "stox_sip_peer_formats", "SIP peers of whom it is known what they take", formats_.size());
   add(Kind::kCounter, "stox_sip_expired_total", "Messages that waited too long to be begun", expired_);
   add(Kind::kCounter, "stox_sip_challenges_answered_total", "401 and 407 responses answered with a password",
       challenged_);

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -20,12 +21,14 @@
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
+#include "sip_front/peer_formats.h"
 #include "sip_front/sip/client_transaction.h"
 #include "sip_front/sip/digest.h"
 #include "sip_front/sip/next_hop.h"
 #include "sip_front/sip/random.h"
 #include "sip_front/sip/table.h"
 #include "sip_front/sip/transport.h"
+#include "sip_front/typing.h"
 
 namespace stox {
 
@@ -51,7 +54,7 @@ class Outbound : private sip::ClientUser {
   // are answered with, by realm.
   void configure(std::string route, std::vector<sip::Credentials> credentials);
 
-  // Ends in one Outlet::finish. Nothing is begun after `begin_before`.
+  // Ends in one Outlet::finish. Nothing is begun after `begin_before`. Of typing nothing is said at its end.
   void begin(const pb::Envelope&, Time begin_before);
 
   bool response(const sip::Message& message) { return transactions_.receive(message, clock_.now()); }
@@ -62,7 +65,9 @@ class Outbound : private sip::ClientUser {
   Time turn();
 
   void give_up();  // all that is left ends now
-  bool idle() const { return deliveries_.size() == 0; }
+  bool idle() const { return deliveries_.size() == statuses_under_way_; }
+  PeerFormats& formats() { return formats_; }
+  const PeerFormats& formats() const { return formats_; }
   struct Listed {
     std::string id, trace_id, from, to;
     const char* stage;
@@ -89,7 +94,10 @@ class Outbound : private sip::ClientUser {
     uint32_t cseq = 0, attempts = 0;
     std::string call_id, from_tag;
     std::vector<sip::Challenge> answered;  // at this hop, for this part
+    std::optional<pb::SipStatus> refused;  // the 503 of a hop before this one
     bool passed_on = false;                // a part was answered 202
+    bool will_be_told = false;             // a part arrived as one that asks for notifications
+    bool is_typing() const { return message.typing() != pb::SipMessage::NONE; }
   };
   struct Queue {  // of one target, in order; the first is under way
     std::string target;
@@ -102,6 +110,11 @@ class Outbound : private sip::ClientUser {
   void timed_out(uint64_t token) override;
   void transport_failed(uint64_t token, bool may_have_arrived, std::string_view why) override;
 
+  sip::Id take(const pb::EnvelopeId&, const pb::SipMessage&, const std::string& trace_id, Time begin_before);
+  void begin_typing(const pb::Envelope&, Time begin_before);
+  bool choose_alternative(Delivery&, int from);
+  bool is_busy(const std::string& target) const;
+  uint32_t find_queue(const std::string& target, uint64_t hash) const;
   uint32_t queue_of(const std::string& target);
   void start(sip::Id);
   void resolved(sip::Id, sip::Hops);
@@ -114,9 +127,11 @@ class Outbound : private sip::ClientUser {
   Result<void> write(const Delivery&, const sip::Flow&, const std::string& branch, const sip::SentBy&);
   const sip::Credentials* credentials_for(std::string_view realm) const;
   std::size_t request_size(const Delivery&);
+  void transport_failure(sip::Id, std::string text);
   void fail(sip::Id, uint32_t code, std::string reason, std::string text, bool unresolvable = false);
   void end(sip::Id, pb::Outcome);
   void leave_queue(sip::Id);
+  static void read_status(const sip::Message& response, pb::SipStatus&);
 
   const Clock& clock_;
   service::Log& log_;
@@ -129,6 +144,9 @@ class Outbound : private sip::ClientUser {
   sip::Slots<Queue> queues_;
   sip::HashIndex by_target_;
   Deadlines<sip::Id> begin_before_;  // of those in queues
+  PeerFormats formats_;
+  Typing typing_;
+  std::size_t statuses_under_way_ = 0;  // deliveries of typing
   uint32_t cseq_;
   std::string route_;
   std::vector<sip::Credentials> credentials_;
@@ -138,7 +156,8 @@ class Outbound : private sip::ClientUser {
   std::vector<std::pair<sip::Hop, Time>> avoided_;
   std::string out_;                       // reused
   std::array<uint64_t, 700> statuses_{};  // of final responses; 0: none came
-  uint64_t overloaded_ = 0, expired_ = 0, challenged_ = 0, failed_over_ = 0;
+  uint64_t overloaded_ = 0, expired_ = 0, plainer_ = 0, typing_dropped_ = 0, challenged_ = 0,
+           failed_over_ = 0;
 };
 
 }  // namespace stox

@@ -47,6 +47,11 @@ void ComponentStreams::stop() {
   arrange();
 }
 
+void ComponentStreams::set_holder(const std::string& worker) {
+  component_.set_holder(worker, loop_.now());
+  arrange();
+}
+
 void ComponentStreams::keepalive_came_elsewhere() {
   component_.keepalive_came_elsewhere(loop_.now());
   arrange();
@@ -102,13 +107,16 @@ void ComponentStreams::fill_output(std::string& out) {
 
 service::Status ComponentStreams::status() const {
   if (component_.is_up()) return {State::kReady, {}};
+  if (component_.is_standby()) return {State::kStandby, component_.reason()};
   return {State::kStarting, "no XMPP stream: " + component_.reason()};
 }
 
 nlohmann::json ComponentStreams::list() const {
   return nlohmann::json::array({{{"name", host_port(host_, port_)},
                                  {"kind", "xmpp"},
-                                 {"state", component_.is_up() ? "up" : "down"},
+                                 {"state", component_.is_up()        ? "up"
+                                           : component_.is_standby() ? "standby"
+                                                                     : "down"},
                                  {"reason", component_.reason()}}});
 }
 

@@ -29,6 +29,7 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
   bool is_stopped() const override { return component_.is_stopped(); }
   service::Status status() const override;
   pb::Backend backend() const override { return pb::COMPONENT; }
+  void set_holder(const std::string& worker) override;
   void keepalive_came_elsewhere() override;
   void reload(const service::XmppWorkerConfig&) override;
   nlohmann::json list() const override;

@@ -35,13 +35,13 @@ bool OtherWorkers::is_alike(const pb::Member& member) const {
          });
 }
 
-bool OtherWorkers::update(const std::vector<pb::Member>& members, Time now) {
+bool OtherWorkers::update(const std::vector<pb::Member>& members, bool is_up, Time now) {
   std::vector<pb::Member> alike;
   std::copy_if(members.begin(), members.end(), std::back_inserter(alike),
                [this](const pb::Member& m) { return is_alike(m); });
   bool lost = false;
   for (const pb::Member& before : alike_) {
-    if (!is_connected(before)) continue;
+    if (!is_up || !is_connected(before)) continue;
     const pb::Member* after = find(alike, before.name());
     const bool is_new_process = after != nullptr && after->process_epoch() != before.process_epoch();
     if (after != nullptr && !is_new_process && is_connected(*after)) continue;
@@ -61,6 +61,11 @@ bool OtherWorkers::update(const std::vector<pb::Member>& members, Time now) {
 bool OtherWorkers::is_there(std::string_view name, uint64_t epoch) const {
   const pb::Member* member = find(alike_, name);
   return member != nullptr && member->process_epoch() == epoch;
+}
+
+std::string OtherWorkers::holder() const {
+  const auto found = std::find_if(alike_.begin(), alike_.end(), is_connected);
+  return found == alike_.end() ? std::string() : found->name();
 }
 
 uint64_t OtherWorkers::connection(std::string_view name) const {

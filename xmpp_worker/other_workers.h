@@ -16,13 +16,14 @@ class OtherWorkers {
  public:
   OtherWorkers(std::string own_name, std::vector<std::string> serves);
 
-  // True: a component's connection has gone that was there.
-  bool update(const std::vector<pb::Member>&, Time now);
+  // True: a component's connection has gone that was there beside ours (`is_up`: ours is).
+  bool update(const std::vector<pb::Member>&, bool is_up, Time now);
 
   // Whether the process that wrote a stanza's id lives, as far as is known.
   bool is_there(std::string_view name, uint64_t epoch) const;
   // Components' connections to the server besides our own.
   const std::vector<uint64_t>& connections() const { return connections_; }
+  std::string holder() const;                        // one that has such a connection; empty: none
   uint64_t connection(std::string_view name) const;  // of this worker; never 0
   // Until then the server may still send to a connection that went without a word.
   Time unsure_until() const { return unsure_until_; }

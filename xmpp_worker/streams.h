@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <vector>
 
 #include "common/service/config.h"
@@ -21,7 +22,8 @@ class Streams : public xmpp::Links {
   // Whether messages can be taken, and while not, what is missing and what to do.
   virtual service::Status status() const = 0;
   virtual pb::Backend backend() const = 0;
-  virtual void members_changed(const std::vector<pb::Member>&) {}  // who is on the bus
+  // Another worker that is the same domain has a stream to the server; empty: none.
+  virtual void set_holder(const std::string& /*worker*/) {}
   // A keepalive that this process wrote came to another worker of the domain.
   virtual void keepalive_came_elsewhere() {}
   virtual void reload(const service::XmppWorkerConfig&) = 0;

@@ -35,12 +35,13 @@ uint64_t random_seed() {
 }  // namespace
 
 ToSip::ToSip(std::vector<std::string> serves, const Clock& clock, service::Log& log, service::Trace& trace,
-             ToSipUser& user)
+             ToSipUser& user, StanzaJournal* journal)
     : serves_(std::move(serves)),
       clock_(clock),
       log_(log),
       trace_(trace),
       user_(user),
+      journal_(journal),
       seed_(random_seed()) {}
 
 bool ToSip::is_own(std::string_view domain) const {
@@ -110,33 +111,130 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   hop.to = message->to();
   hop.came_us = clock_.wall_us();
 
-  const Time now = clock_.now();
-  pb::Reason reason = pb::NOT_GIVEN;
-  const auto number = user_.submit(envelope_, now + kBeginWithin, now + kEndWithin, &reason);
-  if (!number) {
-    hop.decision = "not taken";
-    hop.outcome = number.error().text;
-    hop.ended_us = clock_.wall_us();
-    if (injected) return injected(trace_id, number.error().text, false);
-    log_.write(Level::kInfo, trace_id, "from {}: not taken: {}", stanza.from, number.error().text);
-    return refuse(stanza, to_stanza_error(reason));
-  }
-  ++figures_.taken;
-  hop.decision = "to a mapper";
-  hop.went_us = hop.came_us;
-  user_.write_envelope_name(*number, &hop.envelope);
-  if (!spares_.empty()) {
-    spares_.back().key() = *number;
-    pending_.insert(std::move(spares_.back()));
-    spares_.pop_back();
-  }
-  Pending& pending = pending_[*number];
+  if (staged_count_ == staged_.size()) staged_.emplace_back();
+  Staged& staged = staged_[staged_count_];
+  Pending& pending = staged.pending;
   pending.from = stanza.from;
   pending.to = stanza.to;
   pending.id = stanza.id;
   pending.trace_id = trace_id;
   pending.hop = handle;
+  pending.row = 0;
   pending.injected = std::move(injected);
+  pb::Reason reason = pb::NOT_GIVEN;
+  // Errors that wait count, too: each was a stanza that we accepted.
+  if (const auto room = user_.room(staged_count_ + 1 + unsent_.size(), &reason); !room)
+    return not_taken(pending, reason, room.error().text);
+  staged.envelope.Swap(&envelope_);
+  ++staged_count_;
+  if (journal_ == nullptr) return hand_on();
+  user_.hand_on_soon();
+}
+
+void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& why) {
+  if (service::Hop* hop = trace_.at(pending.hop)) {
+    hop->decision = "not taken";
+    hop->outcome = why;
+    hop->ended_us = clock_.wall_us();
+  }
+  if (pending.injected) return std::exchange(pending.injected, nullptr)(pending.trace_id, why, false);
+  log_.write(Level::kInfo, pending.trace_id, "from {}: not taken: {}", pending.from, why);
+  pb::Outcome outcome;
+  outcome.set_reason(reason);
+  answer_with(pending, outcome);
+}
+
+void ToSip::hand_on() {
+  note_told();
+  if (staged_count_ == 0) return;
+  const Time now = clock_.now();
+  const std::size_t count = std::exchange(staged_count_, 0);
+  handing_on_.swap(staged_);
+  bool written = true;
+  if (journal_ != nullptr) {
+    for (std::size_t i = 0; i < count; ++i) {
+      Staged& each = handing_on_[i];
+      if (each.pending.injected) continue;  // its sender waits for the answer, and asks again
+      *each.envelope.mutable_id() = user_.new_id();
+      each.pending.row = journal_->add(each.envelope, each.pending.from, each.pending.to, now);
+    }
+    written = journal_->commit();
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    auto& [envelope, pending] = handing_on_[i];
+    if (!written) {
+      pending.row = 0;
+      not_taken(pending, pb::OVERLOADED, "the journal cannot be written");
+      continue;
+    }
+    pb::Reason reason = pb::NOT_GIVEN;
+    const auto number = user_.submit(envelope, now + kBeginWithin, now + kEndWithin, &reason);
+    if (!number) {
+      not_taken(pending, reason, number.error().text);
+      continue;
+    }
+    ++figures_.taken;
+    if (service::Hop* hop = trace_.at(pending.hop)) {
+      hop->decision = "to a mapper";
+      hop->went_us = clock_.wall_us();
+      user_.write_envelope_name(*number, &hop->envelope);
+    }
+    put(*number, std::move(pending));
+  }
+  if (staged_.empty()) staged_.swap(handing_on_);
+}
+
+ToSip::Pending& ToSip::put(uint64_t number, Pending&& from) {
+  if (!spares_.empty()) {
+    spares_.back().key() = number;
+    pending_.insert(std::move(spares_.back()));
+    spares_.pop_back();
+  }
+  Pending& pending = pending_[number];
+  std::swap(pending, from);
+  return pending;
+}
+
+void ToSip::restore(std::vector<StanzaJournal::Left> left) {
+  for (StanzaJournal::Left& each : left) {
+    pb::Envelope& envelope = *each.stanza.mutable_envelope();
+    const pb::XmppMessage& message = envelope.xmpp_message();
+    Pending pending;
+    pending.from = each.stanza.from().empty() ? message.from() : each.stanza.from();
+    pending.to = each.stanza.to().empty() ? message.to() : each.stanza.to();
+    pending.id = message.id();
+    pending.trace_id = envelope.trace_id();
+    pending.row = each.row;
+    service::Hop& hop = trace_.add(&pending.hop);
+    hop.trace_id = envelope.trace_id();
+    hop.message_id = message.id();
+    hop.from = message.from();
+    hop.to = message.to();
+    hop.came_us = clock_.wall_us();
+    worker::write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(),
+                                &hop.envelope);
+    if (each.failed) {
+      hop.decision = "from the journal: its error was not sent yet";
+      hop.outcome = describe(each.outcome);
+      hop.ended_us = hop.came_us;
+      answer_with(pending, each.outcome);
+      continue;
+    }
+    hop.decision = "from the journal: asked for before it is sent";
+    const bus::RestoredTimes times{each.accepted, each.accepted + kBeginWithin, each.accepted + kEndWithin};
+    // A process makes fewer attempts than this in the time that a message has.
+    const uint64_t number = user_.restore(envelope, times, each.openings << 16);
+    put(number, std::move(pending));
+  }
+}
+
+// Written to the stream means done once it is out of our hands: till then the journal would send it again.
+void ToSip::note_told() {
+  std::erase_if(told_errors_, [&](const Told& each) {
+    if (!user_.has_left(each.from, each.to)) return false;
+    journal_->told(each.row);
+    return true;
+  });
 }
 
 std::string ToSip::new_trace_id() {
@@ -160,11 +258,10 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
   }
   log_.write(ok ? Level::kDebug : Level::kInfo, pending.trace_id, "from {} to {}: {}", pending.from,
              pending.to, text);
-  if (pending.injected) {
-    std::exchange(pending.injected, nullptr)(pending.trace_id, text, ok);
-  } else if (!ok) {
-    answer_with(pending, to_stanza_error(outcome));
-  }
+  const bool owes_error = !ok && !pending.injected;
+  if (ok && pending.row != 0) journal_->ended(pending.row);
+  if (pending.injected) std::exchange(pending.injected, nullptr)(pending.trace_id, text, ok);
+  if (owes_error) answer_with(pending, outcome);
   spares_.push_back(std::move(node));
 }
 
@@ -172,18 +269,32 @@ void ToSip::stop() {
   pb::Outcome outcome;
   outcome.set_reason(pb::IN_DOUBT);
   outcome.set_text("the worker stops");
-  while (!pending_.empty()) ended(pending_.begin()->first, outcome);
+  hand_on();
+  std::vector<uint64_t> ending;
+  for (const auto& [number, pending] : pending_) {
+    if (pending.row == 0) ending.push_back(number);
+  }
+  for (const uint64_t number : ending) ended(number, outcome);
+  if (!pending_.empty())
+    log_.info("{} messages from XMPP stay in the journal, for the next start", pending_.size());
 }
 
-void ToSip::answer_with(const Pending& pending, xmpp::StanzaError error) {
+// Exactly once: what finds no room waits, and is written down.
+void ToSip::answer_with(const Pending& pending, const pb::Outcome& outcome) {
   xmpp::Stanza stanza;
   stanza.from = pending.from;
   stanza.to = pending.to;
   stanza.id = pending.id;
-  refuse(stanza, std::move(error));
+  const std::size_t waiting = unsent_.size();
+  refuse(stanza, to_stanza_error(outcome), pending.row);
+  if (pending.row != 0 && unsent_.size() > waiting) journal_->failed(pending.row, outcome);
 }
 
 void ToSip::refuse(const xmpp::Stanza& stanza, xmpp::StanzaError error) {
+  refuse(stanza, std::move(error), 0);
+}
+
+void ToSip::refuse(const xmpp::Stanza& stanza, xmpp::StanzaError error, int64_t row) {
   ++figures_.refused;
   const auto domain = xmpp::domain_of(stanza.to);
   error.by = is_own(domain) ? domain : std::string_view(serves_.front());
@@ -193,17 +304,20 @@ void ToSip::refuse(const xmpp::Stanza& stanza, xmpp::StanzaError error) {
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   xmpp::write_error(xml, failed, error);
-  send_error(failed.to, stanza.from, xml_);
+  send_error(failed.to, stanza.from, xml_, row);
 }
 
-void ToSip::send_error(std::string_view from, std::string_view to, const std::string& xml) {
-  if (user_.send_stanza(from, to, xml)) return;
-  if (unsent_.size() >= kMaxUnsent) {
+void ToSip::send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row) {
+  if (user_.send_stanza(from, to, xml)) {
+    if (row != 0) told_errors_.push_back({std::string(from), std::string(to), row});
+    return;
+  }
+  if (row == 0 && unsent_.size() >= kMaxUnsent) {  // those of accepted stanzas are bounded by max_in_flight
     ++figures_.errors_lost;
     log_.warn("an error stanza is lost: {} wait for XMPP streams", kMaxUnsent);
     return;
   }
-  unsent_.push_back({std::string(from), std::string(to), xml, clock_.now() + kSendErrorWithin});
+  unsent_.push_back({std::string(from), std::string(to), xml, row, clock_.now() + kSendErrorWithin});
 }
 
 // One domain's stream that is not up must not hold up the others'.
@@ -213,11 +327,15 @@ void ToSip::send_unsent() {
   std::erase_if(unsent_, [&](const Unsent& each) {
     const auto domain = xmpp::domain_of(each.to);
     if (domain == failed && each.until > now) return false;
-    if (user_.send_stanza(each.from, each.to, each.xml)) return true;
+    if (user_.send_stanza(each.from, each.to, each.xml)) {
+      if (each.row != 0) told_errors_.push_back({each.from, each.to, each.row});
+      return true;
+    }
     failed = domain;
     if (each.until > now) return false;
     ++figures_.errors_lost;
     log_.warn("an error stanza to {} is lost: no XMPP stream took it in time", each.to);
+    if (each.row != 0) journal_->ended(each.row);
     return true;
   });
 }

@@ -17,6 +17,7 @@
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
+#include "xmpp_worker/stanza_journal.h"
 #include "xmpp_worker/xmpp/stanza.h"
 
 namespace stox::worker {
@@ -24,11 +25,18 @@ namespace stox::worker {
 class ToSipUser {
  public:
   virtual ~ToSipUser() = default;
-  // As bus::Edge::submit; the reason tells why nothing was taken.
+  // As bus::Edge::room, new_id and submit; the reason tells why nothing was taken.
+  virtual Result<void> room(std::size_t more, pb::Reason*) = 0;
+  virtual pb::EnvelopeId new_id() = 0;
   virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) = 0;
+  virtual uint64_t restore(pb::Envelope&, const bus::RestoredTimes&, uint32_t attempts) = 0;
+  // Stanzas were taken in, or errors written: hand_on() is to be called at the end of this wakeup.
+  virtual void hand_on_soon() = 0;
   virtual void write_envelope_name(uint64_t number, std::string* out) const = 0;
   // Onto the link of the two addresses' domains. False: it is not up now, or has no room.
   virtual bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) = 0;
+  // All that was sent there is in the kernel's hands.
+  virtual bool has_left(std::string_view from, std::string_view to) = 0;
 };
 
 class ToSip {
@@ -40,13 +48,19 @@ class ToSip {
   using Injected = std::function<void(const std::string& trace_id, const std::string& outcome, bool ok)>;
 
   // `serves`: the domains that are ours. All references must outlive it.
-  ToSip(std::vector<std::string> serves, const Clock&, service::Log&, service::Trace&, ToSipUser&);
+  // Without a journal (null) what is taken in dies with the process.
+  ToSip(std::vector<std::string> serves, const Clock&, service::Log&, service::Trace&, ToSipUser&,
+        StanzaJournal* = nullptr);
 
   void message(const xmpp::Stanza&);  // of any type but error
   // As if such a stanza had arrived.
   void inject(const std::string& from, const std::string& to, const std::string& text, Injected done);
   void ended(uint64_t number, const pb::Outcome&);
-  void stop();         // answers all there is
+  // What was taken in goes into the journal, in one transaction, and then to the bus.
+  void hand_on();
+  // Goes on with what a process before us had in hand.
+  void restore(std::vector<StanzaJournal::Left>);
+  void stop();         // answers all there is; what is in the journal stays there
   void send_unsent();  // errors that found no room or no stream
   // Sends the stanza's error, with `by` filled in.
   void refuse(const xmpp::Stanza&, xmpp::StanzaError);
@@ -54,11 +68,13 @@ class ToSip {
   bool is_own(std::string_view domain) const;
   std::size_t pending() const { return pending_.size(); }
   bool has_unsent() const { return !unsent_.empty(); }
+  bool has_told() const { return !told_errors_.empty(); }
   const Figures& figures() const { return figures_; }
   // From and to of a message under way; null when it has ended.
   struct Pending {
     std::string from, to, id, trace_id;  // addresses as they stood on the stanza
     service::Trace::Handle hop = 0;
+    int64_t row = 0;  // in the journal; 0 = none
     Injected injected;
   };
   const Pending* find(uint64_t number) const;
@@ -67,20 +83,37 @@ class ToSip {
   using Table = std::unordered_map<uint64_t, Pending>;
   struct Unsent {
     std::string from, to, xml;
+    int64_t row;
     Time until;
+  };
+  struct Told {  // its error was taken by the stream, and has perhaps not left us
+    std::string from, to;
+    int64_t row;
+  };
+  struct Staged {
+    pb::Envelope envelope;
+    Pending pending;
   };
 
   void take(const xmpp::Stanza&, const Jid& from, const Jid& to, Injected);
+  Pending& put(uint64_t number, Pending&&);
+  void not_taken(Pending&, pb::Reason, const std::string& why);
+  void note_told();
   std::string new_trace_id();
-  void answer_with(const Pending&, xmpp::StanzaError);
-  void send_error(std::string_view from, std::string_view to, const std::string& xml);
+  void answer_with(const Pending&, const pb::Outcome&);
+  void refuse(const xmpp::Stanza&, xmpp::StanzaError, int64_t row);
+  void send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row);
 
   std::vector<std::string> serves_;
   const Clock& clock_;
   service::Log& log_;
   service::Trace& trace_;
   ToSipUser& user_;
+  StanzaJournal* journal_;
   Table pending_;
+  std::vector<Staged> staged_, handing_on_;
+  std::size_t staged_count_ = 0;  // of staged_, whose others keep their memory
+  std::vector<Told> told_errors_;
   std::vector<Table::node_type> spares_;  // ended ones, their strings kept
   std::deque<Unsent> unsent_;
   Figures figures_;

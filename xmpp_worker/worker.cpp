@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <random>
 
 #include "common/base/jid.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "common/bus/queues_json.h"
 #include "xmpp_worker/component_streams.h"
+#include "xmpp_worker/server_streams.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
 
@@ -36,6 +38,16 @@ std::string prepared(const std::string& domain) {
   return jid ? jid->domain() : domain;
 }
 
+// What all workers of these domains share; of a server that was given none it is its own.
+std::string secret_of(const service::XmppWorkerConfig& config) {
+  if (config.backend != "server") return config.xmpp_password;
+  if (!config.dialback_secret.empty()) return config.dialback_secret;
+  std::random_device random;
+  std::string out;
+  while (out.size() < 32) out += std::to_string(random());
+  return out;
+}
+
 pb::ProcessState to_bus(State state) {
   switch (state) {
     case State::kReady:
@@ -49,6 +61,15 @@ pb::ProcessState to_bus(State state) {
   }
 }
 
+std::unique_ptr<StanzaJournal> make_journal(const service::Context& context,
+                                            const service::XmppWorkerConfig& config) {
+  if (!config.journal) return nullptr;
+  return std::make_unique<StanzaJournal>(
+      context.config.runtime.state_directory + "/" + context.identity.full + ".journal",
+      config.journal_sync_full ? journal::Sync::kMachine : journal::Sync::kProcess, context.loop.clock(),
+      context.log);
+}
+
 std::vector<std::string> prepared(const std::vector<std::string>& domains) {
   std::vector<std::string> out;
   for (const std::string& each : domains) out.push_back(prepared(each));
@@ -60,17 +81,18 @@ std::vector<std::string> prepared(const std::vector<std::string>& domains) {
 Result<std::unique_ptr<service::Process>> Worker::create(const service::Context& context) {
   const auto* section = find_section(context.config, context.identity.section);
   if (section == nullptr) return error("no [[xmpp_worker]] is named " + context.identity.section);
-  if (section->backend != "component")
-    return error("xmpp_worker " + section->name + ": backend = \"" + section->backend +
-                 "\" is not in this version; use \"component\"");
-  if (section->serves.size() != 1) {
+  const bool is_server = section->backend == "server";
+  if (!is_server && section->serves.size() != 1) {
     return error("xmpp_worker " + section->name +
                  ": a component is one domain, so serves must hold one; add another [[xmpp_worker]] for each "
                  "other domain");
   }
   const auto epoch = static_cast<uint64_t>(context.loop.clock().wall_us());
-  std::unique_ptr<Worker> worker(new Worker(context, *section, epoch));
-  auto streams = ComponentStreams::create(context, *section, worker->serves_.front(), worker->ids_, *worker);
+  const std::string secret = secret_of(*section);
+  std::unique_ptr<Worker> worker(new Worker(context, *section, secret, epoch));
+  auto streams =
+      is_server ? ServerStreams::create(worker->context_, *section, secret, *worker)
+                : ComponentStreams::create(context, *section, worker->serves_.front(), worker->ids_, *worker);
   if (!streams) return tl::make_unexpected(streams.error());
   worker->streams_ = std::move(*streams);
   bus::EdgeOptions options;
@@ -85,6 +107,9 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   auto edge = bus::ZmqEdge::create(context.loop, options, mappers, *worker);
   if (!edge) return tl::make_unexpected(edge.error());
   worker->bus_ = std::move(*edge);
+  // What cannot be written now is tried again; a second process of this name must not run at all.
+  if (const auto opened = worker->open_journal(); !opened && worker->journal_->is_taken())
+    return tl::make_unexpected(opened.error());
   worker->streams_->start();
   worker->tell_serving();
   worker->tick_ = worker->now() + kTick;  // nobody listens to a status yet
@@ -92,30 +117,55 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   return worker;
 }
 
-Worker::Worker(const service::Context& context, const service::XmppWorkerConfig& config, uint64_t epoch)
+Worker::Worker(const service::Context& context, const service::XmppWorkerConfig& config,
+               const std::string& secret, uint64_t epoch)
     : context_(context),
       config_(config),
       serves_(prepared(config.serves)),
-      ids_(config.xmpp_password, context.identity.full, epoch),
+      ids_(secret, context.identity.full, epoch),
       others_(context.identity.full, serves_),
       info_{STOX_VERSION},
       to_xmpp_(config.max_in_flight, ids_, context.loop.clock(), context.log, context.trace, *this),
-      to_sip_(serves_, context.loop.clock(), context.log, context.trace, *this),
-      alarm_(context.loop, [this] { turn(); }) {}
+      journal_(make_journal(context, config)),
+      to_sip_(serves_, context.loop.clock(), context.log, context.trace, *this, journal_.get()),
+      alarm_(context.loop, [this] { turn(); }),
+      end_of_turn_(context.loop, [this] {
+        to_sip_.hand_on();
+        arrange();
+      }) {}
+
+Result<void> Worker::open_journal() {
+  if (!journal_ || journal_->is_open()) return {};
+  auto left = journal_->open();
+  if (!left) return tl::make_unexpected(left.error());
+  edge().restore_targets(journal_->targets());
+  if (!left->empty())
+    context_.log.info(
+        "the journal has {} messages that were in hand when this process ended last; each is finished or "
+        "bounced",
+        left->size());
+  to_sip_.restore(std::move(*left));
+  journal_->set_targets(edge().possible_targets());
+  return {};
+}
 
 void Worker::turn() {
   to_xmpp_.turn();
   if (now() >= tick_) {
     tick_ = now() + kTick;
+    (void)open_journal();
     check_status();
     to_sip_.send_unsent();
+    to_sip_.hand_on();
   }
+  if (journal_) journal_->turn(now());
   if (drained_) finish_drain();
   arrange();
 }
 
 void Worker::arrange() {
   Time next = std::min(to_xmpp_.next(), tick_);
+  if (journal_) next = std::min(next, journal_->next());
   if (drained_) next = std::min(next, now() + kLookWhileDraining);
   alarm_.set(next);
 }
@@ -134,10 +184,11 @@ void Worker::ended(uint64_t number, const pb::Outcome& outcome) {
 
 void Worker::members_changed() {
   if (!bus_) return;
-  const bool lost = others_.update(edge().members(), now());
+  const bool lost = others_.update(edge().members(), streams_->status().state == State::kReady, now());
   if (lost) to_xmpp_.other_lost();
   to_xmpp_.set_others(others_.connections(), others_.unsure_until());
-  streams_->members_changed(edge().members());
+  streams_->set_holder(others_.holder());
+  if (journal_ && journal_->is_open()) journal_->set_targets(edge().possible_targets());
   check_status();
   arrange();
 }
@@ -157,6 +208,16 @@ void Worker::handed_over(const std::string& from, uint64_t, std::string_view pay
 }
 
 void Worker::finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) { edge().finish(id, outcome); }
+
+Result<void> Worker::room(std::size_t more, pb::Reason* reason) {
+  auto taken = edge().room(more);
+  if (!taken) *reason = edge().refusal();
+  return taken;
+}
+
+uint64_t Worker::restore(pb::Envelope& envelope, const bus::RestoredTimes& times, uint32_t attempts) {
+  return edge().restore(envelope, times, attempts);
+}
 
 Result<uint64_t> Worker::submit(pb::Envelope& envelope, Time begin_before, Time end_by, pb::Reason* reason) {
   auto number = edge().submit(envelope, begin_before, end_by);
@@ -179,9 +240,15 @@ bool Worker::send_stanza(std::string_view from, std::string_view to, std::string
   return link != nullptr && link->has_room() && link->send(from, xml) != xmpp::Link::Sent::kNotUp;
 }
 
+bool Worker::has_left(std::string_view from, std::string_view to) {
+  const xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
+  return link == nullptr || !link->has_unsent();
+}
+
 void Worker::about_to_write(xmpp::Link& link) {
   to_sip_.send_unsent();
   to_xmpp_.about_to_write(link);
+  if (to_sip_.has_told()) hand_on_soon();
   arrange();
 }
 
@@ -258,6 +325,8 @@ service::Status Worker::status() const {
   service::Status streams = streams_->status();
   if (streams.state != State::kReady) return streams;
   if (!edge().has_mapper()) return {State::kStarting, bus_->why_no_mapper()};
+  if (journal_ && !journal_->trouble().empty())
+    return {State::kReady, "messages from XMPP are refused, because of the " + journal_->trouble()};
   return {State::kReady, {}};
 }
 
@@ -291,8 +360,9 @@ void Worker::drain(std::function<void()> done) {
 
 // What is in flight first, then the stream.
 void Worker::finish_drain() {
-  const bool busy = edge().in_flight() > 0 || edge().begun() > 0 ||
-                    (to_sip_.has_unsent() && streams_->status().state == State::kReady);
+  const bool busy =
+      edge().in_flight() > 0 || edge().begun() > 0 ||
+      ((to_sip_.has_unsent() || to_sip_.has_told()) && streams_->status().state == State::kReady);
   if (busy) return;
   if (!streams_->is_stopped()) streams_->stop();
   if (streams_->is_stopped()) std::exchange(drained_, nullptr)();
@@ -315,7 +385,10 @@ void Worker::reload(const service::Config& config) {
 json Worker::peers() const {
   json list = streams_->list();
   for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
-  return {{"peers", list}};
+  json journal;
+  if (journal_)
+    journal = {{"path", journal_->path()}, {"held", journal_->size()}, {"trouble", journal_->trouble()}};
+  return {{"peers", list}, {"journal", journal}};
 }
 
 json Worker::queues() const { return bus::queues_json(edge()); }
@@ -325,7 +398,7 @@ json Worker::inflight() const {
   for (const auto& each : edge().list_in_flight(kMaxListed)) {
     const auto* pending = to_sip_.find(each.number);
     std::string id;
-    write_envelope_name(each.number, &id);
+    worker::write_envelope_name(edge().name(), each.id_epoch, each.id_number, &id);
     list.push_back({{"id", id},
                     {"trace", to_hex(each.trace_id)},
                     {"from", pending ? pending->from : ""},
@@ -361,6 +434,11 @@ std::vector<Metric> Worker::metrics() const {
   const auto& out = to_xmpp_.figures();
   const auto& in = to_sip_.figures();
   std::vector<Metric> all = {
+      gauge("stox_journal_held", "stanzas in the journal, whose messages have not ended",
+            journal_ ? journal_->size() : 0),
+      gauge("stox_journal_trouble",
+            "1 while the journal cannot be written and messages from XMPP are refused",
+            journal_ && !journal_->trouble().empty()),
       gauge("stox_xmpp_unproved", "messages written whose processing is not proved", to_xmpp_.unproved()),
       gauge("stox_xmpp_held", "messages that wait for the stream", to_xmpp_.held()),
       gauge("stox_xmpp_mute_domains", "domains that answer no pings", to_xmpp_.mute_domains()),

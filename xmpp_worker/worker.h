@@ -44,7 +44,8 @@ class Worker final : public service::Process,
   }
 
  private:
-  Worker(const service::Context&, const service::XmppWorkerConfig&, uint64_t epoch);
+  Worker(const service::Context&, const service::XmppWorkerConfig&, const std::string& secret,
+         uint64_t epoch);
 
   // bus
   void begin(const pb::Envelope&, Time begin_before) override;
@@ -66,9 +67,14 @@ class Worker final : public service::Process,
   // to_xmpp, to_sip
   void finish(const pb::EnvelopeId&, const pb::Outcome&) override;
   xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) override;
+  Result<void> room(std::size_t more, pb::Reason*) override;
+  pb::EnvelopeId new_id() override { return edge().new_id(); }
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) override;
+  uint64_t restore(pb::Envelope&, const bus::RestoredTimes&, uint32_t attempts) override;
+  void hand_on_soon() override { end_of_turn_.ask(); }
   void write_envelope_name(uint64_t number, std::string* out) const override;
   bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
+  bool has_left(std::string_view from, std::string_view to) override;
 
   bus::Edge& edge() const { return bus_->edge(); }
   Time now() const { return context_.loop.now(); }
@@ -78,6 +84,7 @@ class Worker final : public service::Process,
   void tell_serving();
   void check_status();
   void finish_drain();
+  Result<void> open_journal();
 
   service::Context context_;
   service::XmppWorkerConfig config_;
@@ -86,10 +93,12 @@ class Worker final : public service::Process,
   OtherWorkers others_;
   xmpp::ServiceInfo info_;
   ToXmpp to_xmpp_;
+  std::unique_ptr<StanzaJournal> journal_;  // null if it is switched off
   ToSip to_sip_;
   std::unique_ptr<Streams> streams_;
   std::unique_ptr<bus::ZmqEdge> bus_;
   net::Alarm alarm_;
+  net::EndOfTurn end_of_turn_;
   Time tick_{};  // next look at what tells nothing by itself
   service::Status told_;
   bool draining_ = false;

@@ -4,17 +4,14 @@
 #include "common/base/text.h"
 
 namespace stox {
-namespace {
 
-std::string bare(std::string_view address) {
+std::string address_key(std::string_view address) {
   if (const auto uri = parse_sip_uri(address); uri && !uri->host.empty()) {
     const std::string user = percent_decode(uri->user).value_or(std::string(uri->user));
     return ascii_lower(user + "@" + host_port(uri->host, uri->port));
   }
   return ascii_lower(address.substr(0, address.find('/')));
 }
-
-}  // namespace
 
 std::optional<std::string> refuse_separator(std::string_view separator) {
   if (separator.size() != 1) return "it must be exactly one ASCII character, such as *";
@@ -37,7 +34,7 @@ bool domain_matches(std::string_view pattern, std::string_view domain) {
 }
 
 std::string conversation_key(std::string_view sender, std::string_view recipient) {
-  return bare(sender).append(" ").append(bare(recipient));
+  return address_key(sender).append(" ").append(address_key(recipient));
 }
 
 }  // namespace stox

@@ -16,8 +16,11 @@ std::optional<std::string> refuse_separator(std::string_view separator);
 // A-labels, lower case.
 bool domain_matches(std::string_view pattern, std::string_view domain);
 
-// The key of a conversation: both bare addresses, case-folded, the sender's first. Takes SIP addr-specs and
-// JIDs; password, parameters, headers and resource do not count.
+// An address as one key, however it is spelt: bare, case-folded. Takes SIP addr-specs and JIDs; password,
+// parameters, headers and resource do not count.
+std::string address_key(std::string_view address);
+
+// The key of a conversation: the sender's, a space, the recipient's.
 std::string conversation_key(std::string_view sender, std::string_view recipient);
 
 }  // namespace stox

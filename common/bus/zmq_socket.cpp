@@ -18,9 +18,14 @@ void set_up(zmq::socket_t& socket, const std::string& endpoint) {
   socket.set(zmq::sockopt::reconnect_ivl_max, 2000);
   // The kernel's own patience with a host that is away is minutes, and grows while that comes back.
   socket.set(zmq::sockopt::connect_timeout, 3000);
-  // Below our own heartbeats: a connection whose other host has vanished is closed and made anew.
-  socket.set(zmq::sockopt::heartbeat_ivl, 1000);
-  socket.set(zmq::sockopt::heartbeat_timeout, 3000);
+  // Below our own heartbeats: a connection whose other host has vanished is closed and made anew. By the
+  // kernel, because ZeroMQ 4.3's heartbeats abort the process (!_io_error) when a connection breaks whose
+  // input waits for us at the high-water mark.
+  socket.set(zmq::sockopt::tcp_maxrt, 3000);
+  socket.set(zmq::sockopt::tcp_keepalive, 1);
+  socket.set(zmq::sockopt::tcp_keepalive_idle, 1);
+  socket.set(zmq::sockopt::tcp_keepalive_intvl, 1);
+  socket.set(zmq::sockopt::tcp_keepalive_cnt, 3);
   socket.set(zmq::sockopt::ipv6, endpoint.find('[') != std::string::npos);
 }
 

@@ -222,8 +222,13 @@ bool Journal::has_staged() const {
 }
 
 Result<void> Journal::commit() {
-  Result<void> done = opened_ ? Result<void>() : error("journal " + path_ + ": is not open");
-  if (done && !database_) done = connect();
+  if (!opened_) {
+    size_ -= added_.size();
+    added_.clear();
+    return error("journal " + path_ + ": is not open");
+  }
+  Result<void> done;
+  if (!database_) done = connect();
   if (done) done = write_staged();
   if (!done) {
     size_ -= added_.size();

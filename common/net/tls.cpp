@@ -1,5 +1,6 @@
 #include "common/net/tls.h"
 
+#include <arpa/inet.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -68,6 +69,13 @@ CertificateNames read_names(X509* x) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(list.get(), i);
     if (name->type == GEN_DNS) names.dns.push_back(text_of(name->d.dNSName));
     if (name->type == GEN_URI) names.uris.push_back(text_of(name->d.uniformResourceIdentifier));
+    if (name->type == GEN_IPADD) {
+      const std::string bytes = text_of(name->d.iPAddress);
+      std::array<char, INET6_ADDRSTRLEN> text{};
+      if (bytes.size() == 4 || bytes.size() == 16)
+        names.ips.emplace_back(
+            inet_ntop(bytes.size() == 4 ? AF_INET : AF_INET6, bytes.data(), text.data(), text.size()));
+    }
     if (name->type == GEN_OTHERNAME) add_other_name(*name->d.otherName, names);
   }
   const X509_NAME* subject = X509_get_subject_name(x);

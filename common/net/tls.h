@@ -28,6 +28,7 @@ struct TlsFiles {
 // Whom a certificate stands for, as written in it. What matches what is for the protocol to say.
 struct CertificateNames {
   std::vector<std::string> dns, uris;
+  std::vector<std::string> ips;         // as text
   std::vector<std::string> srv_names;   // id-on-dnsSRV (RFC 4985)
   std::vector<std::string> xmpp_addrs;  // id-on-xmppAddr (RFC 6120 13.7.1.4)
   std::string common_name;              // empty = none

@@ -45,6 +45,9 @@ void Commands::answer(const json& request, const Reply& reply) {
   if (command == "inflight") return reply({{"ok", true}, {"inflight", process_.inflight()}});
   if (command == "others") return reply(others());
   if (command == "relay") return relay(request, reply);
+  if (command == "peers") return reply({{"ok", true}, {"peers", process_.known_peers()}});
+  if (command == "forget_peers")
+    return reply({{"ok", true}, {"forgotten", process_.forget_peers(text_at(request, "peer"))}});
   if (command == "queues") {
     json out = process_.queues();
     out["ok"] = true;
@@ -57,8 +60,9 @@ void Commands::answer(const json& request, const Reply& reply) {
     }
     return process_.send(request, reply);
   }
-  reply(failure(fmt::format("unknown command \"{}\"; known: status, queues, inflight, trace, send, loglevel",
-                            printable(command, 40))));
+  reply(failure(fmt::format(
+      "unknown command \"{}\"; known: status, queues, inflight, peers, forget_peers, trace, send, loglevel",
+      printable(command, 40))));
 }
 
 json Commands::status() const {

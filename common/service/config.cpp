@@ -54,6 +54,7 @@ Result<Identity> identify_among(const std::vector<std::string>& sections, Role r
 
 // The secret of the own section, which alone is demanded.
 void read_secret(const toml::table& root, std::size_t index, XmppWorkerConfig& worker, Problems& problems) {
+  if (worker.backend == "server" && worker.xmpp_password_file.empty()) return;  // it needs none
   if (root["xmpp_worker"][index]["xmpp_password"]) return;  // maybe wrong: said already
   const toml::source_region where = place_of(root, "xmpp_worker", index, "xmpp_password_file");
   const std::string& file = worker.xmpp_password_file;
@@ -135,8 +136,10 @@ std::map<std::string, std::string> flat(Config config) {
     for (const auto& one : sections) put(name + " " + one.name, one);
   });
   // Printed masked: a new secret would not show.
-  for (const XmppWorkerConfig& worker : config.xmpp_workers)
+  for (const XmppWorkerConfig& worker : config.xmpp_workers) {
     out["xmpp_worker " + worker.name + ".xmpp_password"] = worker.xmpp_password;
+    out["xmpp_worker " + worker.name + ".dialback_secret"] = worker.dialback_secret;
+  }
   for (const SipFrontConfig& front : config.sip_fronts) {
     for (const CredentialsConfig& one : front.credentials)
       out["sip_front " + front.name + ".credentials"] += "\n" + one.password;

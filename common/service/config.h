@@ -20,13 +20,17 @@ struct GatewayConfig {
   std::string gateway_domain;
   std::string xmpp_domain;
   std::string domain_separator = "*";
-  std::string outbound_proxy;             // SIP URI; empty = route by Request-URI
-  int accept_status = 200;                // 200 or 202
-  int unavailable_status = 404;           // 403, 404 or 480
-  int unhandled_method_status = 405;      // 405 or 503
-  std::string message_type = "chat";      // or "normal"
-  bool resend_on_doubt = false;           // on_doubt = "resend"
-  std::vector<std::string> xmpp_domains;  // patterns; empty = all
+  std::string outbound_proxy;            // SIP URI; empty = route by Request-URI
+  int accept_status = 200;               // 200 or 202
+  int unavailable_status = 404;          // 403, 404 or 480
+  int unhandled_method_status = 405;     // 405 or 503
+  std::string message_type = "chat";     // or "normal"
+  bool receipt_on_200 = false;           // a 200 of a SIP peer that sends no notifications is a receipt
+  std::string long_messages = "stream";  // towards SIP; or reject, split
+  std::string correction_prefix = "* ";  // towards SIP, of a text that corrects an earlier one
+  std::vector<std::string> unknown_peers_take;  // SIP peers of whom nothing is known: cpim, iscomposing
+  bool resend_on_doubt = false;                 // on_doubt = "resend"
+  std::vector<std::string> xmpp_domains;        // patterns; empty = all
   // SIP domain -> XMPP domain, both as written; each stands once. Empty = the separator scheme.
   std::map<std::string, std::string> gwmap;
 };
@@ -90,6 +94,8 @@ struct SipFrontConfig {
   std::size_t max_datagram_bytes = 2048;
   std::size_t max_message_bytes = 65536;
   std::size_t max_in_flight = 4096;
+  uint32_t max_rate_per_source = 0;       // requests a second; 0 = any
+  uint32_t max_rate_per_from_domain = 0;  // MESSAGE requests a second; 0 = any
   int pace_ms = 2;
   TlsConfig tls;
   std::vector<CredentialsConfig> credentials;  // of different realms
@@ -98,15 +104,22 @@ struct SipFrontConfig {
 
 struct XmppWorkerConfig {
   std::string name;
-  std::string backend = "component";
+  std::string backend = "component";  // or "server"
   std::string xmpp_host = "127.0.0.1";
-  uint16_t xmpp_port = 5347;
+  uint16_t xmpp_port = 0;            // default 5347; server: 5269
   std::string xmpp_password;         // secret; of the process's own section also from xmpp_password_file
   std::string xmpp_password_file;    // where it was read from; empty = none
   std::vector<std::string> serves;   // default [xmpp_domain]
   std::vector<std::string> domains;  // empty = any
+  bool journal = true;
+  bool journal_sync_full = false;  // journal_sync = "full": each commit waits for the disk
   std::size_t max_in_flight = 4096;
   int pace_ms = 2;
+  // Server:
+  TlsConfig tls;
+  bool tls_require = true;                    // tls.require: no plaintext but with insecure_domains
+  std::vector<std::string> insecure_domains;  // with which plaintext and dialback alone will do
+  std::string dialback_secret;                // secret; empty = of this process alone, made when it starts
   std::string metrics;
 };
 

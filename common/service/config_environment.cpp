@@ -58,7 +58,9 @@ class Overrides {
           fmt::format("environment: {} cannot be given here; write it into the file", key.name));
     }
     const auto number = parse_number(text, 0, INT64_MAX);
-    if (key.kind == Kind::kNumber && number) {
+    if (key.kind == Kind::kFlag && (text == "true" || text == "false")) {
+      table.insert_or_assign(key.name, text == "true");
+    } else if (key.kind == Kind::kNumber && number) {
       table.insert_or_assign(key.name, static_cast<int64_t>(*number));
     } else if (key.kind == Kind::kList) {
       toml::array list;

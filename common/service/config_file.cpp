@@ -298,6 +298,15 @@ void complete(const toml::table& root, Config& config, Problems& problems) {
   for (std::size_t i = 0; i < config.xmpp_workers.size(); ++i) {
     XmppWorkerConfig& worker = config.xmpp_workers[i];
     if (worker.serves.empty()) worker.serves = {config.gateway.xmpp_domain};
+    const bool is_server = worker.backend == "server";
+    if (worker.xmpp_port == 0) worker.xmpp_port = is_server ? 5269 : 5347;
+    if (is_server && worker.tls.certificate.empty() && worker.tls_require &&
+        worker.insecure_domains.empty()) {
+      problems.at(place_of(root, "xmpp_worker", i, "backend"),
+                  fmt::format("xmpp_worker {} is a server without a certificate; add [xmpp_worker.tls] with "
+                              "certificate and key, or, for a lab, require = false",
+                              worker.name));
+    }
     if (!worker.xmpp_password.empty() && !worker.xmpp_password_file.empty()) {
       problems.at(place_of(root, "xmpp_worker", i, "xmpp_password_file"),
                   fmt::format("xmpp_worker {} has xmpp_password and xmpp_password_file; keep one of them",

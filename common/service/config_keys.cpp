@@ -125,6 +125,17 @@ Key<S> one_of(const char* name, std::string S::*member, std::vector<std::string>
           [=](const S& section) { return in_quotes(section.*member); }};
 }
 
+template <class S>
+Key<S> flag(const char* name, bool S::*member) {
+  return {name, Key<S>::Kind::kFlag,
+          [=](const Value& value, S& section) {
+            const auto* found = value.node.as_boolean();
+            if (found == nullptr) return value.bad("must be true or false, without quotes");
+            section.*member = found->get();
+          },
+          [=](const S& section) { return section.*member ? "true" : "false"; }};
+}
+
 // A choice of two words kept as a bool.
 template <class S>
 Key<S> either(const char* name, bool S::*member, std::string if_false, std::string if_true) {
@@ -225,8 +236,9 @@ struct Field {
 
 template <class Part>
 void read_fields(const Value& value, const toml::table& table, const std::vector<Field<Part>>& fields,
-                 Part& part) {
+                 Part& part, std::string_view other = {}) {
   for (const auto& [key, node] : table) {
+    if (!other.empty() && key == other) continue;
     const auto field =
         std::find_if(fields.begin(), fields.end(), [&](const auto& one) { return one.name == key.str(); });
     const std::string name = fmt::format("{}.{}", value.key, key.str());
@@ -234,6 +246,7 @@ void read_fields(const Value& value, const toml::table& table, const std::vector
     if (field == fields.end()) {
       std::vector<std::string> known;
       for (const auto& each : fields) known.push_back(each.name);
+      if (!other.empty()) known.emplace_back(other);
       one.bad(fmt::format("is unknown; known here: {}", fmt::join(known, ", ")));
       continue;
     }
@@ -277,6 +290,34 @@ Key<SipFrontConfig> tls() {
           [](const SipFrontConfig& section) { return print_fields(kTlsFields, section.tls); }};
 }
 
+// With `require`, which is no file.
+Key<XmppWorkerConfig> worker_tls() {
+  static constexpr std::string_view kRequire = "require";
+  return {"tls", Key<XmppWorkerConfig>::Kind::kTable,
+          [](const Value& value, XmppWorkerConfig& section) {
+            const auto* table = value.node.as_table();
+            if (table == nullptr) return value.bad("must be a table; write it as [xmpp_worker.tls]");
+            read_fields(value, *table, kTlsFields, section.tls, kRequire);
+            if (table->contains("certificate") != table->contains("key"))
+              value.bad("has only one of certificate and key; give both, or neither");
+            const toml::node* require = table->get(kRequire);
+            if (require == nullptr) return;
+            const auto text = require->value<std::string>();  // as the environment has it
+            const auto flag = text ? std::optional<bool>(*text == "true") : require->value_exact<bool>();
+            if (!flag || (text && *text != "true" && *text != "false"))
+              return Value{*require, value.section, "tls.require", value.problems}.bad(
+                  "must be true or false, without quotes");
+            section.tls_require = *flag;
+          },
+          [](const XmppWorkerConfig& section) {
+            std::string files = print_fields(kTlsFields, section.tls);
+            if (files.empty() && section.tls_require) return files;
+            if (files.empty()) return fmt::format("{{ require = {} }}", section.tls_require);
+            files.erase(files.size() - 2);
+            return fmt::format("{}, require = {} }}", files, section.tls_require);
+          }};
+}
+
 Complaint check_quotable(std::string_view text) {
   if (one_line(text, text.size()) == text) return std::nullopt;
   return "holds control characters";
@@ -314,10 +355,28 @@ Key<SipFrontConfig> credentials() {
           }};
 }
 
+Complaint check_format(std::string_view text) {
+  if (text == "cpim" || text == "iscomposing") return std::nullopt;
+  return none_of(text, {"cpim", "iscomposing"});
+}
+
+// In front of a text, on its line.
+Complaint check_prefix(std::string_view text) {
+  if (text.size() > 20 || one_line(text, text.size()) != text || !is_utf8(text))
+    return "must be one line of at most 20 bytes";
+  return std::nullopt;
+}
+
+Key<GatewayConfig> correction_prefix() {
+  using S = GatewayConfig;
+  Key<S> key = text("correction_prefix", &S::correction_prefix, check_prefix);
+  key.print = [](const S& section) { return in_quotes(section.correction_prefix); };  // empty, too
+  return key;
+}
+
 Complaint check_backend(std::string_view text) {
-  if (text == "component") return std::nullopt;
-  if (text == "server") return "is not in this version; use \"component\"";
-  return none_of(text, {"component"});
+  if (text == "component" || text == "server") return std::nullopt;
+  return none_of(text, {"component", "server"});
 }
 
 }  // namespace
@@ -334,6 +393,10 @@ const std::vector<Key<GatewayConfig>>& keys() {
       one_of("unavailable_status", &S::unavailable_status, {403, 404, 480}),
       one_of("unhandled_method_status", &S::unhandled_method_status, {405, 503}),
       one_of("message_type", &S::message_type, {"chat", "normal"}),
+      flag("receipt_on_200", &S::receipt_on_200),
+      one_of("long_messages", &S::long_messages, {"stream", "split", "reject"}),
+      correction_prefix(),
+      list("unknown_peers_take", &S::unknown_peers_take, check_format),
       either("on_doubt", &S::resend_on_doubt, "fail", "resend"),
       list("xmpp_domains", &S::xmpp_domains, check_domain_pattern),
       table("gwmap", &S::gwmap, check_sip_host, check_xmpp_domain),
@@ -406,6 +469,8 @@ const std::vector<Key<SipFrontConfig>>& keys() {
       number("max_datagram_bytes", &S::max_datagram_bytes, 256, 65535),
       number("max_message_bytes", &S::max_message_bytes, 256, 16'777'216),
       number("max_in_flight", &S::max_in_flight, 1, 1'000'000),
+      number("max_rate_per_source", &S::max_rate_per_source, 0, 1'000'000),
+      number("max_rate_per_from_domain", &S::max_rate_per_from_domain, 0, 1'000'000),
       number("pace_ms", &S::pace_ms, 0, 1000),
       tls(),
       credentials(),
@@ -426,8 +491,13 @@ const std::vector<Key<XmppWorkerConfig>>& keys() {
       text("xmpp_password_file", &S::xmpp_password_file, check_path),
       list("serves", &S::serves, check_xmpp_domain),
       list("domains", &S::domains, check_xmpp_domain),
+      flag("journal", &S::journal),
+      either("journal_sync", &S::journal_sync_full, "normal", "full"),
       number("max_in_flight", &S::max_in_flight, 1, 1'000'000),
       number("pace_ms", &S::pace_ms, 0, 1000),
+      worker_tls(),
+      list("insecure_domains", &S::insecure_domains, check_xmpp_domain),
+      secret("dialback_secret", &S::dialback_secret),
       text("metrics", &S::metrics, check_address_port),
   };
   return kKeys;
@@ -435,9 +505,7 @@ const std::vector<Key<XmppWorkerConfig>>& keys() {
 
 const std::vector<std::string>& keys_of_later_versions() {
   static const std::vector<std::string> kLater = {
-      "gateway.receipt_on_200",       "dns.trust_anchor_file",       "xmpp_worker.tls",
-      "xmpp_worker.journal",          "xmpp_worker.journal_sync",    "xmpp_worker.require",
-      "xmpp_worker.insecure_domains", "xmpp_worker.dialback_secret",
+      "dns.trust_anchor_file",
   };
   return kLater;
 }

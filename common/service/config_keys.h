@@ -48,7 +48,7 @@ struct Value {
 template <class Section>
 struct Key {
   // kTables cannot be given in the environment.
-  enum class Kind { kText, kNumber, kList, kTable, kTables };
+  enum class Kind { kText, kNumber, kFlag, kList, kTable, kTables };
 
   std::string name;
   Kind kind;

@@ -62,6 +62,11 @@ class Process {
   virtual void reload(const Config&) {}
   // {"peers":[{"name","state","since_ms"?...}], ...}: shown in `stoxctl status --json`.
   virtual nlohmann::json peers() const = 0;
+  // What is remembered of single users' clients:
+  // [{"peer","takes":[TEXT],"refuses":[TEXT],"forgotten_in_ms"}]; and forgetting it, of one or (empty) of
+  // all: how many there were. `stoxctl peers`.
+  virtual nlohmann::json known_peers() const;
+  virtual std::size_t forget_peers(const std::string& /*peer*/) { return 0; }
   // {"epoch",
   // "links":[{"peer","peer_epoch","up","sent","received","queued","resent","dropped","oldest_age_ms"}],
   //  "in_flight":{"count","limit","oldest_age_ms"} (edges only)}

@@ -22,6 +22,14 @@ struct Hop {
   int64_t ended_us = 0;    // outcome known; 0 = not yet
 };
 
+// Sees messages as they pass: `stoxctl tap`. What it is given lives during the call.
+class TraceWatcher {
+ public:
+  virtual ~TraceWatcher() = default;
+  virtual void passed(const Hop&, std::string_view body) = 0;
+  virtual void refused(const Hop&, std::string_view packet) = 0;
+};
+
 class Trace {
  public:
   static constexpr std::size_t kMessages = 10'000;
@@ -34,7 +42,20 @@ class Trace {
   // All hops for which id is the trace id (32 hex digits), envelope id, message id or other id; oldest first.
   std::vector<const Hop*> find(std::string_view id) const;
 
+  // To whoever taps: something new stands in this hop; `body` is that of the message, if it comes or goes
+  // now.
+  void show(const Hop& hop, std::string_view body = {}) const {
+    if (watcher_ != nullptr) watcher_->passed(hop, body);
+  }
+  // To whoever taps refusals: what was refused, as it came.
+  void show_refused(const Hop& hop, std::string_view packet) const {
+    if (watcher_ != nullptr) watcher_->refused(hop, packet);
+  }
+  bool is_watched() const { return watcher_ != nullptr; }
+  void watch(TraceWatcher* watcher) { watcher_ = watcher; }  // null: nobody
+
  private:
+  TraceWatcher* watcher_ = nullptr;
   std::vector<Hop> ring_;
   Handle next_ = 1;
 };

@@ -4,8 +4,11 @@
 
 #include "common/base/hash.h"
 #include "common/base/text.h"
+#include "common/base/timestamp.h"
+#include "mapper/mapping/cpim.h"
 #include "mapper/mapping/errors.h"
 #include "mapper/mapping/sip_text.h"
+#include "mapper/mapping/split.h"
 
 namespace stox::mapping {
 namespace {
@@ -13,7 +16,9 @@ namespace {
 constexpr std::size_t kMaxCallId = 128;
 constexpr std::size_t kMaxSubject = 256;
 constexpr int64_t kOldAfterS = 60;
-constexpr const char* kCorrection = "* ";  // SIP cannot edit: a correction goes as a message that begins so
+constexpr std::size_t kSmallRequest = 1300;  // RFC 3428 8
+constexpr std::size_t kOtherHeaders = 350;   // of a request: Via, tags, Call-ID, CSeq, Content-Type and so on
+constexpr const char* kPlainType = "text/plain;charset=UTF-8";
 
 pb::Outcome ended(pb::Verdict verdict, std::string text) {
   pb::Outcome outcome;
@@ -74,6 +79,103 @@ void add_urls(const pb::XmppMessage& in, std::string& text) {
   }
 }
 
+// What SIP shows of a stanza.
+std::string words_of(const pb::XmppMessage& in, const ContentSettings& settings) {
+  const pb::XmppText* body = choose(in.bodies(), in.lang());
+  std::string text = body && is_utf8(body->text()) ? xml_legal(body->text()) : std::string();
+  add_urls(in, text);
+  if (!text.empty() && !in.replaces().empty()) text.insert(0, settings.correction_prefix);
+  return text;
+}
+
+// RFC 7573 table 4. Who is gone types no more, either, but there is no word for that.
+pb::SipMessage::Typing typing_of(const pb::XmppMessage& in) {
+  switch (in.state()) {
+    case pb::XmppMessage::COMPOSING:
+      return pb::SipMessage::ACTIVE;
+    case pb::XmppMessage::ACTIVE:
+    case pb::XmppMessage::INACTIVE:
+    case pb::XmppMessage::PAUSED:
+      return pb::SipMessage::IDLE;
+    default:
+      return pb::SipMessage::NONE;
+  }
+}
+
+// What every CPIM of ours begins with.
+std::vector<CpimHeader> cpim_headers(const pb::SipMessage& message, int64_t date_s) {
+  const std::string ns(kCpimHeaders);
+  return {{ns, "From", {}, "<" + message.from_uri() + ">"},
+          {ns, "To", {}, "<" + message.to_uri() + ">"},
+          {ns, "DateTime", {}, format_timestamp(date_s)}};
+}
+
+// A notification of ours is not found by its own id: nobody notifies of a notification.
+std::string id_of_notification(const pb::Receipt& receipt) {
+  const uint64_t hash = hash64(receipt.id(), static_cast<uint64_t>(receipt.kind()));
+  std::string bytes;
+  for (int shift = 56; shift >= 0; shift -= 8) bytes += static_cast<char>(hash >> shift & 0xff);
+  return "imdn-" + to_hex(bytes);
+}
+
+void add_notification(const pb::XmppMessage& in, pb::SipMessage& out, int64_t now_s) {
+  pb::Receipt receipt = in.receipt();
+  if (receipt.date_s() == 0) receipt.set_date_s(now_s);
+  std::vector<CpimHeader> headers = cpim_headers(out, now_s);
+  headers.push_back({std::string(kImdnHeaders), "Message-ID", {}, id_of_notification(receipt)});
+  pb::Content* content = out.add_parts()->add_alternatives();
+  content->set_content_type("message/cpim");
+  content->set_data(make_cpim(headers, kImdnType, "notification", write_imdn(receipt, out.from_uri())));
+}
+
+// The text as a CPIM that asks for what the stanza wants to hear of itself.
+void add_cpim(const pb::XmppMessage& in, const std::string& text, const pb::SipMessage& message,
+              pb::Part& part, int64_t now_s) {
+  const pb::Wants& wants = in.wants();
+  std::vector<CpimHeader> headers = cpim_headers(message, message.date_s() != 0 ? message.date_s() : now_s);
+  if (!message.subject().empty())
+    headers.push_back({std::string(kCpimHeaders), "Subject", message.language(), message.subject()});
+  const std::string imdn(kImdnHeaders);
+  headers.push_back({imdn, "Message-ID", {}, wants.id()});
+  std::string wanted = wants.delivered() ? "positive-delivery, negative-delivery" : "";
+  if (wants.displayed()) wanted += wanted.empty() ? "display" : ", display";
+  headers.push_back({imdn, "Disposition-Notification", {}, wanted});
+  pb::Content* content = part.add_alternatives();
+  content->set_content_type("message/cpim");
+  content->set_data(make_cpim(headers, kPlainType, {}, text));
+}
+
+std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const std::string& text, pb::SipMessage& out,
+                                     const ContentSettings& settings, int64_t now_s) {
+  const pb::XmppText* body = choose(in.bodies(), in.lang());
+  out.set_call_id(call_id_of_thread(in.thread()));
+  out.set_language(
+      std::string(first_language(body == nullptr || body->lang().empty() ? in.lang() : body->lang())));
+  if (const pb::XmppText* subject = choose(in.subjects(), in.lang()))
+    out.set_subject(subject_line(subject->text()));
+  out.set_date_s(in.delay_stamp_s());
+
+  std::vector<std::string> texts = {text};
+  if (settings.split) {
+    const std::size_t headers = 2 * out.request_uri().size() + out.from_uri().size() + out.subject().size() +
+                                out.call_id().size() + out.language().size() + kOtherHeaders;
+    texts = split_text(text, kSmallRequest - std::min(kSmallRequest, headers));
+    if (texts.empty())
+      return refused("policy-violation", "modify", "the message is too long for SIP, and cannot be split");
+  }
+  // Headlines do not care who reads them.
+  const bool asks = (in.wants().delivered() || in.wants().displayed()) && !in.wants().id().empty() &&
+                    in.type() != "headline";
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    pb::Part& part = *out.add_parts();
+    if (asks && i + 1 == texts.size()) add_cpim(in, texts[i], out, part, now_s);
+    pb::Content* content = part.add_alternatives();
+    content->set_content_type(kPlainType);
+    content->set_data(texts[i]);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string call_id_of_thread(std::string_view thread) {
@@ -99,15 +201,28 @@ std::optional<pb::Outcome> to_xmpp(const pb::SipMessage& in, pb::XmppMessage& ou
   if (!from) return refuse_sip(from.error(), Party::kSender);
   auto text = text_of(in);
   if (!text) return refused(text.error().status, std::move(text.error().text));
-  if (text->is_status)
-    return ended(pb::DELIVERED, "a typing state or a notification nobody here asked for: taken in");
+  if (text->kind == SipText::Kind::kNotification && text->receipt.kind() == pb::Receipt::OTHER)
+    return ended(pb::DELIVERED, "a notification of which XMPP tells its users nothing: taken in");
   // XMPP has nothing to carry an empty message in. It goes as far as it can; nothing is proved by that.
-  if (text->text.empty()) return ended(pb::PASSED_ON, "an empty message: nothing to send to XMPP");
+  if (text->kind == SipText::Kind::kWords && text->text.empty())
+    return ended(pb::PASSED_ON, "an empty message: nothing to send to XMPP");
 
   out.Clear();
   out.set_from(from->str());
   out.set_to(to->str());
+  out.set_call_id(in.call_id());
+  if (text->kind == SipText::Kind::kTyping) {
+    out.set_type("chat");
+    out.set_state(text->typing.active ? pb::XmppMessage::COMPOSING : pb::XmppMessage::PAUSED);
+    out.set_state_holds_s(text->typing.refresh_s);
+    return std::nullopt;
+  }
+  if (text->kind == SipText::Kind::kNotification) {
+    out.mutable_receipt()->Swap(&text->receipt);
+    return std::nullopt;
+  }
   out.set_type(settings.message_type);
+  if (!text->wants.id().empty()) out.mutable_wants()->Swap(&text->wants);
   out.set_lang(std::string(first_language(text->language.empty() ? in.language() : text->language)));
   out.add_bodies()->set_text(std::move(text->text));
   if (std::string subject = subject_line(in.subject().empty() ? text->subject : in.subject());
@@ -117,21 +232,20 @@ std::optional<pb::Outcome> to_xmpp(const pb::SipMessage& in, pb::XmppMessage& ou
   // take a new Call-ID for each MESSAGE, and the mapper keeps nothing.
   if (in.call_id().size() <= kMaxCallId && is_utf8(in.call_id()))
     out.set_thread(xml_legal(one_line(in.call_id(), kMaxCallId)));
-  out.set_call_id(in.call_id());
   const int64_t date_s = in.date_s() > 0 ? in.date_s() : text->date_s;
   if (date_s > 0 && date_s < now_s - kOldAfterS) out.set_delay_stamp_s(date_s);
   return std::nullopt;
 }
 
 std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out, const Addresses& addresses,
-                                  const ContentSettings& settings) {
+                                  const ContentSettings& settings, int64_t now_s) {
   // An error is never answered and never shown as text; a worker knows what its errors answer.
   if (in.type() == "error") return ended(pb::PASSED_ON, "an error stanza: nothing to send to SIP");
-  const pb::XmppText* body = choose(in.bodies(), in.lang());
-  std::string text = body && is_utf8(body->text()) ? xml_legal(body->text()) : std::string();
-  add_urls(in, text);
-  if (!text.empty() && !in.replaces().empty()) text.insert(0, kCorrection);
-  if (text.empty()) return ended(pb::PASSED_ON, "a stanza without a body: nothing to send to SIP");
+  const bool notifies = in.receipt().kind() != pb::Receipt::NONE;
+  const std::string text = notifies ? std::string() : words_of(in, settings);
+  const auto typing = typing_of(in);
+  if (!notifies && text.empty() && typing == pb::SipMessage::NONE)
+    return ended(pb::PASSED_ON, "a stanza without a body: nothing to send to SIP");
   if (in.type() == "groupchat")
     return refused("not-acceptable", "cancel", "group chat does not reach SIP users here");
   const auto jid = [](const std::string& address) {
@@ -151,15 +265,16 @@ std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out
   out.set_request_uri(*to);
   out.set_to_uri(out.request_uri());
   out.set_from_uri(*from);
-  out.set_call_id(call_id_of_thread(in.thread()));
-  out.set_language(
-      std::string(first_language(body == nullptr || body->lang().empty() ? in.lang() : body->lang())));
-  if (const pb::XmppText* subject = choose(in.subjects(), in.lang()))
-    out.set_subject(subject_line(subject->text()));
-  out.set_date_s(in.delay_stamp_s());
-  pb::Content* content = out.add_parts()->add_alternatives();
-  content->set_content_type("text/plain;charset=UTF-8");
-  content->set_data(std::move(text));
+  if (notifies) {
+    add_notification(in, out, now_s);
+  } else if (text.empty()) {
+    out.set_typing(typing);
+    pb::Content* content = out.add_parts()->add_alternatives();
+    content->set_content_type(std::string(kComposingType));
+    content->set_data(write_composing(typing == pb::SipMessage::ACTIVE));
+  } else {
+    return add_words(in, text, out, settings, now_s);
+  }
   return std::nullopt;
 }
 

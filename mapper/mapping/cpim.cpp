@@ -45,6 +45,23 @@ std::optional<std::string> unescape(std::string_view text) {
   return out;
 }
 
+// RFC 3862 2.3.1: what would end a line, or begin an escape.
+std::string escape(std::string_view value) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  for (const char c : value) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\\') {
+      out += "\\\\";
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += {'\\', 'u', '0', '0', kHex[byte >> 4], kHex[byte & 15]};
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 class Reader {
  public:
   explicit Reader(std::string_view text) : rest_(text) {}
@@ -153,6 +170,23 @@ const CpimHeader* Cpim::find(std::string_view name, std::string_view ns) const {
   const auto at = std::find_if(headers.begin(), headers.end(),
                                [&](const CpimHeader& h) { return h.name == name && h.ns == ns; });
   return at == headers.end() ? nullptr : &*at;
+}
+
+std::string make_cpim(const std::vector<CpimHeader>& headers, std::string_view content_type,
+                      std::string_view disposition, std::string_view body) {
+  std::string out;
+  bool explained = false;
+  for (const CpimHeader& header : headers) {
+    const bool imdn = header.ns == kImdnHeaders;
+    if (imdn && !explained) out.append("NS: imdn <").append(kImdnHeaders).append(">\r\n");
+    explained |= imdn;
+    out.append(imdn ? "imdn." : "").append(header.name).append(":");
+    if (!header.lang.empty()) out.append(";lang=").append(header.lang);
+    out.append(" ").append(escape(header.value)).append("\r\n");
+  }
+  out.append("\r\nContent-Type: ").append(content_type).append("\r\n");
+  if (!disposition.empty()) out.append("Content-Disposition: ").append(disposition).append("\r\n");
+  return out.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n").append(body);
 }
 
 Result<Cpim> parse_cpim(std::string_view text) { return Reader(text).read(); }

@@ -30,6 +30,11 @@ struct Cpim {
   const CpimHeader* find(std::string_view name, std::string_view ns = kCpimHeaders) const;
 };
 
+// The opposite. The content's MIME headers are of text/plain and the like: one line each. Control characters
+// in values are escaped.
+std::string make_cpim(const std::vector<CpimHeader>& headers, std::string_view content_type,
+                      std::string_view disposition, std::string_view body);
+
 // An Error also for a Require that names what is not known here.
 Result<Cpim> parse_cpim(std::string_view);
 

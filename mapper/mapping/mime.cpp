@@ -51,6 +51,58 @@ void put(Entity& entity, std::string_view name, const std::string& value) {
   }
 }
 
+// RFC 2045 6.8: what is not of the alphabet is passed over, but nothing may follow the padding.
+std::optional<std::string> decode_base64(std::string_view text) {
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  uint32_t word = 0;
+  int digits = 0, padding = 0;
+  for (const char c : text) {
+    if (c == '=') ++padding;
+    const auto value = kDigits.find(c);
+    if (value == std::string_view::npos) continue;
+    if (padding > 0) return std::nullopt;
+    word = word << 6 | static_cast<uint32_t>(value);
+    if (++digits % 4 != 0) continue;
+    for (const int shift : {16, 8, 0}) out += static_cast<char>(word >> shift & 0xff);
+    word = 0;
+  }
+  const int left = digits % 4;
+  if (left == 1 || padding > 2) return std::nullopt;
+  if (left >= 2) out += static_cast<char>(word >> (left == 2 ? 4 : 10) & 0xff);
+  if (left == 3) out += static_cast<char>(word >> 2 & 0xff);
+  return out;
+}
+
+// RFC 2045 6.7.
+std::optional<std::string> decode_quoted_printable(std::string_view text) {
+  const auto digit = [&](std::size_t at) {
+    static constexpr std::string_view kHex = "0123456789ABCDEFabcdef";
+    const auto found = at < text.size() ? kHex.find(text[at]) : std::string_view::npos;
+    return found == std::string_view::npos ? -1 : static_cast<int>(found > 15 ? found - 6 : found);
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '=') {
+      out += text[i];
+      continue;
+    }
+    const auto end = text.find_first_not_of(" \t", i + 1);  // of a soft line break
+    if (digit(i + 1) >= 0 && digit(i + 2) >= 0) {
+      out += static_cast<char>(digit(i + 1) << 4 | digit(i + 2));
+      i += 2;
+    } else if (end == std::string_view::npos) {
+      return out;
+    } else if (text[end] == '\n' || text.substr(end, 2) == "\r\n") {
+      i = text.find('\n', end);
+    } else {
+      return std::nullopt;
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string_view MediaType::param(std::string_view lower_name) const {
@@ -132,6 +184,14 @@ Result<std::vector<Entity>> split_multipart(std::string_view body, std::string_v
     begin = body.data();
   }
   return error("a multipart body that does not end");
+}
+
+std::optional<std::string> decode_transfer(std::string_view encoding, std::string_view body) {
+  const std::string name = ascii_lower(trim(encoding));
+  if (name.empty() || name == "7bit" || name == "8bit" || name == "binary") return std::string(body);
+  if (name == "base64") return decode_base64(body);
+  if (name == "quoted-printable") return decode_quoted_printable(body);
+  return std::nullopt;
 }
 
 Disposition disposition_of(std::string_view disposition) {

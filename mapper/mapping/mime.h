@@ -32,6 +32,10 @@ Result<Entity> parse_entity(std::string_view text);
 Result<std::vector<Entity>> split_multipart(std::string_view body, std::string_view boundary,
                                             std::size_t max);
 
+// A body without its Content-Transfer-Encoding (RFC 2045 6); nothing when the encoding is not known, or the
+// body is not in it.
+std::optional<std::string> decode_transfer(std::string_view encoding, std::string_view body);
+
 // What is to be done with a body that has this Content-Disposition (RFC 3261 20.11: what is not known must be
 // understood unless it says otherwise).
 enum class Disposition { kShow, kMaySkip, kUnknown };

@@ -24,7 +24,7 @@ Routes::Routes(const std::vector<pb::Member>& members) {
     Edge edge;
     edge.name = member.name();
     const auto state = member.serving().state();
-    edge.routable = state == pb::READY || state == pb::STARTING;
+    edge.rank = state == pb::DRAINING ? 2 : state == pb::STANDBY ? 1 : 0;
     edge.server = member.serving().backend() == pb::SERVER;
     for (const std::string& domain : member.serving().domains()) edge.claims.push_back(as_pattern(domain));
     if (member.role() == pb::FRONT)
@@ -54,12 +54,12 @@ const std::string& Routes::worker(std::string_view domain, std::string_view conv
     return std::any_of(edge.claims.begin(), edge.claims.end(),
                        [&](const std::string& pattern) { return domain_matches(pattern, ascii); });
   };
-  for (const bool routable : {true, false}) {
+  for (const int rank : {0, 1, 2}) {
     for (const bool claimed : {true, false}) {
       for (const bool server : {true, false}) {
         const Edge* edge =
             choose(workers_, server ? std::string_view(ascii) : conversation, [&](const Edge& e) {
-              return e.routable == routable && e.server == server && (claimed ? claims(e) : e.claims.empty());
+              return e.rank == rank && e.server == server && (claimed ? claims(e) : e.claims.empty());
             });
         if (edge != nullptr) return edge->name;
       }
@@ -73,8 +73,8 @@ const std::string& Routes::front(std::string_view target_uri) const {
   const auto at = target_uri.find('@');
   const auto params = target_uri.find(';', at == std::string_view::npos ? 0 : at);
   const std::string_view target = target_uri.substr(0, params);
-  for (const bool routable : {true, false}) {
-    const Edge* edge = choose(fronts_, target, [&](const Edge& e) { return e.routable == routable; });
+  for (const int rank : {0, 1, 2}) {
+    const Edge* edge = choose(fronts_, target, [&](const Edge& e) { return e.rank == rank; });
     if (edge != nullptr) return edge->name;
   }
   return kNone;

@@ -10,8 +10,8 @@
 
 namespace stox::mapping {
 
-// Edges that say READY or STARTING take part: one that is (re)connecting holds what it gets. STANDBY and
-// DRAINING edges serve only when nothing else is there.
+// Edges that say READY or STARTING take part: one that is (re)connecting holds what it gets. STANDBY edges,
+// which are about to take over, and then DRAINING ones serve only when nothing else is there.
 class Routes {
  public:
   Routes() = default;
@@ -29,7 +29,7 @@ class Routes {
  private:
   struct Edge {
     std::string name;
-    bool routable = false;
+    int rank = 0;  // lower ones first
     bool server = false;
     std::vector<std::string> claims;  // A-labels
   };

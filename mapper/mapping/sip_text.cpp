@@ -38,6 +38,19 @@ Text read_words(const Entity& entity, const MediaType& media) {
   return out;
 }
 
+// Disposition-Notification: a list; an unknown word asks for nothing (RFC 5438 6.3).
+void read_wanted(std::string_view list, pb::Wants& wants) {
+  while (!list.empty()) {
+    const auto comma = std::min(list.find(','), list.size());
+    const std::string_view word = list.substr(0, comma);
+    const std::string name = ascii_lower(trim(word.substr(0, word.find(';'))));
+    wants.set_delivered(wants.delivered() || name == "positive-delivery");
+    wants.set_failed(wants.failed() || name == "negative-delivery");
+    wants.set_displayed(wants.displayed() || name == "display");
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+}
+
 Text read_cpim(const Entity& entity, int depth) {
   const auto cpim = parse_cpim(entity.body);
   if (!cpim) return refuse(400, "message/cpim: " + cpim.error().text);
@@ -45,6 +58,12 @@ Text read_cpim(const Entity& entity, int depth) {
   if (!out) return out;
   if (const CpimHeader* subject = cpim->find("Subject")) out->subject = subject->value;
   if (const CpimHeader* date = cpim->find("DateTime")) out->date_s = parse_timestamp(date->value).value_or(0);
+  const CpimHeader* id = cpim->find("Message-ID", kImdnHeaders);
+  const CpimHeader* wanted = cpim->find("Disposition-Notification", kImdnHeaders);
+  if (id == nullptr || wanted == nullptr || out->kind != SipText::Kind::kWords) return out;
+  read_wanted(wanted->value, out->wants);
+  out->wants.set_id(id->value);
+  out->wants.set_date_s(out->date_s);
   return out;
 }
 
@@ -69,7 +88,7 @@ Text read_mixed(const std::vector<Entity>& parts, int depth) {
     Text text = read(part, depth + 1, false);
     if (!text && ascii_lower(part.disposition).find("handling=optional") != std::string::npos) continue;
     if (!text) return text;
-    if (text->is_status || text->text.empty()) continue;
+    if (text->kind != SipText::Kind::kWords || text->text.empty()) continue;
     if (any)
       out.text.append("\n").append(text->text);
     else
@@ -98,8 +117,29 @@ Text read_multipart(const Entity& entity, const MediaType& media, int depth) {
   return read_mixed(*parts, depth);
 }
 
-Text read(const Entity& entity, int depth, bool in_cpim) {
-  if (entity.body.empty()) return SipText();
+// What cannot be read is taken for idle: nobody wants to hear of a typing state that fails.
+Text read_typing(const Entity& entity) {
+  SipText out;
+  out.kind = SipText::Kind::kTyping;
+  out.typing = read_composing(entity.body).value_or(Composing());
+  return out;
+}
+
+Text read_notification(const Entity& entity) {
+  auto receipt = read_imdn(entity.body);
+  if (!receipt) return refuse(400, "message/imdn+xml: " + receipt.error().text);
+  SipText out;
+  out.kind = SipText::Kind::kNotification;
+  out.receipt = std::move(*receipt);
+  return out;
+}
+
+Text read(const Entity& encoded, int depth, bool in_cpim) {
+  if (encoded.body.empty()) return SipText();
+  const auto decoded = decode_transfer(encoded.transfer_encoding, encoded.body);
+  if (!decoded) return refuse(415, "Content-Transfer-Encoding is not understood");
+  Entity entity = encoded;
+  entity.body = *decoded;
   const auto media = parse_media_type(entity.content_type.empty() ? "text/plain" : entity.content_type);
   if (!media) return refuse(400, "Content-Type cannot be read");
   const std::string& type = media->type;
@@ -107,15 +147,9 @@ Text read(const Entity& entity, int depth, bool in_cpim) {
     return refuse(415, "Content-Disposition is not understood");
   if (!entity.encoding.empty() && !ascii_iequal(trim(entity.encoding), "identity"))
     return refuse(415, "Content-Encoding is not understood");
-  const std::string transfer = ascii_lower(entity.transfer_encoding);
-  if (!transfer.empty() && transfer != "7bit" && transfer != "8bit" && transfer != "binary")
-    return refuse(415, "Content-Transfer-Encoding is not understood");
+  if (type == kComposingType) return read_typing(entity);
+  if (in_cpim && type == kImdnType) return read_notification(entity);
   if (type == "text/plain" || type == "text/html") return read_words(entity, *media);
-  if (type == "application/im-iscomposing+xml" || (in_cpim && type == "message/imdn+xml")) {
-    SipText out;
-    out.is_status = true;
-    return out;
-  }
   const bool nests = type == "message/cpim" || type.starts_with("multipart/");
   if (nests && depth >= kMaxDepth) return refuse(415, "bodies in each other deeper than 3");
   if (type == "message/cpim") return read_cpim(entity, depth);

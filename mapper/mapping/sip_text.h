@@ -1,21 +1,26 @@
-// What the body of a MESSAGE says to a person: the text of text/plain and text/html, of what a CPIM or
-// multipart body holds (RFC 3862, RFC 5621), in UTF-8 that XML can carry.
+// What the body of a MESSAGE says. To a person: the text of text/plain and text/html, of what a CPIM or
+// multipart body holds (RFC 3862, RFC 5621), in UTF-8 that XML can carry. Or about typing and old messages.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
 #include "common/base/result.h"
+#include "mapper/mapping/status_body.h"
 #include "proto/message.pb.h"
 
 namespace stox::mapping {
 
 struct SipText {
-  std::string text;        // empty: there was none
-  std::string subject;     // of a CPIM; empty = none
-  std::string language;    // of the part that was chosen; empty = none
-  int64_t date_s = 0;      // DateTime of a CPIM, Unix time; 0 = none
-  bool is_status = false;  // nothing for a person: typing (RFC 3994), or a notification (RFC 5438)
+  enum class Kind { kWords, kTyping, kNotification };
+  Kind kind = Kind::kWords;
+  std::string text;      // words; empty: there were none
+  std::string subject;   // of a CPIM; empty = none
+  std::string language;  // of the part that was chosen; empty = none
+  int64_t date_s = 0;    // DateTime of a CPIM, Unix time; 0 = none
+  pb::Wants wants;       // of a CPIM (RFC 5438 6.3)
+  Composing typing;      // kTyping
+  pb::Receipt receipt;   // kNotification
 };
 
 struct SipRefusal {

@@ -28,6 +28,13 @@ void ClientTransactions::start(const Request& request, std::string& bytes, Time 
   user_.send_request(t.flow, t.request);
 }
 
+// Then it was meant for somebody behind us (8.1.3.3).
+static bool has_more_vias(const Message& response) {
+  std::size_t vias = 0;
+  response.each_value(HeaderName::kVia, [&](std::string_view) { return ++vias < 2; });
+  return vias > 1;
+}
+
 bool ClientTransactions::receive(const Message& response, Time now) {
   const Via& via = response.via;
   const uint32_t slot = by_branch_.find(hash64(via.branch, seed_), [&](uint32_t at) {
@@ -36,7 +43,7 @@ bool ClientTransactions::receive(const Message& response, Time now) {
     return t.branch == via.branch && name_of(t.method) == response.cseq.method &&
            ascii_iequal(t.sent_by_host, via.host) && t.sent_by_port == via.port;
   });
-  if (slot == HashIndex::kNone) return false;
+  if (slot == HashIndex::kNone || has_more_vias(response)) return false;
   Transaction& t = slots_[slot];
   const Id id = slots_.id_of(slot);
   switch (t.state) {

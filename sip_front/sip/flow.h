@@ -39,8 +39,9 @@ struct Hop {
 struct Flow {
   Transport transport = Transport::kUdp;
   uint16_t socket = 0;      // UDP: which of our sockets
-  uint32_t connection = 0;  // TCP: its id, never 0 and not used again; 0 = to be opened
+  uint32_t connection = 0;  // TCP, TLS: its id, never 0 and not used again; 0 = to be opened
   Endpoint peer;            // TCP: where to connect when the connection is gone
+  Endpoint local = {};      // UDP on a wildcard: which address of ours; all zero = the system chooses
 };
 
 }  // namespace stox::sip

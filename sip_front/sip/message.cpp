@@ -25,7 +25,7 @@ std::string_view name_of(Method method) { return kMethodNames[static_cast<std::s
 void Message::clear() {
   is_request = false;
   method = Method::kUnknown;
-  method_text = request_uri = reason = call_id = body = {};
+  method_text = request_uri = reason = call_id = head = body = {};
   status = 0;
   via = {};
   only_top_via = false;

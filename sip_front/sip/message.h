@@ -107,6 +107,7 @@ class Message {
   CSeq cseq;
   std::optional<uint8_t> max_forwards;
   std::optional<std::size_t> content_length;
+  std::string_view head;  // start line and headers, folds undone
   std::string_view body;
   std::size_t size = 0;  // of the whole message, in bytes
 

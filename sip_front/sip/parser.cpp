@@ -107,6 +107,7 @@ class HeadParser {
     if (auto line = next_line()) {
       start_line(*line);
     } else {
+      message_.head = std::string_view(text_.data(), text_.size());
       return fail(400, "Bad Request");
     }
     bool ended = false;
@@ -119,6 +120,7 @@ class HeadParser {
     }
     if (!ended) fault(400, "Headers Without End");
     message_.size = at_;
+    message_.head = std::string_view(text_.data(), at_);
     if (at_ > kMaxHead) fault(513, "Message too big");
     fields();
     if (fault_.status != 0) return tl::make_unexpected(fault_);

@@ -92,8 +92,9 @@ Verdict check_message(const Message& request, const SipUri& uri, const Flow& flo
 
 const char* name_of(Refused why) {
   static constexpr std::array<const char*, kRefusedReasons> kNames = {
-      "none", "untrusted", "malformed", "method",   "scheme", "domain",      "user",       "hops",
-      "loop", "merged",    "extension", "encoding", "size",   "from_domain", "unavailable"};
+      "none", "untrusted",   "malformed",   "method", "scheme",    "domain",
+      "user", "hops",        "loop",        "merged", "extension", "encoding",
+      "size", "from_domain", "unavailable", "rate",   "expired",   "dialog"};
   return kNames.at(static_cast<std::size_t>(why));
 }
 
@@ -117,7 +118,11 @@ Verdict check_request(const Message& request, const Flow& flow, const Policy& po
     out.headers.unsupported = std::move(tags);
     return out;
   }
-  if (request.method == Method::kOptions) return {Verdict::Kind::kOptions};
+  if (request.method == Method::kOptions) {
+    // Inside a dialog, and we have none (12.2.2).
+    if (!request.to.tag.empty()) return refuse(Refused::kDialog, 481);
+    return {Verdict::Kind::kOptions};
+  }
   return check_message(request, *uri, flow, policy);
 }
 

@@ -21,6 +21,8 @@ struct Policy {
   std::size_t max_datagram_bytes = 2048;   // of this size or more: 513
   std::size_t max_message_bytes = 65536;   // the same for streams
   uint16_t unhandled_method_status = 405;  // or 503
+  uint32_t max_rate_per_source = 0;        // new requests a second of one address; 0 = any
+  uint32_t max_rate_per_from_domain = 0;   // MESSAGE requests a second; 0 = any
 };
 
 enum class Refused : uint8_t {
@@ -39,8 +41,11 @@ enum class Refused : uint8_t {
   kSize,
   kFromDomain,
   kUnavailable,  // draining, overloaded or no mapper
+  kRate,
+  kExpired,
+  kDialog,
 };
-constexpr std::size_t kRefusedReasons = 15;
+constexpr std::size_t kRefusedReasons = 18;
 const char* name_of(Refused);  // for metrics
 
 struct Verdict {

@@ -62,8 +62,11 @@ void ServerTransactions::write_merge_key(const Message& request) {
   append_number(merge_key_, request.cseq.number);
 }
 
-ServerTransactions::Receipt ServerTransactions::receive(const Message& request, const Flow& arrived,
-                                                        Time now) {
+std::size_t ServerTransactions::bytes_of(const Transaction& t) {
+  return t.key.size() + t.merge_key.size() + t.head.lines.size();
+}
+
+ServerTransactions::Match ServerTransactions::match(const Message& request, const Flow& arrived) {
   write_key(request);
   const uint64_t key_hash = hash64(key_, secret_);
   const uint32_t copy = by_key_.find(key_hash, [&](uint32_t slot) {
@@ -74,14 +77,19 @@ ServerTransactions::Receipt ServerTransactions::receive(const Message& request, 
     // The client may have moved to another port or connection since.
     slots_[copy].flow = response_flow(arrived, request.via);
     again(slots_[copy]);
-    return {Match::kCopy, {}};
+    return Match::kCopy;
   }
   write_merge_key(request);
   const uint64_t merge_hash = hash64(merge_key_, secret_);
   const auto same_request = [&](uint32_t slot) { return slots_[slot].merge_key == merge_key_; };
-  if (request.to.tag.empty() && by_merge_key_.find(merge_hash, same_request) != HashIndex::kNone) {
-    return {Match::kMerged, {}};
-  }
+  if (request.to.tag.empty() && by_merge_key_.find(merge_hash, same_request) != HashIndex::kNone)
+    return Match::kMerged;
+  return Match::kNew;
+}
+
+Id ServerTransactions::open(const Message& request, const Flow& arrived, Time now) {
+  const uint64_t key_hash = hash64(key_, secret_);
+  const uint64_t merge_hash = hash64(merge_key_, secret_);
   const Id id = slots_.take();
   Transaction& t = slots_[id.slot];
   t.state = State::kTrying;
@@ -95,7 +103,7 @@ ServerTransactions::Receipt ServerTransactions::receive(const Message& request, 
   by_key_.insert(key_hash, id.slot);
   by_merge_key_.insert(merge_hash, id.slot);
   trying_.add(now + kTrying, id);
-  return {Match::kNew, id};
+  return id;
 }
 
 // What a retransmission makes the transaction send.
@@ -123,21 +131,24 @@ void ServerTransactions::respond(Id id, uint16_t status, std::string_view reason
   t->head.lines.assign(out_);
   t->state = State::kCompleted;
   ++completed_count_;
+  completed_bytes_ += bytes_of(*t);
   completed_.emplace_back(now + kTimerJ, id);
-  if (completed_count_ > max_completed_) {
+  while (completed_count_ > max_completed_ || completed_bytes_ > max_completed_ * kBytesEach) {
     ++crowded_out_;
     terminate(completed_.front().second);
     completed_.pop_front();
   }
 }
 
-void ServerTransactions::forget(Id id) {
-  if (const Transaction* t = slots_.find(id); t != nullptr && t->state != State::kCompleted) terminate(id);
-}
-
 void ServerTransactions::terminate(Id id) {
   Transaction& t = slots_[id.slot];
-  if (t.state == State::kCompleted) --completed_count_;
+  if (t.state == State::kCompleted) {
+    --completed_count_;
+    completed_bytes_ -= bytes_of(t);
+  }
+  if (bytes_of(t) > 4 * kBytesEach) {  // no slot keeps the memory of an unusual request
+    for (std::string* text : {&t.key, &t.merge_key, &t.head.lines}) std::string().swap(*text);
+  }
   by_key_.erase(t.key_hash, id.slot);
   by_merge_key_.erase(t.merge_hash, id.slot);
   slots_.free(id);

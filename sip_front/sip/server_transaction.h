@@ -32,25 +32,22 @@ class ResponseSender {
 class ServerTransactions {
  public:
   enum class Match {
-    kNew,     // a transaction was opened: respond() to it, or forget() it
+    kNew,     // to be opened, or answered without a transaction
     kCopy,    // a retransmission; what had to be sent was sent
     kMerged,  // the same request by another way (8.2.2.2): 482
   };
-  struct Receipt {
-    Match match;
-    Id id;  // if kNew
-  };
+  static constexpr std::size_t kBytesEach = 1024;
 
-  // Over `max_completed` Completed transactions the oldest goes before its Timer J. `secret` seeds tags and
-  // hashes. The sender must outlive this.
+  // Over `max_completed` Completed transactions, or kBytesEach times as many bytes in them, the oldest goes
+  // before its Timer J. `secret` seeds tags and hashes. The sender must outlive this.
   ServerTransactions(std::size_t max_completed, uint64_t secret, ResponseSender&);
 
   // A request, neither ACK nor CANCEL, as it came by `arrived`.
-  Receipt receive(const Message& request, const Flow& arrived, Time now);
+  Match match(const Message& request, const Flow& arrived);
+  // Opens a transaction for the request that match() just found new.
+  Id open(const Message& request, const Flow& arrived, Time now);
   // Sends a final response. Nothing happens when one has been sent.
   void respond(Id, uint16_t status, std::string_view reason, const ResponseHeaders&, Time now);
-  // As if the request had not come.
-  void forget(Id);
   // Whether the transaction is there that this CANCEL means (9.2).
   bool has_cancelled(const Message& cancel);
 
@@ -59,6 +56,7 @@ class ServerTransactions {
 
   std::size_t waiting() const { return slots_.size() - completed_count_; }  // Trying and Proceeding
   std::size_t completed() const { return completed_count_; }
+  std::size_t completed_bytes() const { return completed_bytes_; }
   uint64_t copies() const { return copies_; }            // retransmissions absorbed
   uint64_t crowded_out() const { return crowded_out_; }  // gone before Timer J
 
@@ -74,6 +72,7 @@ class ServerTransactions {
     ResponseHead head;  // Completed: its lines are the whole response
   };
 
+  static std::size_t bytes_of(const Transaction&);
   void write_key(const Message&);
   void write_merge_key(const Message&);
   void again(Transaction&);
@@ -86,7 +85,7 @@ class ServerTransactions {
   HashIndex by_key_, by_merge_key_;
   Deadlines<Id> trying_;                       // RFC 4320's 100
   std::deque<std::pair<Time, Id>> completed_;  // Timer J: the same for all, so in order
-  std::size_t completed_count_ = 0;
+  std::size_t completed_count_ = 0, completed_bytes_ = 0;
   uint64_t copies_ = 0, crowded_out_ = 0;
   std::string key_, merge_key_, out_;  // scratch
 };

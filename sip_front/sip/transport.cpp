@@ -30,13 +30,29 @@ std::string local_ip_towards(const Endpoint& peer) {
   return out;
 }
 
+// As `listen` has it.
+std::string_view scheme_of(Transport transport) {
+  switch (transport) {
+    case Transport::kUdp:
+      return "udp:";
+    case Transport::kTcp:
+      return "tcp:";
+    case Transport::kTls:
+      break;
+  }
+  return "tls:";
+}
+
 }  // namespace
 
 std::string describe_listen_failure(Transport transport, const std::string& address, uint16_t port,
                                     int error_number) {
   std::string text = "cannot listen on ";
-  text += transport == Transport::kUdp ? "udp:" : "tcp:";
-  text.append(host_port(address, port)).append(": ").append(std::strerror(error_number)).append("; ");
+  text.append(scheme_of(transport))
+      .append(host_port(address, port))
+      .append(": ")
+      .append(std::strerror(error_number))
+      .append("; ");
   switch (error_number) {
     case EADDRINUSE:
       return text +
@@ -59,11 +75,12 @@ Transports::Transports(net::Loop& loop, const TransportOptions& options)
 Transports::~Transports() = default;
 
 Result<std::unique_ptr<Transports>> Transports::open(net::Loop& loop, const std::vector<Listen>& listens,
-                                                     const TransportOptions& options, TransportUser& user) {
+                                                     net::TlsContext tls, const TransportOptions& options,
+                                                     TransportUser& user) {
   std::unique_ptr<Transports> self(new Transports(loop, options));
   Transports& it = *self;
   const auto dirty = [&it] { it.end_of_turn_.ask(); };
-  it.tcp_ = std::make_unique<TcpTransport>(loop, options, *it.pace_, user, dirty);
+  it.tcp_ = std::make_unique<TcpTransport>(loop, std::move(tls), options, *it.pace_, user, dirty);
   for (const Listen& listen : listens) {
     const auto bind = Endpoint::parse(listen.address, listen.port);
     if (!bind) return error("cannot listen on " + listen.address + ": not an IP address");
@@ -76,7 +93,7 @@ Result<std::unique_ptr<Transports>> Transports::open(net::Loop& loop, const std:
       kept.port = (*socket)->bound().port;
       it.udp_.push_back(std::move(*socket));
     } else {
-      const auto bound = it.tcp_->listen(*bind);
+      const auto bound = it.tcp_->listen(*bind, listen.transport == Transport::kTls);
       if (!bound) return tl::make_unexpected(bound.error());
       kept.port = bound->port;
     }
@@ -86,11 +103,10 @@ Result<std::unique_ptr<Transports>> Transports::open(net::Loop& loop, const std:
 
 Result<Flow> Transports::flow_to(const Hop& hop) {
   const Endpoint& peer = hop.peer;
-  if (hop.transport == Transport::kTls) return error("no TLS");
-  if (hop.transport == Transport::kTcp) {
-    const auto connection = tcp_->connection_to(peer);
+  if (is_reliable(hop.transport)) {
+    const auto connection = tcp_->connection_to(hop);
     if (!connection) return tl::make_unexpected(connection.error());
-    return Flow{Transport::kTcp, 0, *connection, peer};
+    return Flow{hop.transport, 0, *connection, peer};
   }
   for (std::size_t i = 0; i < udp_.size(); ++i) {
     if (udp_[i]->bound().v6 == peer.v6) return Flow{Transport::kUdp, static_cast<uint16_t>(i), 0, peer};
@@ -127,16 +143,18 @@ SentBy Transports::sent_by(const Flow& flow) const {
 }
 
 void Transports::send(const Flow& flow, std::string_view bytes) {
-  if (flow.transport == Transport::kTcp) {
+  if (is_reliable(flow.transport)) {
     tcp_->send(flow, bytes);
   } else if (flow.socket < udp_.size()) {
-    udp_[flow.socket]->send(flow.peer, bytes);
+    udp_[flow.socket]->send(flow.peer, flow.local, bytes);
   }
 }
 
 void Transports::finish(const Flow& flow) {
-  if (flow.transport == Transport::kTcp) tcp_->finish(flow.connection);
+  if (is_reliable(flow.transport)) tcp_->finish(flow.connection);
 }
+
+void Transports::set_tls(net::TlsContext tls) { tcp_->set_tls(std::move(tls)); }
 
 void Transports::flush() {
   for (const auto& socket : udp_) socket->flush();
@@ -149,7 +167,7 @@ std::vector<Transports::Listening> Transports::listening() const {
   for (const Listen& listen : listens_) {
     const bool is_udp = listen.transport == Transport::kUdp;
     Listening one;
-    one.name = (is_udp ? "udp:" : "tcp:") + host_port(listen.address, listen.port);
+    one.name = std::string(scheme_of(listen.transport)) + host_port(listen.address, listen.port);
     one.transport = listen.transport;
     one.bound = *Endpoint::parse(listen.address, listen.port);
     one.receive_buffer = is_udp ? udp_[udp++]->receive_buffer() : 0;

@@ -11,6 +11,7 @@
 
 #include "common/base/result.h"
 #include "common/net/loop.h"
+#include "common/net/tls.h"
 #include "sip_front/sip/flow.h"
 #include "sip_front/sip/message.h"
 #include "sip_front/sip/parser.h"
@@ -31,6 +32,8 @@ class TransportUser {
   virtual void connection_lost(uint32_t connection, bool never_made, std::string_view why) = 0;
   virtual void unreachable(
       const Endpoint& peer) = 0;  // said by ICMP to a datagram of ours, or by our own host
+  // A TLS connection that came to nothing; `why` says which certificate and which name. `ours`: opened by us.
+  virtual void tls_failed(const Endpoint& peer, bool ours, std::string_view why) = 0;
 };
 
 struct Listen {
@@ -43,11 +46,11 @@ struct Listen {
 
 struct TransportOptions {
   Duration pace = std::chrono::milliseconds(2);
-  std::size_t max_message = 65536;            // of a message over TCP, in bytes
-  std::size_t max_connections = 8192;         // in all
-  std::size_t max_connections_per_ip = 1024;  // inbound
-  std::size_t max_strangers = 64;             // connections from peers that are not trusted
-  Duration connect_timeout = std::chrono::seconds(5);
+  std::size_t max_message = 65536;                     // of a message over TCP or TLS, in bytes
+  std::size_t max_connections = 8192;                  // in all
+  std::size_t max_connections_per_ip = 1024;           // inbound
+  std::size_t max_strangers = 64;                      // connections from peers that are not trusted
+  Duration connect_timeout = std::chrono::seconds(5);  // for TLS the handshake comes on top
   // For a message that has begun to come whole, a stuck write, and an idle stranger.
   Duration message_timeout = std::chrono::seconds(10);
   Duration idle_timeout = std::chrono::seconds(180);
@@ -60,7 +63,9 @@ struct SentBy {
 };
 
 struct TransportFigures {
-  std::size_t connections = 0;
+  std::size_t tcp_in = 0, tcp_out = 0, tls_in = 0, tls_out = 0;  // connections, by who opened them
+  std::size_t connections() const { return tcp_in + tcp_out + tls_in + tls_out; }
+  uint64_t tls_failures = 0;  // handshakes that failed, peers that are not whom we want
   uint64_t datagrams_in = 0, datagrams_out = 0;
   uint64_t send_failures = 0;          // datagrams that the system did not take
   uint64_t connections_refused = 0;    // at a limit
@@ -75,16 +80,21 @@ class Transports {
  public:
   // Opens all of them or says which one could not be opened, why, and what to do. Loop and user must outlive
   // it.
-  static Result<std::unique_ptr<Transports>> open(net::Loop&, const std::vector<Listen>&,
+  // The TLS context may have no certificate if there is no TLS listener.
+  static Result<std::unique_ptr<Transports>> open(net::Loop&, const std::vector<Listen>&, net::TlsContext,
                                                   const TransportOptions&, TransportUser&);
   ~Transports();
+
+  // For connections from now on.
+  void set_tls(net::TlsContext);
 
   // The way to a peer: a socket of its address family, or a connection, opened if there is none. An Error
   // when there is no way.
   Result<Flow> flow_to(const Hop&);
   SentBy sent_by(const Flow&) const;
 
-  // Leaves at the end of this turn. Responses whose connection is gone go by a new one (18.2.2).
+  // Leaves at the end of this turn. Responses whose TCP connection is gone go by a new one (18.2.2); not so
+  // over TLS, as nothing says whom that should lead to.
   void send(const Flow&, std::string_view bytes);
   // Takes nothing more from the connection of this flow and closes it when what was queued is written.
   void finish(const Flow&);
@@ -92,7 +102,7 @@ class Transports {
   void flush();
 
   struct Listening {
-    std::string name;  // "udp:ADDRESS:PORT"
+    std::string name;  // "udp:ADDRESS:PORT", as in the configuration
     Transport transport;
     Endpoint bound;
     std::size_t receive_buffer;  // UDP: bytes the system granted

@@ -17,6 +17,53 @@ constexpr std::size_t kLargestDatagram = 65535;
 constexpr int kSocketBuffer = 8 * 1024 * 1024;
 constexpr std::size_t kMaxQueued = 16 * 1024 * 1024;  // bytes, while the system takes none
 
+// Room for one control message that names an address of ours.
+struct Control {
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(in6_pktinfo))> bytes{};
+};
+
+// The address of ours that a datagram came to; all zero if it does not say.
+Endpoint local_of(msghdr& header) {
+  Endpoint out;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
+    if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(part), sizeof info);
+      std::memcpy(out.ip.data(), &info.ipi_spec_dst, sizeof info.ipi_spec_dst);
+    } else if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(part), sizeof info);
+      std::memcpy(out.ip.data(), &info.ipi6_addr, sizeof info.ipi6_addr);
+      out.v6 = true;
+    }
+  }
+  return out;
+}
+
+// Makes a datagram leave from `local`.
+void set_local(msghdr& header, Control& control, const Endpoint& local) {
+  header.msg_control = control.bytes.data();
+  header.msg_controllen = local.v6 ? CMSG_SPACE(sizeof(in6_pktinfo)) : CMSG_SPACE(sizeof(in_pktinfo));
+  cmsghdr* const part = CMSG_FIRSTHDR(&header);
+  if (local.v6) {
+    in6_pktinfo info{};
+    std::memcpy(&info.ipi6_addr, local.ip.data(), sizeof info.ipi6_addr);
+    part->cmsg_level = IPPROTO_IPV6;
+    part->cmsg_type = IPV6_PKTINFO;
+    part->cmsg_len = CMSG_LEN(sizeof info);
+    std::memcpy(CMSG_DATA(part), &info, sizeof info);
+  } else {
+    in_pktinfo info{};
+    std::memcpy(&info.ipi_spec_dst, local.ip.data(), sizeof info.ipi_spec_dst);
+    part->cmsg_level = IPPROTO_IP;
+    part->cmsg_type = IP_PKTINFO;
+    part->cmsg_len = CMSG_LEN(sizeof info);
+    std::memcpy(CMSG_DATA(part), &info, sizeof info);
+  }
+}
+
+bool is_any(const Endpoint& endpoint) { return endpoint.ip == Endpoint{}.ip; }
+
 }  // namespace
 
 struct UdpSocket::Buffers {
@@ -27,6 +74,7 @@ struct UdpSocket::Buffers {
   std::array<mmsghdr, kBatch> headers{};
   std::array<iovec, kBatch> parts{};
   std::array<SocketAddress, kBatch> addresses{};
+  std::array<Control, kBatch> controls{};
   Message message;
 
   Buffers() {
@@ -84,6 +132,12 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoi
   const int on = 1;                                               // ICMP errors with the address they concern
   setsockopt(fd, bind.v6 ? IPPROTO_IPV6 : IPPROTO_IP, bind.v6 ? IPV6_RECVERR : IP_RECVERR, &on, sizeof on);
 
+  self->wildcard_ = is_any(bind);
+  if (self->wildcard_) {
+    setsockopt(fd, bind.v6 ? IPPROTO_IPV6 : IPPROTO_IP, bind.v6 ? IPV6_RECVPKTINFO : IP_PKTINFO, &on,
+               sizeof on);
+  }
+
   SocketAddress bound;
   size = sizeof bound;
   getsockname(fd, &bound.any, &size);
@@ -110,7 +164,13 @@ void UdpSocket::read() {
 
 // Returns how many datagrams came.
 int UdpSocket::receive_batch() {
-  for (mmsghdr& header : buffers_->headers) header.msg_hdr.msg_namelen = sizeof(SocketAddress);
+  for (std::size_t i = 0; i < kBatch; ++i) {
+    msghdr& header = buffers_->headers[i].msg_hdr;
+    header.msg_namelen = sizeof(SocketAddress);
+    if (!wildcard_) continue;
+    header.msg_control = buffers_->controls[i].bytes.data();
+    header.msg_controllen = buffers_->controls[i].bytes.size();
+  }
   int count = -1;
   for (int tries = 0; count < 0 && tries < 8; ++tries) {
     count = recvmmsg(socket_.native_handle(), buffers_->headers.data(), kBatch, MSG_DONTWAIT, nullptr);
@@ -120,17 +180,18 @@ int UdpSocket::receive_batch() {
   for (std::size_t i = 0; static_cast<int>(i) < count; ++i) {
     ++received_;
     handle({static_cast<char*>(buffers_->parts[i].iov_base), buffers_->headers[i].msg_len},
-           buffers_->addresses[i].endpoint());
+           buffers_->addresses[i].endpoint(),
+           wildcard_ ? local_of(buffers_->headers[i].msg_hdr) : Endpoint{});
   }
   return count;
 }
 
-void UdpSocket::handle(std::span<char> datagram, const Endpoint& from) {
+void UdpSocket::handle(std::span<char> datagram, const Endpoint& from, const Endpoint& local) {
   // Keep-alives: line breaks, or a few zero bytes.
   if (std::all_of(datagram.begin(), datagram.end(),
                   [](char c) { return c == '\r' || c == '\n' || c == '\0'; }))
     return;
-  const Flow flow{Transport::kUdp, index_, 0, from};
+  const Flow flow{Transport::kUdp, index_, 0, from, local};
   if (const Parsed parsed = parse_datagram(datagram, buffers_->message)) {
     user_.received(buffers_->message, flow);
   } else {
@@ -158,13 +219,13 @@ void UdpSocket::read_errors() {
   }
 }
 
-void UdpSocket::send(const Endpoint& to, std::string_view bytes) {
+void UdpSocket::send(const Endpoint& to, const Endpoint& from, std::string_view bytes) {
   if (out_.size() + bytes.size() > kMaxQueued) {
     ++failures_;  // as if lost on the way
     return;
   }
   if (outgoing_.empty()) dirty_();
-  outgoing_.push_back({out_.size(), bytes.size(), to});
+  outgoing_.push_back({out_.size(), bytes.size(), to, from});
   out_ += bytes;
 }
 
@@ -173,6 +234,7 @@ void UdpSocket::flush() {
   std::array<mmsghdr, kBatch> headers{};
   std::array<iovec, kBatch> parts{};
   std::array<SocketAddress, kBatch> addresses{};
+  std::array<Control, kBatch> controls;
   std::vector<Endpoint> refused;
   std::size_t done = 0;
   bool retried = false;
@@ -187,6 +249,7 @@ void UdpSocket::flush() {
       headers[i].msg_hdr.msg_namelen = addresses[i].size();
       headers[i].msg_hdr.msg_iov = &parts[i];
       headers[i].msg_hdr.msg_iovlen = 1;
+      if (wildcard_ && !is_any(one.from)) set_local(headers[i].msg_hdr, controls[i], one.from);
     }
     const int sent =
         sendmmsg(socket_.native_handle(), headers.data(), static_cast<unsigned>(count), MSG_DONTWAIT);

@@ -19,7 +19,8 @@ class UdpSocket : public Reader {
                                                  TransportUser&, std::function<void()> dirty);
   ~UdpSocket() override;
 
-  void send(const Endpoint& to, std::string_view bytes);
+  // `from`: which address of ours, if the socket is bound to all of them; all zero = the system chooses.
+  void send(const Endpoint& to, const Endpoint& from, std::string_view bytes);
   void flush();
   void read() override;
 
@@ -34,12 +35,12 @@ class UdpSocket : public Reader {
   UdpSocket(net::Loop&, uint16_t index, Pace&, TransportUser&, std::function<void()> dirty);
   void wait();
   int receive_batch();
-  void handle(std::span<char> datagram, const Endpoint& from);
+  void handle(std::span<char> datagram, const Endpoint& from, const Endpoint& local);
   void read_errors();
 
   struct Outgoing {
     std::size_t offset, size;
-    Endpoint to;
+    Endpoint to, from;
   };
 
   uint16_t index_;
@@ -48,6 +49,7 @@ class UdpSocket : public Reader {
   std::function<void()> dirty_;
   asio::ip::udp::socket socket_;
   Endpoint bound_;
+  bool wildcard_ = false;  // bound to all addresses: each datagram says to which it came
   std::size_t receive_buffer_ = 0;
   std::unique_ptr<Buffers> buffers_;
   std::string out_;  // the datagrams of outgoing_, one behind the other

@@ -248,8 +248,7 @@ std::string_view usual_reason(uint16_t status) {
 
 std::string to_tag(const Message& request, uint64_t secret) {
   uint64_t h = hash64(request.via.branch, secret);
-  for (const std::string_view part : {request.call_id, request.from.tag, request.cseq.method})
-    h = hash64(part, h);
+  for (const std::string_view part : {request.call_id, request.from.tag}) h = hash64(part, h);
   h = hash64(request.request_uri, h + request.cseq.number);
   std::array<char, 16> bytes{};
   char* const end = std::to_chars(bytes.data(), bytes.data() + bytes.size(), h, 16).ptr;

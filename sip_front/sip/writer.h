@@ -44,7 +44,8 @@ void write_response(std::string& out, const ResponseHead&, uint16_t status, std:
                     const ResponseHeaders& = {});
 std::string_view usual_reason(uint16_t status);
 
-// The same for all responses to one request, however often it comes (8.2.7), and not to be guessed.
+// The same for all responses to one request, however often it comes (8.2.7), and to its CANCEL (9.2), and not
+// to be guessed.
 std::string to_tag(const Message& request, uint64_t secret);
 
 // RFC 3428. URIs are addr-spec.

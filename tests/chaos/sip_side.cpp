@@ -31,12 +31,13 @@ SipSide::SipSide(ends::Names names, const sockaddr_in& here, std::vector<sockadd
       fronts_(std::move(fronts)),
       ledger_(ledger),
       socket_(here),
-      busy_(conversations) {}
+      busy_(conversations) {
+  for (uint32_t i = 0; i < conversations; ++i) front_.push_back(static_cast<uint8_t>(i % fronts_.size()));
+}
 
 void SipSide::message(uint32_t conversation) {
-  const auto number =
-      ledger_.sent(Way::kToXmpp, conversation, static_cast<uint8_t>(conversation % fronts_.size()),
-                   recipient(Way::kToXmpp, conversation) != Recipient::kThere);
+  const auto number = ledger_.sent(Way::kToXmpp, conversation, front_[conversation],
+                                   recipient(Way::kToXmpp, conversation) != Recipient::kThere);
   busy_[conversation] = true;
   ++waiting_;
   write_request(number);
@@ -101,6 +102,8 @@ void SipSide::response(std::string_view bytes) {
   if (!ledger_.known(number) || ledger_.settled(number)) return;
   const auto line_end = bytes.find("\r\n");
   ledger_.answered(number, status, bytes.substr(12, line_end - 12));
+  const Message& m = ledger_.at(number);
+  if (status == 503) front_[m.conversation] = static_cast<uint8_t>((m.given_to + 1u) % fronts_.size());
   done(number);
 }
 

@@ -52,7 +52,8 @@ class SipSide {
   std::vector<sockaddr_in> fronts_;
   Ledger& ledger_;
   ends::Datagrams socket_;
-  std::vector<bool> busy_;
+  std::vector<bool> busy_;      // by conversation
+  std::vector<uint8_t> front_;  // by conversation; another one after a 503
   std::size_t waiting_ = 0;
   std::deque<Repeat> repeats_[std::size(kWaits)];  // one queue for each wait: ordered by time
 };

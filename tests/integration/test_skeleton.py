@@ -385,7 +385,7 @@ def test_ctl_usage():
     assert subprocess.run([CTL, "tap"], capture_output=True).returncode == 2
     said = subprocess.run([CTL, "--help"], capture_output=True, text=True)
     assert said.returncode == 0
-    for command in "status", "wait-ready", "queues", "inflight", "trace", "send", "loglevel":
+    for command in "status", "wait-ready", "queues", "inflight", "trace", "peers", "send", "loglevel":
         assert f"\n  {command} " in said.stdout
 
 

@@ -5,28 +5,58 @@ from support import loopback
 from support.site import Site
 from support.sipp import Sipp
 
-both_transports = pytest.mark.parametrize("transport", ["udp", "tcp"])
+all_transports = pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 
 
 @pytest.fixture(scope="module")
 def standing_site():
-    site = Site(with_proxy=True).start()
+    site = Site(with_proxy=True, with_tls=True).start()
     yield site
     site.stop()
 
 
-@both_transports
-def test_hello_and_an_answer(site, transport):
-    romeo, juliet = site.sip_user("romeo", transport, registered=True), site.xmpp_user("juliet")
-
-    answer = romeo.message_through_proxy(site.sip_uri(juliet), "hello")
+def hello_and_an_answer(site, romeo):
+    juliet = site.xmpp_user("juliet")
+    answer = romeo.message_through_proxy(site.sip_uri(juliet), "hello, ünïcödé ☕")
     assert (answer.status, answer.reason) == (200, "Accepted")
     message = juliet.next_message()
-    assert (message.body, message.sender) == ("hello", "romeo*sip.test@xmpp-sip.test")
+    assert (message.body, message.sender) == ("hello, ünïcödé ☕", "romeo*sip.test@xmpp-sip.test")
 
-    juliet.send(message.sender, "hello yourself")
-    assert romeo.next_request().text == "hello yourself"
+    juliet.send(message.sender, "grüß dich 𝄞")
+    assert romeo.next_request().text == "grüß dich 𝄞"
     assert juliet.nothing_came()
+
+
+@all_transports
+def test_hello_and_an_answer(site, transport):
+    hello_and_an_answer(site, site.sip_user("romeo", transport, registered=True))
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_the_gateway_reaches_the_proxy_by_a_connection(new_site, transport):
+    site = new_site(with_proxy=True, with_tls=True, proxy_transport=transport).start()
+    hello_and_an_answer(site, site.sip_user("romeo", registered=True))
+    listed = {peer["name"]: peer for peer in site.stox.status()["sip-1"]["peers"]}
+    assert listed[f"{transport} connections"]["opened_by_us"] == 1
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+def test_the_gateway_proves_itself_to_the_proxy(new_site, algorithm):
+    credentials = {"realm": "sip.test", "username": "gateway", "password": "pw"}
+    site = new_site(with_proxy=True, proxy={"challenge": algorithm}, front={"credentials": [credentials]}).start()
+    romeo, juliet = site.sip_user("romeo", registered=True), site.xmpp_user("juliet")
+    for text in "one", "two", "three":
+        juliet.send("romeo*sip.test@xmpp-sip.test", text)
+        assert romeo.next_request().text == text
+    assert juliet.nothing_came()
+
+    site.stox.configuration["sip_front"][0]["credentials"][0]["password"] = "wrong"
+    site.stox.write()
+    site.stox.restart("sip-1")
+    site.stox.ready()
+    juliet.send("romeo*sip.test@xmpp-sip.test", "four")
+    assert juliet.next_message().type == "error"
+    assert "does not accept the username or password" in site.stox.log("sip-1")
 
 
 def test_sipp_registers_and_receives(site, tmp_path):

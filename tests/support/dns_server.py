@@ -1,51 +1,29 @@
-"""A DNS server that says what a test makes it say: A and SRV records, with a TTL of a second."""
-import asyncio
-import socket
-import struct
+"""A DNS server that knows what a test tells it, and nothing else, of the domain "test"."""
+import shutil
 
-from support import background, loopback
-
-A, SRV = 1, 33
+from support import loopback
+from support.child import Child
 
 
-def _name(name):
-    return b"".join(bytes([len(label)]) + label.encode() for label in name.strip(".").split(".")) + b"\0"
+class DnsServer(Child):
+    def __init__(self, folder, host, addresses=(), services=(), pointers=()):
+        """addresses: (name, address); services: (name, target, port, priority, weight);
+        pointers: (name, order, preference, flags, service, replacement)."""
+        folder.mkdir(exist_ok=True)
+        self.port = loopback.free_port(host)
+        self.host, self.address = host, f"{host}:{self.port}"
+        lines = ["no-resolv", "no-hosts", "no-daemon", "bind-interfaces", "user=root", "local=/test/",
+                 f"listen-address={host}", f"port={self.port}", f"pid-file={folder}/dnsmasq.pid"]
+        lines += [f"host-record={name},{address}" for name, address in addresses]
+        lines += ["srv-host=" + ",".join(map(str, service)) for service in services]
+        for name, order, preference, flags, service, replacement in pointers:
+            lines.append(f"naptr-record={name},{order},{preference},{flags},{service},,{replacement}")
+        configuration = folder / "dnsmasq.conf"
+        configuration.write_text("\n".join(lines) + "\n")
+        program = shutil.which("dnsmasq") or "/usr/sbin/dnsmasq"
+        super().__init__("dnsmasq", [program, f"--conf-file={configuration}"], folder)
 
-
-class DnsServer(asyncio.DatagramProtocol):
-    def __init__(self, host):
-        self.records = {}  # (name, A) -> [address], (name, SRV) -> [(port, target)]
-        self.host, self.port = host, loopback.free_port(host)
-        self.asked = []
-        background.call(self._open)
-
-    @property
-    def address(self):
-        return f"{self.host}:{self.port}"
-
-    def close(self):
-        background.call(self.transport.close)
-
-    async def _open(self):
-        self.transport, _ = await background.loop().create_datagram_endpoint(lambda: self, (self.host, self.port))
-
-    def connection_made(self, transport):
-        self.transport = transport
-
-    def datagram_received(self, data, address):
-        end, labels = 12, []
-        while data[end]:
-            labels.append(data[end + 1:end + 1 + data[end]].decode())
-            end += 1 + data[end]
-        kind = struct.unpack("!H", data[end + 1:end + 3])[0]
-        name = ".".join(labels).lower()
-        self.asked.append((name, kind))
-        found = list(self.records.get((name, kind), []))
-        exists = any(known == name for known, _ in self.records)
-        flags = 0x8580 | (0 if exists else 3)
-        answer = b""
-        for record in found:
-            content = socket.inet_aton(record) if kind == A else struct.pack("!HHH", 0, 0, record[0]) + _name(record[1])
-            answer += b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 1, len(content)) + content
-        self.transport.sendto(data[:2] + struct.pack("!HHHHH", flags, 1, len(found), 0, 0) + data[12:end + 5] + answer,
-                              address)
+    def start(self):
+        super().start()
+        self.wait_until(lambda: loopback.accepts(self.host, self.port), "listening")
+        return self

@@ -1,4 +1,4 @@
-"""A small SIP user agent for MESSAGE over UDP and TCP, beside the real ones: it says when a test asks, and how,
+"""A small SIP user agent for MESSAGE over UDP, TCP and TLS, beside the real ones: it says when a test asks, and how,
 and answers as the test tells it."""
 import asyncio
 import hashlib
@@ -30,10 +30,10 @@ class Sent:
         if response.status < 200:
             self.provisional.append(response)
             return
-        if not self.finals:
-            self.answered_after = time.monotonic() - self._began
-            self._final.put(response)
         self.finals.append(response)
+        if len(self.finals) == 1:
+            self.answered_after = time.monotonic() - self._began
+            self._final.put(response)  # last: who waits for it reads the rest from another thread
 
     def answer(self, within=PATIENCE):
         if not self.finals:
@@ -55,8 +55,14 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 class SipUser:
-    def __init__(self, host, uri, proxy=None, transport="udp", password=None):
-        """uri: who we are; proxy: (host, port) that gets all requests; transport: "udp" or "tcp"."""
+    def __init__(self, host, uri, proxy=None, transport="udp", password=None, authority=None,
+                 tcp=True):
+        """uri: who we are; proxy: (host, port) that gets all requests; transport: "udp", "tcp" or "tls", for which
+        an authority is needed: support.certificates.Authority; tcp: whether it listens for connections."""
+        self._listens = tcp
+        self._server = None
+        self._client_tls = authority.client() if authority else None
+        self._server_tls = authority.server(f"IP:{host}") if authority else None
         self.host, self.uri, self.proxy, self.transport, self.password = host, uri, proxy, transport, password
         self.port = loopback.free_port(host, 5060)
         self.inbox = queue.Queue()  # requests, copies of one transaction once
@@ -72,7 +78,8 @@ class SipUser:
     async def _open(self):
         loop = background.loop()
         self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), (self.host, self.port))
-        self._server = await asyncio.start_server(self._accepted, self.host, self.port)
+        if self._listens:
+            self._server = await asyncio.start_server(self._accepted, self.host, self.port, ssl=self._server_tls)
 
     @property
     def contact(self):
@@ -96,6 +103,15 @@ class SipUser:
         sent = Sent(request)
         self._sent[request.branch] = sent
         background.call(self._transact, sent, retransmit)
+        return sent
+
+    def send_together(self, requests, piece):
+        """Pipelined on one connection, in writes of so many bytes."""
+        sent = [Sent(request) for request in requests]
+        self._sent |= {one.request.branch: one for one in sent}
+        data = b"".join(request.bytes() for request in requests)
+        for at in range(0, len(data), piece):
+            background.call(self._write, data[at:at + piece])
         return sent
 
     def make(self, method, to, body, content_type="text/plain;charset=UTF-8", headers=(), call_id=None, cseq=None,
@@ -177,7 +193,8 @@ class SipUser:
             self._udp.sendto(data, self.proxy)
             return
         if self._writer is None or self._writer.is_closing():
-            reader, self._writer = await asyncio.open_connection(*self.proxy, local_addr=(self.host, 0))
+            reader, self._writer = await asyncio.open_connection(*self.proxy, local_addr=(self.host, 0),
+                                                                 ssl=self._client_tls)
             asyncio.ensure_future(self._read(reader, self._writer))
         self._writer.write(data)
         await self._writer.drain()
@@ -226,22 +243,24 @@ class SipUser:
 
     async def _close(self):
         self._udp.close()
-        self._server.close()
+        if self._server:
+            self._server.close()
         if self._writer:
             self._writer.close()
 
     def _digest(self, method, uri, challenge):
-        """RFC 2617 with qop=auth or without, MD5."""
+        """RFC 7616 with qop=auth or without, MD5 or SHA-256."""
         given = dict(re.findall(r'(\w+)="?([^",]*)"?', challenge.partition(" ")[2]))
         user = self.uri.partition(":")[2].partition("@")[0]
-        md5 = lambda text: hashlib.md5(text.encode()).hexdigest()
-        ha1, ha2 = md5(f"{user}:{given['realm']}:{self.password}"), md5(f"{method}:{uri}")
+        algorithm = given.get("algorithm", "MD5")
+        hashed = lambda text: hashlib.new(algorithm.replace("-", ""), text.encode()).hexdigest()
+        ha1, ha2 = hashed(f"{user}:{given['realm']}:{self.password}"), hashed(f"{method}:{uri}")
         parts = {"username": user, "realm": given["realm"], "nonce": given["nonce"], "uri": uri}
-        tail = ""
+        tail = f", algorithm={algorithm}"
         if "qop" in given:
             cnonce = uuid.uuid4().hex[:8]
-            parts["response"] = md5(f"{ha1}:{given['nonce']}:00000001:{cnonce}:auth:{ha2}")
-            tail = f', qop=auth, nc=00000001, cnonce="{cnonce}"'
+            parts["response"] = hashed(f"{ha1}:{given['nonce']}:00000001:{cnonce}:auth:{ha2}")
+            tail += f', qop=auth, nc=00000001, cnonce="{cnonce}"'
         else:
-            parts["response"] = md5(f"{ha1}:{given['nonce']}:{ha2}")
+            parts["response"] = hashed(f"{ha1}:{given['nonce']}:{ha2}")
         return "Digest " + ", ".join(f'{k}="{v}"' for k, v in parts.items()) + tail

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 
 from support import loopback
+from support.certificates import Authority
 from support.kamailio import Kamailio
 from support.prosody import Prosody
 from support.sip_user import SipUser
@@ -19,23 +20,32 @@ class Site:
 
     _hosts = map(loopback.address, itertools.count(1))
 
-    def __init__(self, xmpp_server=None, with_proxy=False, xmpp_users=("juliet", "nurse"), **stox):
+    def __init__(self, xmpp_server=None, with_proxy=False, xmpp_users=("juliet", "nurse"), server=Prosody, proxy=(),
+                 with_tls=False, proxy_transport="udp", **stox):
+        """server: the class of the XMPP server to start; xmpp_server: one that somebody else runs. with_proxy: a Kamailio
+        between SIP users and the gateway; proxy: what it is told besides. with_tls: proxy and gateway listen with TLS, too.
+        proxy_transport: by which the gateway reaches the proxy."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stox-", dir="/tmp"))
         self.users = []
         front = next(Site._hosts)
-        self.xmpp_server = xmpp_server or Prosody(self.folder / "prosody", next(Site._hosts),
-                                                  component=XMPP_DOMAIN, users=xmpp_users)
+        self.starts_server = xmpp_server is None
+        self.xmpp_server = xmpp_server or server(self.folder / "xmpp", next(Site._hosts), component=XMPP_DOMAIN,
+                                                 users=xmpp_users)
         proxy_host = next(Site._hosts) if with_proxy else None
         if with_proxy:
-            gateway = {"outbound_proxy": f"sip:{proxy_host}:{loopback.free_port(proxy_host, 5060)};transport=udp"}
+            port = loopback.free_port(proxy_host, 5061 if proxy_transport == "tls" else 5060)
+            gateway = {"outbound_proxy": f"sip:{proxy_host}:{port};transport={proxy_transport}"}
             stox["gateway"] = {**gateway, **stox.get("gateway", {})}
-        self.stox = Stox(self.folder / "stox", front, self.xmpp_server, **stox)
+        self.authority = Authority(self.folder / "certificates") if with_tls else None
+        self.stox = Stox(self.folder / "stox", front, self.xmpp_server, authority=self.authority, **stox)
         self.kamailio = None
         if with_proxy:
-            self.kamailio = Kamailio(self.folder / "kamailio", proxy_host, f"{front}:{self.stox.port}")
+            if with_tls:
+                proxy = {"authority": self.authority, "front_tls": f"{front}:{self.stox.tls_port}", **dict(proxy)}
+            self.kamailio = Kamailio(self.folder / "kamailio", proxy_host, f"{front}:{self.stox.port}", **dict(proxy))
 
     def start(self):
-        if isinstance(self.xmpp_server, Prosody):
+        if self.starts_server:
             self.xmpp_server.start()
         if self.kamailio:
             self.kamailio.start()
@@ -46,8 +56,10 @@ class Site:
     def sip_user(self, name, transport="udp", registered=False):
         """Speaks to the gateway itself, or, registered, to the proxy."""
         host = next(Site._hosts)
-        proxy = self.kamailio.address if registered else self.stox.address
-        user = SipUser(host, f"sip:{name}@sip.test", proxy, transport, "pw")
+        server = self.kamailio if registered else self.stox
+        tls = transport == "tls"
+        user = SipUser(host, f"sip:{name}@sip.test", server.tls_address if tls else server.address, transport, "pw",
+                       self.authority if tls else None)
         self.users.append(user)
         return user.register() if registered else user
 
@@ -80,6 +92,6 @@ class Site:
         self.stox.stop()
         if self.kamailio:
             self.kamailio.stop()
-        if isinstance(self.xmpp_server, Prosody):
+        if self.starts_server:
             self.xmpp_server.stop()
         shutil.rmtree(self.folder)

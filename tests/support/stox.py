@@ -4,6 +4,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import urllib.request
 
 from support import loopback
 from support.child import Child
@@ -11,8 +12,8 @@ from support.waiting import PATIENCE, eventually
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = pathlib.Path(os.environ.get("STOX_BUILD", REPOSITORY / "build" / "debug")) / "bin"
-PROGRAM = {"sip-1": "stox-sip-front", "mapper-1": "stox-mapper", "component-1": "stox-xmpp-worker"}
-NAMES = list(PROGRAM)
+PROGRAM = {"sip": "stox-sip-front", "mapper": "stox-mapper", "component": "stox-xmpp-worker"}
+NAMES = ["sip-1", "mapper-1", "component-1"]
 
 GATEWAY_DOMAIN = "sip-xmpp.test"
 XMPP_DOMAIN = "xmpp-sip.test"
@@ -24,6 +25,8 @@ def toml(configuration):
     def value(v):
         if isinstance(v, bool):
             return "true" if v else "false"
+        if isinstance(v, dict):
+            return "{ " + ", ".join(f"{json.dumps(k)} = {value(w)}" for k, w in v.items()) + " }"
         return "[" + ", ".join(map(value, v)) + "]" if isinstance(v, list) else json.dumps(v, ensure_ascii=False)
 
     lines = []
@@ -36,9 +39,10 @@ def toml(configuration):
 
 class Stox:
     def __init__(self, folder, host, xmpp_server, gateway=(), front=(), worker=(), supervised=False,
-                 log_level="debug"):
+                 log_level="debug", workers=1, dns=(), authority=None):
         """host: where the SIP front listens; xmpp_server: a support.prosody.Prosody or support.xmpp_server.XmppServer;
-        gateway, front, worker: keys that are added or replaced in these sections."""
+        gateway, front, worker, dns: keys that are added or replaced in these sections; workers: how many there are,
+        component-1, component-2, ...; authority: for a TLS listener (support.certificates.Authority)."""
         folder.mkdir()
         self.folder, self.host = folder, host
         self.port = loopback.free_port(host, 5060)
@@ -48,31 +52,44 @@ class Stox:
             "runtime": {"directory": str(folder / "run"), "state_directory": str(folder / "state"),
                         "drain_seconds": 5},
             "log": {"level": log_level},
+            "dns": dict(dns),
             "mapper": [{"name": "mapper-1", "bind": f"ipc://{folder}/run/mapper-1.sock"}],
             "sip_front": [{"name": "sip-1", "listen": [f"udp:{host}:{self.port}", f"tcp:{host}:{self.port}"],
                            **dict(front)}],
-            "xmpp_worker": [{"name": "component-1", "backend": "component", "xmpp_host": xmpp_server.host,
+            "xmpp_worker": [{"name": f"component-{i + 1}", "backend": "component", "xmpp_host": xmpp_server.host,
                              "xmpp_port": xmpp_server.component_port, "xmpp_password": xmpp_server.secret,
-                             **dict(worker)}],
+                             "metrics": f"{host}:{loopback.free_port(host)}", **dict(worker)} for i in range(workers)],
         }
+        if authority:
+            self.tls_port = loopback.free_port(host, 5061)
+            self.tls_address = (host, self.tls_port)
+            section = self.configuration["sip_front"][0]
+            section["listen"].append(f"tls:{host}:{self.tls_port}")
+            self.use_certificate(authority, f"IP:{host}", "URI:sip:" + GATEWAY_DOMAIN)
         (folder / "run").mkdir()
         (folder / "state").mkdir()
         self.file = folder / "stox.toml"
         self.write()
         self.supervisor = self._supervisord() if supervised else None
-        self.processes = {name: Child(name, [PROGRAMS / PROGRAM[name], "-f", self.file, "-n", name], folder)
-                          for name in NAMES}
+        self.names = NAMES + [f"component-{i + 1}" for i in range(1, workers)]
+        self.processes = {name: Child(name, [PROGRAMS / PROGRAM[name.partition("-")[0]], "-f", self.file, "-n", name],
+                                      folder) for name in self.names}
 
     def write(self):
         """Writes the configuration as it is now; a process reads it when it starts."""
         self.file.write_text(toml(self.configuration))
+
+    def use_certificate(self, authority, *names):
+        certificate, key = authority.sign(*names)
+        self.configuration["sip_front"][0]["tls"] = {"certificate": str(certificate), "key": str(key),
+                                                     "ca": str(authority.ca)}
 
     # Life.
 
     def start(self, *names):
         if self.supervisor:
             self.supervisor.start()
-        for name in () if self.supervisor else names or NAMES:
+        for name in () if self.supervisor else names or self.names:
             self.processes[name].start()
         return self
 
@@ -110,6 +127,13 @@ class Stox:
 
     def log(self, name):
         return self.processes[name].log(10**6)
+
+    def metrics(self, name):
+        """{name and labels: value} of a worker."""
+        section = next(w for w in self.configuration["xmpp_worker"] if w["name"] == name)
+        with urllib.request.urlopen(f"http://{section['metrics']}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
     # stoxctl.
 

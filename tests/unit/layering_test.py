@@ -26,8 +26,8 @@ OURS = {
 
 # Of the protocol libraries only these files, transports and streams, touch sockets: they may use common/net too.
 SOCKETS = {
-    "sip_front/sip": {"transport", "udp", "tcp", "pace", "next_hop"},
-    "xmpp_worker/xmpp": {"stream_socket"},
+    "sip_front/sip": {"transport", "udp", "tcp", "tls_identity", "pace", "next_hop"},
+    "xmpp_worker/xmpp": {"stream_socket", "connector", "listener", "s2s_accepted", "s2s_route", "s2s_server", "s2s_site"},
 }
 
 # Single headers beyond that.
@@ -40,7 +40,8 @@ LIBRARIES = {
     "asio": ["common/net", "common/bus", "common/service"],
     "unbound": ["common/net"],
     "sqlite3": ["common/journal"],
-    "expat": ["xmpp_worker/xmpp"],
+    "expat": ["xmpp_worker/xmpp", "mapper/mapping"],
+    "unigbrk": ["mapper/mapping"],
     "spdlog": ["common/service"],
     "prometheus": ["common/service"],
     "toml++": ["common/service"],

@@ -200,7 +200,7 @@ void Component::come_up() {
   phase_ = Phase::kUp;
   xml_.set_limits(XmlLimits{});
   reason_.clear();
-  refused_ = contended_ = false;
+  refused_ = contended_ = is_standby_ = false;
   up_since_ = alive_at_ = now_;
   down_since_ = broke_at_ = pinged_at_ = kNever;
   misses_ = 0;
@@ -252,7 +252,32 @@ void Component::stream_error(const StreamError& error) {
   end_with_backoff(fmt::format("{} ended the stream: {}", options_.server, said));
 }
 
+void Component::set_holder(std::string worker, Time now) {
+  if (worker == holder_) return;
+  holder_ = std::move(worker);
+  now_ = now;
+  if (phase_ != Phase::kWaiting || !(is_standby_ || contended_)) return;
+  if (!holder_.empty()) {
+    stand_by();
+  } else if (is_standby_) {
+    is_standby_ = false;
+    down_since_ = broke_at_ = now;  // the server may not know yet that it has gone
+    next_ = now;
+    reason_ = "taking over";
+  }
+  owner_.state_changed();
+}
+
+void Component::stand_by() {
+  is_standby_ = true;
+  contended_ = false;
+  next_ = kNever;
+  reason_ = fmt::format("{} is connected to {} as {}; this one takes over when that goes", holder_,
+                        options_.server, options_.domain);
+}
+
 void Component::end_by_conflict(const std::string& said) {
+  if (!holder_.empty()) return end(Meaning::kStandby, {}, said);
   if (!is_up() && broke_at_ != kNever && now_ - broke_at_ < kStaleFor) {
     return end(Meaning::kPasses, kStaleRetry,
                fmt::format("{} has not noticed yet that our last stream broke ({})", options_.server, said));
@@ -289,6 +314,7 @@ void Component::end(Meaning meaning, Duration wait, const std::string& reason) {
   wait = jittered(wait);
   next_ = now_ + wait;
   reason_ = fmt::format("{}; next try in {} s", reason, (to_ms(wait) + 500) / 1000);
+  if (meaning == Meaning::kStandby) stand_by();
   if (was_up) user_.link_down(*this);
   owner_.state_changed();
 }

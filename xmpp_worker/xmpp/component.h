@@ -48,6 +48,9 @@ class Component final : public Link, private XmlStreamUser {
   void connected(Time now);
   void received(std::string_view bytes, Time now);
   void disconnected(const std::string& why, Time now);  // also: could not connect
+  // Another worker of ours (its name; empty: none) is connected as our domain. Where the server lets only one
+  // be, we stand by until it has gone, and then connect at once.
+  void set_holder(std::string worker, Time now);
   // Our keepalive came out of the server on another connection of our domain.
   void keepalive_came_elsewhere(Time now);
   void turn(Time now);
@@ -60,25 +63,29 @@ class Component final : public Link, private XmlStreamUser {
   // A dead server is noticed within 15 s while in a hurry, otherwise within 3 min.
   Sent send(std::string_view from, std::string_view xml) override;
   void write_soon() override { owner_.write_soon(); }
+  bool has_unsent() const override { return owner_.unsent() + output_.size() > 0; }
   void hurry(bool, Time now) override;
   bool has_room() const override;
   bool is_up() const override { return phase_ == Phase::kUp; }
   bool is_refused() const override { return refused_; }
   const std::string& reason() const override { return reason_; }
-  Time down_since() const override { return down_since_; }
+  // Who stands by is not missed yet.
+  Time down_since() const override { return is_standby_ ? kNever : down_since_; }
   Time retry_at() const override { return phase_ == Phase::kWaiting ? next_ : kNever; }
   Time last_proof_of_life() const override { return alive_at_; }  // an answered ping, or the handshake
 
   bool is_stopped() const { return phase_ == Phase::kStopped; }
-  // Another program holds our name.
+  bool is_standby() const { return is_standby_; }
+  // A program that is none of ours holds our name.
   bool is_contended() const { return contended_; }
   uint64_t streams() const { return streams_; }  // how many have been up
 
  private:
   // kDoubt: a header with an empty id came, behind which an error is expected.
   enum class Phase { kStopped, kWaiting, kConnecting, kOpening, kDoubt, kHandshake, kUp, kClosing };
-  // What an end means for others: nothing, that waiting will not help, or that another holds our name.
-  enum class Meaning { kPasses, kRefused, kContended };
+  // What an end means for others: nothing, that waiting will not help, or that a foreign program or a worker
+  // of ours holds our name.
+  enum class Meaning { kPasses, kRefused, kContended, kStandby };
 
   void stream_opened(const Element&) override;
   void stream_element(const Element&) override;
@@ -92,6 +99,7 @@ class Component final : public Link, private XmlStreamUser {
   void end(Meaning, Duration wait, const std::string& reason);
   void end_with_backoff(const std::string& reason);
   void end_by_conflict(const std::string& reason);
+  void stand_by();
   void set_stopped();
   bool take_keepalive(const Element&);
   void alive();
@@ -114,6 +122,8 @@ class Component final : public Link, private XmlStreamUser {
   std::string reason_ = "not started";
   bool refused_ = false;
   bool contended_ = false;
+  std::string holder_;
+  bool is_standby_ = false;
   Time down_since_{};
   Time up_since_ = kNever;
   bool has_brought_ = false;  // a stanza

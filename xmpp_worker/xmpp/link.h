@@ -26,6 +26,8 @@ class Link {
   // Messages wait for answers: until told otherwise a dead peer is noticed within seconds instead of minutes.
   virtual void hurry(bool, Time now) = 0;
 
+  // Bytes taken by send() are still in this process: its death would cost them.
+  virtual bool has_unsent() const { return false; }
   virtual bool has_room() const = 0;  // the peer reads what it is sent
   virtual bool is_up() const = 0;
   // The peer refuses us and will until someone changes a configuration.

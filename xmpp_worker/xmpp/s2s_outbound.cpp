@@ -18,6 +18,7 @@ constexpr Duration kStep = seconds(30);  // for each answer of the negotiation
 constexpr Duration kGoodbye = seconds(2);
 constexpr Duration kQuestion = seconds(60), kHurriedQuestion = seconds(5);
 constexpr unsigned kMisses = 2;
+constexpr std::size_t kMaxQuestions = 1000;
 constexpr std::string_view kProbe = "alive-";
 
 const StanzaError kTimeout{"wait", "remote-server-timeout"};
@@ -229,6 +230,7 @@ void S2sOutbound::allow_questions() {
 }
 
 void S2sOutbound::verify(const DialbackQuestion& question) {
+  if (questions_.size() >= kMaxQuestions) questions_.pop_front();  // it has been given up long ago
   questions_.push_back(question);
   if (may_ask_) write_question(question);
 }

@@ -49,6 +49,7 @@ class S2sStream : protected XmlStreamUser {
   // Behind what was written in this wakeup, before it leaves: asks for an acknowledgement.
   void end_of_wakeup();
   std::string& output() { return output_; }
+  const std::string& output() const { return output_; }
   Time next() const { return next_; }
 
   bool is_ended() const { return ended_; }

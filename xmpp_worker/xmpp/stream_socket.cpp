@@ -2,8 +2,9 @@
 
 #include <netinet/tcp.h>
 
-#include <algorithm>
+#include <array>
 #include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
 
 #include "common/base/sip_uri.h"
 
@@ -16,6 +17,8 @@ constexpr Duration kConnectTimeout = std::chrono::seconds(5);  // of one address
 constexpr int kUserTimeoutMs = 30'000;                         // sent and not acknowledged by the other host
 constexpr std::size_t kReadAtOnce = 65'536, kReadPerWakeup = 524'288;
 constexpr std::size_t kKeepBuffer = 1'048'576;
+constexpr Duration kLinger = std::chrono::seconds(2);
+constexpr int kKeepaliveIdleS = 60, kKeepaliveEachS = 10;
 
 void set_options(tcp::socket& socket) {
   asio::error_code ignored;  // they only make it better
@@ -23,6 +26,10 @@ void set_options(tcp::socket& socket) {
   socket.set_option(tcp::no_delay(true), ignored);
   socket.set_option(tcp::socket::keep_alive(true), ignored);
   socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>(kUserTimeoutMs),
+                    ignored);
+  socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>(kKeepaliveIdleS),
+                    ignored);
+  socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>(kKeepaliveEachS),
                     ignored);
 }
 
@@ -33,14 +40,35 @@ bool would_block(const asio::error_code& failure) {
 }  // namespace
 
 struct StreamSocket::Connection {
-  explicit Connection(net::Loop& loop) : socket(loop.io()) {}
+  explicit Connection(net::Loop& loop) : socket(loop.io()), end(loop.io()) {}
   tcp::socket socket;
+  asio::steady_timer end;  // of lingering
   bool given_up = false;
 
   void give_up() {
     given_up = true;
     asio::error_code ignored;
     socket.close(ignored);
+  }
+
+  // A connection that is closed while something of the peer is unread is reset, and what we said last lost:
+  // so it is read and dropped until the peer closes, too.
+  static void linger(const Shared& c) {
+    c->given_up = true;
+    asio::error_code ignored;
+    c->socket.shutdown(tcp::socket::shutdown_send, ignored);
+    c->end.expires_after(kLinger);
+    c->end.async_wait([c](const asio::error_code&) { c->give_up(); });
+    drop(c, 0);
+  }
+  static void drop(const Shared& c, std::size_t dropped) {
+    c->socket.async_wait(tcp::socket::wait_read, [c, dropped](const asio::error_code& failure) {
+      std::array<char, 16'384> unread;
+      asio::error_code end = failure;
+      const std::size_t size = failure ? 0 : c->socket.read_some(asio::buffer(unread), end);
+      if ((end && !would_block(end)) || dropped + size > kReadPerWakeup) return void(c->end.cancel());
+      drop(c, dropped + size);
+    });
   }
 };
 
@@ -49,7 +77,6 @@ StreamSocket::StreamSocket(net::Loop& loop, net::Resolver& resolver, StreamSocke
       resolver_(resolver),
       user_(user),
       pace_(pace),
-      buffer_(kReadAtOnce),
       connect_alarm_(loop, [this] { fail(trying_ + ": no answer"); }),
       read_alarm_(loop, [this] { read(); }),
       write_alarm_(loop, [this] { write(); }),
@@ -101,6 +128,30 @@ void StreamSocket::connect_to(const std::string& ip) {
                                     });
 }
 
+void StreamSocket::adopt(int descriptor, std::string peer) {
+  close();
+  trying_ = std::move(peer);
+  connection_ = std::make_shared<Connection>(loop_);
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
+  asio::error_code failure;
+  connection_->socket.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), descriptor, failure);
+  if (failure) ::close(descriptor);  // the first read tells
+  set_options(connection_->socket);
+  is_up_ = true;
+  wait_readable();
+}
+
+void StreamSocket::start_tls(const net::TlsContext& context, net::TlsOptions options) {
+  if (!is_up_) return;
+  user_.fill_output(out_);
+  tls_.emplace(context, std::move(options));
+  in_handshake_ = true;
+  if (auto started = tls_->start(out_); !started) return;  // a first flight cannot fail but for memory
+  if (!waits_for_room_) flush();
+}
+
 void StreamSocket::established() {
   connect_alarm_.set(kNever);
   set_options(connection_->socket);
@@ -121,10 +172,18 @@ void StreamSocket::fail(std::string why) {
 }
 
 void StreamSocket::close() {
-  if (is_up_) write();
+  if (is_up_) {
+    write();
+    if (tls_) tls_->close(out_);
+    if (!waits_for_room_) flush();
+    Connection::linger(connection_);
+  } else if (connection_) {
+    connection_->give_up();
+  }
   is_up_ = false;
-  if (connection_) connection_->give_up();
   connection_.reset();
+  tls_.reset();
+  in_handshake_ = false;
   for (net::Alarm* alarm : {&connect_alarm_, &read_alarm_, &write_alarm_}) alarm->set(kNever);
   addresses_.clear();
   out_.clear();
@@ -145,18 +204,41 @@ void StreamSocket::wait_readable() {
 void StreamSocket::read() {
   last_read_ = loop_.now();
   const Shared c = connection_;
+  std::array<char, kReadAtOnce> buffer;
   for (std::size_t total = 0; total < kReadPerWakeup;) {
     asio::error_code failure;
-    const std::size_t size = c->socket.read_some(asio::buffer(buffer_), failure);
+    const std::size_t size = c->socket.read_some(asio::buffer(buffer), failure);
     if (would_block(failure)) break;
     if (failure == asio::error::eof) return fail("the server closed the connection");
     if (failure) return fail(failure.message());
     total += size;
-    user_.socket_received({buffer_.data(), size});
-    if (c->given_up) return;
-    if (size < buffer_.size()) break;
+    if (!take({buffer.data(), size}) || c->given_up) return;
+    if (size < buffer.size()) break;
   }
   wait_readable();
+}
+
+// False: the connection has failed.
+bool StreamSocket::take(std::string_view bytes) {
+  if (!tls_) {
+    user_.socket_received(bytes);
+    return true;
+  }
+  const Shared c = connection_;
+  std::string plain;
+  const auto read = tls_->received(bytes, plain, out_);
+  if (!waits_for_room_) flush();
+  if (in_handshake_ && tls_->is_established()) {
+    in_handshake_ = false;
+    user_.tls_established(*tls_);
+    if (c->given_up) return true;
+    write_soon();
+  }
+  if (!plain.empty()) user_.socket_received(plain);
+  if (c->given_up) return true;
+  if (read && !tls_->is_closed_by_peer()) return true;
+  fail(read ? "the server closed the connection" : read.error().text);
+  return false;
 }
 
 void StreamSocket::write_soon() { end_of_turn_.ask(); }
@@ -168,14 +250,20 @@ void StreamSocket::end_of_turn() {
 }
 
 void StreamSocket::write() {
-  if (!is_up_) return;
+  if (!is_up_ || in_handshake_) return;
   last_write_ = loop_.now();
   if (unsent() == 0) {
     if (out_.capacity() > kKeepBuffer) out_ = {};
     out_.clear();
     sent_ = 0;
   }
-  user_.fill_output(out_);
+  if (tls_) {
+    std::string plain;
+    user_.fill_output(plain);
+    tls_->send(plain, out_);
+  } else {
+    user_.fill_output(out_);
+  }
   if (!waits_for_room_) flush();
 }
 

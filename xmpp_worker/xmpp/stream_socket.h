@@ -1,17 +1,20 @@
-// The TCP connection under an XMPP stream: resolves, connects, reads whatever comes, writes once per wakeup.
-// Reads and writes are paced: the first is done at once, the next not earlier than `pace` after it, so that
-// under load many stanzas share a wakeup. Nothing of XMPP is known here.
+// The TCP connection under an XMPP stream, with TLS from its first byte, from its middle or not at all:
+// connects or takes over what has been accepted, reads whatever comes, writes once per wakeup. Reads and
+// writes are paced: the first is done at once, the next not earlier than `pace` after it, so that under load
+// many stanzas share a wakeup. Nothing of XMPP is known here.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/net/loop.h"
 #include "common/net/resolver.h"
+#include "common/net/tls.h"
 
 namespace stox::xmpp {
 
@@ -23,6 +26,7 @@ class StreamSocketUser {
   virtual void socket_received(std::string_view bytes) = 0;
   virtual void socket_closed(const std::string& why) = 0;  // also: could not connect. Not after close()
   virtual void fill_output(std::string& out) = 0;          // append what is to be sent now
+  virtual void tls_established(const net::TlsSession&) {}  // behind start_tls()
 };
 
 class StreamSocket {
@@ -32,8 +36,16 @@ class StreamSocket {
   ~StreamSocket();
 
   void connect(const std::string& host, uint16_t port);  // gives up any connection there is
+  // A connection that is established already, of which the socket becomes the owner; `peer` for people.
+  // socket_connected() is not called.
+  void adopt(int descriptor, std::string peer);
+  // From now on. Takes what fill_output() has first; then it is not asked until tls_established(). May be
+  // called from inside socket_received(): what arrived with those bytes is not fed to TLS.
+  void start_tls(const net::TlsContext&, net::TlsOptions);
   void write_soon();  // fill_output() will be called, at the end of a wakeup
-  void close();       // after sending what there is and fits the kernel's buffer
+  // After sending what there is and fits the kernel's buffer. The peer has a moment to read it before the
+  // connection goes.
+  void close();
   // Taken from fill_output() and not yet by the kernel: grows when the peer does not read.
   std::size_t unsent() const { return out_.size() - sent_; }
 
@@ -46,6 +58,7 @@ class StreamSocket {
   void established();
   void wait_readable();
   void read();
+  bool take(std::string_view bytes);
   void end_of_turn();
   void write();
   void flush();
@@ -63,8 +76,9 @@ class StreamSocket {
   std::string out_;
   std::size_t sent_ = 0;
   bool waits_for_room_ = false;
+  std::optional<net::TlsSession> tls_;
+  bool in_handshake_ = false;
   Time last_read_{}, last_write_{};
-  std::vector<char> buffer_;
   net::Alarm connect_alarm_, read_alarm_, write_alarm_;
   net::EndOfTurn end_of_turn_;
 };

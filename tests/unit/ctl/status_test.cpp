@@ -44,6 +44,22 @@ TEST(Status, SaysWhyAProcessIsNotReady) {
       << status_text(status);
 }
 
+TEST(Status, TellsWhatCouldNotBeConnected) {
+  Answer front = in_state("ready", "");
+  front.value["peers"].push_back({{"name", "to 192.0.2.1:5061"},
+                                  {"state", "no TLS"},
+                                  {"why", "the certificate is for a.test, not for b.test"},
+                                  {"times", 3},
+                                  {"age_ms", 4000}});
+  const json status = status_json(kSite, {front, in_state("ready", "")});
+  EXPECT_EQ(status_code(status), kFine);
+  EXPECT_TRUE(
+      status_text(status).ends_with("mapper-1 ready\n\nsip-1: no TLS to 192.0.2.1:5061: the certificate is "
+                                    "for a.test, not for b.test (3 times, "
+                                    "last 4.0 s ago)\n"))
+      << status_text(status);
+}
+
 TEST(Status, ListsWhatCannotBeReached) {
   const json status =
       status_json(kSite, {in_state("ready", ""), {.value = {}, .unreachable = "not running: start it"}});

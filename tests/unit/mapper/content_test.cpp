@@ -28,7 +28,7 @@ class Content : public testing::Test {
     content->set_disposition(std::string(disposition));
   }
   std::optional<pb::Outcome> map_sip() { return to_xmpp(sip_, stanza_, addresses_, settings_, kNow); }
-  std::optional<pb::Outcome> map_xmpp() { return to_sip(xmpp_, message_, addresses_, settings_); }
+  std::optional<pb::Outcome> map_xmpp() { return to_sip(xmpp_, message_, addresses_, settings_, kNow); }
   // "text" or the status and text of a refusal
   std::string text_of_sip() {
     const auto end = map_sip();
@@ -135,13 +135,6 @@ TEST_F(Content, CharsetsBecomeUtf8) {
     body(row.type, row.data);
     EXPECT_EQ(text_of_sip(), row.expected) << row.type;
   }
-}
-
-TEST_F(Content, ATypingStateIsTakenInWithoutAStanza) {
-  body("application/im-iscomposing+xml", "<isComposing/>");
-  const auto end = map_sip();
-  ASSERT_TRUE(end);
-  EXPECT_EQ(end->verdict(), pb::DELIVERED);
 }
 
 TEST_F(Content, WhatACpimSaysCountsWhereTheRequestSaysNothing) {

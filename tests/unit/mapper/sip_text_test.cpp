@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace stox::mapping {
 namespace {
 
@@ -19,7 +21,15 @@ std::string read(std::string_view type, std::string_view data) {
   content->set_data(std::string(data));
   const auto text = text_of(message);
   if (!text) return std::to_string(text.error().status) + ": " + text.error().text;
-  return text->is_status ? "a status" : text->text;
+  switch (text->kind) {
+    case SipText::Kind::kTyping:
+      return std::string(text->typing.active ? "active " : "idle ") + std::to_string(text->typing.refresh_s);
+    case SipText::Kind::kNotification:
+      return pb::Receipt::Kind_Name(text->receipt.kind()) + " " + text->receipt.id() + " " +
+             std::to_string(text->receipt.date_s());
+    default:
+      return text->text;
+  }
 }
 
 std::string multipart(std::string_view kind, const std::vector<std::string>& parts) {
@@ -59,10 +69,25 @@ TEST(SipText, OfARelatedBodyTheRootCounts) {
             "400: multipart/related has no part <3>");
 }
 
-TEST(SipText, APartMayBeEncodedOnlyAsSipDoes) {
-  EXPECT_EQ(multipart("mixed", {"Content-Transfer-Encoding: 8bit\n\nx"}), "x");
-  EXPECT_EQ(multipart("mixed", {"Content-Transfer-Encoding: base64\n\neA=="}),
-            "415: Content-Transfer-Encoding is not understood");
+TEST(SipText, APartMayBeEncoded) {
+  const auto encoded = [](const std::string& encoding, const std::string& body) {
+    return multipart("mixed", {"Content-Transfer-Encoding: " + encoding + "\n\n" + body});
+  };
+  const std::string wrong = "415: Content-Transfer-Encoding is not understood";
+  EXPECT_EQ(encoded("8bit", "x"), "x");
+  EXPECT_EQ(encoded("base64", "SGVsbG8="), "Hello");
+  EXPECT_EQ(encoded("Base64", "SGVs\nbG8h\n"), "Hello!");
+  EXPECT_EQ(encoded("base64", "w7zDvA=="), "\xc3\xbc\xc3\xbc");
+  EXPECT_EQ(encoded("base64", "eA==eA=="), wrong);
+  EXPECT_EQ(encoded("base64", "e"), wrong);
+  EXPECT_EQ(encoded("quoted-printable", "a=3Db =C3=bc=\nc=  \nd"),
+            "a=b \xc3\xbc"
+            "cd");
+  EXPECT_EQ(encoded("quoted-printable", "a=3"), wrong);
+  EXPECT_EQ(encoded("uuencode", "x"), wrong);
+}
+
+TEST(SipText, WhatAPartIsFor) {
   EXPECT_EQ(multipart("mixed", {"Content-Encoding: gzip\n\nx"}), "415: Content-Encoding is not understood");
   EXPECT_EQ(multipart("mixed", {"Content-Disposition: attachment\n\nx"}),
             "415: Content-Disposition is not understood");
@@ -106,12 +131,78 @@ TEST(SipText, ACpimIsUnwrapped) {
   EXPECT_EQ(read("message/cpim", "Hello"), "400: message/cpim: its headers do not end");
 }
 
-TEST(SipText, WhatIsNotForAPersonIsAStatus) {
-  EXPECT_EQ(read("application/im-iscomposing+xml", "<isComposing/>"), "a status");
+std::string composing(const std::string& inside) {
+  return read("application/im-iscomposing+xml",
+              "<?xml version='1.0'?><isComposing xmlns='urn:ietf:params:xml:ns:im-iscomposing'>" + inside +
+                  "</isComposing>");
+}
+
+TEST(SipText, ATypingStateIsRead) {
+  EXPECT_EQ(composing("<state>active</state><contenttype>text/plain</contenttype><refresh>60</refresh>"),
+            "active 60");
+  EXPECT_EQ(composing("<state> active\n</state>"), "active 120");
+  EXPECT_EQ(composing("<state>idle</state><lastactive>2003-01-27T10:43:00Z</lastactive>"), "idle 120");
+  EXPECT_EQ(composing("<state>juggling</state>"), "idle 120");  // RFC 3994 3.2: unknown means idle
+  EXPECT_EQ(composing("<state>active</state><refresh>99999999999</refresh>"), "active 120");
+  EXPECT_EQ(composing("<state>active</state><refresh>86400</refresh>"), "active 600");
+  EXPECT_EQ(composing("<other xmlns='x'><state>active</state></other>"), "idle 120");
+  EXPECT_EQ(read("application/im-iscomposing+xml", "<isComposing/>"), "idle 120");
+  EXPECT_EQ(read("application/im-iscomposing+xml", "no XML"), "idle 120");
+}
+
+std::string imdn(const std::string& inside) {
+  return read("message/cpim", crlf("From: <sip:a@b>\nNS: imdn <urn:ietf:params:imdn>\nimdn.Message-ID: x\n\n"
+                                   "Content-Type: message/imdn+xml\nContent-Disposition: notification\n\n") +
+                                  "<imdn xmlns='urn:ietf:params:xml:ns:imdn'>" + inside + "</imdn>");
+}
+
+TEST(SipText, ANotificationIsRead) {
+  const std::string of = "<message-id>34jk324j</message-id><datetime>2023-11-14T22:13:20Z</datetime>";
+  const auto status = [&](const std::string& kind, const std::string& word) {
+    return imdn(of + "<" + kind + "-notification><status><" + word + "/></status></" + kind +
+                "-notification>");
+  };
+  EXPECT_EQ(status("delivery", "delivered"), "DELIVERED 34jk324j 1700000000");
+  EXPECT_EQ(status("delivery", "failed"), "FAILED 34jk324j 1700000000");
+  EXPECT_EQ(status("delivery", "forbidden"), "FORBIDDEN 34jk324j 1700000000");
+  EXPECT_EQ(status("delivery", "error"), "ERROR 34jk324j 1700000000");
+  EXPECT_EQ(status("display", "displayed"), "DISPLAYED 34jk324j 1700000000");
+  EXPECT_EQ(status("display", "forbidden"), "OTHER 34jk324j 1700000000");
+  EXPECT_EQ(status("display", "error"), "OTHER 34jk324j 1700000000");
+  EXPECT_EQ(status("processing", "processed"), "OTHER 34jk324j 1700000000");
+  EXPECT_EQ(status("processing", "stored"), "OTHER 34jk324j 1700000000");
+  EXPECT_EQ(status("display", "invented"), "OTHER 34jk324j 1700000000");
+  EXPECT_EQ(imdn("<message-id>a &lt;b&gt;</message-id>"), "OTHER a <b> 0");
+  EXPECT_EQ(imdn("<delivery-notification/>"), "400: message/imdn+xml: no message-id");
+  EXPECT_EQ(imdn("<!-- -->&x;"), "400: message/imdn+xml: not the XML that it should be");
+  EXPECT_EQ(imdn("<a>" + std::string(20'000, 'x') + "</a>"), "400: message/imdn+xml: too large");
   EXPECT_EQ(read("message/imdn+xml", "<imdn/>"), "415: Content-Type message/imdn+xml is not understood");
-  EXPECT_EQ(read("message/cpim", crlf("From: <sip:a@b>\n\nContent-Type: message/imdn+xml\n"
-                                      "Content-Disposition: notification\n\n<imdn/>")),
-            "a status");
+}
+
+TEST(SipText, NoDocumentTypeIsRead) {
+  EXPECT_EQ(read("application/im-iscomposing+xml",
+                 "<!DOCTYPE isComposing [<!ENTITY a 'active'>]><isComposing "
+                 "xmlns='urn:ietf:params:xml:ns:im-iscomposing'><state>&a;</state></isComposing>"),
+            "idle 120");
+}
+
+TEST(SipText, ACpimTellsWhatItsSenderWantsToHear) {
+  const auto wanted = [](const std::string& headers) {
+    pb::SipMessage message;
+    auto* content = message.add_parts()->add_alternatives();
+    content->set_content_type("message/cpim");
+    content->set_data(crlf("From: <sip:a@b>\nDateTime: 2023-11-14T22:13:20Z\nNS: x <urn:ietf:params:imdn>\n" +
+                           headers + "\n" + kPlain));
+    return text_of(message)->wants.ShortDebugString();
+  };
+  EXPECT_EQ(wanted("x.Message-ID: m1\nx.Disposition-Notification: positive-delivery, negative-delivery\n"),
+            "delivered: true failed: true id: \"m1\" date_s: 1700000000");
+  EXPECT_EQ(wanted("x.Message-ID: m1\nx.Disposition-Notification: Display;a=b,juggling\n"),
+            "displayed: true id: \"m1\" date_s: 1700000000");
+  EXPECT_EQ(wanted("x.Message-ID: m1\nx.Disposition-Notification: processing\n"),
+            "id: \"m1\" date_s: 1700000000");
+  EXPECT_EQ(wanted("x.Disposition-Notification: display\n"), "");
+  EXPECT_EQ(wanted("x.Message-ID: m1\n"), "");
 }
 
 TEST(SipText, HtmlWithoutWordsIsRefused) {

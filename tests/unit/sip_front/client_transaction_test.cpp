@@ -141,5 +141,18 @@ TEST_F(ClientTransaction, WhatIsStartedOnFailureDoesNotFailWithIt) {
   EXPECT_TRUE(receive(200, "z9hG4bKnext"));
 }
 
+TEST_F(ClientTransaction, AResponseWithMoreThanOurViaIsSomebodyElses) {
+  start(1, "z9hG4bKa");
+  take();
+  const Datagram d(
+      crlf("SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKa\n"
+           "Via: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bKb\n"
+           "From: sip:a@b;tag=1\nTo: sip:c@d\nCall-ID: i\nCSeq: 1 MESSAGE\n\n"));
+  ASSERT_TRUE(d.parsed);
+  EXPECT_FALSE(transactions_.receive(d.message, clock_.now()));
+  EXPECT_EQ(take(), Lines{});
+  EXPECT_TRUE(receive(200, "z9hG4bKa"));
+}
+
 }  // namespace
 }  // namespace stox::sip

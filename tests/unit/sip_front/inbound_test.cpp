@@ -18,14 +18,19 @@ using testing::HasSubstr;
 class InboundTest : public testing::Test, public sip::ResponseSender, public EnvelopeSink {
  protected:
   void send_response(const sip::Flow&, std::string_view bytes) override { responses_.emplace_back(bytes); }
+  bool has_room() const override { return has_room_; }
   Result<uint64_t> submit(pb::Envelope& envelope, Time begin_before, Time end_by) override {
     if (refuses_) return error("no mapper is ready");
-    EXPECT_EQ(begin_before, clock_.now() + 25s);
-    EXPECT_EQ(end_by, begin_before);
+    EXPECT_EQ(begin_before, clock_.now() + valid_for_);
+    EXPECT_EQ(end_by, clock_.now() + 25s);
     envelopes_.push_back(envelope);
     return envelopes_.size();
   }
   std::string id_of(uint64_t number) const override { return "sip-1.1." + std::to_string(number); }
+  void submit_lossy(pb::Envelope& envelope, Time) override { lossy_.push_back(envelope); }
+  void took(std::string_view from, std::string_view type, std::string_view) override {
+    took_.push_back(std::string(from) + " " + std::string(type));
+  }
 
   static sip::Policy policy() {
     sip::Policy policy;
@@ -72,8 +77,10 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   service::Log log_{"sip-1", service::Level::kError, "text"};
   service::Trace trace_;
   sip::Random random_;
-  bool refuses_ = false;
-  std::vector<pb::Envelope> envelopes_;
+  bool refuses_ = false, has_room_ = true;
+  Duration valid_for_ = 25s;
+  std::vector<pb::Envelope> envelopes_, lossy_;
+  std::vector<std::string> took_;
   std::vector<std::string> responses_;
   std::string last_;
   Inbound inbound_{policy(), clock_, log_, trace_, random_, *this, *this};
@@ -142,6 +149,23 @@ TEST_F(InboundTest, TheDedupKeyIsThatOfTheRequestWhateverItsBranch) {
     advance(40s);
   }
   EXPECT_EQ(envelopes_.size(), 6u);
+}
+
+TEST_F(InboundTest, ATypingStateIsAnsweredAtOnceAndPassedOnLossily) {
+  receive(replaced(kHello, "text/plain", "Application/im-isComposing+xml ;x=y"));
+  EXPECT_EQ(said(), "SIP/2.0 200 Accepted");
+  EXPECT_TRUE(envelopes_.empty());
+  ASSERT_EQ(lossy_.size(), 1u);
+  EXPECT_EQ(lossy_[0].conversation(), "bob@sip.test ann*x.test@gw.test");
+  EXPECT_EQ(lossy_[0].sip_message().parts(0).alternatives(0).data(), "hello");
+  EXPECT_TRUE(inbound_.idle());
+}
+
+TEST_F(InboundTest, TheFormOfWhatAPeerSendsIsNoted) {
+  receive(replaced(kHello, "text/plain", "message/cpim"));
+  EXPECT_THAT(took_, testing::ElementsAre("sip:bob@sip.test message/cpim"));
+  receive(kHello, "203.0.113.1");  // a stranger's is not
+  EXPECT_EQ(took_.size(), 1u);
 }
 
 TEST_F(InboundTest, AnEmptyBodyHasNoPart) {
@@ -228,6 +252,88 @@ TEST_F(InboundTest, WhenTheBusTakesNothingTheAnswerIs503AndNothingIsRemembered) 
   EXPECT_EQ(envelopes_.size(), 1u);
 }
 
+TEST_F(InboundTest, AtTheBoundTheAnswerIs503ButCopiesAreStillCopies) {
+  receive(kHello);
+  has_room_ = false;
+  receive(kHello);
+  EXPECT_EQ(said(), "");
+  receive(replaced(replaced(kHello, "776sgdkse", "x"), "asd88", "x"));
+  EXPECT_EQ(said(), "SIP/2.0 503 Service unavailable");
+  EXPECT_THAT(last_, HasSubstr("\r\nRetry-After: "));
+  EXPECT_EQ(envelopes_.size(), 1u);
+  inbound_.ended(1, status(200));
+  EXPECT_EQ(said(), "SIP/2.0 200 Accepted");
+}
+
+TEST_F(InboundTest, MoreThanItsShareOfOneSourceIsRefusedAndCopiesDoNotCount) {
+  sip::Policy limited = policy();
+  limited.max_rate_per_source = 1;  // two at once
+  inbound_.set_policy(limited);
+  const auto nth = [](int n) {
+    return replaced(replaced(kHello, "776sgdkse", std::to_string(n)), "asd88", std::to_string(n));
+  };
+  receive(nth(1));
+  for (int i = 0; i < 5; ++i) receive(nth(1));
+  receive(nth(2));
+  EXPECT_EQ(said(), "");
+  receive(nth(3));
+  EXPECT_EQ(said(), "SIP/2.0 480 Too many requests");
+  EXPECT_THAT(last_, HasSubstr("\r\nRetry-After: 1\r\n"));
+  receive(nth(3), "192.0.2.8");  // another source
+  EXPECT_EQ(said(), "");
+  advance(1s);
+  receive(nth(4));
+  EXPECT_EQ(said(), "");
+  EXPECT_EQ(envelopes_.size(), 4u);
+  EXPECT_EQ(metric("stox_sip_refused_total", "reason=rate"), 1);
+}
+
+TEST_F(InboundTest, MoreThanItsShareOfOneFromDomainIsRefused) {
+  sip::Policy limited = policy();
+  limited.max_rate_per_from_domain = 1;
+  inbound_.set_policy(limited);
+  const auto send = [&](const char* from, const char* source) {
+    static int n = 0;
+    const std::string id = std::to_string(++n);
+    receive(replaced(replaced(replaced(kHello, "776sgdkse", id), "asd88", id), "bob@sip.test", from), source);
+    return said();
+  };
+  EXPECT_EQ(send("a@one.test", "192.0.2.1"), "");
+  EXPECT_EQ(send("b@one.test", "192.0.2.2"), "");
+  EXPECT_EQ(send("c@ONE.test", "192.0.2.3"), "SIP/2.0 480 Too many requests");
+  EXPECT_EQ(send("c@two.test", "192.0.2.3"), "");
+}
+
+TEST_F(InboundTest, OfManyStrangersNotAllAreAnswered) {
+  for (int i = 0; i < 10'000; ++i) receive(kHello, "198.51.100.1");
+  EXPECT_LE(responses_.size(), 2 * Inbound::kStrangersAnsweredPerSecond);
+  EXPECT_GT(responses_.size(), 0u);
+  EXPECT_EQ(metric("stox_sip_refused_total", "reason=untrusted"), 10'000);
+  EXPECT_EQ(metric("stox_sip_strangers_unanswered_total"), 10'000.0 - static_cast<double>(responses_.size()));
+  responses_.clear();
+  advance(1s);
+  receive(kHello, "198.51.100.1");
+  EXPECT_EQ(said(), "SIP/2.0 403 Forbidden");
+}
+
+TEST_F(InboundTest, WhatExpiresIsNotBegunLater) {
+  valid_for_ = 5s;
+  receive(replaced(kHello, "Max-Forwards", "Expires: 5\r\nMax-Forwards"));
+  EXPECT_EQ(envelopes_.size(), 1u);
+  receive(replaced(replaced(replaced(kHello, "Max-Forwards",
+                                     "Date: Sat, 13 Nov 2010 23:29:00 GMT\r\nExpires: 600\r\nMax-Forwards"),
+                            "776sgdkse", "x"),
+                   "asd88", "x"));
+  EXPECT_EQ(said(), "SIP/2.0 480 Message expired");
+  EXPECT_EQ(envelopes_.size(), 1u);
+}
+
+TEST_F(InboundTest, OptionsInsideOfADialogThatWeDoNotHave) {
+  receive(replaced(replaced(replaced(kHello, "MESSAGE sip", "OPTIONS sip"), "1 MESSAGE", "1 OPTIONS"),
+                   "gw.test>", "gw.test>;tag=1"));
+  EXPECT_EQ(said(), "SIP/2.0 481 Call/Transaction Does Not Exist");
+}
+
 TEST_F(InboundTest, OptionsSayWhatWeCan) {
   receive(replaced(replaced(kHello, "MESSAGE sip", "OPTIONS sip"), "1 MESSAGE", "1 OPTIONS"));
   EXPECT_EQ(said(), "SIP/2.0 200 OK");
@@ -243,8 +349,11 @@ TEST_F(InboundTest, ACancelCancelsNothing) {
   receive(kHello);
   receive(cancel);
   EXPECT_EQ(said(), "SIP/2.0 200 OK");
+  const auto to = [&] { return last_.substr(last_.find("\r\nTo: "), 60); };
+  const std::string to_of_cancel = to();
   inbound_.ended(1, status(200));
   EXPECT_EQ(said(), "SIP/2.0 200 Accepted");
+  EXPECT_EQ(to(), to_of_cancel);  // 9.2: the same tag
 }
 
 TEST_F(InboundTest, MergedRequestsGet482) {

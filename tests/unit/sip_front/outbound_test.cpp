@@ -211,6 +211,205 @@ TEST_F(OutboundTest, TheQueueOfATargetIsBounded) {
   EXPECT_EQ(sent().back(), "y to 192.0.2.7:5060");
 }
 
+// CPIM with plain text behind it, as the mapper makes it when notifications are wanted.
+class PeerForms : public OutboundTest {
+ protected:
+  pb::Envelope rich(const std::string& text) {
+    pb::Envelope e = envelope(text);
+    pb::Part& part = *e.mutable_sip_message()->mutable_parts(0);
+    *part.add_alternatives() = part.alternatives(0);
+    part.mutable_alternatives(0)->set_content_type("message/cpim");
+    part.mutable_alternatives(0)->set_data("cpim " + text);
+    return e;
+  }
+  static constexpr const char* kBob = "sip:bob@sip.test";
+  PeerFormats& formats() { return outbound_.formats(); }
+};
+
+TEST_F(PeerForms, WhoIsNotKnownGetsPlainText) {
+  begin(rich("a"));
+  EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060"));
+  respond("200 OK");
+  EXPECT_FALSE(outcomes_.back().will_be_told());
+}
+
+TEST_F(PeerForms, WhoSendsCpimGetsIt) {
+  formats().taken("sip:BOB@SIP.test;transport=tcp", Format::kCpim);
+  begin(rich("a"));
+  EXPECT_THAT(sent(), ElementsAre("cpim a to 192.0.2.7:5060"));
+  respond("200 OK");
+  EXPECT_TRUE(outcomes_.back().will_be_told());
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200"));
+}
+
+TEST_F(PeerForms, TheConfigurationMaySayWhatUnknownPeersTake) {
+  formats().assume({"cpim"});
+  begin(rich("a"));
+  EXPECT_THAT(sent(), ElementsAre("cpim a to 192.0.2.7:5060"));
+}
+
+TEST_F(PeerForms, ARefusalIsRememberedForHoursAndThereIsOneOutcome) {
+  for (const char* status : {"415 Unsupported", "405 Not Allowed", "489 Bad Event"}) {
+    formats().assume({"cpim"});
+    sent_.clear();
+    begin(rich("a"));
+    respond(status);
+    EXPECT_THAT(sent(), ElementsAre("cpim a to 192.0.2.7:5060", "a to 192.0.2.7:5060"));
+    respond("200 OK");
+    EXPECT_EQ(ended().size(), 1u);
+    formats().taken(kBob, Format::kCpim);  // it sends CPIM itself, and takes none
+    begin(rich("b"));
+    EXPECT_THAT(sent(), ElementsAre("b to 192.0.2.7:5060"));
+    respond("200 OK");
+    clock_.advance(PeerFormats::kRemembered);
+    begin(rich("c"));
+    EXPECT_THAT(sent(), ElementsAre("cpim c to 192.0.2.7:5060"));
+    respond("200 OK");
+    ended();
+    formats().forget("");
+  }
+}
+
+TEST_F(PeerForms, AnotherPeersRefusalDoesNotCount) {
+  formats().assume({"cpim"});
+  formats().refused("sip:eve@sip.test", Format::kCpim);
+  begin(rich("a"));
+  EXPECT_THAT(sent(), ElementsAre("cpim a to 192.0.2.7:5060"));
+}
+
+TEST_F(PeerForms, WhatHasOnlyARefusedFormEndsUnsent) {
+  pb::Envelope e = rich("a");
+  e.mutable_sip_message()->mutable_parts(0)->mutable_alternatives()->RemoveLast();
+  begin(e);
+  EXPECT_THAT(sent(), ElementsAre("cpim a to 192.0.2.7:5060"));  // nothing plainer is left to try
+  respond("415 Unsupported");
+  e.mutable_id()->set_number(2);
+  begin(e);
+  EXPECT_THAT(sent(), ElementsAre());
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 415", "2 FAILED 415"));
+  EXPECT_TRUE(outbound_.idle());
+}
+
+TEST_F(PeerForms, WhatIsKnownCanBeListedAndForgotten) {
+  formats().refused(kBob, Format::kCpim);
+  formats().taken("sip:eve@sip.test", Format::kComposing);
+  formats().taken("sip:dan@sip.test", Format::kPlain);  // says nothing
+  const auto known = formats().list();
+  ASSERT_EQ(known.size(), 2u);
+  EXPECT_EQ(known[0].peer, "eve@sip.test");
+  EXPECT_EQ(known[1].peer, "bob@sip.test");
+  EXPECT_EQ(known[1].left, PeerFormats::kRemembered);
+  EXPECT_EQ(formats().forget("sip:nobody@sip.test"), 0u);
+  EXPECT_EQ(formats().forget("sip:Bob@sip.test"), 1u);
+  EXPECT_EQ(formats().takes(kBob, Format::kCpim), PeerFormats::Takes::kUnknown);
+  EXPECT_EQ(formats().forget(""), 1u);
+  EXPECT_TRUE(formats().list().empty());
+}
+
+TEST_F(PeerForms, WhatIsKnownIsBounded) {
+  for (std::size_t i = 0; i <= PeerFormats::kMaxPeers; ++i)
+    formats().taken("sip:" + std::to_string(i) + "@sip.test", Format::kCpim);
+  EXPECT_EQ(formats().size(), PeerFormats::kMaxPeers);
+  EXPECT_EQ(formats().takes("sip:0@sip.test", Format::kCpim), PeerFormats::Takes::kUnknown);
+  EXPECT_EQ(formats().takes("sip:1@sip.test", Format::kCpim), PeerFormats::Takes::kYes);
+}
+
+class TypingToSip : public PeerForms {
+ protected:
+  TypingToSip() { formats().taken(kBob, Format::kComposing); }
+  void typing(pb::SipMessage::Typing what) {
+    pb::Envelope e = envelope(what == pb::SipMessage::ACTIVE ? "active" : "idle");
+    e.set_lossy(true);
+    e.mutable_sip_message()->set_typing(what);
+    auto& content = *e.mutable_sip_message()->mutable_parts(0)->mutable_alternatives(0);
+    content.set_content_type("application/im-iscomposing+xml");
+    begin(e, 5s);
+  }
+  void active() { typing(pb::SipMessage::ACTIVE); }
+  void idle() { typing(pb::SipMessage::IDLE); }
+};
+
+TEST_F(TypingToSip, IsToldOnceAndEndsInSilence) {
+  active();
+  EXPECT_THAT(sent(), ElementsAre("active to 192.0.2.7:5060"));
+  respond("200 OK");
+  active();
+  EXPECT_THAT(sent(), ElementsAre());
+  idle();
+  EXPECT_THAT(sent(), ElementsAre("idle to 192.0.2.7:5060"));
+  respond("500 Trouble");
+  idle();
+  EXPECT_THAT(sent(), ElementsAre());
+  EXPECT_THAT(ended(), ElementsAre());
+}
+
+TEST_F(TypingToSip, NeverReachesWhoHasNotShownToKnowIt) {
+  formats().forget("");
+  active();
+  EXPECT_THAT(sent(), ElementsAre());
+  EXPECT_TRUE(outbound_.idle());
+}
+
+TEST_F(TypingToSip, IsRefreshedWhileItLastsAndNotForEver) {
+  active();
+  respond("200 OK");
+  sent();
+  for (int i = 0; i < 5; ++i) {
+    advance(Typing::kAgainAfter);
+    EXPECT_THAT(sent(), ElementsAre("active to 192.0.2.7:5060")) << i;
+    respond("200 OK");
+  }
+  advance(20min);
+  EXPECT_THAT(sent(), ElementsAre());  // it ends by itself at the peer
+  active();
+  EXPECT_THAT(sent(), ElementsAre("active to 192.0.2.7:5060"));
+}
+
+TEST_F(TypingToSip, EndsWithTheMessage) {
+  active();
+  respond("200 OK");
+  begin(envelope("typed"));
+  respond("200 OK");
+  sent();
+  idle();
+  advance(10min);
+  EXPECT_THAT(sent(), ElementsAre());
+}
+
+TEST_F(TypingToSip, GivesWayToMessagesAndIsNeverQueued) {
+  begin(envelope("first"));
+  active();
+  respond("200 OK");
+  EXPECT_THAT(sent(), ElementsAre("first to 192.0.2.7:5060"));
+  active();
+  begin(envelope("second"));
+  respond("408 Timeout");
+  EXPECT_THAT(sent(), ElementsAre("active to 192.0.2.7:5060", "second to 192.0.2.7:5060"));
+}
+
+TEST_F(TypingToSip, StopsAtARefusalForHours) {
+  for (const char* status : {"415 Unsupported", "405 Not Allowed", "489 Bad Event"}) {
+    active();
+    respond(status);
+    sent();
+    active();
+    idle();
+    advance(10min);
+    EXPECT_THAT(sent(), ElementsAre());
+    formats().forget("");
+    formats().taken(kBob, Format::kComposing);
+  }
+  EXPECT_THAT(ended(), ElementsAre());
+}
+
+TEST_F(TypingToSip, KeepsNoProcessFromStopping) {
+  active();
+  EXPECT_TRUE(outbound_.idle());
+  outbound_.give_up();
+  EXPECT_TRUE(outbound_.idle());
+  EXPECT_THAT(ended(), ElementsAre());
+}
+
 TEST_F(OutboundTest, PartsGoOneByOne) {
   pb::Envelope e = envelope("one");
   add_part(e, {"two"});
@@ -283,6 +482,17 @@ TEST_F(OutboundTest, AServerThatRefusedIsNotAskedAgainByAnotherTransport) {
   respond("503 Busy");
   respond("200 OK");
   EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060"));
+}
+
+TEST_F(OutboundTest, WhatOneServerSaidCountsMoreThanTheSilenceOfTheLast) {
+  hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.8")}};
+  begin(envelope("a"));
+  respond("503 Busy", "Retry-After: 7\r\n");
+  outbound_.unreachable(endpoint("192.0.2.8"));
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 503"));
+  EXPECT_EQ(outcomes_.back().sip_status().reason(), "Busy");
+  EXPECT_EQ(outcomes_.back().sip_status().retry_after_s(), 7u);
 }
 
 TEST_F(OutboundTest, AHopThatFailedComesLastForAWhile) {

@@ -26,11 +26,19 @@ using Lines = std::vector<std::string>;
 
 class ServerTransaction : public testing::Test {
  protected:
-  ServerTransactions::Receipt receive(const std::string& text, uint16_t from_port = 40000) {
+  struct Receipt {
+    Match match;
+    Id id;
+  };
+  Receipt receive(ServerTransactions& transactions, const std::string& text) {
     Datagram d(text);
     EXPECT_TRUE(d.parsed);
+    const Match match = transactions.match(d.message, flow_);
+    return {match, match == Match::kNew ? transactions.open(d.message, flow_, clock_.now()) : Id{}};
+  }
+  Receipt receive(const std::string& text, uint16_t from_port = 40000) {
     flow_.peer = *Endpoint::parse("192.0.2.7", from_port);
-    return transactions_.receive(d.message, flow_, clock_.now());
+    return receive(transactions_, text);
   }
   void respond(Id id, uint16_t status) { transactions_.respond(id, status, {}, {}, clock_.now()); }
   void advance(Duration d) {  // in small steps, as timers fire one after the other
@@ -162,12 +170,11 @@ TEST_F(ServerTransaction, KnowsWhatACancelMeans) {
   EXPECT_FALSE(transactions_.has_cancelled(Datagram(replaced(cancel, "776sgdkse", "x")).message));
 }
 
-TEST_F(ServerTransaction, ForgottenOnesNeverWere) {
-  transactions_.forget(receive(kHello).id);
+TEST_F(ServerTransaction, WhatIsNotOpenedIsNotRemembered) {
+  const Datagram d(kHello);
+  EXPECT_EQ(transactions_.match(d.message, flow_), Match::kNew);
   EXPECT_EQ(transactions_.waiting(), 0u);
   EXPECT_EQ(receive(kHello).match, Match::kNew);
-  advance(10s);
-  EXPECT_EQ(sent_.take(), Lines{"100 to 192.0.2.7:40000"});  // of the second only
 }
 
 TEST_F(ServerTransaction, TheOldestCompletedGiveWayAtTheCap) {
@@ -177,25 +184,40 @@ TEST_F(ServerTransaction, TheOldestCompletedGiveWayAtTheCap) {
   };
   std::vector<Id> ids;
   for (int n = 0; n < 4; ++n) {
-    ids.push_back(small.receive(Datagram(nth(n)).message, flow_, clock_.now()).id);
+    ids.push_back(receive(small, nth(n)).id);
   }
   for (int n = 0; n < 3; ++n) small.respond(ids[static_cast<std::size_t>(n)], 200, {}, {}, clock_.now());
   EXPECT_EQ(small.completed(), 2u);
   EXPECT_EQ(small.waiting(), 1u);
   EXPECT_EQ(small.crowded_out(), 1u);
-  EXPECT_EQ(small.receive(Datagram(nth(0)).message, flow_, clock_.now()).match, Match::kNew);
+  EXPECT_EQ(receive(small, nth(0)).match, Match::kNew);
   for (int n = 1; n < 4; ++n) {
-    EXPECT_EQ(small.receive(Datagram(nth(n)).message, flow_, clock_.now()).match, Match::kCopy) << n;
+    EXPECT_EQ(receive(small, nth(n)).match, Match::kCopy) << n;
   }
 }
 
+TEST_F(ServerTransaction, LongOnesGiveWaySooner) {
+  ServerTransactions small(20, 42, sent_);
+  const auto nth = [](int n) {
+    return replaced(
+        replaced(replaced(kHello, "776sgdkse", std::to_string(n)), "asd88asd77a", "c" + std::to_string(n)),
+        "\"Bob", "\"" + std::string(4000, 'x'));
+  };
+  for (int n = 0; n < 100; ++n) small.respond(receive(small, nth(n)).id, 200, {}, {}, clock_.now());
+  EXPECT_LE(small.completed_bytes(), 20 * ServerTransactions::kBytesEach);
+  EXPECT_GT(small.completed(), 0u);
+  EXPECT_EQ(small.completed() + small.crowded_out(), 100u);
+  EXPECT_EQ(receive(small, nth(99)).match, Match::kCopy);
+}
+
 TEST_F(ServerTransaction, ThousandsComeAndGo) {
+  flow_.transport = Transport::kTcp;  // gone with the answer
   std::vector<std::pair<std::string, Id>> live;
   for (int n = 0; n < 5000; ++n) {
     const std::string text =
         replaced(replaced(kHello, "776sgdkse", std::to_string(n)), "asd88asd77a", std::to_string(n));
     live.emplace_back(text, receive(text).id);
-    if (n % 3 == 0) transactions_.forget(live.back().second);
+    if (n % 3 == 0) respond(live.back().second, 200);
   }
   for (int n = 0; n < 5000; ++n) {
     EXPECT_EQ(receive(live[static_cast<std::size_t>(n)].first).match, n % 3 == 0 ? Match::kNew : Match::kCopy)

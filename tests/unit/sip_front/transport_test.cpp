@@ -3,108 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <asio/connect.hpp>
-#include <asio/ip/tcp.hpp>
 #include <asio/ip/udp.hpp>
-#include <asio/read.hpp>
 #include <asio/write.hpp>
 
 #include "tests/unit/sip_front/sip_text.h"
+#include "tests/unit/sip_front/transport_scene.h"
 
 namespace stox::sip {
 namespace {
 
 using namespace std::chrono_literals;
 using testing::HasSubstr;
-
-// Transports on loopback, with the peer's sockets on the same loop.
-class TransportTest : public testing::Test, public TransportUser {
- protected:
-  struct Came {
-    std::string body;  // or "fault STATUS"
-    Flow flow;
-  };
-
-  void open(std::vector<Listen> listens) {
-    auto opened = Transports::open(loop_, listens, options_, *this);
-    ASSERT_TRUE(opened) << opened.error().text;
-    transports_ = std::move(*opened);
-  }
-  void open_usual(const std::string& address = "127.0.0.1") {
-    open({{Transport::kUdp, address, 0, "", 0}, {Transport::kTcp, address, 0, "", 0}});
-    udp_port_ = transports_->listening()[0].bound.port;
-    tcp_port_ = transports_->listening()[1].bound.port;
-  }
-
-  bool trusts(const Endpoint&) const override { return trusts_; }
-  void received(const Message& message, const Flow& flow) override {
-    came_.push_back({std::string(message.body), flow});
-    if (!answer_.empty()) transports_->send(flow, answer_);
-    if (finish_) transports_->finish(flow);
-  }
-  void faulty(const Message&, const Fault& fault, const Flow& flow) override {
-    came_.push_back({"fault " + std::to_string(fault.status), flow});
-    if (!answer_.empty()) transports_->send(flow, answer_);
-  }
-  void connection_lost(uint32_t connection, bool never_made, std::string_view) override {
-    lost_.push_back(connection);
-    never_made_ = never_made;
-  }
-  void unreachable(const Endpoint& peer) override { unreachable_.push_back(peer.str()); }
-
-  // Runs the loop until `done`, for 10 seconds at most.
-  testing::AssertionResult run_until(const std::function<bool()>& done) {
-    const Time end = loop_.now() + 10s;
-    loop_.io().restart();
-    while (!done()) {
-      if (loop_.now() > end) return testing::AssertionFailure() << "did not happen in 10 seconds";
-      loop_.io().run_one_for(50ms);
-    }
-    return testing::AssertionSuccess();
-  }
-  std::vector<std::string> bodies() const {
-    std::vector<std::string> out;
-    for (const Came& one : came_) out.push_back(one.body);
-    return out;
-  }
-
-  asio::ip::tcp::socket connect() {
-    asio::ip::tcp::socket socket(loop_.io());
-    socket.connect({asio::ip::address_v4::loopback(), tcp_port_});
-    socket.non_blocking(true);
-    return socket;
-  }
-  // Reads until the peer has said `size` bytes or closed.
-  std::string read_from(asio::ip::tcp::socket& socket, std::size_t size, bool* closed = nullptr) {
-    std::string out;
-    EXPECT_TRUE(run_until([&] {
-      std::array<char, 4096> buffer;
-      asio::error_code failure;
-      const std::size_t n = socket.read_some(asio::buffer(buffer), failure);
-      out.append(buffer.data(), n);
-      const bool end = failure && failure != asio::error::would_block;
-      if (closed != nullptr) *closed = end;
-      return end || out.size() >= size;
-    }));
-    return out;
-  }
-  bool closes(asio::ip::tcp::socket& socket) {
-    bool closed = false;
-    read_from(socket, SIZE_MAX, &closed);
-    return closed;
-  }
-
-  net::Loop loop_;
-  TransportOptions options_;
-  std::unique_ptr<Transports> transports_;
-  uint16_t udp_port_ = 0, tcp_port_ = 0;
-  std::string answer_;
-  bool finish_ = false, trusts_ = true;
-  std::vector<Came> came_;
-  std::vector<uint32_t> lost_;
-  bool never_made_ = false;
-  std::vector<std::string> unreachable_;
-};
 
 TEST_F(TransportTest, UdpAnswersFromTheSocketThatGotTheRequest) {
   for (const char* address : {"127.0.0.1", "::1"}) {
@@ -122,6 +31,29 @@ TEST_F(TransportTest, UdpAnswersFromTheSocketThatGotTheRequest) {
     EXPECT_EQ(from.port(), udp_port_);
     EXPECT_EQ(came_.at(0).body, "hello");
     EXPECT_EQ(came_.at(0).flow.peer.port, peer.local_endpoint().port());
+    transports_.reset();
+    loop_.io().poll();
+  }
+}
+
+TEST_F(TransportTest, UdpOnAWildcardAnswersFromTheAddressThatWasAsked) {
+  for (const auto& [any, asked] : {std::pair("0.0.0.0", "127.0.0.77"), std::pair("::", "::1")}) {
+    open_usual(any);
+    answer_ = "an answer";
+    const auto to = asio::ip::make_address(asked);
+    asio::ip::udp::socket peer(loop_.io(), {to.is_v6() ? to : asio::ip::make_address("127.0.0.1"), 0});
+    peer.send_to(asio::buffer(kHello), {to, udp_port_});
+    ASSERT_TRUE(run_until([&] { return peer.available() > 0; }));
+    std::array<char, 100> buffer;
+    asio::ip::udp::endpoint from;
+    peer.receive_from(asio::buffer(buffer), from);
+    EXPECT_EQ(from.address(), to);
+    EXPECT_EQ(from.port(), udp_port_);
+    transports_->send(
+        *transports_->flow_to({Transport::kUdp, *Endpoint::parse(peer.local_endpoint().address().to_string(),
+                                                                 peer.local_endpoint().port())}),
+        "a request");
+    EXPECT_TRUE(run_until([&] { return peer.available() > 0; }));
     transports_.reset();
     loop_.io().poll();
   }
@@ -188,7 +120,8 @@ TEST_F(TransportTest, APortInUseIsToldWithAddressPortAndRemedy) {
   open_usual();
   for (const auto transport : {Transport::kUdp, Transport::kTcp}) {
     const uint16_t port = transport == Transport::kUdp ? udp_port_ : tcp_port_;
-    const auto again = Transports::open(loop_, {{transport, "127.0.0.1", port, "", 0}}, options_, *this);
+    const auto again = Transports::open(loop_, {{transport, "127.0.0.1", port, "", 0}},
+                                        *net::TlsContext::create({}), options_, *this);
     ASSERT_FALSE(again);
     EXPECT_THAT(again.error().text, HasSubstr("127.0.0.1:" + std::to_string(port)));
     EXPECT_THAT(again.error().text, HasSubstr("in use"));
@@ -249,7 +182,7 @@ TEST_F(TransportTest, TcpAnswersWhatItCannotFrameAndCloses) {
   EXPECT_EQ(bodies(), std::vector<std::string>{"fault 400"});
   peer.close();
   EXPECT_TRUE(run_until([&] { return lost_.size() == 1; }));
-  EXPECT_EQ(transports_->figures().connections, 0u);
+  EXPECT_EQ(transports_->figures().connections(), 0u);
 }
 
 TEST_F(TransportTest, TcpCanBeFinishedAfterAnAnswer) {
@@ -270,7 +203,7 @@ TEST_F(TransportTest, TcpDoesNotWaitForHalfAMessageForEver) {
   auto quiet = connect();
   asio::write(slow, asio::buffer(kHello.substr(0, 50)));
   EXPECT_TRUE(closes(slow));
-  EXPECT_EQ(transports_->figures().connections, 1u);
+  EXPECT_EQ(transports_->figures().connections(), 1u);
   EXPECT_EQ(transports_->figures().connections_timed_out, 1u);
 }
 
@@ -309,7 +242,7 @@ TEST_F(TransportTest, TcpRefusesConnectionsOverTheLimit) {
   auto third = connect();
   EXPECT_TRUE(closes(third));
   first.close();
-  EXPECT_TRUE(run_until([&] { return transports_->figures().connections == 1; }));
+  EXPECT_TRUE(run_until([&] { return transports_->figures().connections() == 1; }));
   auto fourth = connect();
   asio::write(fourth, asio::buffer(kHello));
   EXPECT_TRUE(run_until([&] { return came_.size() == 1; }));
@@ -326,7 +259,7 @@ TEST_F(TransportTest, TcpConnectionsOfStrangersAreFewAndShort) {
   trusts_ = true;
   auto known = connect();
   EXPECT_TRUE(closes(first));
-  EXPECT_TRUE(run_until([&] { return transports_->figures().connections == 1; }));
+  EXPECT_TRUE(run_until([&] { return transports_->figures().connections() == 1; }));
   trusts_ = false;
   auto third = connect();
   asio::write(third, asio::buffer(kHello));

@@ -26,7 +26,8 @@ class OtherWorkersTest : public testing::Test {
 };
 
 TEST_F(OtherWorkersTest, AreThoseOfOurDomainsButNotWe) {
-  EXPECT_FALSE(others.update({worker("c@1"), worker("c@2"), worker("d", pb::READY, 5, "other.test")}, now));
+  EXPECT_FALSE(
+      others.update({worker("c@1"), worker("c@2"), worker("d", pb::READY, 5, "other.test")}, true, now));
   EXPECT_EQ(others.connections(), (std::vector<uint64_t>{others.connection("c@2")}));
   EXPECT_TRUE(others.is_there("c@2", 5));
   EXPECT_FALSE(others.is_there("c@2", 4));
@@ -35,33 +36,41 @@ TEST_F(OtherWorkersTest, AreThoseOfOurDomainsButNotWe) {
 }
 
 TEST_F(OtherWorkersTest, HaveAConnectionWhileTheyAreConnected) {
-  EXPECT_FALSE(others.update({worker("c@2", pb::STARTING), worker("c@3", pb::STANDBY)}, now));
+  EXPECT_FALSE(others.update({worker("c@2", pb::STARTING), worker("c@3", pb::STANDBY)}, true, now));
   EXPECT_TRUE(others.connections().empty());
   EXPECT_TRUE(others.is_there("c@3", 5));
-  EXPECT_FALSE(others.update({worker("c@2", pb::DRAINING), worker("c@3", pb::READY)}, now));
+  EXPECT_EQ(others.holder(), "");
+  EXPECT_FALSE(others.update({worker("c@2", pb::DRAINING), worker("c@3", pb::READY)}, true, now));
   EXPECT_EQ(others.connections().size(), 2u);
+  EXPECT_EQ(others.holder(), "c@2");
 }
 
 TEST_F(OtherWorkersTest, OneThatIsGoneMayStillBeThereForTheServer) {
-  others.update({worker("c@2")}, now);
-  EXPECT_TRUE(others.update({}, now));
+  others.update({worker("c@2")}, true, now);
+  EXPECT_TRUE(others.update({}, true, now));
   EXPECT_GT(others.unsure_until(), now);
-  EXPECT_FALSE(others.update({worker("c@2", pb::STARTING, 6)}, now + seconds(1)));
+  EXPECT_FALSE(others.update({worker("c@2", pb::STARTING, 6)}, true, now + seconds(1)));
+  EXPECT_LE(others.unsure_until(), now);
+}
+
+TEST_F(OtherWorkersTest, OneThatHeldThePlaceAloneTookNothingOfOurs) {
+  others.update({worker("c@2")}, false, now);
+  EXPECT_FALSE(others.update({}, false, now));
   EXPECT_LE(others.unsure_until(), now);
 }
 
 TEST_F(OtherWorkersTest, OneThatBrokeItsStreamMayStillBeThereForTheServer) {
-  others.update({worker("c@2")}, now);
-  EXPECT_TRUE(others.update({worker("c@2", pb::STARTING)}, now));
+  others.update({worker("c@2")}, true, now);
+  EXPECT_TRUE(others.update({worker("c@2", pb::STARTING)}, true, now));
   EXPECT_GT(others.unsure_until(), now);
 }
 
 TEST_F(OtherWorkersTest, OneThatDrainedOrWasReplacedIsGoneForTheServerToo) {
-  others.update({worker("c@2"), worker("c@3")}, now);
-  others.update({worker("c@2", pb::DRAINING), worker("c@3")}, now);
-  EXPECT_TRUE(others.update({worker("c@3")}, now));
+  others.update({worker("c@2"), worker("c@3")}, true, now);
+  others.update({worker("c@2", pb::DRAINING), worker("c@3")}, true, now);
+  EXPECT_TRUE(others.update({worker("c@3")}, true, now));
   EXPECT_LE(others.unsure_until(), now);
-  EXPECT_TRUE(others.update({worker("c@3", pb::READY, 6)}, now));
+  EXPECT_TRUE(others.update({worker("c@3", pb::READY, 6)}, true, now));
   EXPECT_LE(others.unsure_until(), now);
 }
 

@@ -17,12 +17,23 @@ class ToSipTest : public testing::Test, public ToSipUser {
     stream.on_stanza = [this](const xmpp::Stanza& stanza) { to_sip.message(stanza); };
     stream.come_up();
   }
-  Result<uint64_t> submit(pb::Envelope& envelope, Time begin_before, Time end_by,
-                          pb::Reason* reason) override {
-    if (refusal != pb::NOT_GIVEN) {
-      *reason = refusal;
-      return error("full");
-    }
+  Result<void> room(std::size_t, pb::Reason* reason) override {
+    if (refusal == pb::NOT_GIVEN) return {};
+    *reason = refusal;
+    return error("full");
+  }
+  pb::EnvelopeId new_id() override {
+    pb::EnvelopeId id;
+    id.set_number(++ids);
+    return id;
+  }
+  uint64_t restore(pb::Envelope& envelope, const bus::RestoredTimes&, uint32_t attempts) override {
+    restored.emplace_back(envelope, attempts);
+    return 1'000 + restored.size();
+  }
+  void hand_on_soon() override { ++wakeups; }
+  bool has_left(std::string_view, std::string_view) override { return left; }
+  Result<uint64_t> submit(pb::Envelope& envelope, Time begin_before, Time end_by, pb::Reason*) override {
     EXPECT_EQ(begin_before, clock.now() + seconds(60));
     EXPECT_EQ(end_by, clock.now() + seconds(95));
     envelopes.emplace_back();
@@ -57,6 +68,10 @@ class ToSipTest : public testing::Test, public ToSipUser {
   ToSip to_sip{{"gw.test"}, clock, log, trace, *this};
   std::vector<pb::Envelope> envelopes;
   pb::Reason refusal = pb::NOT_GIVEN;
+  uint64_t ids = 0;
+  int wakeups = 0;
+  bool left = true;  // what was written is in the kernel's hands
+  std::vector<std::pair<pb::Envelope, uint32_t>> restored;
 };
 
 TEST_F(ToSipTest, AMessageBecomesAnEnvelope) {

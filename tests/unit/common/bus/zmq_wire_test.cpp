@@ -5,6 +5,8 @@
 
 #include <asio/ip/tcp.hpp>
 #include <filesystem>
+#include <thread>
+#include <zmq.hpp>
 
 #include "common/bus/curve.h"
 
@@ -113,6 +115,24 @@ TEST_F(ZmqWireTest, AnEdgeThatGoesIsNoticedByItsConnection) {
   start(worker_, "w-1", pb::WORKER);
   send(1);
   EXPECT_TRUE(run_until([&] { return sip_.delivered == 1; }));
+}
+
+// A mapper that stood still, with more unread than it takes, when the connection broke: it goes on.
+TEST_F(ZmqWireTest, AConnectionThatBreaksWithUnreadInputEndsNothingElse) {
+  start_mapper();
+  {
+    zmq::context_t context;
+    zmq::socket_t flood(context, zmq::socket_type::dealer);
+    flood.set(zmq::sockopt::sndhwm, 0);
+    flood.set(zmq::sockopt::linger, 0);
+    flood.connect(endpoint_);
+    const std::string frame(10'000, 'x');
+    for (int i = 0; i < 2000; ++i) flood.send(zmq::buffer(frame), zmq::send_flags::none);
+    std::this_thread::sleep_for(milliseconds(500));  // it is the time standing still that is tested
+  }
+  std::this_thread::sleep_for(milliseconds(1500));
+  start(sip_, "sip-1", pb::FRONT);
+  EXPECT_TRUE(run_until([&] { return user_.mapper->node().members().size() == 1; }));
 }
 
 TEST_F(ZmqWireTest, ASocketInUseIsNotTakenAway) {

@@ -93,11 +93,12 @@ TEST_F(Tls, BytesMayComeOneByOne) {
 }
 
 TEST_F(Tls, NamesOfTheCertificateAreToldToTheOtherSide) {
-  const auto server = context(authority_.sign(
-      "server", {"ignored.test",
-                 "DNS:a.test,DNS:*.b.test,URI:sip:a.test,otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-server.c.test,"
-                 "otherName:1.3.6.1.5.5.7.8.5;UTF8:d.test",
-                 {}}));
+  const auto server =
+      context(authority_.sign("server", {"ignored.test",
+                                         "DNS:a.test,DNS:*.b.test,URI:sip:a.test,IP:192.0.2.1,IP:2001:db8::1,"
+                                         "otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-server.c.test,"
+                                         "otherName:1.3.6.1.5.5.7.8.5;UTF8:d.test",
+                                         {}}));
   Pair pair(context({{}, {}, authority_.ca_file()}), server);
   pair.start();
   const PeerCertificate& peer = pair.client.peer();
@@ -105,6 +106,7 @@ TEST_F(Tls, NamesOfTheCertificateAreToldToTheOtherSide) {
   EXPECT_TRUE(peer.valid) << peer.problem;
   EXPECT_EQ(peer.names.dns, (std::vector<std::string>{"a.test", "*.b.test"}));
   EXPECT_EQ(peer.names.uris, std::vector<std::string>{"sip:a.test"});
+  EXPECT_EQ(peer.names.ips, (std::vector<std::string>{"192.0.2.1", "2001:db8::1"}));
   EXPECT_EQ(peer.names.srv_names, std::vector<std::string>{"_xmpp-server.c.test"});
   EXPECT_EQ(peer.names.xmpp_addrs, std::vector<std::string>{"d.test"});
   EXPECT_EQ(peer.names.common_name, "ignored.test");

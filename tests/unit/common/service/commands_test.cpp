@@ -21,6 +21,8 @@ class ActorDouble : public Process {
   }
   json queues() const override { return {{"epoch", 5}, {"links", json::array()}}; }
   json inflight() const override { return {{{"id", "sip-1.5.1"}}}; }
+  json known_peers() const override { return {{{"peer", "bob@sip.test"}}}; }
+  std::size_t forget_peers(const std::string& peer) override { return peer.empty() ? 7 : 1; }
   void send(const json& request, Reply reply) override {
     reply({{"ok", true}, {"outcome", request["text"]}});
   }
@@ -44,6 +46,12 @@ class AskedProcess : public ::testing::Test {
   Status status_{State::kStarting, "no mapper is there"};
   Commands commands_{context_, process_, [this] { return status_; }, loop_.now() - std::chrono::seconds(5)};
 };
+
+TEST_F(AskedProcess, WhatIsKnownOfPeersIsToldAndForgotten) {
+  EXPECT_EQ(ask({{"command", "peers"}})["peers"][0]["peer"], "bob@sip.test");
+  EXPECT_EQ(ask({{"command", "forget_peers"}, {"peer", "sip:bob@sip.test"}})["forgotten"], 1);
+  EXPECT_EQ(ask({{"command", "forget_peers"}})["forgotten"], 7);
+}
 
 TEST_F(AskedProcess, StatusTellsWhoItIsHowItIsAndItsPeers) {
   const json answer = ask({{"command", "status"}});
@@ -100,7 +108,8 @@ TEST_F(AskedProcess, LogLevelChangesForGoodOrForATime) {
 
 TEST_F(AskedProcess, AnUnknownCommandListsTheKnown) {
   EXPECT_EQ(ask({{"command", "tap\n"}})["error"],
-            "unknown command \"tap\\n\"; known: status, queues, inflight, trace, send, loglevel");
+            "unknown command \"tap\\n\"; known: status, queues, inflight, peers, forget_peers, trace, "
+            "send, loglevel");
   EXPECT_EQ(ask({{"command", 1}})["ok"], false);
 }
 

@@ -73,6 +73,8 @@ TEST_F(ConfigFile, SmallestSiteHasTheDocumentedDefaults) {
   EXPECT_EQ(config->sip_fronts[0].listen[1].transport, ListenConfig::Transport::kTcp);
   EXPECT_EQ(config->sip_fronts[0].listen[1].port, 5060);
   EXPECT_EQ(config->sip_fronts[0].max_datagram_bytes, 2048U);
+  EXPECT_EQ(config->sip_fronts[0].max_rate_per_source, 0U);
+  EXPECT_EQ(config->sip_fronts[0].max_rate_per_from_domain, 0U);
   EXPECT_THAT(config->sip_fronts[0].trusted, ElementsAre("127.0.0.0/8", "::1/128"));
   EXPECT_EQ(config->xmpp_workers[0].xmpp_port, 5347);
   EXPECT_THAT(config->xmpp_workers[0].serves, ElementsAre("xmpp-sip.example.org"));
@@ -114,10 +116,14 @@ INSTANTIATE_TEST_SUITE_P(
     Table, WrongConfig,
     ::testing::Values(
         Wrong{"xmpp_prot = 5347\n", "F:11:1: unknown key xmpp_prot in xmpp_worker; did you mean xmpp_port?"},
-        Wrong{"journal = true\n", "F:11:1: unknown key journal in xmpp_worker; it is not in this version"},
+        Wrong{"journal = \"yes\"\n", "F:11:11: xmpp_worker.journal must be true or false, without quotes"},
+        Wrong{"journal_sync = \"off\"\n",
+              "F:11:16: xmpp_worker.journal_sync \"off\" is none of normal, full"},
         Wrong{"listen = []\n", "F:11:1: unknown key listen in xmpp_worker; it belongs into [[sip_front]]"},
-        Wrong{"[xmpp_worker.tls]\nkey = \"k\"\n",
-              "F:11:14: unknown key tls in xmpp_worker; it is not in this version"},
+        Wrong{"[xmpp_worker.tls]\nkey = \"/k\"\nrequire = 1\nrequired = true\n",
+              "F:11:1: xmpp_worker.tls has only one of certificate and key; give both, or neither\n"
+              "F:13:11: xmpp_worker.tls.require must be true or false, without quotes\n"
+              "F:14:12: xmpp_worker.tls.required is unknown; known here: certificate, key, ca, require"},
         Wrong{"[gatway]\n", "F:11:2: unknown section gatway; did you mean gateway?"},
         Wrong{
             "[log]\nlevel = \"inof\"\ncolour = 1\n",
@@ -135,9 +141,10 @@ INSTANTIATE_TEST_SUITE_P(
             "F:11:13: xmpp_worker.xmpp_host \"a b\" is neither a host name nor an address; write it without "
             "brackets and port"},
         Wrong{"backend = \"server\"\n",
-              "F:11:11: xmpp_worker.backend \"server\" is not in this version; use \"component\""},
+              "F:11:11: xmpp_worker component-1 is a server without a certificate; add [xmpp_worker.tls] with "
+              "certificate and key, or, for a lab, require = false"},
         Wrong{"backend = \"componnt\"\n",
-              "F:11:11: xmpp_worker.backend \"componnt\" is none of component; did you mean \"component\"?"},
+              "F:11:11: xmpp_worker.backend \"componnt\" is none of component, server; did you mean \"component\"?"},
         Wrong{"xmpp_password_file = \"/etc/secret\"\n",
               "F:11:22: xmpp_worker component-1 has xmpp_password and xmpp_password_file; keep one of them"},
         Wrong{"[[sip_front]]\nname = \"component-1\"\n",
@@ -265,6 +272,16 @@ INSTANTIATE_TEST_SUITE_P(
                      "F:4:27: gateway.unhandled_method_status must be a whole number, without quotes"},
         WrongGateway{"message_type = \"headline\"",
                      "F:4:16: gateway.message_type \"headline\" is none of chat, normal"},
+        WrongGateway{"receipt_on_200 = 1",
+                     "F:4:18: gateway.receipt_on_200 must be true or false, without quotes"},
+        WrongGateway{"receipt_on_200 = true", ""},
+        WrongGateway{"long_messages = \"spilt\"",
+                     "F:4:17: gateway.long_messages \"spilt\" is none of stream, split, reject; did you mean "
+                     "\"split\"?"},
+        WrongGateway{"correction_prefix = \"a\\nb\"",
+                     "F:4:21: gateway.correction_prefix \"a b\" must be one line of at most 20 bytes"},
+        WrongGateway{"unknown_peers_take = [\"cpim\", \"imdn\"]",
+                     "F:4:31: gateway.unknown_peers_take \"imdn\" is none of cpim, iscomposing"},
         WrongGateway{"on_doubt = \"retry\"", "F:4:12: gateway.on_doubt \"retry\" is none of fail, resend"},
         WrongGateway{
             "outbound_proxy = \"127.0.0.1:5060\"",
@@ -545,6 +562,7 @@ TEST_F(ConfigFile, EnvironmentOverridesSingleAndOwnSections) {
   const auto loaded = load_config(put(kSite + "[[xmpp_worker]]\nname = \"component-2\"\nxmpp_port = 1\n"),
                                   Role::kXmppWorker, "component-2",
                                   {{"STOX_GATEWAY_XMPP_DOMAIN", "other.example"},
+                                   {"STOX_GATEWAY_RECEIPT_ON_200", "true"},
                                    {"STOX_LOG_LEVEL", "debug"},
                                    {"STOX_XMPP_WORKER_XMPP_PORT", "5348"},
                                    {"STOX_XMPP_WORKER_DOMAINS", "a.example, b.example"},
@@ -620,6 +638,39 @@ TEST_F(ConfigFile, ChangedKeysAreNamed) {
   EXPECT_THAT(changed_keys(*before, *before), IsEmpty());
   EXPECT_THAT(changed_keys(*before, *after),
               ElementsAre("gateway.accept_status", "xmpp_worker component-1.xmpp_password"));
+}
+
+TEST_F(ConfigFile, AServerOfOurOwn) {
+  const std::string file = put(R"([gateway]
+gateway_domain = "sip-xmpp.example.org"
+xmpp_domain = "xmpp-sip.example.org"
+[[mapper]]
+name = "mapper-1"
+[[xmpp_worker]]
+name = "server-1"
+backend = "server"
+xmpp_host = "::"
+insecure_domains = ["old.example.net"]
+dialback_secret = "top-secret"
+[xmpp_worker.tls]
+certificate = "/etc/stox/c.pem"
+key = "/etc/stox/k.pem"
+require = false
+)");
+  const auto loaded = load_config(file, Role::kXmppWorker, "", {});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  const XmppWorkerConfig& worker = loaded->config.xmpp_workers[0];
+  EXPECT_EQ(worker.xmpp_port, 5269);
+  EXPECT_FALSE(worker.tls_require);
+  EXPECT_EQ(worker.tls.key, "/etc/stox/k.pem");
+  const std::string printed = print_config(loaded->config);
+  EXPECT_THAT(printed, HasSubstr("tls = { certificate = \"/etc/stox/c.pem\", key = \"/etc/stox/k.pem\", "
+                                 "require = false }\n"));
+  EXPECT_THAT(printed, HasSubstr("insecure_domains = [\"old.example.net\"]\n"));
+  EXPECT_THAT(printed, Not(HasSubstr("top-secret")));
+  const auto again = load_config(put(printed), Role::kXmppWorker, "", {});
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_EQ(again->config.xmpp_workers[0].tls.certificate, "/etc/stox/c.pem");
 }
 
 }  // namespace

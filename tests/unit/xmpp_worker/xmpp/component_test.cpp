@@ -179,6 +179,57 @@ TEST_F(Dialogue, ConflictFromElsewhereIsRetriedEvery30Seconds) {
   }
 }
 
+TEST_F(Dialogue, AConflictWithAWorkerOfOursIsStandbyUntilItHasGone) {
+  component.set_holder("component-1", clock.now());
+  tcp_connects();
+  server(kHeader);
+  server(stream_error("conflict"));
+  EXPECT_TRUE(component.is_standby());
+  EXPECT_FALSE(component.is_contended());
+  EXPECT_THAT(component.reason(), HasSubstr("component-1 is connected"));
+  EXPECT_EQ(component.down_since(), kNever);
+  const int before = connects;
+  pass(minutes(60));
+  EXPECT_EQ(connects, before);
+
+  component.set_holder("", clock.now());
+  EXPECT_FALSE(component.is_standby());
+  EXPECT_EQ(component.down_since(), clock.now());
+  EXPECT_LT(wait(), seconds(1));
+  // The server has not noticed yet.
+  tcp_connects();
+  server(kHeader);
+  server(stream_error("conflict"));
+  EXPECT_FALSE(component.is_contended());
+  EXPECT_LE(wait(), seconds(7));
+  come_up();
+}
+
+TEST_F(Dialogue, AConflictThatTurnsOutToBeWithAWorkerOfOurs) {
+  tcp_connects();
+  server(kHeader);
+  server(stream_error("conflict"));
+  EXPECT_TRUE(component.is_contended());
+  component.set_holder("component-1", clock.now());
+  EXPECT_TRUE(component.is_standby());
+  EXPECT_FALSE(component.is_contended());
+}
+
+TEST_F(Dialogue, AHolderIsNothingToAServerThatLetsBothIn) {
+  component.set_holder("component-1", clock.now());
+  come_up();
+  component.set_holder("", clock.now());
+  EXPECT_TRUE(component.is_up());
+}
+
+TEST_F(Dialogue, ThrownOutByAWorkerOfOursItStandsBy) {
+  come_up();
+  component.set_holder("component-2", clock.now());
+  server(stream_error("conflict"));
+  EXPECT_EQ(log, "up down ");
+  EXPECT_TRUE(component.is_standby());
+}
+
 TEST_F(Dialogue, BeingThrownOutByAnotherIsNoBrokenStream) {
   come_up();
   server(stream_error("conflict"));

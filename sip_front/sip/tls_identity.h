@@ -1,0 +1,21 @@
+// For which SIP domains a certificate stands (RFC 5922 section 7).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/net/tls.h"
+
+namespace stox::sip {
+
+// 7.1: the hosts of its sip: URIs without user part; only if there is none its DNS names; only if it has no
+// alternative name at all its common name. A peer that was asked for by its address proves itself by that.
+std::vector<std::string> sip_domains_of(const net::CertificateNames&);
+
+// Why the peer is not `domain` (a host name or an IP address), for people: which certificate, which name.
+// Nothing if it is. No wildcards (7.2).
+std::optional<std::string> why_not(const net::PeerCertificate&, std::string_view domain);
+
+}  // namespace stox::sip

@@ -1,0 +1,88 @@
+"""Where the gateway finds a SIP domain's servers: a DNS server of the test's own tells it (RFC 3263)."""
+import pytest
+
+from support import loopback
+from support.dns_server import DnsServer
+from support.site import Site
+from support.sip_user import SipUser
+
+
+@pytest.fixture(scope="module")
+def servers():
+    """Three hosts of SIP users, the first of which is down."""
+    down = loopback.address(201)
+    users = [SipUser(loopback.address(number), "sip:romeo@sip.test") for number in (202, 203)]
+    yield down, *users
+    for user in users:
+        user.close()
+
+
+@pytest.fixture(scope="module")
+def standing_site(servers, tmp_path_factory):
+    down, second, third = servers
+    dns = DnsServer(
+        tmp_path_factory.mktemp("dns"), loopback.address(200),
+        addresses=[("down.test", down), ("second.test", second.host), ("third.test", third.host)],
+        services=[("_sip._tcp.pointed.test", "down.test", 5060, 10, 0),
+                  ("_sip._tcp.pointed.test", "second.test", second.port, 20, 0),
+                  ("_sip._udp.pointed.test", "third.test", third.port, 10, 0),
+                  ("_sip._udp.plain.test", "down.test", 5060, 10, 0),
+                  ("_sip._udp.plain.test", "second.test", second.port, 20, 0),
+                  ("_sip._udp.plain.test", "third.test", third.port, 30, 0),
+                  ("_sip._udp.none.test", ".", 0, 0, 0)],
+        pointers=[("pointed.test", 10, 10, "s", "SIP+D2T", "_sip._tcp.pointed.test"),
+                  ("pointed.test", 10, 20, "s", "SIP+D2U", "_sip._udp.pointed.test")]).start()
+    site = Site(dns={"servers": [dns.address]}).start()
+    yield site
+    site.stop()
+    dns.stop()
+
+
+@pytest.fixture
+def juliet(site, servers):
+    for user in servers[1:]:
+        user.automatic = (200, "OK")
+        user.inbox.queue.clear()
+    return site.xmpp_user("juliet")
+
+
+def test_naptr_chooses_the_transport_and_srv_the_server(juliet, servers):
+    down, second, third = servers
+    juliet.send("romeo*pointed.test@xmpp-sip.test", "by NAPTR")
+    request = second.next_request()
+    assert request.text == "by NAPTR"
+    assert request.uri == "sip:romeo@pointed.test"
+    assert request.get("via").startswith("SIP/2.0/TCP ")
+    assert juliet.nothing_came()
+
+
+def test_a_server_that_is_down_or_overloaded_leads_to_the_next(juliet, servers):
+    down, second, third = servers
+    second.automatic = (503, "Busy")
+    juliet.send("romeo*plain.test@xmpp-sip.test", "to the third")
+    refused, taken = second.next_request(), third.next_request()
+    assert (refused.text, taken.text) == ("to the third", "to the third")
+    assert taken.get("via").startswith("SIP/2.0/UDP ")
+    assert taken.branch != refused.branch
+    assert taken.get("call-id") == refused.get("call-id")
+    assert juliet.nothing_came()
+
+
+def test_all_servers_overloaded_is_an_error(juliet, servers):
+    down, second, third = servers
+    second.automatic = third.automatic = (503, "Busy")
+    juliet.send("romeo*plain.test@xmpp-sip.test", "to nobody")
+    assert juliet.next_message().text == "503 Busy"
+
+
+def test_a_name_without_services_is_the_server(juliet, servers):
+    down, second, third = servers
+    juliet.send(f"romeo*second.test\\3a{second.port}@xmpp-sip.test", "to a host")
+    assert second.next_request().text == "to a host"
+    assert juliet.nothing_came()
+
+
+@pytest.mark.parametrize("domain", ["nowhere.test", "none.test"])
+def test_a_domain_without_sip_is_an_error(juliet, domain):
+    juliet.send(f"romeo*{domain}@xmpp-sip.test", "to nobody")
+    assert juliet.next_message().condition == "remote-server-not-found"

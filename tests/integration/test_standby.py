@@ -1,0 +1,66 @@
+"""Two workers of one component on Prosody, which lets only one in: the other stands by and takes over."""
+import concurrent.futures
+
+import pytest
+
+from support.waiting import eventually
+
+NAMES = {"component-1", "component-2"}
+
+
+@pytest.fixture
+def site(new_site):
+    return new_site(workers=2).start()
+
+
+def active_and_standby(site):
+    def found():
+        states = {name: site.stox.state(name) for name in NAMES}
+        return sorted(states.values()) == ["ready", "standby"] and sorted(states, key=states.get)
+
+    return eventually(found, "one is ready, one stands by")
+
+
+def test_one_is_ready_and_the_other_says_why_it_is_not(site):
+    active, standby = active_and_standby(site)
+
+    assert site.stox.ctl("status").returncode == 0
+    assert f"{active} is connected" in site.stox.status()[standby]["reason"]
+    assert "another program" not in site.stox.status()[standby]["reason"]
+    assert site.sip_user("romeo").message(site.sip_uri("juliet@xmpp.test"), "hi").status == 200
+    assert site.stox.metrics(standby)["stox_xmpp_streams_total"] == 0
+
+
+@pytest.mark.parametrize("way", ["killed", "asked to stop"])
+def test_the_standby_takes_over_under_way(site, way):
+    active, standby = active_and_standby(site)
+    juliet = site.xmpp_user("juliet")
+    senders = [site.sip_user(f"romeo{i}") for i in range(4)]
+
+    def talk(sender):
+        bodies = [f"{sender.uri} {i}" for i in range(30)]
+        return [body for body in bodies if sender.message(site.sip_uri(juliet), body, within=40).status == 200]
+
+    with concurrent.futures.ThreadPoolExecutor(len(senders)) as pool:
+        talks = [pool.submit(talk, sender) for sender in senders]
+        arrived = juliet.bodies(20)
+        site.stox.kill(active) if way == "killed" else site.stox.processes[active].stop()
+        accepted = [body for talk in talks for body in talk.result()]
+    site.stox.until(standby, "ready")
+    assert senders[0].message(site.sip_uri(juliet), "the last").status == 200
+    while "the last" not in arrived:
+        arrived.append(juliet.next_message().body)
+    assert set(accepted) <= set(arrived), "accepted and lost"
+    assert len(arrived) == len(set(arrived)), "arrived twice"
+    if way == "asked to stop":
+        assert len(accepted) == 120, "a stop costs no message"
+    else:
+        assert len(accepted) > 60
+
+    juliet.send(site.jid_at_host(senders[0]), "and back")
+    assert senders[0].next_request().text == "and back"
+
+    # Who comes back finds the place taken.
+    site.stox.start(active)
+    site.stox.until(active, "standby")
+    assert site.stox.state(standby) == "ready"

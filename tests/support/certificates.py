@@ -1,0 +1,41 @@
+"""Certificates for a test, of an authority of its own, by openssl."""
+import itertools
+import ssl
+import subprocess
+
+
+class Authority:
+    def __init__(self, folder):
+        folder.mkdir(exist_ok=True)
+        self.folder, self.ca = folder, folder / "ca.crt"
+        self._numbers = itertools.count(1)
+        self._openssl("req", "-x509", *self._new_key("ca"), "-out", self.ca, "-days", 2, "-subj", "/CN=test authority")
+
+    def sign(self, *names):
+        """names: "DNS:proxy.test", "IP:127.0.0.1", "URI:sip:proxy.test". Returns (certificate file, key file)."""
+        stem = f"{next(self._numbers)}"
+        request, certificate = self.folder / f"{stem}.csr", self.folder / f"{stem}.crt"
+        extensions = self.folder / f"{stem}.ext"
+        extensions.write_text("subjectAltName=" + ",".join(names) + "\n")
+        self._openssl("req", *self._new_key(stem), "-out", request, "-subj", f"/CN=number {stem}")
+        self._openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.folder / "ca.key",
+                      "-CAcreateserial", "-days", 2, "-extfile", extensions, "-out", certificate)
+        return certificate, self.folder / f"{stem}.key"
+
+    def client(self):
+        """Trusts the authority, whatever the peer is called."""
+        context = ssl.create_default_context(cafile=str(self.ca))
+        context.check_hostname = False
+        return context
+
+    def server(self, *names):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*map(str, self.sign(*names)))
+        return context
+
+    def _new_key(self, stem):
+        return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.folder / f"{stem}.key"]
+
+    def _openssl(self, *words):
+        done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True)
+        assert done.returncode == 0, f"openssl {words}: {done.stderr}"

@@ -1,0 +1,87 @@
+#include "xmpp_worker/server_streams.h"
+
+#include <fmt/format.h>
+
+#include "common/base/sip_uri.h"
+#include "xmpp_worker/xmpp/s2s_stream.h"
+
+namespace stox::worker {
+namespace {
+
+using service::Metric;
+
+std::vector<std::string> prepared(const std::vector<std::string>& domains) {
+  std::vector<std::string> out;
+  for (const std::string& each : domains) out.push_back(xmpp::prepared_domain(each));
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Streams>> ServerStreams::create(const service::Context& context,
+                                                       const service::XmppWorkerConfig& config,
+                                                       const std::string& secret, xmpp::LinksUser& user) {
+  auto resolver = net::Resolver::create(context.loop, {context.config.dns.servers, true});
+  if (!resolver) return tl::make_unexpected(resolver.error());
+  std::unique_ptr<ServerStreams> streams(new ServerStreams(context, secret, std::move(*resolver)));
+  auto server =
+      xmpp::S2sServer::create(context.loop, *streams->resolver_, streams->options_of(config), user, *streams);
+  if (!server) return error("xmpp_worker " + config.name + ": " + server.error().text);
+  streams->server_ = std::move(*server);
+  if (auto listens = streams->server_->listen(); !listens)
+    return error("xmpp_worker " + config.name + ": " + listens.error().text);
+  return std::unique_ptr<Streams>(std::move(streams));
+}
+
+ServerStreams::ServerStreams(const service::Context& context, std::string secret,
+                             std::unique_ptr<net::Resolver> resolver)
+    : context_(context), secret_(std::move(secret)), resolver_(std::move(resolver)) {}
+
+xmpp::S2sOptions ServerStreams::options_of(const service::XmppWorkerConfig& config) const {
+  xmpp::S2sOptions options;
+  options.serves = prepared(config.serves);
+  options.address = config.xmpp_host;
+  options.port = config.xmpp_port;
+  options.dialback_secret = config.dialback_secret.empty() ? secret_ : config.dialback_secret;
+  options.tls = {config.tls.certificate, config.tls.key, config.tls.ca};
+  options.require_tls = config.tls_require;
+  options.insecure_domains = prepared(config.insecure_domains);
+  for (const auto& [domain, server] : context_.config.dns.static_servers)
+    options.static_servers[xmpp::prepared_domain(domain)] = server;
+  options.pace = std::chrono::milliseconds(config.pace_ms);
+  return options;
+}
+
+xmpp::Link* ServerStreams::link(std::string_view from_domain, std::string_view to_domain) {
+  if (xmpp::Link* found = server_->link(from_domain, to_domain)) return found;
+  // As a stanza's sender may have written it.
+  return server_->link(from_domain, xmpp::prepared_domain(to_domain));
+}
+
+void ServerStreams::reload(const service::XmppWorkerConfig& config) {
+  if (const auto read = server_->reload(options_of(config)); !read)
+    return context_.log.error("the certificate stays as it was: {}", read.error().text);
+  context_.log.info("certificate and key are read anew: {}", server_->tls().certificate().subject);
+}
+
+nlohmann::json ServerStreams::list() const {
+  return nlohmann::json::array(
+      {{{"name", "other servers"},
+        {"kind", "xmpp"},
+        {"state", fmt::format("{} of {} streams up, {} of others", server_->routes_up(), server_->routes(),
+                              server_->inbound())},
+        {"reason", ""}}});
+}
+
+void ServerStreams::add_metrics(std::vector<Metric>& out) const {
+  const auto gauge = [&](const char* name, const char* help, std::size_t value) {
+    out.push_back({Metric::Kind::kGauge, name, help, static_cast<double>(value)});
+  };
+  gauge("stox_xmpp_routes", "remote domains that were written to of late", server_->routes());
+  gauge("stox_xmpp_routes_up", "remote domains that there is a stream to", server_->routes_up());
+  gauge("stox_xmpp_inbound_streams", "connections of other servers", server_->inbound());
+  out.push_back({Metric::Kind::kCounter, "stox_xmpp_connections_refused_total",
+                 "connections of other servers over a bound", static_cast<double>(server_->refused())});
+}
+
+}  // namespace stox::worker

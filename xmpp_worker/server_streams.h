@@ -1,0 +1,45 @@
+// The streams of backend "server": our own S2S streams with every remote domain, for all domains we serve.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/net/resolver.h"
+#include "xmpp_worker/streams.h"
+#include "xmpp_worker/xmpp/s2s_server.h"
+
+namespace stox::worker {
+
+class ServerStreams final : public Streams, private xmpp::S2sEvents {
+ public:
+  // `secret` is shared by all server workers of these domains. Context and user must outlive it.
+  static Result<std::unique_ptr<Streams>> create(const service::Context&, const service::XmppWorkerConfig&,
+                                                 const std::string& secret, xmpp::LinksUser&);
+
+  xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) override;
+  void start() override {}
+  void stop() override { server_->stop(); }
+  bool is_stopped() const override { return server_->is_stopped(); }
+  service::Status status() const override { return {service::State::kReady, {}}; }
+  pb::Backend backend() const override { return pb::SERVER; }
+  void reload(const service::XmppWorkerConfig&) override;
+  nlohmann::json list() const override;
+  void add_metrics(std::vector<service::Metric>&) const override;
+
+ private:
+  ServerStreams(const service::Context&, std::string secret, std::unique_ptr<net::Resolver>);
+
+  void stream_event(const std::string& text) override { context_.log.info("{}", text); }
+  void stream_trouble(const std::string& text) override { context_.log.warn("{}", text); }
+  xmpp::S2sOptions options_of(const service::XmppWorkerConfig&) const;
+
+  const service::Context& context_;
+  std::string secret_;  // of dialback
+  std::unique_ptr<net::Resolver> resolver_;
+  std::unique_ptr<xmpp::S2sServer> server_;
+};
+
+}  // namespace stox::worker

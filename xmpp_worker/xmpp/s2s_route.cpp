@@ -1,0 +1,504 @@
+#include "xmpp_worker/xmpp/s2s_route.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/base/jid.h"
+#include "common/base/sip_uri.h"
+#include "common/base/text.h"
+#include "xmpp_worker/xmpp/names.h"
+#include "xmpp_worker/xmpp/stream_socket.h"
+
+namespace stox::xmpp {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr uint16_t kPort = 5269;
+constexpr Duration kConnect = seconds(10);  // of all addresses of one target
+constexpr Duration kFirstRetry = seconds(1), kLastRetry = seconds(60), kRefusedRetry = seconds(60);
+constexpr Duration kLasting = seconds(10);   // a stream that was up so long had worked
+constexpr Duration kIdle = minutes(30);      // then a stream is closed
+constexpr Duration kForget = minutes(10);    // then the route is, with its last failure
+constexpr Duration kQuestion = seconds(60);  // of dialback
+constexpr std::size_t kMaxAsked = 100;
+constexpr std::size_t kMaxUnsent = 4'194'304;
+
+const StanzaError kNotFound{"cancel", "remote-server-not-found"};
+const StanzaError kTimeout{"wait", "remote-server-timeout"};
+
+}  // namespace
+
+// One connection that we opened: the stream's machine over its socket.
+class S2sRoute::Connection final : public S2sOutboundUser, public StreamSocketUser {
+ public:
+  Connection(S2sRoute& route, OutboundOptions options)
+      : route_(&route),
+        site_(route.site_),
+        machine(std::move(options), route.site_.keys, *this),
+        socket(route.site_.loop, route.site_.resolver, *this, route.site_.options.pace),
+        number(++route.site_.streams),
+        alarm_(route.site_.loop, [this] {
+          machine.turn(site_.loop.now());
+          arrange();
+        }) {}
+
+  void start(int descriptor) {
+    socket.adopt(descriptor, machine.options().server);
+    machine.connected(site_.loop.now());
+    arrange();
+  }
+  // Nothing is told any more.
+  void leave() {
+    socket.close();
+    route_ = nullptr;
+  }
+  void forget() { route_ = nullptr; }
+  void arrange() {
+    if (route_ == nullptr) return;
+    if (!machine.output().empty()) socket.write_soon();
+    alarm_.set(machine.next());
+  }
+
+ private:
+  // machine
+  void start_tls(S2sOutbound&) override {
+    net::TlsOptions options;
+    options.server_name = ascii_domain(machine.options().to).value_or("");
+    if (machine.options().direct_tls) options.alpn = "xmpp-server";
+    socket.start_tls(*site_.tls, std::move(options));
+  }
+  void outbound_up(S2sOutbound&) override { route_->stream_up(); }
+  void outbound_ended(S2sOutbound&, const StreamEnd& end) override {
+    if (route_ != nullptr) route_->stream_ended(end, machine.external_refused());
+  }
+  void verified(S2sOutbound&, const DialbackQuestion& question, const DialbackVerdict& verdict) override {
+    route_->verified(question, verdict);
+  }
+  void outbound_stanza(S2sOutbound&, const Element& element) override { site_.user.stanza(element, number); }
+  void outbound_oversized(S2sOutbound&, const Element& element) override { site_.user.oversized(element); }
+  // socket
+  void socket_connected() override {}
+  void socket_received(std::string_view bytes) override {
+    machine.received(bytes, site_.loop.now());
+    arrange();
+  }
+  void socket_closed(const std::string& why) override { machine.disconnected(why, site_.loop.now()); }
+  void tls_established(const net::TlsSession& session) override {
+    machine.tls_established(names_of(session.peer()), session.description(), site_.loop.now());
+    arrange();
+  }
+  void fill_output(std::string& out) override {
+    if (machine.is_up() && route_ != nullptr) route_->about_to_write();
+    machine.end_of_wakeup();
+    out.append(machine.output());
+    machine.output().clear();
+    if (machine.output().capacity() > 65'536) machine.output().shrink_to_fit();
+    arrange();
+  }
+
+  S2sRoute* route_;  // null: it has left us
+  S2sSite& site_;
+
+ public:
+  S2sOutbound machine;
+  StreamSocket socket;
+  const uint64_t number;
+
+ private:
+  net::Alarm alarm_;
+};
+
+S2sRoute::S2sRoute(S2sSite& site, S2sRouteUser& user, std::string own_domain, std::string domain)
+    : site_(site),
+      user_(user),
+      own_domain_(std::move(own_domain)),
+      domain_(std::move(domain)),
+      alarm_(site.loop,
+             [this] {
+               if (wanted_ || !asked_.empty()) return begin();
+               state_ = State::kIdle;
+               reason_ = last_failure_;
+             }),
+      connector_(site.loop),
+      used_(site.loop.now()),
+      down_since_(site.loop.now()),
+      reason_("not connected") {}
+
+S2sRoute::~S2sRoute() {
+  if (out_) out_->forget();
+  if (carrier_ != nullptr) carrier_->remove(*this);
+}
+
+void S2sRoute::want() {
+  used_ = loop().now();
+  wanted_ = true;
+  if (state_ == State::kIdle && carrier_ == nullptr) begin_anew();
+}
+
+void S2sRoute::begin_anew() {
+  down_since_ = loop().now();
+  refused_ = false;
+  begin();
+}
+
+void S2sRoute::begin() {
+  wanted_ = false;
+  attempt_ = std::make_shared<char>();
+  records_.clear();
+  targets_.clear();
+  failure_.reset();
+  failures_text_.clear();
+  lookup_failure_.clear();
+  no_such_host_ = true;
+  use_external_ = true;
+  reason_ =
+      last_failure_.empty() ? "connecting to the server of " + domain_ : last_failure_ + "; trying again";
+  if (told_.condition.empty()) told_ = kTimeout;
+  state_ = State::kResolving;
+  resolve();
+}
+
+// --- where is the server?
+
+void S2sRoute::resolve() {
+  const auto& known = site_.options.static_servers;
+  if (const auto found = known.find(domain_); found != known.end()) {
+    const auto colon = found->second.rfind(':');
+    std::string host = found->second.substr(0, colon);
+    if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+    const auto port = parse_number(found->second.substr(colon + 1), 1, 65'535).value_or(kPort);
+    targets_.push_back({0, 0, host, static_cast<uint16_t>(port), false});
+    return next_target();
+  }
+  const std::string name = ascii_domain(domain_).value_or("");
+  if (name.empty() || normal_ipv6(domain_) || name.find_first_not_of("0123456789.") == std::string::npos) {
+    std::string literal = domain_;
+    if (literal.starts_with('[')) literal = literal.substr(1, literal.size() - 2);
+    targets_.push_back({0, 0, literal, kPort, false});
+    return next_target();
+  }
+  lookups_ = 2;
+  for (const bool direct_tls : {false, true}) {
+    site_.resolver.srv(std::string(direct_tls ? "_xmpps-server._tcp." : "_xmpp-server._tcp.") + name,
+                       [this, direct_tls, attempt = std::weak_ptr<char>(attempt_)](
+                           net::Resolved<std::vector<net::SrvRecord>> found) {
+                         if (attempt.expired()) return;
+                         if (found) {
+                           for (const net::SrvRecord& r : *found)
+                             records_.push_back({r.priority, r.weight, r.target, r.port, direct_tls});
+                         } else if (found.error().kind == net::ResolveError::Kind::kFailed) {
+                           lookup_failure_ = found.error().text;
+                         }
+                         if (--lookups_ == 0) records_came();
+                       });
+  }
+}
+
+void S2sRoute::records_came() {
+  ServerTargets chosen = choose_targets(std::move(records_), site_.random);
+  records_ = {};
+  switch (chosen.kind) {
+    case ServerTargets::Kind::kNotOffered:
+      no_such_host_ = false;
+      return target_failed({fmt::format("{} says in DNS that it has no XMPP server (SRV \".\")", domain_),
+                            {"cancel", "remote-server-not-found", "The domain has no XMPP server"},
+                            true});
+    case ServerTargets::Kind::kNoRecords:
+      targets_.push_back({0, 0, ascii_domain(domain_).value_or(domain_), kPort, false});
+      return next_target();
+    case ServerTargets::Kind::kOrdered:
+      targets_.assign(chosen.targets.begin(), chosen.targets.end());
+      return next_target();
+  }
+}
+
+void S2sRoute::next_target() {
+  if (targets_.empty()) return attempt_failed();
+  target_ = std::move(targets_.front());
+  targets_.pop_front();
+  state_ = State::kResolving;
+  site_.resolver.addresses(target_.host, [this, attempt = std::weak_ptr<char>(attempt_)](
+                                             net::Resolved<std::vector<std::string>> found) {
+    if (attempt.expired()) return;
+    if (found) return connect(target_, *found);
+    const bool unknown = found.error().kind != net::ResolveError::Kind::kFailed;
+    no_such_host_ = no_such_host_ && unknown;
+    target_failed({found.error().text, unknown ? kNotFound : kTimeout});
+  });
+}
+
+void S2sRoute::connect(const ServerTarget& target, const std::vector<std::string>& ips) {
+  no_such_host_ = false;
+  state_ = State::kConnecting;
+  std::vector<net::Address> addresses;
+  for (const std::string& ip : interleaved(ips)) addresses.push_back({ip, target.port});
+  connector_.connect(std::move(addresses), kConnect, [this](int descriptor, const std::string& text) {
+    if (descriptor >= 0) return negotiate(descriptor, text);
+    target_failed(
+        {fmt::format("cannot connect to {}; is a server for {} running there, and may it be reached?", text,
+                     domain_),
+         kTimeout});
+  });
+}
+
+void S2sRoute::negotiate(int descriptor, const std::string& server) {
+  state_ = State::kNegotiating;
+  OutboundOptions options;
+  options.from = own_domain_;
+  options.to = domain_;
+  options.server = server;
+  options.direct_tls = target_.direct_tls;
+  options.use_external = use_external_ && site_.tls->has_certificate();
+  options.insecure = site_.is_insecure(domain_);
+  out_ = std::make_shared<Connection>(*this, std::move(options));
+  for (const Asked& each : asked_) out_->machine.verify(each.question);
+  out_->start(descriptor);
+}
+
+void S2sRoute::target_failed(StreamEnd end) {
+  failures_text_ += (failures_text_.empty() ? "" : "; ") + end.reason;
+  // What a server said counts more than that another could not be reached.
+  if (!failure_ || end.refused || !failure_->refused) failure_ = std::move(end);
+  next_target();
+}
+
+void S2sRoute::attempt_failed() {
+  attempt_.reset();
+  if (no_such_host_) {
+    failure_->refused = true;
+    failure_->told = {"cancel", "remote-server-not-found", "There is no such domain"};
+  }
+  refused_ = failure_->refused;
+  told_ = failure_->told;
+  last_failure_ = one_line(failures_text_, 1000);
+  if (!lookup_failure_.empty()) last_failure_ += "; " + lookup_failure_;
+  answer_asked(no_such_host_ ? "remote-server-not-found" : "remote-connection-failed");
+  const unsigned doublings = std::min(failures_++, 10u);
+  wait(refused_ ? kRefusedRetry : std::min<Duration>(kFirstRetry * (1u << doublings), kLastRetry));
+  site_.events.stream_trouble(fmt::format("no stream to {} as {}: {}", domain_, own_domain_, reason_));
+}
+
+void S2sRoute::wait(Duration time) {
+  time = time * std::uniform_int_distribution<int>(1000, 1250)(site_.random) / 1000;
+  state_ = State::kWaiting;
+  failed_at_ = loop().now();
+  alarm_.set(loop().now() + time);
+  reason_ = fmt::format("{}; next try in {} s", last_failure_, (to_ms(time) + 500) / 1000);
+}
+
+// --- the stream
+
+void S2sRoute::stream_up() {
+  const bool was_up = is_up();
+  state_ = State::kUp;
+  failures_ = 0;
+  up_since_ = used_ = loop().now();
+  refused_ = false;
+  site_.events.stream_event(fmt::format(
+      "stream to {} ({}) as {} is up, by {}, {}", domain_, out_->machine.options().server, own_domain_,
+      out_->machine.authentication(), out_->machine.is_encrypted() ? out_->machine.tls() : "no TLS"));
+  check_up(was_up);
+}
+
+void S2sRoute::stream_ended(const StreamEnd& end, bool external_refused) {
+  const bool was_up = is_up();
+  const State state = std::exchange(state_, State::kIdle);
+  const bool was_external = use_external_;
+  std::shared_ptr<Connection> out = std::move(out_);
+  out->leave();
+  user_.bury(std::move(out));
+  if (state != State::kUp) {
+    if (external_refused && was_external) {  // COMPAT: some close the stream instead of going on to dialback
+      use_external_ = false;
+      targets_.push_front(target_);
+    }
+    return target_failed(end);
+  }
+  attempt_.reset();
+  answer_asked("remote-server-timeout");
+  last_failure_ = end.reason;
+  reason_ = end.reason;
+  told_ = end.told;
+  site_.events.stream_event(fmt::format("stream to {} as {} ended: {}", domain_, own_domain_, end.reason));
+  // Whoever accepts us only to send us away is not asked again and again.
+  if (loop().now() - up_since_ < kLasting) wait(kFirstRetry);
+  check_up(was_up);
+}
+
+void S2sRoute::check_up(bool was_up) {
+  if (is_up() == was_up) return;
+  if (is_up()) {
+    down_since_ = kNever;
+    reason_.clear();
+    last_failure_.clear();
+    told_ = {};
+    site_.user.link_up(*this);
+  } else {
+    down_since_ = loop().now();
+    site_.user.link_down(*this);
+  }
+}
+
+void S2sRoute::set_carrier(S2sCarrier* carrier) {
+  if (carrier == carrier_) return;
+  const bool was_up = is_up();
+  if (carrier_ != nullptr) carrier_->remove(*this);
+  carrier_ = carrier;
+  if (carrier_ != nullptr) carrier_->add(*this);
+  if (carrier_ == nullptr && !is_out_up()) reason_ = last_failure_ = "the stream of " + domain_ + " ended";
+  check_up(was_up);
+}
+
+void S2sRoute::close(const std::string& reason) {
+  const bool was_up = is_up();
+  attempt_.reset();
+  connector_.cancel();
+  alarm_.set(kNever);
+  answer_asked("remote-server-timeout");
+  wanted_ = false;
+  state_ = State::kIdle;
+  if (out_) {
+    std::shared_ptr<Connection> out = std::move(out_);
+    out->machine.close(loop().now());
+    out->leave();
+    user_.bury(std::move(out));
+  }
+  reason_ = reason;
+  last_failure_.clear();
+  check_up(was_up);
+}
+
+void S2sRoute::reconnect() {
+  close("an operator wanted a new stream");
+  failures_ = 0;
+  begin_anew();
+}
+
+bool S2sRoute::look_idle() {
+  const Time now = loop().now();
+  while (!asked_.empty() && now - asked_.front().at >= kQuestion) {
+    const Asked late = std::move(asked_.front());
+    asked_.erase(asked_.begin());
+    user_.answered(late.inbound, late.question, {DialbackVerdict::Kind::kError, "remote-server-timeout"});
+  }
+  if (is_out_up() && now - std::max(out_->machine.last_traffic(), used_) >= kIdle && asked_.empty())
+    close("idle");
+  return state_ == State::kIdle && carrier_ == nullptr && now - used_ >= kForget;
+}
+
+// --- questions
+
+void S2sRoute::ask(const DialbackQuestion& question, uint64_t inbound) {
+  if (asked_.size() >= kMaxAsked)
+    return user_.answered(inbound, question, {DialbackVerdict::Kind::kError, "resource-constraint"});
+  used_ = loop().now();
+  asked_.push_back({question, inbound, used_});
+  if (out_) {
+    out_->machine.verify(question);
+    return out_->arrange();
+  }
+  // Whoever just connected to us is likely to be reachable again.
+  if (state_ == State::kWaiting) alarm_.set(std::min(alarm_.at(), failed_at_ + kFirstRetry));
+  if (state_ == State::kIdle) begin_anew();
+}
+
+void S2sRoute::verified(const DialbackQuestion& question, const DialbackVerdict& verdict) {
+  const auto found = std::find_if(asked_.begin(), asked_.end(),
+                                  [&](const Asked& each) { return each.question.is_for(question); });
+  if (found == asked_.end()) return;
+  const Asked asked = std::move(*found);
+  asked_.erase(found);
+  user_.answered(asked.inbound, asked.question, verdict);
+}
+
+void S2sRoute::answer_asked(const std::string& condition) {
+  for (const Asked& each : std::exchange(asked_, {}))
+    user_.answered(each.inbound, each.question, {DialbackVerdict::Kind::kError, condition});
+}
+
+// --- Link
+
+Link::Sent S2sRoute::send(std::string_view from, std::string_view xml) {
+  if (!is_up()) return Sent::kNotUp;
+  if (domain_of(from) != own_domain_) return Sent::kForeignFrom;
+  if (xml.size() > site_.options.max_stanza_bytes) return Sent::kTooLarge;
+  if (!is_out_up()) {
+    carrier_->carry(xml);
+    return Sent::kWritten;
+  }
+  out_->machine.send(xml);
+  out_->socket.write_soon();
+  return Sent::kWritten;
+}
+
+void S2sRoute::write_soon() {
+  if (is_out_up()) {
+    out_->socket.write_soon();
+  } else if (carrier_ != nullptr) {
+    carrier_->write_soon();
+  }
+}
+
+void S2sRoute::about_to_write() { site_.user.about_to_write(*this); }
+
+void S2sRoute::hurry(bool hurry, Time now) {
+  if (!is_out_up()) return;
+  out_->machine.hurry(hurry, now);
+  out_->arrange();
+}
+
+bool S2sRoute::has_room() const {
+  if (!is_out_up()) return carrier_ != nullptr && carrier_->has_room();
+  return out_->socket.unsent() + out_->machine.output().size() < kMaxUnsent;
+}
+
+Time S2sRoute::last_proof_of_life() const {
+  if (is_out_up()) return out_->machine.last_proof_of_life();
+  return carrier_ != nullptr ? carrier_->last_proof_of_life() : Time{};
+}
+
+std::string_view S2sRoute::state_name(State state) {
+  switch (state) {
+    case State::kIdle:
+      return "idle";
+    case State::kWaiting:
+      return "waiting";
+    case State::kResolving:
+      return "resolving";
+    case State::kConnecting:
+      return "connecting";
+    case State::kNegotiating:
+      return "negotiating";
+    case State::kUp:
+      return "up";
+  }
+  return "";
+}
+
+StreamInfo S2sRoute::info() const {
+  StreamInfo out;
+  out.own_domain = own_domain_;
+  out.domain = domain_;
+  out.direction = "out";
+  out.state = state_name(state_);
+  out.reason = is_out_up() ? "" : reason_;
+  out.retry_at = retry_at();
+  if (state_ == State::kIdle && carrier_ != nullptr) out.reason = "their bidirectional stream is used";
+  if (!out_) return out;
+  const S2sOutbound& machine = out_->machine;
+  out.address = machine.options().server;
+  out.tls = machine.tls();
+  out.authentication = machine.authentication();
+  out.bidi = machine.is_bidi();
+  out.management = machine.management().is_on();
+  out.unacked = machine.management().unacked();
+  out.stanzas_in = machine.stanzas_in();
+  out.stanzas_out = machine.stanzas_out();
+  out.last_traffic = machine.last_traffic();
+  return out;
+}
+
+}  // namespace stox::xmpp
