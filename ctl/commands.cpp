@@ -82,7 +82,7 @@ ExitCode wait_ready(const Options& options, std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
     const json found = ask_status(options);
-    const bool ready = status_code(found) == kFine;
+    const bool ready = all_ready(found);
     if (ready || std::chrono::steady_clock::now() >= deadline) {
       if (!ready || options.json) print_status(options, found);
       return ready ? kFine : kTrouble;
@@ -197,7 +197,7 @@ ExitCode send(const Options& options, const std::string& from, const std::string
     return kUnreachable;
   }
   const Answer answer =
-      ask_all({edge->path}, {{"command", "send"}, {"from", from}, {"to", to}, {"text", text}}, timeout)[0];
+      ask_all({edge->place()}, {{"command", "send"}, {"from", from}, {"to", to}, {"text", text}}, timeout)[0];
   if (!answer.reached()) {
     complain(fmt::format("{}: {}", edge->name, answer.unreachable));
     return kUnreachable;
@@ -237,7 +237,9 @@ ExitCode peers(const Options& options) {
        gather(known_processes(options.config), {{"command", "peers"}}, &code)) {
     for (json row : answer.value("peers", json::array())) {
       row["process"] = process;
-      table.add({process, text_at(row, "peer"), words(row, "takes"), words(row, "refuses"),
+      const std::string towards = text_at(row, "towards");
+      table.add({process, text_at(row, "peer") + (towards.empty() ? "" : " to " + towards),
+                 words(row, "takes"), words(row, "refuses"),
                  show_duration(number_at(row, "forgotten_in_ms") * 1000)});
       rows.push_back(std::move(row));
     }

@@ -26,6 +26,14 @@ ExitCode send(const Options&, const std::string& from, const std::string& to, co
               std::chrono::milliseconds timeout);
 ExitCode peers(const Options&);                                  // what is remembered of users' clients
 ExitCode forget_peers(const Options&, const std::string& peer);  // empty: all
+struct TapOptions {
+  unsigned for_s = 60;
+  unsigned count = 0;    // messages; 0 = as many as come
+  std::string from, to;  // part of an address, without case; empty = any
+  bool bodies = false;
+  bool refused = false;
+};
+ExitCode tap(const Options&, const TapOptions&);
 ExitCode loglevel(const Options&, const std::string& name, const std::string& level, unsigned for_s);
 
 }  // namespace stox::ctl

@@ -19,6 +19,8 @@ struct Arguments {
   std::string directory = "/etc/stox/keys";
   std::vector<std::string> names;
   unsigned for_s = 0;
+  ctl::TapOptions tap;
+  bool clear = false;
 };
 
 using Run = std::function<ctl::ExitCode(const ctl::Options&)>;
@@ -63,10 +65,21 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   send->add_option("TEXT", a.text, "what it says")->required();
 
   CLI::App* peers = add("peers", "what users' clients are known to take, or to refuse",
-                        [](const auto& o) { return ctl::peers(o); });
+                        [&](const auto& o) { return a.clear ? ctl::forget_peers(o, a.id) : ctl::peers(o); });
   peers->add_subcommand("clear", "forgets it")
-      ->callback([&a, run] { *run = [&a](const auto& o) { return ctl::forget_peers(o, a.id); }; })
+      ->callback([&a] { a.clear = true; })
       ->add_option("URI", a.id, "of one peer; all if left out");
+
+  CLI::App* tap =
+      add("tap", "messages as they pass, live", [&](const auto& o) { return ctl::tap(o, a.tap); });
+  tap->add_option("--for", a.tap.for_s, "seconds, then it ends")
+      ->check(CLI::Range(1, 86'400))
+      ->capture_default_str();
+  tap->add_option("--count", a.tap.count, "messages, then it ends")->check(CLI::Range(1, 1'000'000));
+  tap->add_option("--from", a.tap.from, "part of the sender's address");
+  tap->add_option("--to", a.tap.to, "part of the recipient's address");
+  tap->add_flag("--bodies", a.tap.bodies, "with what they say");
+  tap->add_flag("--refused", a.tap.refused, "SIP packets that were refused, and why");
 
   CLI::App* loglevel = add("loglevel", "changes what a process logs",
                            [&](const auto& o) { return ctl::loglevel(o, a.name, a.level, a.for_s); });

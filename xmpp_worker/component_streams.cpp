@@ -52,8 +52,8 @@ void ComponentStreams::set_holder(const std::string& worker) {
   arrange();
 }
 
-void ComponentStreams::keepalive_came_elsewhere() {
-  component_.keepalive_came_elsewhere(loop_.now());
+void ComponentStreams::keepalive_came_elsewhere(uint64_t number) {
+  component_.keepalive_came_elsewhere(number, loop_.now());
   arrange();
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct Context {
   Log& log;
   Trace& trace;
   std::function<void()> status_changed;  // call when status() changes: tells sd_notify and the log
+  // What stoxctl asks by way of another process: answered as at the control socket, both as JSON.
+  std::function<void(std::string_view request, std::function<void(std::string)> reply)> answer = {};
 };
 
 using Reply = std::function<void(const nlohmann::json&)>;
@@ -79,6 +82,13 @@ class Process {
   // `stoxctl send`: {"from","to","text"} -> {"ok":bool,"trace":hex,"outcome":text,"error":text}, later.
   virtual void send(const nlohmann::json& request, Reply) = 0;
   virtual std::vector<Metric> metrics() const = 0;
+  // Other processes of the site that this one can ask(), by their names.
+  virtual std::vector<std::string> others() const { return {}; }
+  // Over the bus. An empty reply: there is no way to it.
+  virtual void ask(const std::string& /*process*/, const std::string& /*request*/,
+                   std::function<void(std::string)> reply) {
+    reply({});
+  }
 };
 
 constexpr Duration kLastTurns = std::chrono::milliseconds(100);
