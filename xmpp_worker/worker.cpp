@@ -313,20 +313,22 @@ bool Worker::send_stanza(std::string_view from, std::string_view to, std::string
   return link != nullptr && link->has_room() && link->send(from, xml) != xmpp::Link::Sent::kNotUp;
 }
 
-bool Worker::has_left(std::string_view from, std::string_view to) {
+ToSipUser::Fate Worker::fate(std::string_view from, std::string_view to, Time sent) {
   const xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
-  return link == nullptr || !link->has_unsent();
+  if (link == nullptr || !link->is_up() || link->up_since() > sent) return Fate::kBroken;
+  return link->proved_until() > sent ? Fate::kArrived : Fate::kWaits;
 }
 
 void Worker::about_to_write(xmpp::Link& link) {
   to_sip_.send_unsent();
   to_xmpp_.about_to_write(link);
-  if (to_sip_.has_told()) hand_on_soon();
+  if (to_sip_.has_told()) link.ask_for_proof(now());
   arrange();
 }
 
 void Worker::link_up(xmpp::Link& link) {
   to_xmpp_.link_up(link);
+  to_sip_.note_told();
   if (to_sip_.has_unsent()) link.write_soon();
 }
 

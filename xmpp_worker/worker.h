@@ -71,6 +71,7 @@ class Worker final : public service::Process,
   void link_gone(xmpp::Link&) override;
   void about_to_write(xmpp::Link&) override;
   void stanza(const xmpp::Element&, uint64_t stream) override;
+  void about_to_acknowledge() override { to_sip_.hand_on(); }
   void oversized(const xmpp::Element&) override;
   void state_changed() override;
   // to_xmpp, to_sip
@@ -83,7 +84,7 @@ class Worker final : public service::Process,
   void hand_on_soon() override { end_of_turn_.ask(); }
   void write_envelope_name(uint64_t number, std::string* out) const override;
   bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
-  bool has_left(std::string_view from, std::string_view to) override;
+  Fate fate(std::string_view from, std::string_view to, Time sent) override;
   // receipts and typing
   void refused_late(const xmpp::StanzaId&, const Answer&) override;
   void without_words(const xmpp::Stanza&, const Jid& from, const Jid& to,

@@ -99,6 +99,6 @@ def test_a_server_that_takes_only_small_stanzas(new_site):
     assert "policy-violation" in site.stox.log("component-1")
     site.stox.ready()
     streams = site.stox.metrics("component-1")["stox_xmpp_streams_total"]
-    assert romeo.message(JULIET, "x" * 30_000).status == 403
+    assert romeo.message(JULIET, "x" * 30_000).status == 513
     assert romeo.message(JULIET, "x" * 10_000).status == 200
     assert site.stox.metrics("component-1")["stox_xmpp_streams_total"] == streams

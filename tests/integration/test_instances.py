@@ -28,7 +28,8 @@ def stox(tmp_path):
         for name, environment in (
                 ("sip-1", {"STOX_SIP_FRONT_LISTEN": f"udp:{host}:{port}"}),
                 ("component-1", {"STOX_XMPP_WORKER_XMPP_HOST": server.host,
-                                 "STOX_XMPP_WORKER_XMPP_PORT": str(server.component_port)})):
+                                 "STOX_XMPP_WORKER_XMPP_PORT": str(server.component_port),
+                                 "STOX_XMPP_WORKER_METRICS": f"{host}:{loopback.free_port(host)}"})):
             full = f"{name}@{letter}"
             program = made.processes[name].command[0]
             made.processes[full] = Child(full, [program, "-f", made.file, "-n", full], made.folder, environment)

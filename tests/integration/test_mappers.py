@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from support import loopback
+from support.changing_dns import A, SRV, ChangingDns
 from support.child import Child
-from support.changing_dns_server import A, SRV, ChangingDnsServer
 from support.sip_user import SipUser
 from support.stox import PROGRAMS, Stox
 from support.waiting import eventually
@@ -104,7 +104,7 @@ def test_a_mapper_is_replaced_by_hup(mapped):
 @pytest.mark.parametrize("kind", [A, SRV], ids=["A", "SRV"])
 def test_mappers_of_a_name_are_followed(mapped, kind):
     stox = mapped(110 if kind == A else 120)
-    dns = ChangingDnsServer(loopback.address(129))
+    dns = ChangingDns(loopback.address(129))
 
     def point_to(*hosts):
         if kind == A:

@@ -91,7 +91,7 @@ s2s_use_starttls: {starttls}
 modules: {{mod_roster: {{}}, mod_disco: {{}}, mod_ping: {{}}, mod_offline: {{}}, mod_s2s_dialback: {{}}}}
 """)
         ip = name_server.partition(":")[0].replace(".", ",")
-        (folder / "inetrc").write_text(f"{{lookup, [dns]}}.\n{{nameserver, {{{ip}}}}}.\n{{resolv_conf, \"\"}}.\n{{hosts_file, \"\"}}.\n")
+        (folder / "inetrc").write_text(f"{{resolv_conf, \"\"}}.\n{{hosts_file, \"\"}}.\n{{lookup, [dns]}}.\n{{nameserver, {{{ip}}}}}.\n")
         ebin = next(pathlib.Path("/usr/lib").glob("*/ejabberd-*/ebin"))
         register = "".join(f'ejabberd_auth:try_register(<<"{user}">>, <<"{DOMAIN}">>, <<"pw">>), ' for user in users)
         super().__init__("ejabberd", [
@@ -121,23 +121,27 @@ class Jabberd2Server(Jabberd2):
             pem.write_text("".join(file.read_text() for file in files))
             changes += [(r"(</secret>\s*-->)", rf"\1<pemfile>{pem}</pemfile><cachain>{ca}</cachain>")]
         self._configure("s2s", *changes)
-        self.parts.append(Child("s2s", ["jabberd2-s2s", "-c", folder / "s2s.xml"], folder,
-                                {"NAMESERVERS": name_server.partition(":")[0]}))
+        self.s2s = Child("s2s", ["jabberd2-s2s", "-c", folder / "s2s.xml"], folder,
+                         {"NAMESERVERS": name_server.partition(":")[0]})
 
     def start(self):
         super().start()
-        s2s = self.parts[-1].start()
-        s2s.wait_until(lambda: loopback.accepts(self.host, self.s2s_port), "listening")
+        self.s2s.start()
+        self.s2s.wait_until(lambda: loopback.accepts(self.host, self.s2s_port), "listening")
         return self
+
+    def stop(self):
+        self.s2s.stop()
+        super().stop()
 
 
 class Federation:
     """make(folder, host, name_server, authority) makes the other server, not started. worker, tls: keys of the
-    gateway's worker."""
+    gateway's worker; services: {domain: (service, port)} instead of _xmpp-server."""
 
     _hosts = map(loopback.address, itertools.count(120))
 
-    def __init__(self, make=None, worker=(), tls=(), records=None, with_certificate=True):
+    def __init__(self, make=None, worker=(), tls=(), records=None, with_certificate=True, services=()):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stox-", dir="/tmp"))
         self.folder.chmod(0o755)
         self.users = []
@@ -147,7 +151,8 @@ class Federation:
         peer_port = loopback.free_port(peer_host, 5269)
         self.name_server = NameServer(self.folder / "dns", dns_host,
                                       records(self, peer_host) if records else
-                                      {XMPP_DOMAIN: (self.host, self.port), DOMAIN: (peer_host, peer_port)}).start()
+                                      {XMPP_DOMAIN: (self.host, self.port), DOMAIN: (peer_host, peer_port)},
+                                      services).start()
         self.server = make(self.folder / "peer", peer_host, self.name_server.address, self.authority) if make else None
         files = dict(zip(("certificate", "key"), map(str, self.authority.sign(XMPP_DOMAIN)))) if with_certificate else {}
         self.stox = Stox(self.folder / "stox", self.host, _Nobody, worker={

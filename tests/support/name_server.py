@@ -7,15 +7,16 @@ from support.child import Child
 
 
 class NameServer(Child):
-    def __init__(self, folder, host, records):
-        """records: {domain: (ip, port)}, or a list of dnsmasq options. Served on port 53 of its own address, because
-        some servers ask on no other."""
+    def __init__(self, folder, host, records, services=()):
+        """records: {domain: (ip, port)}; services: {domain: (service, port)} where it is not _xmpp-server at that port.
+        Served on port 53 of its own address, because some servers ask on no other."""
         folder.mkdir()
         self.host = host
         self.port = loopback.free_port(host, 53)
-        options = records if isinstance(records, list) else [
-            option for domain, (ip, port) in records.items()
-            for option in (f"--host-record=host.{domain},{ip}", f"--srv-host=_xmpp-server._tcp.{domain},host.{domain},{port},5,5")]
+        options = []
+        for domain, (ip, port) in records.items():
+            service, at = dict(services).get(domain, ("_xmpp-server", port))
+            options += [f"--host-record=host.{domain},{ip}", f"--srv-host={service}._tcp.{domain},host.{domain},{at},5,5"]
         super().__init__("dnsmasq", ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
                                      "--pid-file=", "--user=root", "--local=/test/", "--bind-interfaces", f"--listen-address={host}",
                                      f"--port={self.port}", *options], folder)

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "common/base/text.h"
 #include "xmpp_worker/xmpp/names.h"
@@ -227,6 +228,8 @@ void Component::come_up() {
   refused_ = contended_ = is_standby_ = false;
   up_since_ = alive_at_ = now_;
   down_since_ = broke_at_ = pinged_at_ = kNever;
+  proved_until_ = {};
+  proof_wanted_ = false;
   misses_ = 0;
   hurry_ = has_brought_ = false;
   largest_ = 0;
@@ -379,6 +382,13 @@ void Component::hurry(bool hurry, Time now) {
   if (hurry) next_ = std::min(next_, now + kHurriedKeepalive);
 }
 
+void Component::ask_for_proof(Time now) {
+  if (!is_up()) return;
+  now_ = now;
+  proof_wanted_ = true;
+  if (pinged_at_ == kNever) ping();
+}
+
 // To ourselves: the server must handle it to bring it back, whatever its own name is.
 void Component::ping() {
   std::string id;
@@ -386,7 +396,7 @@ void Component::ping() {
   XmlWriter xml(output_);
   write_ping(xml, options_.domain, options_.domain, id);
   pinged_at_ = now_;
-  next_ = now_ + (hurry_ ? kHurriedKeepalive : kKeepalive);
+  next_ = now_ + (hurry_ || proof_wanted_ ? kHurriedKeepalive : kKeepalive);
 }
 
 bool Component::take_keepalive(const Element& element) {
@@ -409,9 +419,11 @@ void Component::alive(uint64_t number) {
     return unanswered_ == 0 ? come_up() : void();
   }
   alive_at_ = now_;
+  if (misses_ == 0 && pinged_at_ != kNever) proved_until_ = pinged_at_;  // else it may answer an earlier ping
   pinged_at_ = kNever;
   misses_ = 0;
   next_ = now_ + (hurry_ ? kHurriedKeepalive : kKeepalive);
+  if (std::exchange(proof_wanted_, false)) owner_.write_soon();
 }
 
 }  // namespace stox::xmpp

@@ -64,6 +64,9 @@ class Component final : public Link, private XmlStreamUser {
   Sent send(std::string_view from, std::string_view xml) override;
   void write_soon() override { owner_.write_soon(); }
   bool has_unsent() const override { return owner_.unsent() + output_.size() > 0; }
+  Time proved_until() const override { return proved_until_; }
+  void ask_for_proof(Time now) override;
+  Time up_since() const override { return up_since_; }
   void hurry(bool, Time now) override;
   bool has_room() const override;
   bool is_up() const override { return phase_ == Phase::kUp; }
@@ -137,6 +140,8 @@ class Component final : public Link, private XmlStreamUser {
 
   Time alive_at_{};
   Time pinged_at_ = kNever;  // the ping that is not answered
+  Time proved_until_{};
+  bool proof_wanted_ = false;
   unsigned misses_ = 0;
   uint64_t pings_ = 0;
   bool must_probe_ = false;

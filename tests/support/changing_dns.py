@@ -1,4 +1,4 @@
-"""A DNS server whose records a test changes while it runs: A and SRV records, with a TTL of a second."""
+"""A DNS server whose A and SRV records a test changes while it runs; they live a second."""
 import asyncio
 import socket
 import struct
@@ -12,7 +12,7 @@ def _name(name):
     return b"".join(bytes([len(label)]) + label.encode() for label in name.strip(".").split(".")) + b"\0"
 
 
-class ChangingDnsServer(asyncio.DatagramProtocol):
+class ChangingDns(asyncio.DatagramProtocol):
     def __init__(self, host):
         self.records = {}  # (name, A) -> [address], (name, SRV) -> [(port, target)]
         self.host, self.port = host, loopback.free_port(host)
