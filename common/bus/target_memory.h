@@ -28,8 +28,9 @@ class TargetMemory {
   Verdict take(const pb::Envelope&, Pipe, Time now, pb::Outcome* outcome);
 
   // The envelope has ended. Returns each (id, pipe it came by) to be told: the one that began and those that
-  // turned out to be the same message. Empty when the id is unknown or has ended before.
-  std::vector<std::pair<pb::EnvelopeId, Pipe>> finish(const pb::EnvelopeId&, const pb::Outcome&, Time now);
+  // turned out to be the same message. Empty when the id is unknown or has ended before. `outcome` names the
+  // envelope; its id is left as that of the last one.
+  std::vector<std::pair<pb::EnvelopeId, Pipe>> finish(pb::Outcome& outcome, Time now);
 
   // For an ask. kPending, kEnded (with outcome) or kPromised: unknown, and from now on refused.
   Verdict ask(const pb::EnvelopeId&, uint32_t attempt, Time now, pb::Outcome* outcome);
@@ -62,7 +63,8 @@ class TargetMemory {
   };
 
   static Key key_of(const pb::EnvelopeId&);
-  void remember_until(Time, const Key&);
+  void end(const Key&, Record&, const pb::Outcome&, Time now);
+  void remember_until(Time, const Key&, Record&);  // the last thing done with a record: it may be forgotten
 
   std::size_t max_;
   std::size_t pending_ = 0;
