@@ -19,7 +19,11 @@ namespace stox::bus {
 
 class TargetMemory {
  public:
-  explicit TargetMemory(std::size_t max) : max_(max) {}
+  explicit TargetMemory(std::size_t max) : max_(max) {
+    // Most searches are for what is not there: an empty bucket ends them before they touch a record.
+    records_.max_load_factor(kLoad);
+    by_dedup_.max_load_factor(kLoad);
+  }
 
   enum class Verdict { kBegin, kPending, kEnded, kPromised, kOutOfOrder };
   // What to do with an envelope that came by this pipe. kBegin: it is remembered as begun. kPending: its
@@ -42,6 +46,8 @@ class TargetMemory {
   std::size_t size() const { return records_.size(); }
 
  private:
+  static constexpr float kLoad = 0.25F;
+
   struct Key {
     uint64_t origin;  // name and epoch
     uint64_t number;
