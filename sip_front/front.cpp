@@ -385,6 +385,8 @@ void Front::send(const json& request, service::Reply reply) {
   end_of_turn_.ask();
 }
 
+std::vector<std::string> Front::others() const { return bus::names_of_others(edge()); }
+
 std::vector<Metric> Front::metrics() const {
   std::vector<Metric> out;
   inbound_.add_metrics(out);

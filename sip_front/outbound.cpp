@@ -26,6 +26,12 @@ std::string describe(const sip::Hop& hop) {
   return std::string(sip::name_of(hop.transport)) + " " + hop.peer.str();
 }
 
+// Whose challenges belong together: what is asked for one domain is nobody else's business.
+std::string challenger(const sip::Hop& hop, std::string_view request_uri) {
+  const auto uri = parse_sip_uri(request_uri);
+  return describe(hop) + " " + (uri ? ascii_lower(uri->host) : std::string());
+}
+
 bool same_challenger(const sip::Challenge& a, const sip::Challenge& b) {
   return a.proxy == b.proxy && a.realm == b.realm;
 }
@@ -259,6 +265,7 @@ void Outbound::try_hops(sip::Id id, std::string why) {
     if (service::Hop* trace = trace_.at(d.hop)) {
       trace->decision = "MESSAGE over " + describe(hop);
       if (trace->went_us == 0) trace->went_us = clock_.wall_us();
+      trace_.show(*trace, d.message.parts(d.part).alternatives(d.alternative).data());
     }
     transactions_.start({token_of(id), branch, sent_by.host, sent_by.port, sip::Method::kMessage, *flow},
                         out_, clock_.now());
@@ -284,13 +291,7 @@ Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std
   request.branch = branch;
   request.route = route_;
   std::string answers;
-  if (!credentials_.empty()) {
-    for (sip::Challenge& challenge : challenges_at(d.hops[d.at_hop], d.message.request_uri())) {
-      if (const sip::Credentials* credentials = credentials_for(challenge.realm))
-        sip::append_answer(answers, challenge, *credentials, "MESSAGE", d.message.request_uri(),
-                           random_.hex());
-    }
-  }
+  if (!challenges_.empty()) append_answers(d, answers);
   request.answers = answers;
   request.subject = d.message.subject();
   request.language = d.message.language();
@@ -315,23 +316,28 @@ std::size_t Outbound::request_size(const Delivery& d) {
          m.subject().size() + d.call_id.size() + route_.size() + 400 + (credentials_.empty() ? 0 : 300);
 }
 
+void Outbound::append_answers(const Delivery& d, std::string& out) {
+  const std::string& uri = d.message.request_uri();
+  const auto asked = challenges_.find(challenger(d.hops[d.at_hop], uri));
+  if (asked == challenges_.end()) return;
+  for (sip::Challenge& challenge : asked->second) {
+    if (const sip::Credentials* credentials = credentials_for(challenge.realm))
+      sip::append_answer(out, challenge, *credentials, "MESSAGE", uri, random_.hex());
+  }
+}
+
 const sip::Credentials* Outbound::credentials_for(std::string_view realm) const {
   const auto found = std::find_if(credentials_.begin(), credentials_.end(),
                                   [&](const sip::Credentials& one) { return one.realm == realm; });
   return found == credentials_.end() ? nullptr : &*found;
 }
 
-std::vector<sip::Challenge>& Outbound::challenges_at(const sip::Hop& hop, std::string_view request_uri) {
-  const auto uri = parse_sip_uri(request_uri);
-  if (challenges_.size() >= kMaxChallenged) challenges_.clear();
-  return challenges_[describe(hop) + " " + (uri ? ascii_lower(uri->host) : std::string())];
-}
-
 // Whether there is an answer to a 401 or 407 that has not been given yet; if not, `why`.
 bool Outbound::answer_challenge(Delivery& d, const sip::Message& response, std::string* why) {
   bool any = false;
   *why = "it asks for authentication in no way we know";
-  auto& known = challenges_at(d.hops[d.at_hop], d.message.request_uri());
+  if (challenges_.size() >= kMaxChallenged) challenges_.clear();
+  auto& known = challenges_[challenger(d.hops[d.at_hop], d.message.request_uri())];
   for (sip::Challenge& asked : sip::read_challenges(response)) {
     if (asked.proxy != (response.status == 407)) continue;
     const std::string realm = "realm \"" + clean(asked.realm) + "\"";
@@ -487,6 +493,7 @@ void Outbound::end(sip::Id id, pb::Outcome outcome) {
   if (service::Hop* hop = trace_.at(d.hop)) {
     hop->outcome = text;
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
   }
   const bool quiet = outcome.verdict() != pb::FAILED || d.is_typing();
   log_.write(quiet ? service::Level::kDebug : service::Level::kInfo, d.trace_id,

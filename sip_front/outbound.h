@@ -127,7 +127,7 @@ class Outbound : private sip::ClientUser {
   void try_hops(sip::Id, std::string why = {});
   void next_hop(Delivery&);
   bool answer_challenge(Delivery&, const sip::Message& response, std::string* why);
-  std::vector<sip::Challenge>& challenges_at(const sip::Hop&, std::string_view request_uri);
+  void append_answers(const Delivery&, std::string& out);
   void avoid(const sip::Hop&, Duration);
   Result<void> write(const Delivery&, const sip::Flow&, const std::string& branch, const sip::SentBy&);
   const sip::Credentials* credentials_for(std::string_view realm) const;

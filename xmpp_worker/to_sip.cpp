@@ -113,6 +113,8 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   hop.from = message->from();
   hop.to = message->to();
   hop.came_us = clock_.wall_us();
+  hop.decision = "taken in";
+  trace_.show(hop, content_.bodies.empty() ? std::string_view() : content_.bodies.front().text);
 
   if (staged_count_ == staged_.size()) staged_.emplace_back();
   Staged& staged = staged_[staged_count_];
@@ -140,6 +142,7 @@ void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& wh
     hop->decision = "not taken";
     hop->outcome = why;
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
   }
   if (pending.injected) return std::exchange(pending.injected, nullptr)(pending.trace_id, why, false);
   log_.write(Level::kInfo, pending.trace_id, "from {}: not taken: {}", pending.from, why);
@@ -233,11 +236,17 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
   }
 }
 
-// Written to the stream means done once it is out of our hands: till then the journal would send it again.
+// A stream that breaks takes with it what its peer has not processed: that is sent again on the next, and
+// till then the journal would send it again.
 void ToSip::note_told() {
-  std::erase_if(told_errors_, [&](const Told& each) {
-    if (!user_.has_left(each.from, each.to)) return false;
-    journal_->told(each.row);
+  std::erase_if(told_errors_, [&](Told& each) {
+    const ToSipUser::Fate fate = user_.fate(each.error.from, each.error.to, each.sent);
+    if (fate == ToSipUser::Fate::kWaits) return false;
+    if (fate == ToSipUser::Fate::kBroken) {
+      unsent_.push_back(std::move(each.error));
+    } else if (each.error.row != 0) {
+      journal_->told(each.error.row);
+    }
     return true;
   });
 }
@@ -260,6 +269,7 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
   if (service::Hop* hop = trace_.at(pending.hop)) {
     hop->outcome = text;
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
   }
   log_.write(ok ? Level::kDebug : Level::kInfo, pending.trace_id, "from {} to {}: {}", pending.from,
              pending.to, text);
@@ -285,15 +295,14 @@ void ToSip::stop() {
     log_.info("{} messages from XMPP stay in the journal, for the next start", pending_.size());
 }
 
-// Exactly once: what finds no room waits, and is written down.
+// What finds no room waits, and is written down.
 void ToSip::answer_with(const Pending& pending, const pb::Outcome& outcome) {
   xmpp::Stanza stanza;
   stanza.from = pending.from;
   stanza.to = pending.to;
   stanza.id = pending.id;
-  const std::size_t waiting = unsent_.size();
   refuse(stanza, to_stanza_error(outcome), pending.row);
-  if (pending.row != 0 && unsent_.size() > waiting) journal_->failed(pending.row, outcome);
+  if (pending.row != 0) journal_->failed(pending.row, outcome);
 }
 
 void ToSip::refuse(const xmpp::Stanza& stanza, xmpp::StanzaError error) {
@@ -314,27 +323,31 @@ void ToSip::refuse(const xmpp::Stanza& stanza, xmpp::StanzaError error, int64_t 
 }
 
 void ToSip::send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row) {
+  const Time now = clock_.now();
+  Unsent each{std::string(from), std::string(to), xml, row, now + kSendErrorWithin};
   if (user_.send_stanza(from, to, xml)) {
-    if (row != 0) told_errors_.push_back({std::string(from), std::string(to), row});
+    // Those of accepted stanzas are bounded by max_in_flight.
+    if (row != 0 || told_errors_.size() < kMaxUnsent) told_errors_.push_back({std::move(each), now});
     return;
   }
-  if (row == 0 && unsent_.size() >= kMaxUnsent) {  // those of accepted stanzas are bounded by max_in_flight
+  if (row == 0 && unsent_.size() >= kMaxUnsent) {
     ++figures_.errors_lost;
     log_.warn("an error stanza is lost: {} wait for XMPP streams", kMaxUnsent);
     return;
   }
-  unsent_.push_back({std::string(from), std::string(to), xml, row, clock_.now() + kSendErrorWithin});
+  unsent_.push_back(std::move(each));
 }
 
 // One domain's stream that is not up must not hold up the others'.
 void ToSip::send_unsent() {
   const Time now = clock_.now();
   std::string failed;
-  std::erase_if(unsent_, [&](const Unsent& each) {
+  note_told();
+  std::erase_if(unsent_, [&](Unsent& each) {
     const auto domain = xmpp::domain_of(each.to);
     if (domain == failed && each.until > now) return false;
     if (user_.send_stanza(each.from, each.to, each.xml)) {
-      if (each.row != 0) told_errors_.push_back({each.from, each.to, each.row});
+      told_errors_.push_back({std::move(each), now});
       return true;
     }
     failed = domain;

@@ -152,6 +152,7 @@ void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
   hop.to = message.to();
   hop.decision = "stanza written";
   hop.came_us = hop.went_us = clock_.wall_us();
+  trace_.show(hop, message.bodies_size() > 0 ? message.bodies(0).text() : std::string_view());
   way.proof.written(number, xmpp::domain_of(message.to()), begin_before);
   ++figures_.written;
 }
@@ -298,6 +299,7 @@ void ToXmpp::end_unwritten(const pb::Envelope& envelope, const pb::Outcome& outc
   hop.decision = "not written";
   hop.outcome = describe(outcome);
   hop.came_us = hop.ended_us = clock_.wall_us();
+  trace_.show(hop);
   log_.write(Level::kInfo, envelope.trace_id(), "to {}: not written: {}", message.to(), hop.outcome);
   user_.finish(envelope.id(), outcome);
 }
@@ -437,6 +439,7 @@ void ToXmpp::end(uint64_t number, const pb::Outcome& outcome) {
   if (service::Hop* hop = trace_.at(m.hop)) {
     hop->outcome = describe(outcome);
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
   }
   const Level level = outcome.verdict() == pb::FAILED ? Level::kInfo : Level::kDebug;
   if (log_.enabled(level)) log_.write(level, m.trace_id, "to {}: {}", m.to, describe(outcome));

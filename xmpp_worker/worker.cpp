@@ -10,6 +10,7 @@
 #include "common/base/text.h"
 #include "common/bus/queues_json.h"
 #include "xmpp_worker/component_streams.h"
+#include "xmpp_worker/contact_address.h"
 #include "xmpp_worker/server_streams.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
@@ -127,7 +128,7 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
       serves_(prepared(config.serves)),
       ids_(secret, context.identity.full, epoch),
       others_(context.identity.full, serves_),
-      info_{STOX_VERSION},
+      info_{.version = STOX_VERSION},
       contacts_(context.loop.clock()),
       notices_(ids_, contacts_, *this),
       receipt_on_200_(context.config.gateway.receipt_on_200),
@@ -136,10 +137,16 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
       journal_(make_journal(context, config)),
       to_sip_(serves_, context.loop.clock(), context.log, context.trace, *this, journal_.get()),
       alarm_(context.loop, [this] { turn(); }),
-      end_of_turn_(context.loop, [this] {
-        to_sip_.hand_on();
-        arrange();
-      }) {}
+      end_of_turn_(context.loop,
+                   [this] {
+                     to_sip_.hand_on();
+                     arrange();
+                   }),
+      started_(now()) {
+  info_.contact = [this](std::string_view typed) {
+    return contact_address(typed, context_.config.gateway, serves_);
+  };
+}
 
 Result<void> Worker::open_journal() {
   if (!journal_ || journal_->is_open()) return {};
@@ -205,7 +212,7 @@ void Worker::handed_over(const std::string& from, uint64_t, std::string_view pay
   const auto id = ids_.read_answer(hand_over_.id(), hand_over_.from(), hand_over_.to());
   if (!id) return;
   if (id->has(xmpp::StanzaId::kKeepalive)) {
-    if (ids_.is_own(*id)) streams_->keepalive_came_elsewhere();
+    if (ids_.is_own(*id)) streams_->keepalive_came_elsewhere(id->number);
     return;
   }
   const pb::StanzaError& error = hand_over_.error();
@@ -306,20 +313,22 @@ bool Worker::send_stanza(std::string_view from, std::string_view to, std::string
   return link != nullptr && link->has_room() && link->send(from, xml) != xmpp::Link::Sent::kNotUp;
 }
 
-bool Worker::has_left(std::string_view from, std::string_view to) {
+ToSipUser::Fate Worker::fate(std::string_view from, std::string_view to, Time sent) {
   const xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
-  return link == nullptr || !link->has_unsent();
+  if (link == nullptr || !link->is_up() || link->up_since() > sent) return Fate::kBroken;
+  return link->proved_until() > sent ? Fate::kArrived : Fate::kWaits;
 }
 
 void Worker::about_to_write(xmpp::Link& link) {
   to_sip_.send_unsent();
   to_xmpp_.about_to_write(link);
-  if (to_sip_.has_told()) hand_on_soon();
+  if (to_sip_.has_told()) link.ask_for_proof(now());
   arrange();
 }
 
 void Worker::link_up(xmpp::Link& link) {
   to_xmpp_.link_up(link);
+  to_sip_.note_told();
   if (to_sip_.has_unsent()) link.write_soon();
 }
 
@@ -344,15 +353,27 @@ void Worker::stanza(const xmpp::Element& element, uint64_t stream) {
     if (stanza->kind != Stanza::Kind::kPresence) answer(*stanza, stream);
     return;
   }
-  if (is_message) return to_sip_.message(*stanza);
+  if (is_message && !decline_invitation(*stanza)) return to_sip_.message(*stanza);
+  if (is_message) return;
   // A server with several connections of our domain brings a keepalive, which goes to the domain, on any.
   if (to_sip_.is_own(xmpp::domain_of(stanza->from))) return answer(*stanza, stream);
   if (!to_sip_.is_own(xmpp::domain_of(stanza->to))) return void(++not_answered_);
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
+  info_.uptime = now() - started_;
   if (!xmpp::answer(*stanza, info_, xml)) return;
   // Who does not read what is answered gets no more answers.
   ++(send_stanza(stanza->to, stanza->from, xml_) ? answered_ : not_answered_);
+}
+
+bool Worker::decline_invitation(const Stanza& message) {
+  if (!to_sip_.is_own(xmpp::domain_of(message.to)) || to_sip_.is_own(xmpp::domain_of(message.from)))
+    return false;
+  xml_.clear();
+  xmpp::XmlWriter xml(xml_);
+  if (!xmpp::decline_invitation(message, xml)) return false;
+  ++(send_stanza(message.to, message.from, xml_) ? answered_ : not_answered_);
+  return true;
 }
 
 // Of a stanza that any worker of our domains wrote.
@@ -505,6 +526,8 @@ void Worker::send(const json& request, service::Reply reply) {
       });
   arrange();
 }
+
+std::vector<std::string> Worker::others() const { return bus::names_of_others(edge()); }
 
 std::vector<Metric> Worker::metrics() const {
   const auto counter = [](const char* name, const char* help, uint64_t value) {

@@ -5,11 +5,12 @@
 
 #include "common/bus/hand_over.h"
 #include "common/bus/origin.h"
+#include "common/bus/queries.h"
 #include "common/bus/target_memory.h"
 
 namespace stox::bus {
 
-struct Edge::State final : Origin::Outlet {
+struct Edge::State final : Origin::Outlet, Queries::Ways {
   // What a mapper said of the edges, while it is ready.
   struct Mapper {
     Link link;
@@ -27,9 +28,11 @@ struct Edge::State final : Origin::Outlet {
         edge(e),
         memory(options.max_memory),
         origin(options, clock, *this, user),
-        hand_overs(options.name, [this](const std::string& to, const pb::Item& i) {
-          if (const auto route = route_to(to, {})) put(route->pipe, i);
-        }) {
+        hand_overs(options.name,
+                   [this](const std::string& to, const pb::Item& i) {
+                     if (const auto route = route_to(to, {})) put(route->pipe, i);
+                   }),
+        queries(options.name, *this) {
     for (Pipe pipe = 0; pipe < mapper_count; ++pipe)
       mappers.push_back({.link = Link(pipe, wire), .members = {}});
   }
@@ -59,6 +62,16 @@ struct Edge::State final : Origin::Outlet {
     return std::all_of(mappers.begin(), mappers.end(),
                        [](const Mapper& m) { return m.leaving || m.link.ready(); });
   }
+
+  bool pass_on(const std::string& to, const pb::Item& i) override {
+    for (Pipe pipe = 0; pipe < mappers.size(); ++pipe) {
+      if (mappers[pipe].link.up() && mappers[pipe].link.peer() == to) return put(pipe, i), true;
+    }
+    const auto route = route_to(to, {});
+    if (route) put(route->pipe, i);
+    return route.has_value();
+  }
+  void asked(std::string_view text, Queries::Reply reply) override { user.asked(text, std::move(reply)); }
 
   void put(Pipe pipe, const pb::Item& i) {
     Link& link = mappers[pipe].link;
@@ -96,6 +109,7 @@ struct Edge::State final : Origin::Outlet {
   TargetMemory memory;
   Origin origin;
   HandOvers hand_overs;
+  Queries queries;
   Time last_turn{}, last_beat{}, last_flush{}, last_forget{};
   bool queued = false;
   pb::Batch batch;  // reused
@@ -223,6 +237,10 @@ void Edge::State::ask(Pipe pipe, const pb::Ask& a) {
 
 void Edge::hand_over(const std::string& to, uint64_t stream, std::string_view payload) {
   s_->hand_overs.put(to, stream, payload, s_->process_epoch, s_->clock.now());
+}
+
+void Edge::query(const std::string& to, std::string_view text, std::function<void(std::string)> reply) {
+  s_->queries.ask(to, text, std::move(reply), s_->clock.now());
 }
 
 void Edge::set_serving(pb::Serving serving) {
@@ -394,6 +412,8 @@ void Edge::State::handle(Pipe pipe, pb::Item& i) {
       return;
     case pb::Item::kHandOverAck:
       return hand_overs.acknowledged(i.hand_over_ack());
+    case pb::Item::kQuery:
+      return queries.arrived(i.query(), [this, pipe](const pb::Item& answer) { put(pipe, answer); });
     case pb::Item::KIND_NOT_SET:
       return link.count_dropped(1);  // of a newer version
   }
@@ -423,6 +443,7 @@ Time Edge::turn() {
       if (s.mappers[pipe].link.up()) s.beat(pipe);
     }
     s.hand_overs.turn(now);
+    s.queries.turn(now);
     s.memory.forget_old(now);
   }
   s.origin.turn();

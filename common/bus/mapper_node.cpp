@@ -4,10 +4,11 @@
 #include <map>
 
 #include "common/bus/edge.h"
+#include "common/bus/queries.h"
 
 namespace stox::bus {
 
-struct MapperNode::State {
+struct MapperNode::State final : Queries::Ways {
   struct Peer {
     Link link;
     pb::Member member;
@@ -16,7 +17,13 @@ struct MapperNode::State {
   };
 
   State(MapperOptions o, Wire& w, const Clock& c, MapperUser& u, MapperNode& n)
-      : options(std::move(o)), wire(w), clock(c), user(u), node(n), started(c.now()) {}
+      : options(std::move(o)),
+        wire(w),
+        clock(c),
+        user(u),
+        node(n),
+        queries(options.name, *this),
+        started(c.now()) {}
 
   void put(Peer& peer, const pb::Item& i) {
     peer.link.add(i, clock.now());
@@ -39,6 +46,15 @@ struct MapperNode::State {
     return it == by_name.end() ? nullptr : &peers.at(it->second);
   }
 
+  // A process that is not connected here is another mapper: any edge is connected there, too.
+  bool pass_on(const std::string& to, const pb::Item& i) override {
+    Peer* next = find(to);
+    if (next == nullptr && !by_name.empty()) next = &peers.at(by_name.begin()->second);
+    if (next != nullptr) put(*next, i);
+    return next != nullptr;
+  }
+  void asked(std::string_view text, Queries::Reply reply) override { user.asked(text, std::move(reply)); }
+
   bool computed_ready() const {
     return !draining && (was_ready || missing().empty() || clock.now() - started >= kGone);
   }
@@ -58,6 +74,7 @@ struct MapperNode::State {
   const Clock& clock;
   MapperUser& user;
   MapperNode& node;
+  Queries queries;
   Time started;
   bool draining = false;
   bool was_ready = false;
@@ -199,6 +216,11 @@ void MapperNode::State::handle(Pipe, Peer& peer, pb::Item& i) {
     case pb::Item::kHandOverAck:
       put(i.hand_over_ack().from(), i, peer);
       return;
+    case pb::Item::kQuery:
+      // By name: the reply may come when this connection has gone.
+      return queries.arrived(i.query(), [this, back = peer.member.name()](const pb::Item& answer) {
+        if (Peer* to = find(back)) put(*to, answer);
+      });
     default:
       return peer.link.count_dropped(1);
   }
@@ -285,6 +307,7 @@ Time MapperNode::turn() {
   if (s.was_ready != s.computed_ready()) s.broadcast();
   if (now - s.last_beat >= kHeartbeat) {
     s.last_beat = now;
+    s.queries.turn(now);
     for (auto& [pipe, peer] : s.peers) {
       if (!peer.greeted) continue;
       *s.item.mutable_heartbeat() = peer.link.make_heartbeat(now, s.was_ready);
@@ -303,6 +326,10 @@ void MapperNode::flush() {
 }
 
 void MapperNode::expect(std::vector<std::string> edges) { s_->options.expected = std::move(edges); }
+
+void MapperNode::query(const std::string& to, std::string_view text, std::function<void(std::string)> reply) {
+  s_->queries.ask(to, text, std::move(reply), s_->clock.now());
+}
 
 void MapperNode::drain() {
   s_->draining = true;

@@ -12,7 +12,8 @@ loglevel: info
 auth_password_format: plain
 listen:
   - {{port: {c2s_port}, ip: "{host}", module: ejabberd_c2s, starttls: false, access: all}}
-  - {{port: {component_port}, ip: "{host}", module: ejabberd_service, access: all, hosts: {{{component}: {{password: {secret}}}}}{more}}}
+  - {{port: {component_port}, ip: "{host}", module: ejabberd_service, access: all{more},
+     hosts: {{{component}: {{password: {secret}}}}}}}
 modules: {{mod_roster: {{}}, mod_disco: {{}}, mod_ping: {{}}, mod_offline: {{}}}}
 """
 

@@ -28,6 +28,7 @@ class Message:
     condition: str = ""
     error_type: str = ""
     text: str = ""
+    declined: str = ""  # who is told that the invitation to a group chat was declined
     element: object = None
 
     def child(self, name, namespace):
@@ -61,6 +62,8 @@ class _Client(slixmpp.ClientXMPP):
             # slixmpp's own list of conditions lacks policy-violation.
             names = (child.tag for child in error.xml if child.tag.startswith(_CONDITIONS))
             message.condition = next((name[len(_CONDITIONS):] for name in names if not name.endswith("}text")), "")
+        decline = stanza.xml.find("*/{http://jabber.org/protocol/muc#user}decline")
+        message.declined = "" if decline is None else decline.get("to", "")
         self.inbox.put(message)
 
 
@@ -135,6 +138,22 @@ class XmppUser:
                 return error.condition
 
         return background.call(ask)
+
+    def subscribe(self, jid):
+        """Asks for presence, as for a new contact: the types of presence that came by the first one."""
+        came = queue.Queue()
+
+        def ask():
+            self._client.add_event_handler("presence_error", lambda p: came.put(p["type"]))
+            self._client.add_event_handler("presence_subscribed", lambda p: came.put(p["type"]))
+            self._client.send_presence_subscription(pto=jid)
+
+        background.call(ask)
+        types = [came.get(timeout=PATIENCE)]
+        self.ping(self.bare.partition("@")[2])
+        while not came.empty():
+            types.append(came.get())
+        return types
 
     def ping(self, jid):
         """None if it answered, else the error's condition."""

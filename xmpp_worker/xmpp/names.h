@@ -32,6 +32,10 @@ constexpr std::string_view kHints = "urn:xmpp:hints";
 constexpr std::string_view kDiscoInfo = "http://jabber.org/protocol/disco#info";
 constexpr std::string_view kDiscoItems = "http://jabber.org/protocol/disco#items";
 constexpr std::string_view kVersion = "jabber:iq:version";
+constexpr std::string_view kLast = "jabber:iq:last";
+constexpr std::string_view kGateway = "jabber:iq:gateway";
+constexpr std::string_view kConference = "jabber:x:conference";
+constexpr std::string_view kMucUser = "http://jabber.org/protocol/muc#user";
 }  // namespace ns
 
 // The namespaces in which stanzas and their own children come; servers mix them.
