@@ -292,6 +292,16 @@ TEST_F(PeerForms, WhatHasOnlyARefusedFormEndsUnsent) {
   EXPECT_TRUE(outbound_.idle());
 }
 
+TEST_F(PeerForms, AFormThatIsTooLargeGivesWayToAPlainerOne) {
+  formats().assume({"cpim"});
+  pb::Envelope e = rich("a");
+  e.mutable_sip_message()->mutable_parts(0)->mutable_alternatives(0)->set_data(std::string(1300, 'x'));
+  begin(e);
+  EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060"));
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200"));
+}
+
 TEST_F(PeerForms, WhatIsKnownCanBeListedAndForgotten) {
   formats().refused(kBob, Format::kCpim);
   formats().taken("sip:eve@sip.test", Format::kComposing);
