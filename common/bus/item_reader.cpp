@@ -7,6 +7,7 @@ namespace stox::bus {
 namespace {
 
 constexpr unsigned kLengthDelimited = 2;
+constexpr std::size_t kKept = 4096;  // bytes; thousands of envelopes wait to be used again
 
 std::optional<uint64_t> take_varint(std::string_view* bytes) {
   uint64_t value = 0;
@@ -38,6 +39,7 @@ void drop_empty_body(pb::Envelope& e) {
 }  // namespace
 
 void clear_for_reuse(pb::Envelope& e) {
+  if (e.ByteSizeLong() > kKept) return e.Clear();
   pb::EnvelopeId* const id = e.release_id();
   pb::SipMessage* const sip = e.has_sip_message() ? e.release_sip_message() : nullptr;
   pb::XmppMessage* const xmpp = e.has_xmpp_message() ? e.release_xmpp_message() : nullptr;

@@ -11,7 +11,8 @@
 
 namespace stox::bus {
 
-// Clears it, but keeps the objects of its id and body (empty: body_case() stays) for what is filled in next.
+// Clears it, but keeps the objects of its id and body (empty: body_case() stays) for what is filled in next,
+// unless they have become large.
 void clear_for_reuse(pb::Envelope&);
 
 class ItemReader {
