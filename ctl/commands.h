@@ -19,6 +19,8 @@ ExitCode status(const Options&);
 ExitCode wait_ready(const Options&, std::chrono::milliseconds timeout);
 ExitCode queues(const Options&);
 ExitCode inflight(const Options&, const std::string& name);  // empty: all edges
+// action: empty (shows them), close or reconnect, those of a domain.
+ExitCode streams(const Options&, const std::string& action, const std::string& domain);
 ExitCode trace(const Options&, const std::string& id);
 ExitCode send(const Options&, const std::string& from, const std::string& to, const std::string& text,
               std::chrono::milliseconds timeout);

@@ -15,11 +15,12 @@ struct Arguments {
   std::string file = "/etc/stox/stox.toml";
   bool json = false;
   double timeout_s = 30;
-  std::string name, id, from, to, text, level;
+  std::string action, domain, name, id, from, to, text, level;
   std::string directory = "/etc/stox/keys";
   std::vector<std::string> names;
   unsigned for_s = 0;
   ctl::TapOptions tap;
+  bool clear = false;
 };
 
 using Run = std::function<ctl::ExitCode(const ctl::Options&)>;
@@ -46,6 +47,11 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   add("inflight", "the envelopes in flight", [&](const auto& o) {
     return ctl::inflight(o, a.name);
   })->add_option("NAME", a.name, "a process; all if left out");
+  CLI::App* streams = add("streams", "the XMPP streams, and why those that are not up are not",
+                          [&](const auto& o) { return ctl::streams(o, a.action, a.domain); });
+  streams->add_option("ACTION", a.action, "close or reconnect those with a domain")
+      ->check(CLI::IsMember({"close", "reconnect"}));
+  streams->add_option("DOMAIN", a.domain, "the other server's domain");
   add("trace", "one message's way, hop by hop", [&](const auto& o) { return ctl::trace(o, a.id); })
       ->add_option("ID", a.id, "envelope id, trace id, Call-ID or stanza id")
       ->required();
@@ -59,9 +65,9 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   send->add_option("TEXT", a.text, "what it says")->required();
 
   CLI::App* peers = add("peers", "what users' clients are known to take, or to refuse",
-                        [](const auto& o) { return ctl::peers(o); });
+                        [&](const auto& o) { return a.clear ? ctl::forget_peers(o, a.id) : ctl::peers(o); });
   peers->add_subcommand("clear", "forgets it")
-      ->callback([&a, run] { *run = [&a](const auto& o) { return ctl::forget_peers(o, a.id); }; })
+      ->callback([&a] { a.clear = true; })
       ->add_option("URI", a.id, "of one peer; all if left out");
 
   add("sip", "the SIP fronts: listeners, connections, transactions, what was refused and why",

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/service/log.h"
 #include "ctl/text_table.h"
 
@@ -39,6 +41,11 @@ std::string failures_text(const json& process) {
 
 bool is_ready(const std::string& state) { return state == "ready" || state == "standby"; }
 
+// It works, but not with all it should.
+bool has_trouble(const json& process) {
+  return text_at(process, "state") == "ready" && !text_at(process, "reason").empty();
+}
+
 }  // namespace
 
 json status_json(const std::vector<Known>& known, const std::vector<Answer>& answers) {
@@ -61,9 +68,14 @@ ExitCode status_code(const json& status) {
   for (const json& process : status["processes"]) {
     const std::string state = text_at(process, "state");
     if (state == "unreachable") return kUnreachable;
-    if (!is_ready(state)) code = kTrouble;
+    if (!is_ready(state) || has_trouble(process)) code = kTrouble;
   }
   return code;
+}
+
+bool all_ready(const json& status) {
+  const json& all = status["processes"];
+  return std::all_of(all.begin(), all.end(), [](const json& one) { return is_ready(text_at(one, "state")); });
 }
 
 std::string status_text(const json& status) {
@@ -75,7 +87,7 @@ std::string status_text(const json& status) {
         state == "unreachable" ? "" : show_duration(number_at(process, "uptime_ms") * 1000);
     table.add({text_at(process, "name"), text_at(process, "role"), state, show(process, "pid"), uptime,
                text_at(process, "version"), peers_text(process)});
-    if (!is_ready(state)) {
+    if (!is_ready(state) || has_trouble(process)) {
       troubles += fmt::format("{} is {}: {}\n", text_at(process, "name"), state,
                               service::printable(text_at(process, "reason"), 500));
     }

@@ -16,6 +16,7 @@ namespace stox::ctl {
 nlohmann::json status_json(const std::vector<Known>&, const std::vector<Answer>&);
 // kFine when all are ready or standby, kUnreachable when one is not reached, else kTrouble.
 ExitCode status_code(const nlohmann::json& status);
+bool all_ready(const nlohmann::json& status);  // or standby; what a ready one complains of does not count
 std::string status_text(const nlohmann::json& status);
 
 }  // namespace stox::ctl

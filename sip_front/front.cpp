@@ -127,6 +127,7 @@ Front::Front(const service::Context& context, sip::Policy policy)
       end_of_turn_(context.loop, [this] { settle(); }),
       alarm_(context.loop, [this] { settle(); }) {
   outbound_.formats().assume(context.config.gateway.unknown_peers_take);
+  outbound_.refuse_large(context.config.gateway.long_messages == "reject");
 }
 
 void Front::log_listeners() {
@@ -295,6 +296,7 @@ void Front::reload(const service::Config& config) {
   }
   inbound_.set_policy(std::move(*policy));
   outbound_.formats().assume(config.gateway.unknown_peers_take);
+  outbound_.refuse_large(config.gateway.long_messages == "reject");
   next_hop_ = std::move(*next_hop);
   outbound_.configure(next_hop_->route(), make_credentials(*section));
 }
@@ -417,6 +419,8 @@ void Front::send(const json& request, service::Reply reply) {
                   });
   end_of_turn_.ask();
 }
+
+std::vector<std::string> Front::others() const { return bus::names_of_others(edge()); }
 
 std::vector<Metric> Front::metrics() const {
   std::vector<Metric> out;

@@ -44,6 +44,11 @@ class Front final : public service::Process,
   nlohmann::json inflight() const override;
   void send(const nlohmann::json& request, service::Reply) override;
   std::vector<service::Metric> metrics() const override;
+  std::vector<std::string> others() const override;
+  void ask(const std::string& process, const std::string& request,
+           std::function<void(std::string)> reply) override {
+    edge().query(process, request, std::move(reply));
+  }
 
  private:
   Front(const service::Context&, sip::Policy);
@@ -53,6 +58,9 @@ class Front final : public service::Process,
   void ended(uint64_t number, const pb::Outcome&) override;
   void members_changed() override { check_status(); }
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
+  void asked(std::string_view text, std::function<void(std::string)> reply) override {
+    context_.answer(text, std::move(reply));
+  }
   // transports
   bool trusts(const sip::Endpoint& peer) const override { return inbound_.trusts(peer); }
   bool trusts_certificate(const net::CertificateNames& names) const override {

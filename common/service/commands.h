@@ -3,7 +3,11 @@
 //   status           name, role, state, reason, pid, version, uptime_ms, and all of Process::peers()
 //   queues           name, and all of Process::queues()
 //   inflight         inflight: Process::inflight()
+//   streams  action ("", close, reconnect), domain     streams: Process::streams(), or count
 //   trace    id      hops: those that the id names, oldest first
+//   others   others: [{"name"}], the processes that a relay can reach
+//   relay    to, request: what the process `to` answers to the request, asked over the bus; a failure with
+//            "unreachable": true if there is no way to it
 //   send     from, to, text     what Process::send says, when it is known
 //   loglevel level, for_s (0 = for good)     was: the level before
 //   tap      see tap.h
@@ -29,7 +33,10 @@ class Commands {
 
  private:
   nlohmann::json status() const;
+  nlohmann::json streams(const nlohmann::json& request);
   nlohmann::json trace(const nlohmann::json& request) const;
+  nlohmann::json others() const;
+  void relay(const nlohmann::json& request, const Reply&);
   nlohmann::json set_level(const nlohmann::json& request);
 
   const Context& context_;

@@ -104,6 +104,7 @@ int check(const Options& options, Role role) {
 }  // namespace
 
 nlohmann::json Process::known_peers() const { return nlohmann::json::array(); }
+nlohmann::json Process::streams() const { return nlohmann::json::array(); }
 
 int run(int argc, char** argv, Role role, const MakeProcess& make) {
   Options options;

@@ -55,6 +55,7 @@ struct TcpTransport::Connection {
   bool certified = false;  // by its certificate
   bool connecting = false;
   bool securing = false;   // TLS handshake
+  bool heard = false;      // a byte has come
   bool finishing = false;  // nothing more is taken; closed when all is written and the peer has closed
   bool queued = false;     // in to_write_
   bool blocked = false;    // waits until the socket can be written
@@ -234,9 +235,12 @@ void TcpTransport::read(Connection& c) {
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return wait_to_read(c);
   if (count <= 0) {
     const std::string why = count < 0 ? std::strerror(errno) : "closed by the peer";
-    return c.securing ? tls_failed(c, why + " during the TLS handshake") : close(c.id, count < 0 ? why : "");
+    const bool probe = !c.outbound && !c.heard;  // only looked whether somebody listens
+    return c.securing && !probe ? tls_failed(c, why + " during the TLS handshake")
+                                : close(c.id, count < 0 ? why : "");
   }
   c.active = loop_.now();
+  c.heard = true;
   if (!c.tls) {
     take_bytes(c, {buffer_.get(), static_cast<std::size_t>(count)});
   } else if (!decrypt(c, {buffer_.get(), static_cast<std::size_t>(count)})) {

@@ -204,7 +204,10 @@ TEST_F(TlsTransportTest, WhoSpeaksNoTlsIsClosed) {
   EXPECT_TRUE(came_.empty());
   ASSERT_EQ(tls_failures_.size(), 1u);
   EXPECT_THAT(tls_failures_[0], HasSubstr("theirs: TLS: "));
+  auto probe = connect();
+  probe.close();
   auto gone = connect();
+  asio::write(gone, asio::buffer("\x16", 1));
   gone.close();
   EXPECT_TRUE(run_until([&] { return tls_failures_.size() == 2; }));
   EXPECT_EQ(transports_->figures().tls_failures, 2u);

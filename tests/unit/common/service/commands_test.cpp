@@ -108,8 +108,8 @@ TEST_F(AskedProcess, LogLevelChangesForGoodOrForATime) {
 
 TEST_F(AskedProcess, AnUnknownCommandListsTheKnown) {
   EXPECT_EQ(ask({{"command", "tap\n"}})["error"],
-            "unknown command \"tap\\n\"; known: status, queues, inflight, peers, forget_peers, trace, "
-            "tap, send, loglevel");
+            "unknown command \"tap\\n\"; known: status, queues, streams, inflight, peers, forget_peers, "
+            "trace, tap, send, loglevel");
   EXPECT_EQ(ask({{"command", 1}})["ok"], false);
 }
 

@@ -1,0 +1,152 @@
+"""What a machine may run out of: the gateway says so plainly, goes on with the rest, and recovers by itself."""
+import os
+import resource
+import signal
+import subprocess
+
+import pytest
+
+from support.waiting import eventually
+
+
+def refuses_xmpp(site, juliet, romeo):
+    """A message from XMPP comes back as one that may be tried again; the other direction goes on."""
+    sent = juliet.send(site.jid_at_host(romeo), "for a better day")
+    error = juliet.next_message()
+    assert (error.id, error.condition, error.error_type) == (sent, "resource-constraint", "wait")
+    assert romeo.message(site.sip_uri(juliet), "all well here").status == 200
+    assert juliet.next_message().body == "all well here"
+    assert romeo.inbox.empty()
+
+
+def says(site, name, *words):
+    """The status tells it, as long as it lasts."""
+    eventually(lambda: all(word in site.stox.status()[name]["reason"] for word in words), f"{name} says {words}")
+    assert site.stox.ctl("status").returncode == 1
+    assert any(word in site.stox.ctl("status").stdout for word in words)
+
+
+def recovers(site, juliet, romeo):
+    eventually(lambda: site.stox.status()["component-1"]["reason"] == "", "the trouble is over")
+    juliet.send(site.jid_at_host(romeo), "better now")
+    assert romeo.next_request().text == "better now"
+    assert site.stox.ctl("status").returncode == 0
+
+
+def test_no_file_may_grow(new_site):
+    site = new_site().start()
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    pid = site.stox.pid("component-1")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    refuses_xmpp(site, juliet, romeo)
+    says(site, "component-1", "component-1.journal", "refused", "disk")
+
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    recovers(site, juliet, romeo)
+    assert site.stox.pid("component-1") == pid
+
+
+def test_a_full_disk(new_site):
+    site = new_site()
+    state = site.stox.folder / "state"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", state], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("may not mount here")
+    try:
+        site.start()
+        juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+        with open(state / "other", "wb", buffering=0) as other:
+            with pytest.raises(OSError):
+                while other.write(bytes(4096)):
+                    pass
+        refused = None
+        while refused is None:  # the room that the journal has already is used first
+            sent = juliet.send(site.jid_at_host(romeo), "x" * 3000)
+            eventually(lambda: not juliet.inbox.empty() or not romeo.inbox.empty(), "it arrives, or comes back")
+            if romeo.inbox.empty():
+                refused = juliet.next_message()
+                assert (refused.id, refused.condition) == (sent, "resource-constraint")
+            else:
+                romeo.next_request()
+        says(site, "component-1", "component-1.journal", "refused")
+        (state / "other").unlink()
+        recovers(site, juliet, romeo)
+        site.stox.stop()
+    finally:
+        subprocess.run(["umount", "-l", state], check=True)
+
+
+def test_a_state_directory_that_cannot_be_written(new_site):
+    site = new_site()
+    state = site.stox.folder / "state"
+    state.rmdir()
+    state.write_text("a file where the folder should be")
+    site.start()
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    says(site, "component-1", "component-1.journal", "state_directory")
+    refuses_xmpp(site, juliet, romeo)
+
+    state.unlink()
+    recovers(site, juliet, romeo)
+
+
+def test_a_journal_that_is_none(new_site):
+    site = new_site()
+    journal = site.stox.folder / "state" / "component-1.journal"
+    journal.write_bytes(b"no journal" * 1000)
+    site.start()
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    recovers(site, juliet, romeo)
+    assert journal.with_name("component-1.journal.damaged-1").exists()
+    assert "damaged" in site.stox.log("component-1")
+
+
+def open_files(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+@pytest.mark.parametrize("name", ["sip-1", "component-1", "mapper-1"])
+def test_no_descriptors_left(new_site, name):
+    site = new_site().start()
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    pid = site.stox.pid(name)
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))  # each new one is refused
+    # What stands goes on, in both directions.
+    assert romeo.message(site.sip_uri(juliet), "hello").status == 200
+    assert juliet.next_message().body == "hello"
+    juliet.send(site.jid_at_host(romeo), "and back")
+    assert romeo.next_request().text == "and back"
+    assert site.stox.status()[name]["state"] == "unreachable"  # for want of a descriptor for the answer
+
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    site.stox.ready()
+    assert site.sip_user("mercutio", transport="tcp").message(site.sip_uri(juliet), "by tcp").status == 200
+    assert site.stox.pid(name) == pid
+
+
+def test_a_stream_without_a_descriptor(new_site):
+    site = new_site().start()
+    pid = site.stox.pid("component-1")
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    site.xmpp_server.stop()
+    eventually(lambda: site.stox.state("component-1") != "ready", "the stream is down")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    site.xmpp_server.start()
+    eventually(lambda: "open files" in site.stox.log("component-1"), "the worker says what it lacks")
+
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    site.stox.ready(60)
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    assert romeo.message(site.sip_uri(juliet), "hello").status == 200
+
+
+def test_a_process_that_its_watchdog_ended_comes_back(new_site):
+    site = new_site(supervised=True).start()
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    for name in "mapper-1", "component-1", "sip-1":
+        pid = site.stox.pid(name)
+        os.kill(pid, signal.SIGABRT)  # as the watchdog does when the loop stands still: watchdog_test.cpp
+        eventually(lambda: site.stox.status()[name]["pid"] not in (None, pid), "another process has its place")
+        site.stox.ready()
+    assert romeo.message(site.sip_uri(juliet), "hello").status == 200
