@@ -121,7 +121,8 @@ sip::Id Outbound::take(const pb::EnvelopeId& envelope, const pb::SipMessage& mes
   d.next = sip::HashIndex::kNone;
   d.part = d.alternative = 0;
   d.attempts = 0;
-  d.passed_on = d.will_be_told = false;
+  d.passed_on = d.will_be_told = d.sought_large = false;
+  d.too_large = 0;
   d.call_id = message.call_id().empty() ? random_.hex() : message.call_id();
   if (d.is_typing()) ++statuses_under_way_;
 
@@ -170,8 +171,14 @@ void Outbound::start(sip::Id id) {
     return end(id, ended(pb::DEADLINE, "waited too long for the messages before it"));
   }
   if (!choose_alternative(d, 0)) return fail(id, 415, "Unsupported Media Type", kNothingTaken);
+  find_hops(id, request_size(d));
+}
+
+void Outbound::find_hops(sip::Id id, std::size_t size) {
+  Delivery& d = deliveries_[id.slot];
   d.stage = Stage::kResolving;
-  outlet_.find_hops(d.message.request_uri(), request_size(d),
+  d.sought_large = size > kSmall;
+  outlet_.find_hops(d.message.request_uri(), size,
                     [this, id](sip::Hops hops) { resolved(id, std::move(hops)); });
 }
 
@@ -248,6 +255,11 @@ void Outbound::try_hops(sip::Id id, std::string why) {
     const std::string branch = sip::make_branch(random_.next(), d.message.request_uri());
     if (const auto written = write(d, *flow, branch, sent_by); !written)
       return fail(id, 400, "Bad Request", written.error().text);
+    if (out_.size() > kSmall) {
+      d.too_large = out_.size();
+      if (refuse_large_) return too_large(id, " bytes; long_messages = \"reject\"");
+      if (!sip::is_reliable(hop.transport)) continue;
+    }
     d.stage = Stage::kSent;
     ++d.attempts;
     if (service::Hop* trace = trace_.at(d.hop)) {
@@ -434,8 +446,24 @@ void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::stri
 
 // No hop is left, and nothing has arrived. What one of them said tells the sender more than that others are
 // silent.
+// A plainer form is shorter, and may pass.
+void Outbound::too_large(sip::Id id, const std::string& text) {
+  Delivery& d = deliveries_[id.slot];
+  const std::string size = std::to_string(d.too_large);
+  d.too_large = 0;
+  if (!choose_alternative(d, d.alternative + 1)) return fail(id, 513, "Message too big", size + text);
+  ++plainer_;
+  d.at_hop = 0;
+  attempt(id);
+}
+
 void Outbound::transport_failure(sip::Id id, std::string text) {
   Delivery& d = deliveries_[id.slot];
+  if (d.too_large != 0 && !d.sought_large) return find_hops(id, d.too_large);  // larger than it was thought
+  if (d.too_large != 0 && !d.refused) {
+    return too_large(id, " bytes are too many for UDP, and the next hop takes no TCP or TLS" +
+                             (text.empty() ? "" : ": " + text));
+  }
   if (!d.refused) return fail(id, 503, "Transport failure", std::move(text));
   pb::Outcome outcome;
   *outcome.mutable_sip_status() = std::move(*d.refused);

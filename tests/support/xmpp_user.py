@@ -12,6 +12,9 @@ from support import background
 from support.waiting import PATIENCE
 
 
+_CONDITIONS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+
+
 @dataclasses.dataclass
 class Message:
     """A stanza as it came; of an error, what the error says."""
@@ -55,7 +58,10 @@ class _Client(slixmpp.ClientXMPP):
                           stanza["thread"], element=stanza.xml)
         if message.type == "error":
             error = stanza["error"]
-            message.condition, message.error_type, message.text = error["condition"], error["type"], error["text"]
+            message.error_type, message.text = error["type"], error["text"]
+            # slixmpp's own list of conditions lacks policy-violation.
+            names = (child.tag for child in error.xml if child.tag.startswith(_CONDITIONS))
+            message.condition = next((name[len(_CONDITIONS):] for name in names if not name.endswith("}text")), "")
         decline = stanza.xml.find("*/{http://jabber.org/protocol/muc#user}decline")
         message.declined = "" if decline is None else decline.get("to", "")
         self.inbox.put(message)
