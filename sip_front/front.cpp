@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/base/hash.h"
 #include "common/base/text.h"
 #include "common/bus/queues_json.h"
 
@@ -112,6 +113,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   auto bus = bus::ZmqEdge::create(context.loop, edge, mappers, *front);
   if (!bus) return tl::make_unexpected(bus.error());
   front->bus_ = std::move(*bus);
+  front->open_taken();
 
   front->tell_serving(pb::READY);
   front->log_listeners();
@@ -168,8 +170,43 @@ void Front::ended(uint64_t number, const pb::Outcome& outcome) {
 
 bool Front::has_room() const { return edge().in_flight() < edge().limit(); }
 
+void Front::members_changed() {
+  if (taken_) taken_->set_targets(edge().possible_targets());
+  check_status();
+}
+
+void Front::open_taken() {
+  const auto& directory = context_.config.runtime.state_directory;
+  auto taken =
+      TakenRequests::open(directory + "/" + context_.identity.full + ".taken", context_.loop.clock());
+  if (!taken) {
+    context_.log.warn("{}; a message may be delivered twice when this process and an XMPP worker die at once",
+                      taken.error().text);
+    return;
+  }
+  taken_ = std::move(*taken);
+  edge().restore_targets(taken_->targets());
+}
+
 Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
-  return edge().submit(envelope, begin_before, end_by);
+  if (!taken_) return edge().submit(envelope, begin_before, end_by);
+  const uint64_t key = hash64(envelope.conversation(), envelope.dedup_key());
+  const Time now = context_.loop.now();
+  const TakenRequests::Earlier* earlier = taken_->find(key);
+  if (earlier == nullptr) {
+    const auto number = edge().submit(envelope, begin_before, end_by);
+    if (number) taken_->add(key, edge().epoch(), *number, now);
+    return number;
+  }
+  // A copy of what a process before us had handed on.
+  if (const auto room = edge().room(1); !room) return tl::make_unexpected(room.error());
+  envelope.set_schema(bus::kSchemaVersion);
+  envelope.mutable_id()->set_origin(edge().name());
+  envelope.mutable_id()->set_epoch(earlier->epoch);
+  envelope.mutable_id()->set_number(earlier->number);
+  envelope.set_conversation_number(1);
+  taken_->add(key, earlier->epoch, earlier->number, now);
+  return edge().restore(envelope, {earlier->taken, begin_before, end_by}, taken_->openings() << 16);
 }
 
 std::string Front::id_of(uint64_t number) const {

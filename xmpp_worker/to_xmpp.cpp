@@ -500,7 +500,7 @@ void ToXmpp::set_others(std::vector<uint64_t> connections, Time unsure_until) {
 
 void ToXmpp::other_lost() {
   for (auto& [number, way] : ways_) {
-    way.proof.other_lost();
+    way.proof.other_lost(clock_.now());
     arrange(way);
   }
 }

@@ -54,7 +54,7 @@ class Proof {
   void stream_ended();
   // The other connections of our domain, on which answers may come as well.
   void set_others(std::vector<uint64_t> connections);
-  void other_lost();  // one of them went, maybe with answers
+  void other_lost(Time now);  // one of them went, maybe with answers
   // Until then one that went may still be there for the server, and swallow answers.
   void set_unsure(Time until) { unsure_until_ = until; }
   void turn(Time now);
@@ -73,6 +73,7 @@ class Proof {
     uint64_t ping;
     Time written;
     std::vector<Member> members;  // whose deadline has not passed; a mute domain's is empty
+    bool unsure = false;          // a refusal may be lost: an answer is no proof, only a sign of reading
   };
   struct Domain {
     std::vector<Member> open;  // written in this wakeup
@@ -99,6 +100,7 @@ class Proof {
   void ping(Entry&, bool to_any_user);
   uint64_t covered(const Domain&) const;  // answers to this ping came on every connection
   void settle_until(Domain&, uint64_t ping, Fate);
+  void settle_unsure(Domain&);
   void set_timer(Entry&, const Group&, Time at);
   void expire(Entry&, uint64_t ping, Time now);
   void count_unanswered(Domain&, const Group&);
