@@ -235,7 +235,7 @@ TEST_F(PeerForms, WhoIsNotKnownGetsPlainText) {
   EXPECT_FALSE(outcomes_.back().will_be_told());
 }
 
-TEST_F(PeerForms, WhoSendsCpimGetsIt) {
+TEST_F(PeerForms, WhoSendsCpimGetsItAndWillTell) {
   formats().taken("sip:BOB@SIP.test;transport=tcp", Format::kCpim);
   begin(rich("a"));
   EXPECT_THAT(sent(), ElementsAre("cpim a to 192.0.2.7:5060"));
