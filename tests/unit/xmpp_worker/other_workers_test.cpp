@@ -45,6 +45,15 @@ TEST_F(OtherWorkersTest, HaveAConnectionWhileTheyAreConnected) {
   EXPECT_EQ(others.holder(), "c@2");
 }
 
+TEST_F(OtherWorkersTest, OneThatHasDrainedGivesItsPlaceFree) {
+  others.update({worker("c@2", pb::DRAINING)}, false, now);
+  EXPECT_EQ(others.holder(), "c@2");
+  pb::Member drained = worker("c@2", pb::DRAINING);
+  drained.mutable_serving()->clear_serves();
+  others.update({drained}, false, now);
+  EXPECT_EQ(others.holder(), "");
+}
+
 TEST_F(OtherWorkersTest, OneThatIsGoneMayStillBeThereForTheServer) {
   others.update({worker("c@2")}, true, now);
   EXPECT_TRUE(others.update({}, true, now));
