@@ -64,9 +64,9 @@ struct StreamSocket::Connection {
   static void drop(const Shared& c, std::size_t dropped) {
     c->socket.async_wait(tcp::socket::wait_read, [c, dropped](const asio::error_code& failure) {
       std::array<char, 16'384> unread;
-      asio::error_code end = failure;
-      const std::size_t size = failure ? 0 : c->socket.read_some(asio::buffer(unread), end);
-      if ((end && !would_block(end)) || dropped + size > kReadPerWakeup) return void(c->end.cancel());
+      asio::error_code over = failure;
+      const std::size_t size = failure ? 0 : c->socket.read_some(asio::buffer(unread), over);
+      if ((over && !would_block(over)) || dropped + size > kReadPerWakeup) return void(c->end.cancel());
       drop(c, dropped + size);
     });
   }
