@@ -131,7 +131,7 @@ void Proof::other_lost(Time now) {
     for (Group& group : domain.groups) group.unsure = true;
     settle_unsure(domain);
     if (domain.groups.empty()) continue;
-    ping(entry);
+    ping(entry, true);
     for (const Group& group : domain.groups) set_timer(entry, group, now + kAskUnsureEvery);
   }
 }
@@ -169,7 +169,7 @@ void Proof::expire(Entry& entry, uint64_t ping, Time now) {
   for (auto each = passed; each != members.end(); ++each) user_.settled(each->number, Fate::kDeadline);
   members.erase(passed, members.end());
   if (!members.empty() && group->unsure) {
-    this->ping(entry);
+    this->ping(entry, true);
     return set_timer(entry, *group, now + kAskUnsureEvery);
   }
   if (!members.empty()) {
