@@ -63,6 +63,9 @@ class Front final : public service::Process,
   }
   // transports
   bool trusts(const sip::Endpoint& peer) const override { return inbound_.trusts(peer); }
+  bool trusts_certificate(const net::CertificateNames& names) const override {
+    return inbound_.trusts_certificate(names);
+  }
   void received(const sip::Message&, const sip::Flow&) override;
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
   void connection_lost(uint32_t connection, bool never_made, std::string_view why) override;
@@ -86,6 +89,7 @@ class Front final : public service::Process,
   void send(const sip::Flow& flow, std::string_view bytes) override { transports_->send(flow, bytes); }
   void finish(const pb::EnvelopeId&, pb::Outcome) override;
 
+  nlohmann::json sip() const;
   bus::Edge& edge() const { return bus_->edge(); }
   void log_listeners();
   void tell_serving(pb::ProcessState);

@@ -68,6 +68,7 @@ class Outbound : private sip::ClientUser {
   Time turn();
 
   void give_up();  // all that is left ends now
+  std::size_t waiting() const { return transactions_.waiting(); }  // client transactions
   bool idle() const { return deliveries_.size() == statuses_under_way_; }
   PeerFormats& formats() { return formats_; }
   const PeerFormats& formats() const { return formats_; }

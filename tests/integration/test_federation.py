@@ -26,6 +26,7 @@ def ejabberd(starttls="false", trusted=True):
         signer = authority if trusted else Authority(authority.folder / "other")
         files = () if starttls == "false" else (signer.sign(DOMAIN), signer.certificate)
         return EjabberdServer(folder, host, name_server, *files, starttls=starttls)
+    make.asks_system = True  # for addresses, by a program of its own: only SRV goes by Erlang's resolver
     return make
 
 

@@ -72,8 +72,8 @@ def test_a_stanza_to_a_domain_that_is_not_ours(place):
 def test_a_wrong_key(place, romeo):
     place.evil.verdict = "invalid"
     stream = place.evil.open()
-    stream.send(f"<db:result from='evil.test' to='{XMPP_DOMAIN}'>wrong</db:result>")
-    stream.send(MESSAGE.format(sender="a@evil.test", to=place.jid_at_host(romeo), body="no proof yet"))
+    stream.send(f"<db:result from='evil.test' to='{XMPP_DOMAIN}'>wrong</db:result>" +
+                MESSAGE.format(sender="a@evil.test", to=place.jid_at_host(romeo), body="no proof yet"))
     assert stream.error() == "not-authorized"  # it did not even wait for the verdict
     stream = place.evil.open()
     stream.send(f"<db:result from='evil.test' to='{XMPP_DOMAIN}'>wrong</db:result>")

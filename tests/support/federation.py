@@ -152,7 +152,7 @@ class Federation:
         self.name_server = NameServer(self.folder / "dns", dns_host,
                                       records(self, peer_host) if records else
                                       {XMPP_DOMAIN: (self.host, self.port), DOMAIN: (peer_host, peer_port)},
-                                      services).start()
+                                      services, getattr(make, "asks_system", False)).start()
         self.server = make(self.folder / "peer", peer_host, self.name_server.address, self.authority) if make else None
         files = dict(zip(("certificate", "key"), map(str, self.authority.sign(XMPP_DOMAIN)))) if with_certificate else {}
         self.stox = Stox(self.folder / "stox", self.host, _Nobody, worker={

@@ -113,13 +113,13 @@ class Stream:
         self.socket = socket.create_connection(server.gateway[:2], timeout=PATIENCE, source_address=(server.host, 0))
         self.text = ""
         self.send(HEADER.format(own=own, to=server.gateway[2], more=""))
-        self.until("</stream:features>")
+        self.until("</stream:features>", "<stream:features/>")
 
     def send(self, text):
         self.socket.sendall(text.encode())
 
-    def until(self, wanted):
-        while wanted not in self.text:
+    def until(self, *wanted):
+        while not any(one in self.text for one in wanted):
             data = self.socket.recv(65536)
             assert data, f"closed before {wanted}: {self.text}"
             self.text += data.decode()

@@ -86,7 +86,8 @@ class Stox:
 
     def another_worker(self, name):
         """An instance of a worker's section, not started."""
-        return Child(name, [PROGRAMS / "stox-xmpp-worker", "-f", self.file, "-n", name], self.folder)
+        return Child(name, [PROGRAMS / "stox-xmpp-worker", "-f", self.file, "-n", name], self.folder,
+                     {"STOX_XMPP_WORKER_METRICS": f"{self.host}:{loopback.free_port(self.host)}"})
 
     # Life.
 

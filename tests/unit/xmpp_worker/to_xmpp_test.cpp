@@ -402,7 +402,8 @@ TEST_F(ToXmppTest, WithTwoConnectionsAnAnswerMustComeOnEach) {
   EXPECT_THAT(again, HasSubstr("<ping"));
   EXPECT_THAT(again, testing::Not(HasSubstr("<message")));
   connection = 77;
-  pong(again);
+  EXPECT_THAT(again, HasSubstr("to='ping-2@x.test'"));
+  pong(again, "ping-2@x.test");
   EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
   EXPECT_EQ(wakeup(), "");
 }
