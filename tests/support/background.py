@@ -18,6 +18,12 @@ def loop():
     return _loop
 
 
+def begin_anew():
+    """From now on another loop in another thread, which is in the network of the thread that calls it next."""
+    global _loop
+    _loop = None
+
+
 def call(function, *arguments):
     """Runs function(*arguments) on the loop and returns its result; awaits it first if it is a coroutine."""
 

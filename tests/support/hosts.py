@@ -5,6 +5,7 @@ import itertools
 import os
 import subprocess
 
+from support import background
 from support.child import Child
 from support.waiting import eventually
 
@@ -29,6 +30,7 @@ class Network:
         if _libc.unshare(CLONE_NEWNET) != 0:
             os.close(self.before)
             raise PermissionError(ctypes.get_errno(), "no network namespaces here")
+        background.begin_anew()
         ip("link", "set", "lo", "up")
         ip("link", "add", "bridge", "type", "bridge")
         ip("link", "set", "bridge", "up")
@@ -40,6 +42,7 @@ class Network:
         return Host(self, f"{name}{number}", f"10.77.0.{number}")
 
     def close(self):
+        background.begin_anew()
         _libc.setns(self.before, CLONE_NEWNET)
         os.close(self.before)
 
