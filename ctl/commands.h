@@ -26,6 +26,7 @@ ExitCode send(const Options&, const std::string& from, const std::string& to, co
               std::chrono::milliseconds timeout);
 ExitCode peers(const Options&);                                  // what is remembered of users' clients
 ExitCode forget_peers(const Options&, const std::string& peer);  // empty: all
+ExitCode sip(const Options&);
 struct TapOptions {
   unsigned for_s = 60;
   unsigned count = 0;    // messages; 0 = as many as come

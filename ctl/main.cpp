@@ -70,6 +70,8 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
       ->callback([&a] { a.clear = true; })
       ->add_option("URI", a.id, "of one peer; all if left out");
 
+  add("sip", "the SIP fronts: listeners, connections, transactions, what was refused and why",
+      [](const auto& o) { return ctl::sip(o); });
   CLI::App* tap =
       add("tap", "messages as they pass, live", [&](const auto& o) { return ctl::tap(o, a.tap); });
   tap->add_option("--for", a.tap.for_s, "seconds, then it ends")

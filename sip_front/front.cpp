@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/base/hash.h"
 #include "common/base/text.h"
 #include "common/bus/queues_json.h"
 
@@ -18,6 +19,7 @@ constexpr Duration kTick = std::chrono::seconds(1);
 constexpr std::size_t kCpimHead = 2000;  // bytes in which a CPIM says what it holds
 constexpr std::string_view kComposingType = "application/im-iscomposing+xml";
 constexpr std::size_t kMaxListed = 10'000;
+constexpr std::size_t kMaxConnectionsListed = 200;
 constexpr std::size_t kMaxTlsFailures = 16;
 constexpr int64_t kTlsFailureShown_us = int64_t{10} * 60 * 1'000'000;
 constexpr std::size_t kGoodReceiveBuffer = 4 * 1024 * 1024;
@@ -37,6 +39,8 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
   if (config.gateway.gwmap.empty()) policy.domains = {config.gateway.gateway_domain};
   policy.trusted = std::move(*trusted);
   for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
+  for (const std::string& domain : section.trusted_certificates)
+    policy.trusted_certificates.push_back(ascii_lower(domain));
   policy.max_datagram_bytes = section.max_datagram_bytes;
   policy.max_message_bytes = section.max_message_bytes;
   policy.max_rate_per_source = section.max_rate_per_source;
@@ -109,6 +113,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   auto bus = bus::ZmqEdge::create(context.loop, edge, mappers, *front);
   if (!bus) return tl::make_unexpected(bus.error());
   front->bus_ = std::move(*bus);
+  front->open_taken();
 
   front->tell_serving(pb::READY);
   front->log_listeners();
@@ -165,8 +170,43 @@ void Front::ended(uint64_t number, const pb::Outcome& outcome) {
 
 bool Front::has_room() const { return edge().in_flight() < edge().limit(); }
 
+void Front::members_changed() {
+  if (taken_) taken_->set_targets(edge().possible_targets());
+  check_status();
+}
+
+void Front::open_taken() {
+  const auto& directory = context_.config.runtime.state_directory;
+  auto taken =
+      TakenRequests::open(directory + "/" + context_.identity.full + ".taken", context_.loop.clock());
+  if (!taken) {
+    context_.log.warn("{}; a message may be delivered twice when this process and an XMPP worker die at once",
+                      taken.error().text);
+    return;
+  }
+  taken_ = std::move(*taken);
+  edge().restore_targets(taken_->targets());
+}
+
 Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
-  return edge().submit(envelope, begin_before, end_by);
+  if (!taken_) return edge().submit(envelope, begin_before, end_by);
+  const uint64_t key = hash64(envelope.conversation(), envelope.dedup_key());
+  const Time now = context_.loop.now();
+  const TakenRequests::Earlier* earlier = taken_->find(key);
+  if (earlier == nullptr) {
+    const auto number = edge().submit(envelope, begin_before, end_by);
+    if (number) taken_->add(key, edge().epoch(), *number, now);
+    return number;
+  }
+  // A copy of what a process before us had handed on.
+  if (const auto room = edge().room(1); !room) return tl::make_unexpected(room.error());
+  envelope.set_schema(bus::kSchemaVersion);
+  envelope.mutable_id()->set_origin(edge().name());
+  envelope.mutable_id()->set_epoch(earlier->epoch);
+  envelope.mutable_id()->set_number(earlier->number);
+  envelope.set_conversation_number(1);
+  taken_->add(key, earlier->epoch, earlier->number, now);
+  return edge().restore(envelope, {earlier->taken, begin_before, end_by}, taken_->openings() << 16);
 }
 
 std::string Front::id_of(uint64_t number) const {
@@ -324,7 +364,39 @@ json Front::peers() const {
                     {"age_ms", (now_us - failure.at_us) / 1000}});
   }
   for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
-  return {{"peers", list}};
+  return {{"peers", list}, {"sip", sip()}};
+}
+
+// What `stoxctl sip` shows.
+json Front::sip() const {
+  json listeners = json::array(), connections = json::array(), refused = json::object();
+  for (const auto& one : transports_->listening())
+    listeners.push_back({{"name", one.name}, {"receive_buffer_bytes", one.receive_buffer}});
+  for (const auto& one : transports_->connections(kMaxConnectionsListed)) {
+    connections.push_back({{"transport", name_of(one.transport)},
+                           {"peer", one.peer.str()},
+                           {"opened_by", one.ours ? "us" : "peer"},
+                           {"state", one.state},
+                           {"trusted", one.trusted},
+                           {"idle_ms", to_ms(one.idle)}});
+  }
+  const Inbound::Figures in = inbound_.figures();
+  for (const auto& [reason, count] : in.refused) refused[reason] = count;
+  const sip::TransportFigures figures = transports_->figures();
+  return {{"listeners", listeners},
+          {"connections", connections},
+          {"connection_count", figures.connections()},
+          {"connections_refused", figures.connections_refused},
+          {"datagrams_received", figures.datagrams_in},
+          {"datagrams_sent", figures.datagrams_out},
+          {"server_transactions_waiting", in.waiting},
+          {"server_transactions_completed", in.completed},
+          {"client_transactions", outbound_.waiting()},
+          {"retransmissions_absorbed", in.copies},
+          {"stray_responses", stray_},
+          {"refused", refused},
+          {"ignored", in.ignored},
+          {"strangers_unanswered", in.unanswered_strangers}};
 }
 
 json Front::known_peers() const {
@@ -405,6 +477,7 @@ std::vector<Metric> Front::metrics() const {
                    static_cast<double>(count),
                    {{"transport", transport}, {"opened_by", opened_by}}});
   }
+  add(Kind::kGauge, "stox_sip_listeners", "Addresses that are listened on", transports_->listening().size());
   add(Kind::kCounter, "stox_sip_connections_refused_total", "Connections refused at a limit",
       figures.connections_refused);
   add(Kind::kCounter, "stox_sip_connections_stuck_total", "Connections closed because the peer stalled",

@@ -20,6 +20,7 @@
 #include "sip_front/sip/next_hop.h"
 #include "sip_front/sip/random.h"
 #include "sip_front/sip/transport.h"
+#include "sip_front/taken_requests.h"
 
 namespace stox {
 
@@ -56,13 +57,16 @@ class Front final : public service::Process,
   // bus
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
-  void members_changed() override { check_status(); }
+  void members_changed() override;
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
   void asked(std::string_view text, std::function<void(std::string)> reply) override {
     context_.answer(text, std::move(reply));
   }
   // transports
   bool trusts(const sip::Endpoint& peer) const override { return inbound_.trusts(peer); }
+  bool trusts_certificate(const net::CertificateNames& names) const override {
+    return inbound_.trusts_certificate(names);
+  }
   void received(const sip::Message&, const sip::Flow&) override;
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
   void connection_lost(uint32_t connection, bool never_made, std::string_view why) override;
@@ -86,7 +90,9 @@ class Front final : public service::Process,
   void send(const sip::Flow& flow, std::string_view bytes) override { transports_->send(flow, bytes); }
   void finish(const pb::EnvelopeId&, pb::Outcome) override;
 
+  nlohmann::json sip() const;
   bus::Edge& edge() const { return bus_->edge(); }
+  void open_taken();
   void log_listeners();
   void tell_serving(pb::ProcessState);
   void check_status();
@@ -99,6 +105,7 @@ class Front final : public service::Process,
   std::unique_ptr<net::Resolver> resolver_;
   std::optional<sip::NextHop> next_hop_;
   std::unique_ptr<sip::Transports> transports_;
+  std::unique_ptr<TakenRequests> taken_;  // null: cannot be had, and doubles are possible
   std::unique_ptr<bus::ZmqEdge> bus_;
   net::EndOfTurn end_of_turn_;
   net::Alarm alarm_;

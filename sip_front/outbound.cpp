@@ -257,9 +257,7 @@ void Outbound::try_hops(sip::Id id, std::string why) {
       return fail(id, 400, "Bad Request", written.error().text);
     if (out_.size() > kSmall) {
       d.too_large = out_.size();
-      if (refuse_large_)
-        return fail(id, 513, "Message too big",
-                    std::to_string(out_.size()) + " bytes; long_messages = reject");
+      if (refuse_large_) return too_large(id, " bytes; long_messages = \"reject\"");
       if (!sip::is_reliable(hop.transport)) continue;
     }
     d.stage = Stage::kSent;
@@ -448,13 +446,23 @@ void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::stri
 
 // No hop is left, and nothing has arrived. What one of them said tells the sender more than that others are
 // silent.
+// A plainer form is shorter, and may pass.
+void Outbound::too_large(sip::Id id, const std::string& text) {
+  Delivery& d = deliveries_[id.slot];
+  const std::string size = std::to_string(d.too_large);
+  d.too_large = 0;
+  if (!choose_alternative(d, d.alternative + 1)) return fail(id, 513, "Message too big", size + text);
+  ++plainer_;
+  d.at_hop = 0;
+  attempt(id);
+}
+
 void Outbound::transport_failure(sip::Id id, std::string text) {
   Delivery& d = deliveries_[id.slot];
   if (d.too_large != 0 && !d.sought_large) return find_hops(id, d.too_large);  // larger than it was thought
   if (d.too_large != 0 && !d.refused) {
-    text = std::to_string(d.too_large) + " bytes are too many for UDP, and the next hop takes no TCP or TLS" +
-           (text.empty() ? "" : ": " + text);
-    return fail(id, 513, "Message too big", std::move(text));
+    return too_large(id, " bytes are too many for UDP, and the next hop takes no TCP or TLS" +
+                             (text.empty() ? "" : ": " + text));
   }
   if (!d.refused) return fail(id, 503, "Transport failure", std::move(text));
   pb::Outcome outcome;

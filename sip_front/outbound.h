@@ -68,6 +68,7 @@ class Outbound : private sip::ClientUser {
   Time turn();
 
   void give_up();  // all that is left ends now
+  std::size_t waiting() const { return transactions_.waiting(); }  // client transactions
   bool idle() const { return deliveries_.size() == statuses_under_way_; }
   PeerFormats& formats() { return formats_; }
   const PeerFormats& formats() const { return formats_; }
@@ -133,6 +134,7 @@ class Outbound : private sip::ClientUser {
   const sip::Credentials* credentials_for(std::string_view realm) const;
   std::size_t request_size(const Delivery&);
   void find_hops(sip::Id, std::size_t size);
+  void too_large(sip::Id, const std::string& text);
   void transport_failure(sip::Id, std::string text);
   void fail(sip::Id, uint32_t code, std::string reason, std::string text, bool unresolvable = false);
   void end(sip::Id, pb::Outcome);

@@ -16,7 +16,7 @@ bool Typing::take(const pb::SipMessage& message, Time now) {
     known->second.since = now;
     return false;
   }
-  if (active_.size() < kMax) {
+  if (active_.size() < kMax && due_.size() < 4 * kMax) {  // else it ends by itself at the peer
     active_[key] = {message, now, now};
     due_.add(now + kAgainAfter, std::move(key));
   }

@@ -1,9 +1,15 @@
 #include "xmpp_worker/contacts.h"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "common/base/hash.h"
 #include "xmpp_worker/xmpp/names.h"
 
 namespace stox::worker {
+
+constexpr Duration kLook = std::chrono::seconds(1);  // a state may come that holds for less than the last
 
 std::string Contacts::key_of(std::string_view user, std::string_view sip_user) {
   return std::string(xmpp::bare_of(user)).append(" ").append(xmpp::bare_of(sip_user));
@@ -51,16 +57,24 @@ bool Contacts::first(std::string_view message_id, pb::Receipt::Kind kind) {
 void Contacts::typing_begins(Contact& contact, Duration holds) {
   contact.sees_typing = true;
   contact.typing_until = clock_.now() + holds;
-  typing_.add(contact.typing_until, key_of(contact.user, contact.sip_user));
+  if (std::exchange(contact.has_timer, true)) return;  // which will see that it lasts longer, or not as long
+  typing_.add(std::min(contact.typing_until, clock_.now() + kLook), key_of(contact.user, contact.sip_user));
 }
 
 Contact* Contacts::typing_expired() {
-  while (const auto key = typing_.pop_due(clock_.now())) {
+  while (auto key = typing_.pop_due(clock_.now())) {
     const auto found = by_key_.find(*key);
-    if (found == by_key_.end() || !found->second->sees_typing) continue;
-    if (found->second->typing_until > clock_.now()) continue;  // its later timer runs
-    found->second->sees_typing = false;
-    return &*found->second;
+    if (found == by_key_.end()) continue;
+    Contact& contact = *found->second;
+    contact.has_timer = false;
+    if (!contact.sees_typing) continue;
+    if (contact.typing_until > clock_.now()) {
+      contact.has_timer = true;
+      typing_.add(std::min(contact.typing_until, clock_.now() + kLook), std::move(*key));
+      continue;
+    }
+    contact.sees_typing = false;
+    return &contact;
   }
   return nullptr;
 }

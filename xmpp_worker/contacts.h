@@ -30,6 +30,7 @@ struct Contact {
   // The user sees the SIP user typing, until then unless told otherwise. As the stanzas that said so.
   bool sees_typing = false;
   Time typing_until{};
+  bool has_timer = false;
   std::string typing_from, typing_to;
 
   // SIP messages whose display is waited for, oldest first: a marker covers all before it (XEP-0333).

@@ -8,12 +8,17 @@ namespace stox::worker {
 namespace {
 
 constexpr Duration kServersMayNotKnow = std::chrono::seconds(30);
+constexpr Duration kConnectsWithin = std::chrono::seconds(2);
 
 uint64_t connection_of(const pb::Member& member) { return hash64(member.name(), member.process_epoch()) | 1; }
 
 bool is_connected(const pb::Member& member) {
   const auto state = member.serving().state();
   return member.serving().backend() == pb::COMPONENT && (state == pb::READY || state == pb::DRAINING);
+}
+
+bool is_connecting(const pb::Member& member) {
+  return member.serving().backend() == pb::COMPONENT && member.serving().state() == pb::STARTING;
 }
 
 const pb::Member* find(const std::vector<pb::Member>& members, std::string_view name) {
@@ -49,10 +54,15 @@ bool OtherWorkers::update(const std::vector<pb::Member>& members, bool is_up, Ti
     // A process that has ended took its sockets with it, and one that drained said goodbye.
     if (!is_new_process && before.serving().state() == pb::READY) unsure_until_ = now + kServersMayNotKnow;
   }
+  if (std::none_of(alike.begin(), alike.end(), is_connecting)) starting_until_ = {};
   connections_.clear();
   for (const pb::Member& each : alike) {
     if (is_connected(each)) connections_.push_back(connection_of(each));
-    if (find(alike_, each.name()) == nullptr) unsure_until_ = {};  // it is back, or has been started anew
+    const pb::Member* before = find(alike_, each.name());
+    // Its connection is there a moment before we hear of it.
+    if (is_connecting(each) && (before == nullptr || !is_connecting(*before)))
+      starting_until_ = now + kConnectsWithin;
+    if (before == nullptr) unsure_until_ = {};  // it is back, or has been started anew
   }
   alike_ = std::move(alike);
   return lost;

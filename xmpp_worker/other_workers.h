@@ -2,6 +2,7 @@
 // over, and, of components, on whose connections ours may come (xmpp::Proof).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -25,8 +26,9 @@ class OtherWorkers {
   const std::vector<uint64_t>& connections() const { return connections_; }
   std::string holder() const;                        // one that has such a connection; empty: none
   uint64_t connection(std::string_view name) const;  // of this worker; never 0
-  // Until then the server may still send to a connection that went without a word.
-  Time unsure_until() const { return unsure_until_; }
+  // Until then the server may send to a connection that went without a word, or to one that is just being
+  // made.
+  Time unsure_until() const { return std::max(unsure_until_, starting_until_); }
 
  private:
   bool is_alike(const pb::Member&) const;
@@ -35,7 +37,7 @@ class OtherWorkers {
   std::vector<std::string> serves_;
   std::vector<pb::Member> alike_;
   std::vector<uint64_t> connections_;
-  Time unsure_until_{};
+  Time unsure_until_{}, starting_until_{};
 };
 
 }  // namespace stox::worker

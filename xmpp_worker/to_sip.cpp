@@ -8,6 +8,7 @@
 
 #include "common/base/addressing.h"
 #include "common/base/hash.h"
+#include "common/bus/item_reader.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
 
@@ -96,7 +97,7 @@ void ToSip::inject(const std::string& from_text, const std::string& to_text, con
 
 // Content is in content_.
 void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Injected injected) {
-  envelope_.Clear();
+  bus::clear_for_reuse(envelope_);
   pb::XmppMessage* message = envelope_.mutable_xmpp_message();
   from_stanza(stanza, content_, message);
   message->set_from(from.str());

@@ -452,12 +452,12 @@ void ToXmpp::end(uint64_t number, const pb::Outcome& outcome) {
   under_way_.release(number);
 }
 
-void ToXmpp::write_ping(const Way& way, const std::string& domain, uint64_t ping) {
+void ToXmpp::write_ping(const Way& way, const std::string& to, uint64_t ping) {
   id_.clear();
-  ids_.append(id_, ping, "p", std::to_string(way.number), way.link.own_domain(), domain);
+  ids_.append(id_, ping, "p", std::to_string(way.number), way.link.own_domain(), to);
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
-  xmpp::write_ping(xml, way.link.own_domain(), domain, id_);
+  xmpp::write_ping(xml, way.link.own_domain(), to, id_);
   way.link.send(way.link.own_domain(), xml_);
 }
 
@@ -500,7 +500,7 @@ void ToXmpp::set_others(std::vector<uint64_t> connections, Time unsure_until) {
 
 void ToXmpp::other_lost() {
   for (auto& [number, way] : ways_) {
-    way.proof.other_lost();
+    way.proof.other_lost(clock_.now());
     arrange(way);
   }
 }

@@ -93,8 +93,8 @@ class ToXmpp {
   struct Way final : xmpp::ProofUser {
     Way(ToXmpp& o, uint64_t n, xmpp::Link& l) : owner(o), number(n), link(l) {}
     void settled(uint64_t each, xmpp::Fate fate) override { owner.settled(each, fate); }
-    void write_ping(const std::string& domain, uint64_t ping) override {
-      owner.write_ping(*this, domain, ping);
+    void write_ping(const std::string& domain, uint64_t ping, bool to_any_user) override {
+      owner.write_ping(*this, to_any_user ? "ping-" + std::to_string(ping) + "@" + domain : domain, ping);
     }
     bool peer_answered_since(Time at) override { return link.last_proof_of_life() > at; }
     bool may_hold(Time now) const;
@@ -108,7 +108,7 @@ class ToXmpp {
   };
 
   void settled(uint64_t number, xmpp::Fate);
-  void write_ping(const Way&, const std::string& domain, uint64_t ping);
+  void write_ping(const Way&, const std::string& to, uint64_t ping);
 
   Way& way_of(xmpp::Link&);
   Way* find(const xmpp::Link&);

@@ -433,7 +433,10 @@ void Worker::tell_serving() {
   serving.set_reason(streams.reason);
   serving.set_backend(streams_->backend());
   for (const std::string& domain : config_.domains) serving.add_domains(prepared(domain));
-  for (const std::string& domain : serves_) serving.add_serves(domain);
+  // Who has drained and closed its streams is nothing on XMPP any more: another may take its place.
+  if (!draining_ || !streams_->is_stopped()) {
+    for (const std::string& domain : serves_) serving.add_serves(domain);
+  }
   edge().set_serving(std::move(serving));
 }
 

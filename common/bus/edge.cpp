@@ -4,6 +4,7 @@
 #include <map>
 
 #include "common/bus/hand_over.h"
+#include "common/bus/item_reader.h"
 #include "common/bus/origin.h"
 #include "common/bus/queries.h"
 #include "common/bus/target_memory.h"
@@ -93,7 +94,7 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
   void envelope(Pipe pipe, const pb::Envelope& e);
   void refuse(Pipe pipe, const pb::Envelope& e, pb::Refused::Why why, const char* text);
   void ask(Pipe pipe, const pb::Ask& a);
-  void tell(Pipe pipe, const pb::Outcome& outcome);
+  void tell(Pipe pipe, pb::Outcome& outcome);
 
   EdgeOptions options;
   Wire& wire;
@@ -112,8 +113,8 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
   Queries queries;
   Time last_turn{}, last_beat{}, last_flush{}, last_forget{};
   bool queued = false;
-  pb::Batch batch;  // reused
-  pb::Item item;    // reused
+  ItemReader reader;
+  pb::Item item;  // reused
 };
 
 Edge::Edge(EdgeOptions options, std::size_t mappers, Wire& wire, const Clock& clock, EdgeUser& user) {
@@ -160,21 +161,23 @@ void Edge::submit_lossy(pb::Envelope& envelope, Time begin_before) {
 void Edge::finish(const pb::EnvelopeId& id, pb::Outcome outcome) {
   outcome.set_target(s_->options.name);
   *outcome.mutable_id() = id;
-  for (const auto& [one, pipe] : s_->memory.finish(id, outcome, s_->clock.now())) {
-    *outcome.mutable_id() = one;
+  const auto told = s_->memory.finish(outcome, s_->clock.now());
+  for (const auto& [one, pipe] : told) {
+    if (told.size() > 1) *outcome.mutable_id() = one;
     s_->tell(pipe, outcome);
   }
 }
 
 // Through the mapper that brought the envelope, or any: outcomes find their origin by name. With none, it is
 // asked for.
-void Edge::State::tell(Pipe pipe, const pb::Outcome& outcome) {
+void Edge::State::tell(Pipe pipe, pb::Outcome& outcome) {
   if (!mappers[pipe].link.up()) {
     if (ready.empty()) return;
     pipe = ready.front().pipe;
   }
-  *item.mutable_outcome() = outcome;
+  item.mutable_outcome()->Swap(&outcome);
   put(pipe, item);
+  item.mutable_outcome()->Swap(&outcome);
 }
 
 void Edge::State::envelope(Pipe pipe, const pb::Envelope& e) {
@@ -372,11 +375,11 @@ void Edge::frame(Pipe pipe, std::string_view bytes) {
   Link& link = s.mappers[pipe].link;
   if (!link.up()) opened(pipe);  // thought gone, and here it is
   link.heard(bytes.size(), s.clock.now());
-  if (!s.batch.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return link.count_dropped(1);
-  for (pb::Item& item : *s.batch.mutable_items()) {
+  const bool whole = s.reader.read(bytes, [&](pb::Item& item) {
     link.count_received(item);
     s.handle(pipe, item);
-  }
+  });
+  if (!whole) link.count_dropped(1);
 }
 
 void Edge::State::handle(Pipe pipe, pb::Item& i) {

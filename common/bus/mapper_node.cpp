@@ -4,6 +4,7 @@
 #include <map>
 
 #include "common/bus/edge.h"
+#include "common/bus/item_reader.h"
 #include "common/bus/queries.h"
 
 namespace stox::bus {
@@ -84,8 +85,8 @@ struct MapperNode::State final : Queries::Ways {
   std::vector<pb::Member> members;
   uint64_t members_version = 1;
   Time last_turn{}, last_beat{};
-  pb::Batch batch;  // reused
-  pb::Item item;    // reused
+  ItemReader reader;
+  pb::Item item;  // reused
 };
 
 MapperNode::MapperNode(MapperOptions options, Wire& wire, const Clock& clock, MapperUser& user) {
@@ -176,19 +177,21 @@ void MapperNode::frame(Pipe pipe, std::string_view bytes) {
   State::Peer& peer = it->second;
   if (fresh) peer.link.open(s.clock.now());
   peer.link.heard(bytes.size(), s.clock.now());
-  if (!s.batch.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
-    return peer.link.count_dropped(1);
-  for (pb::Item& item : *s.batch.mutable_items()) {
+  bool strange = false;
+  const bool whole = s.reader.read(bytes, [&](pb::Item& item) {
     if (item.kind_case() == pb::Item::kHello) {
       s.hello(pipe, peer, item.hello());
     } else if (peer.greeted) {
       peer.link.count_received(item);
       s.handle(pipe, peer, item);
     } else {
-      s.item.mutable_hello_wanted();
-      return s.put(peer, s.item);
+      strange = true;
     }
-  }
+  });
+  if (!whole) peer.link.count_dropped(1);
+  if (!strange) return;
+  s.item.mutable_hello_wanted();
+  s.put(peer, s.item);
 }
 
 void MapperNode::State::handle(Pipe, Peer& peer, pb::Item& i) {

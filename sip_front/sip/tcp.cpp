@@ -51,7 +51,8 @@ struct TcpTransport::Connection {
   uint32_t id = 0;
   Endpoint peer;
   bool outbound = false;
-  bool stranger = false;  // not trusted
+  bool stranger = false;   // not trusted
+  bool certified = false;  // by its certificate
   bool connecting = false;
   bool securing = false;   // TLS handshake
   bool heard = false;      // a byte has come
@@ -281,6 +282,9 @@ bool TcpTransport::decrypt(Connection& c, std::string_view wire) {
 std::optional<std::string> TcpTransport::established(Connection& c) {
   if (c.outbound) {
     if (auto why = why_not(c.tls->peer(), c.domain)) return why;
+  } else if (c.tls->peer().valid && user_.trusts_certificate(c.tls->peer().names)) {
+    c.certified = true;
+    if (std::exchange(c.stranger, false)) --strangers_;
   }
   c.securing = false;
   if (!c.held.empty()) c.tls->send(c.held, c.out);
@@ -321,7 +325,7 @@ void TcpTransport::take_bytes(Connection& c, std::span<char> bytes) {
 
 // Takes all whole messages off `bytes`. False: what follows cannot be read.
 bool TcpTransport::take(Connection& c, std::span<char> bytes, std::size_t& consumed) {
-  const Flow flow{c.tls ? Transport::kTls : Transport::kTcp, 0, c.id, c.peer};
+  const Flow flow{c.tls ? Transport::kTls : Transport::kTcp, 0, c.id, c.peer, {}, c.certified};
   while (true) {
     const Framing::Cut cut = c.framing.next(bytes.subspan(consumed), message_);
     consumed += cut.consumed;
@@ -481,6 +485,21 @@ void TcpTransport::sweep() {
     if (std::exchange(listener->paused, false)) accept(*listener);
   }
   if (!connections_.empty()) sweep_.set(now + kSweep);
+}
+
+std::vector<ConnectionShown> TcpTransport::list(std::size_t max) const {
+  std::vector<ConnectionShown> out;
+  for (const auto& [id, c] : connections_) {
+    if (out.size() == max) break;
+    const char* const state = c->connecting  ? "connecting"
+                              : c->securing  ? "handshake"
+                              : c->finishing ? "closing"
+                              : c->blocked   ? "stuck"
+                                             : "open";
+    out.push_back({c->tls || !c->domain.empty() ? Transport::kTls : Transport::kTcp, c->peer, c->outbound,
+                   state, !c->stranger, loop_.now() - c->active});
+  }
+  return out;
 }
 
 TransportFigures TcpTransport::figures() const { return figures_; }

@@ -95,7 +95,7 @@ def spin(pid):
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     libc.ptrace.restype = ctypes.c_long
-    PEEKTEXT, POKETEXT, GETREGS, SETREGS, ATTACH, DETACH = 1, 4, 12, 13, 16, 17
+    PEEKTEXT, POKETEXT, CONTINUE, GETREGS, SETREGS, ATTACH, DETACH = 1, 4, 7, 12, 13, 16, 17
     AT_ENTRY, ORIG_RAX, RIP = 9, 15, 16
 
     with open(f"/proc/{pid}/auxv", "rb") as file:
@@ -103,7 +103,9 @@ def spin(pid):
     entry = next(value for key, value in struct.iter_unpack("QQ", auxiliary) if key == AT_ENTRY)
     if libc.ptrace(ATTACH, pid, None, None) != 0:
         raise OSError(ctypes.get_errno(), "ptrace")
-    os.waitpid(pid, 0x40000000)  # __WALL
+    # Another signal may come before the one that attaching sends, which must not be left behind.
+    while (stopped_by := os.WSTOPSIG(os.waitpid(pid, 0x40000000)[1])) != signal.SIGSTOP:  # __WALL
+        libc.ptrace(CONTINUE, pid, None, stopped_by)
     registers = (ctypes.c_ulonglong * 27)()
     libc.ptrace(GETREGS, pid, None, ctypes.addressof(registers))
     word = libc.ptrace(PEEKTEXT, pid, entry, None) & (1 << 64) - 1

@@ -56,8 +56,8 @@ def test_invitations_are_declined(site):
     juliet.send_raw(f"<message to='{USER}'><x xmlns='jabber:x:conference' jid='room@muc.test'/></message>")
     refusal = juliet.next_message()
     assert refusal.condition == "not-acceptable" and "group chats" in refusal.text
-    juliet.send_raw(f"<message to='{USER}'><x xmlns='http://jabber.org/protocol/muc#user'><invite from='nurse@xmpp.test'/>"
-                    "</x></message>")
+    juliet.send_raw(f"<message to='{USER}'><x xmlns='http://jabber.org/protocol/muc#user'>"
+                    "<invite from='nurse@xmpp.test'/></x></message>")
     assert juliet.next_message().declined == "nurse@xmpp.test"
 
 

@@ -4,8 +4,10 @@ import concurrent.futures
 
 import pytest
 
+from support.site import Site
 from support.stox import NAMES
 from support.waiting import eventually
+from support.xmpp_server import XmppServer
 
 COUNT = 240
 USERS = 8
@@ -113,3 +115,22 @@ def test_a_retransmission_that_a_new_front_gets(new_site):
     assert sent.answer().status == 200
     assert juliet.next_message().body == "once"
     assert juliet.nothing_came()
+
+
+def test_a_front_and_a_worker_die_with_a_message(new_site):
+    """Nobody is left who knows of it: the phone's next copy is in doubt, and goes nowhere."""
+    server = XmppServer(next(Site._hosts))
+    server.answers_pings = False
+    site = new_site(xmpp_server=server).start()
+    romeo = site.sip_user("romeo")
+
+    sent = romeo.send("MESSAGE", site.sip_uri("juliet@xmpp.test"), "once")
+    assert server.next_stanza().tag.endswith("message")
+    for name in "component-1", "sip-1":
+        site.stox.kill(name)
+    site.stox.start("component-1", "sip-1")
+    site.stox.ready()
+    assert sent.answer(within=60).status == 504
+    server.answers_pings = True
+    assert romeo.message(site.sip_uri("juliet@xmpp.test"), "twice").status == 200
+    assert server.next_stanza().find("{jabber:component:accept}body").text == "twice"

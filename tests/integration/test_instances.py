@@ -22,6 +22,9 @@ def stox(tmp_path):
     servers = {letter: XmppServer(loopback.address(140 + i)) for i, letter in enumerate("ab")}
     made = Stox(tmp_path / "stox", loopback.address(142), servers["a"])
     made.servers = servers
+    for role in "sip_front", "xmpp_worker":
+        made.configuration[role][0].pop("metrics", None)  # an address that instances would share
+    made.write()
     made.fronts = {letter: (loopback.address(143 + i), made.port) for i, letter in enumerate("ab")}
     for letter, server in servers.items():
         host, port = made.fronts[letter]
@@ -36,6 +39,7 @@ def stox(tmp_path):
     for name in "sip-1", "component-1":
         del made.processes[name]
     made.start(*made.processes)
+    eventually(lambda: set(made.processes) == set(made.status()), "all answer")
     yield made.ready()
     made.stop()
     for server in servers.values():

@@ -95,6 +95,12 @@ def ask(juliet, to, text, message_id):
     juliet.send_raw(f"<message to='{to}' type='chat' id='{message_id}'><body>{text}</body>{ASKED}</message>")
 
 
+def tell_state(site, juliet, to, state):
+    """A chat state alone, when nothing is under way to SIP: otherwise it would be dropped."""
+    eventually(lambda: not site.stox.ctl_json("inflight", "sip-1")["in_flight"], "nothing is under way to SIP")
+    juliet.send_raw(f"<message to='{to}' type='chat'><{state} xmlns='{STATES}'/></message>")
+
+
 def test_what_sip_wants_to_hear_is_told(site, romeo, juliet):
     message_id = say(romeo, site.sip_uri(juliet), "text/plain;charset=UTF-8", "hello",
                      "positive-delivery, negative-delivery, display")
@@ -197,7 +203,7 @@ def test_typing_both_ways(site, romeo, juliet):
     assert juliet.next_message().child("active", STATES) is not None
 
     # Nobody knows whether the SIP client wants to see it: it says so by sending it.
-    juliet.send_raw(f"<message to='{romeo.jid}' type='chat'><composing xmlns='{STATES}'/></message>")
+    tell_state(site, juliet, romeo.jid, "composing")
     juliet.send(romeo.jid, "typed")
     assert romeo.next_request().text == "typed"
     juliet.send_raw(f"<message to='{romeo.jid}' type='chat'><body>hi</body><active xmlns='{STATES}'/></message>")
@@ -210,11 +216,11 @@ def test_typing_both_ways(site, romeo, juliet):
     composing(romeo, site.sip_uri(juliet), "idle")
     assert juliet.next_message().child("paused", STATES) is not None
 
-    juliet.send_raw(f"<message to='{romeo.jid}' type='chat'><composing xmlns='{STATES}'/></message>")
+    tell_state(site, juliet, romeo.jid, "composing")
     request = romeo.next_request()
     assert request.get("content-type") == COMPOSING and "<state>active</state>" in request.text
     assert re.search("<refresh>[0-9]+</refresh>", request.text)
-    juliet.send_raw(f"<message to='{romeo.jid}' type='chat'><paused xmlns='{STATES}'/></message>")
+    tell_state(site, juliet, romeo.jid, "paused")
     assert "<state>idle</state>" in romeo.next_request().text
 
 
@@ -231,12 +237,12 @@ def test_a_typing_state_that_is_refused_stops_and_troubles_nobody(site, romeo, j
     romeo.next_request()
     composing(romeo, site.sip_uri(juliet), "idle")
     romeo.automatic = (415, "Unsupported Media Type")
-    juliet.send_raw(f"<message to='{romeo.jid}' type='chat'><composing xmlns='{STATES}'/></message>")
+    tell_state(site, juliet, romeo.jid, "composing")
     assert romeo.next_request().get("content-type") == COMPOSING
     romeo.automatic = (200, "OK")
     eventually(lambda: any(peer["peer"] == romeo.name and peer["refuses"] == ["iscomposing"]
                            for peer in site.stox.ctl_json("peers")["peers"]), "the refusal is remembered")
-    juliet.send_raw(f"<message to='{romeo.jid}' type='chat'><composing xmlns='{STATES}'/></message>")
+    tell_state(site, juliet, romeo.jid, "composing")
     juliet.send(romeo.jid, "typed")
     assert romeo.next_request().text == "typed"
     assert juliet.nothing_came()

@@ -13,6 +13,7 @@ constexpr Duration kAskMuteEvery = minutes(1);  // a mute domain that is written
 constexpr Duration kMuteAnswer = seconds(30);
 constexpr unsigned kMorePings =
     32;  // so many, and still none on some connection: there the server sends none
+constexpr Duration kAskUnsureEvery = seconds(1);  // answers, too, may be lost on a connection that is no more
 constexpr Duration kCleanEvery = minutes(1), kForgetAfter = minutes(60);
 
 }  // namespace
@@ -33,30 +34,25 @@ void Proof::close_group(Entry& entry, Time now) {
   auto& [name, domain] = entry;
   if (cleaned_ == Time{}) cleaned_ = now;
   domain.used = now;
-  if (now < unsure_until_) {
-    settle(domain.open, Fate::kUnsure);
-    domain.open.clear();
-    return;
-  }
   if (domain.is_mute) {
     settle(domain.open, Fate::kPassedOn);
     domain.open.clear();
     if (now - domain.asked < kAskMuteEvery) return;
   }
-  Group group{pings_ + 1, now, spare()};
+  Group group{pings_ + 1, now, spare(), now < unsure_until_};
   group.members.swap(domain.open);
   Time due = now + kMuteAnswer;
   for (const Member& each : group.members) due = std::min(due, each.deadline);
   if (!group.members.empty()) ++waiting_;
-  set_timer(entry, group, due);
+  set_timer(entry, group, group.unsure ? std::min(due, now + kAskUnsureEvery) : due);
   domain.asked = now;
   domain.groups.push_back(std::move(group));
-  ping(entry);
+  ping(entry, false);
 }
 
-void Proof::ping(Entry& entry) {
+void Proof::ping(Entry& entry, bool to_any_user) {
   entry.second.last_ping = ++pings_;
-  user_.write_ping(entry.first, pings_);
+  user_.write_ping(entry.first, pings_, to_any_user);
 }
 
 void Proof::set_timer(Entry& entry, const Group& group, Time at) {
@@ -82,9 +78,10 @@ void Proof::answered(uint64_t number, std::string_view name, uint64_t connection
     on->second = std::max(on->second, number);
   }
   settle_until(domain, covered(domain), Fate::kProved);
+  settle_unsure(domain);
   if (domain.groups.empty() || domain.answered < domain.last_ping) return;
   if (++domain.more_pings > kMorePings) return settle_until(domain, domain.answered, Fate::kUnsure);
-  ping(*found);
+  ping(*found, true);
 }
 
 uint64_t Proof::covered(const Domain& domain) const {
@@ -105,9 +102,17 @@ void Proof::settle_until(Domain& domain, uint64_t ping, Fate fate) {
     domain.groups.pop_front();
     domain.more_pings = 0;
     if (!group.members.empty()) --waiting_;
-    settle(group.members, fate);
+    settle(group.members, group.unsure && fate == Fate::kProved ? Fate::kUnsure : fate);
     group.members.clear();
     spares_.push_back(std::move(group.members));
+  }
+}
+
+// Where a refusal may be lost, one answer says all that can be said: the server has seen the messages.
+void Proof::settle_unsure(Domain& domain) {
+  while (!domain.groups.empty() && domain.groups.front().unsure &&
+         domain.groups.front().ping <= domain.answered) {
+    settle_until(domain, domain.groups.front().ping, Fate::kUnsure);
   }
 }
 
@@ -120,8 +125,15 @@ void Proof::set_others(std::vector<uint64_t> connections) {
   }
 }
 
-void Proof::other_lost() {
-  for (auto& [name, domain] : domains_) settle_until(domain, UINT64_MAX, Fate::kUnsure);
+void Proof::other_lost(Time now) {
+  for (Entry& entry : domains_) {
+    Domain& domain = entry.second;
+    for (Group& group : domain.groups) group.unsure = true;
+    settle_unsure(domain);
+    if (domain.groups.empty()) continue;
+    ping(entry, true);
+    for (const Group& group : domain.groups) set_timer(entry, group, now + kAskUnsureEvery);
+  }
 }
 
 void Proof::stream_ended() {
@@ -156,6 +168,10 @@ void Proof::expire(Entry& entry, uint64_t ping, Time now) {
       std::partition(members.begin(), members.end(), [&](const Member& m) { return m.deadline > now; });
   for (auto each = passed; each != members.end(); ++each) user_.settled(each->number, Fate::kDeadline);
   members.erase(passed, members.end());
+  if (!members.empty() && group->unsure) {
+    this->ping(entry, true);
+    return set_timer(entry, *group, now + kAskUnsureEvery);
+  }
   if (!members.empty()) {
     const auto first = std::min_element(members.begin(), members.end(), [](const Member& a, const Member& b) {
       return a.deadline < b.deadline;

@@ -35,8 +35,9 @@ class ProofUser {
   virtual ~ProofUser() = default;
   // Once per stanza; numbers that the user has settled otherwise (a bounce) are to be ignored.
   virtual void settled(uint64_t number, Fate) = 0;
-  // Write a ping to the domain now; its answer is answered() with this number.
-  virtual void write_ping(const std::string& domain, uint64_t number) = 0;
+  // Write a ping to the domain now; its answer is answered() with this number. `to_any_user`: to a user of
+  // it, one for each ping, for the server may choose the answer's connection by where it comes from.
+  virtual void write_ping(const std::string& domain, uint64_t number, bool to_any_user) = 0;
   // Has the stream's own peer answered since? A domain is mute only behind a peer that lives.
   virtual bool peer_answered_since(Time) = 0;
 };
@@ -53,7 +54,7 @@ class Proof {
   void stream_ended();
   // The other connections of our domain, on which answers may come as well.
   void set_others(std::vector<uint64_t> connections);
-  void other_lost();  // one of them went, maybe with answers
+  void other_lost(Time now);  // one of them went, maybe with answers
   // Until then one that went may still be there for the server, and swallow answers.
   void set_unsure(Time until) { unsure_until_ = until; }
   void turn(Time now);
@@ -72,6 +73,7 @@ class Proof {
     uint64_t ping;
     Time written;
     std::vector<Member> members;  // whose deadline has not passed; a mute domain's is empty
+    bool unsure = false;          // a refusal may be lost: an answer is no proof, only a sign of reading
   };
   struct Domain {
     std::vector<Member> open;  // written in this wakeup
@@ -95,9 +97,10 @@ class Proof {
   using Entry = Domains::value_type;  // stays where it is while it is in the table
 
   void close_group(Entry&, Time now);
-  void ping(Entry&);
+  void ping(Entry&, bool to_any_user);
   uint64_t covered(const Domain&) const;  // answers to this ping came on every connection
   void settle_until(Domain&, uint64_t ping, Fate);
+  void settle_unsure(Domain&);
   void set_timer(Entry&, const Group&, Time at);
   void expire(Entry&, uint64_t ping, Time now);
   void count_unanswered(Domain&, const Group&);

@@ -11,7 +11,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 json event(int64_t time_us, const char* trace, const char* from, const char* to, const char* outcome = "") {
-  return {{"kind", "passed"}, {"time_us", time_us},     {"trace", trace},    {"id", "x"}, {"from", from},
+  return {{"kind", "passed"}, {"time_us", time_us},        {"trace", trace},    {"id", "x"}, {"from", from},
           {"to", to},         {"decision", "to a mapper"}, {"outcome", outcome}};
 }
 

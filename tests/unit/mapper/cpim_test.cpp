@@ -25,6 +25,26 @@ std::string value(const Result<Cpim>& cpim, std::string_view name, std::string_v
   return header ? header->value : "none";
 }
 
+TEST(Cpim, WhatIsMadeIsReadAgain) {
+  const std::string cpim_ns(kCpimHeaders), imdn_ns(kImdnHeaders);
+  const std::string subject = "a\\b \"c\" \x07 \xc3\xbc\r\nX: injected";
+  const std::string made = make_cpim({{cpim_ns, "From", {}, "<sip:a@b>"},
+                                      {cpim_ns, "Subject", "de", subject},
+                                      {imdn_ns, "Message-ID", {}, "m1"},
+                                      {imdn_ns, "Disposition-Notification", {}, "display"}},
+                                     "text/plain", "notification", "two\r\n\r\nlines");
+  const auto read = parse_cpim(made);
+  ASSERT_TRUE(read) << read.error().text;
+  ASSERT_EQ(read->headers.size(), 4u);
+  EXPECT_EQ(read->find("Subject")->value, subject);
+  EXPECT_EQ(read->find("Subject")->lang, "de");
+  EXPECT_EQ(read->find("Message-ID", kImdnHeaders)->value, "m1");
+  EXPECT_EQ(read->find("Disposition-Notification", kImdnHeaders)->value, "display");
+  EXPECT_EQ(read->content.content_type, "text/plain");
+  EXPECT_EQ(read->content.disposition, "notification");
+  EXPECT_EQ(read->content.body, "two\r\n\r\nlines");
+}
+
 TEST(Cpim, HeadersAndContentAreTakenApart) {
   const auto cpim = parse_cpim(kMessage);
   ASSERT_TRUE(cpim) << cpim.error().text;

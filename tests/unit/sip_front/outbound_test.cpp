@@ -235,7 +235,7 @@ TEST_F(PeerForms, WhoIsNotKnownGetsPlainText) {
   EXPECT_FALSE(outcomes_.back().will_be_told());
 }
 
-TEST_F(PeerForms, WhoSendsCpimGetsIt) {
+TEST_F(PeerForms, WhoSendsCpimGetsItAndWillTell) {
   formats().taken("sip:BOB@SIP.test;transport=tcp", Format::kCpim);
   begin(rich("a"));
   EXPECT_THAT(sent(), ElementsAre("cpim a to 192.0.2.7:5060"));
@@ -290,6 +290,16 @@ TEST_F(PeerForms, WhatHasOnlyARefusedFormEndsUnsent) {
   EXPECT_THAT(sent(), ElementsAre());
   EXPECT_THAT(ended(), ElementsAre("1 FAILED 415", "2 FAILED 415"));
   EXPECT_TRUE(outbound_.idle());
+}
+
+TEST_F(PeerForms, AFormThatIsTooLargeGivesWayToAPlainerOne) {
+  formats().assume({"cpim"});
+  pb::Envelope e = rich("a");
+  e.mutable_sip_message()->mutable_parts(0)->mutable_alternatives(0)->set_data(std::string(1300, 'x'));
+  begin(e);
+  EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060"));
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200"));
 }
 
 TEST_F(PeerForms, WhatIsKnownCanBeListedAndForgotten) {

@@ -45,17 +45,35 @@ TEST_F(OtherWorkersTest, HaveAConnectionWhileTheyAreConnected) {
   EXPECT_EQ(others.holder(), "c@2");
 }
 
+TEST_F(OtherWorkersTest, OneThatHasDrainedGivesItsPlaceFree) {
+  others.update({worker("c@2", pb::DRAINING)}, false, now);
+  EXPECT_EQ(others.holder(), "c@2");
+  pb::Member drained = worker("c@2", pb::DRAINING);
+  drained.mutable_serving()->clear_serves();
+  others.update({drained}, false, now);
+  EXPECT_EQ(others.holder(), "");
+}
+
 TEST_F(OtherWorkersTest, OneThatIsGoneMayStillBeThereForTheServer) {
   others.update({worker("c@2")}, true, now);
   EXPECT_TRUE(others.update({}, true, now));
   EXPECT_GT(others.unsure_until(), now);
-  EXPECT_FALSE(others.update({worker("c@2", pb::STARTING, 6)}, true, now + seconds(1)));
+  EXPECT_FALSE(others.update({worker("c@2", pb::READY, 6)}, true, now + seconds(1)));
   EXPECT_LE(others.unsure_until(), now);
 }
 
 TEST_F(OtherWorkersTest, OneThatHeldThePlaceAloneTookNothingOfOurs) {
   others.update({worker("c@2")}, false, now);
   EXPECT_FALSE(others.update({}, false, now));
+  EXPECT_LE(others.unsure_until(), now);
+}
+
+TEST_F(OtherWorkersTest, OneThatConnectsIsThereBeforeItIsKnown) {
+  others.update({worker("c@2", pb::STARTING)}, true, now);
+  EXPECT_EQ(others.unsure_until(), now + seconds(2));
+  others.update({worker("c@2", pb::STARTING)}, true, now + seconds(1));  // for another reason now
+  EXPECT_EQ(others.unsure_until(), now + seconds(2));
+  others.update({worker("c@2", pb::READY)}, true, now + seconds(1));
   EXPECT_LE(others.unsure_until(), now);
 }
 

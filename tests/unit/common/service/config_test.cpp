@@ -80,6 +80,22 @@ TEST_F(ConfigFile, SmallestSiteHasTheDocumentedDefaults) {
   EXPECT_THAT(config->xmpp_workers[0].serves, ElementsAre("xmpp-sip.example.org"));
 }
 
+TEST_F(ConfigFile, AFrontKnowsWhoMaySendAndHowMuch) {
+  const std::string front = "[[sip_front]]\nname = \"s\"\n";
+  const auto config = load_config(
+      put(kSite + front + "trusted_certificates = [\"proxy.example.org\"]\nmax_rate_per_source = 100\n"
+                          "max_rate_per_from_domain = 1000\n"));
+  ASSERT_TRUE(config) << config.error().text;
+  const SipFrontConfig& section = config->sip_fronts[1];
+  EXPECT_THAT(section.trusted_certificates, ElementsAre("proxy.example.org"));
+  EXPECT_EQ(section.max_rate_per_source, 100U);
+  EXPECT_EQ(section.max_rate_per_from_domain, 1000U);
+  EXPECT_THAT(print_config(*config), HasSubstr("trusted_certificates = [\"proxy.example.org\"]"));
+  EXPECT_THAT(print_config(*config), HasSubstr("max_rate_per_source = 100"));
+  EXPECT_THAT(problems(kSite + front + "trusted_certificates = [\"a b\"]\n"), HasSubstr("trusted_certificates"));
+  EXPECT_THAT(problems(kSite + front + "max_rate_per_source = -1\n"), HasSubstr("max_rate_per_source"));
+}
+
 TEST_F(ConfigFile, ListenKnowsBoundAndAdvertisedAddress) {
   const auto config = load_config(put(R"([gateway]
 gateway_domain = "g.test"
