@@ -67,7 +67,7 @@ class Outbound : private sip::ClientUser {
   void unreachable(const sip::Endpoint& peer) { transactions_.unreachable(peer); }
   Time turn();
 
-  void give_up();  // all that is left ends now
+  void give_up();                                                  // all that is left ends now
   std::size_t waiting() const { return transactions_.waiting(); }  // client transactions
   bool idle() const { return deliveries_.size() == statuses_under_way_; }
   PeerFormats& formats() { return formats_; }
