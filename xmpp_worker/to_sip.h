@@ -60,7 +60,10 @@ class ToSip {
   void hand_on();
   // Goes on with what a process before us had in hand.
   void restore(std::vector<StanzaJournal::Left>);
-  void stop();         // answers all there is; what is in the journal stays there
+  void stop();  // answers all there is; what is in the journal stays there
+  // The streams are being closed: nothing can be answered any more. What still comes is kept for the next
+  // start, if there is a journal.
+  void close() { closing_ = true; }
   void send_unsent();  // errors that found no room or no stream
   // Sends the stanza's error, with `by` filled in.
   void refuse(const xmpp::Stanza&, xmpp::StanzaError);
@@ -99,6 +102,7 @@ class ToSip {
   Pending& put(uint64_t number, Pending&&);
   void not_taken(Pending&, pb::Reason, const std::string& why);
   void note_told();
+  bool keep_for_next_start(Staged&);
   std::string new_trace_id();
   void answer_with(const Pending&, const pb::Outcome&);
   void refuse(const xmpp::Stanza&, xmpp::StanzaError, int64_t row);
@@ -112,6 +116,7 @@ class ToSip {
   StanzaJournal* journal_;
   Table pending_;
   std::vector<Staged> staged_, handing_on_;
+  bool closing_ = false;
   std::size_t staged_count_ = 0;  // of staged_, whose others keep their memory
   std::vector<Told> told_errors_;
   std::vector<Table::node_type> spares_;  // ended ones, their strings kept

@@ -30,11 +30,14 @@ class Worker final : public service::Process,
 
   service::Status status() const override;
   void drain(std::function<void()> done) override;
+  void accept_new(bool) override;
   void stop() override;
   void reload(const service::Config&) override;
   nlohmann::json peers() const override;
   nlohmann::json queues() const override;
   nlohmann::json inflight() const override;
+  nlohmann::json failed() const override;
+  Result<std::string> retry(const std::string& id) override { return edge().retry(id); }
   void send(const nlohmann::json& request, service::Reply) override;
   std::vector<service::Metric> metrics() const override;
 

@@ -6,6 +6,9 @@
 #include "common/bus/edge.h"
 
 namespace stox::bus {
+namespace {
+constexpr std::size_t kMaxGone = 100;
+}
 
 struct MapperNode::State {
   struct Peer {
@@ -64,6 +67,7 @@ struct MapperNode::State {
   bool queued = false;
   std::map<Pipe, Peer> peers;
   std::map<std::string, Pipe> by_name;
+  std::map<std::string, Time> gone;
   std::vector<pb::Member> members;
   uint64_t members_version = 1;
   Time last_turn{}, last_beat{};
@@ -132,6 +136,7 @@ void MapperNode::State::hello(Pipe pipe, Peer& peer, const pb::Hello& h) {
   peer.greeted = true;
   peer.link.named(who.name(), who.epoch());
   by_name[who.name()] = pipe;
+  gone.erase(who.name());
   if (!same_session) greet(peer);
   broadcast();
 }
@@ -143,6 +148,7 @@ void MapperNode::State::lost(Pipe pipe) {
   peers.erase(it);
   if (const auto named = by_name.find(name); named != by_name.end() && named->second == pipe) {
     by_name.erase(named);
+    if (gone.size() < kMaxGone) gone.emplace(name, clock.now());
     broadcast();
   }
 }
@@ -304,14 +310,15 @@ void MapperNode::flush() {
 
 void MapperNode::expect(std::vector<std::string> edges) { s_->options.expected = std::move(edges); }
 
-void MapperNode::drain() {
-  s_->draining = true;
+void MapperNode::drain(bool on) {
+  s_->draining = on;
   s_->broadcast();
 }
 
 bool MapperNode::ready() const { return s_->was_ready; }
 std::string MapperNode::missing() const { return s_->missing(); }
 const std::vector<pb::Member>& MapperNode::members() const { return s_->members; }
+const std::map<std::string, Time>& MapperNode::gone() const { return s_->gone; }
 uint64_t MapperNode::members_version() const { return s_->members_version; }
 uint64_t MapperNode::epoch() const { return s_->options.epoch; }
 

@@ -46,6 +46,15 @@ void Commands::answer(const json& request, const Reply& reply) {
   if (command == "peers") return reply({{"ok", true}, {"peers", process_.known_peers()}});
   if (command == "forget_peers")
     return reply({{"ok", true}, {"forgotten", process_.forget_peers(text_at(request, "peer"))}});
+  if (command == "drain" || command == "resume") {
+    process_.accept_new(command == "resume");
+    return reply(status());
+  }
+  if (command == "failed") return reply({{"ok", true}, {"failed", process_.failed()}});
+  if (command == "retry") {
+    const auto trace = process_.retry(text_at(request, "id"));
+    return reply(trace ? json{{"ok", true}, {"trace", *trace}} : failure(trace.error().text));
+  }
   if (command == "queues") {
     json out = process_.queues();
     out["ok"] = true;
@@ -58,9 +67,10 @@ void Commands::answer(const json& request, const Reply& reply) {
     }
     return process_.send(request, reply);
   }
-  reply(failure(fmt::format(
-      "unknown command \"{}\"; known: status, queues, inflight, peers, forget_peers, trace, send, loglevel",
-      printable(command, 40))));
+  reply(
+      failure(fmt::format("unknown command \"{}\"; known: status, queues, inflight, failed, retry, drain, "
+                          "resume, peers, forget_peers, trace, send, loglevel",
+                          printable(command, 40))));
 }
 
 json Commands::status() const {

@@ -3,6 +3,9 @@
 //   status           name, role, state, reason, pid, version, uptime_ms, and all of Process::peers()
 //   queues           name, and all of Process::queues()
 //   inflight         inflight: Process::inflight()
+//   failed           failed: Process::failed()
+//   retry    id      trace: of the message that was submitted once more
+//   drain, resume    as status, after Process::accept_new()
 //   trace    id      hops: those that the id names, oldest first
 //   send     from, to, text     what Process::send says, when it is known
 //   loglevel level, for_s (0 = for good)     was: the level before

@@ -14,6 +14,8 @@ using ::testing::HasSubstr;
 
 class ActorDouble : public Process {
  public:
+  void accept_new(bool on) override { accepts = on; }
+  bool accepts = true;
   Status status() const override { return {State::kReady, ""}; }
   void drain(std::function<void()>) override {}
   json peers() const override {
@@ -108,7 +110,8 @@ TEST_F(AskedProcess, LogLevelChangesForGoodOrForATime) {
 
 TEST_F(AskedProcess, AnUnknownCommandListsTheKnown) {
   EXPECT_EQ(ask({{"command", "tap\n"}})["error"],
-            "unknown command \"tap\\n\"; known: status, queues, inflight, peers, forget_peers, trace, "
+            "unknown command \"tap\\n\"; known: status, queues, inflight, failed, retry, drain, resume, "
+            "peers, forget_peers, trace, "
             "send, loglevel");
   EXPECT_EQ(ask({{"command", 1}})["ok"], false);
 }
