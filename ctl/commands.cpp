@@ -12,6 +12,7 @@
 #include "ctl/queues.h"
 #include "ctl/send.h"
 #include "ctl/status.h"
+#include "ctl/streams.h"
 #include "ctl/text_table.h"
 #include "ctl/trace_view.h"
 
@@ -168,7 +169,7 @@ ExitCode failed(const Options& options, const std::string& name) {
 ExitCode retry(const Options& options, const std::string& id) {
   for (const Known& one : known_processes(options.config)) {
     if (!id.starts_with(one.name + ".")) continue;
-    const Answer answer = ask_all({one.path}, {{"command", "retry"}, {"id", id}})[0];
+    const Answer answer = ask_all({one.place()}, {{"command", "retry"}, {"id", id}})[0];
     if (!answer.error().empty()) {
       complain(fmt::format("{}: {}", one.name, answer.error()));
       return answer.reached() ? kTrouble : kUnreachable;
@@ -208,6 +209,38 @@ ExitCode accept_new(const Options& options, const std::string& name, bool on) {
   return code;
 }
 
+ExitCode streams(const Options& options, const std::string& action, const std::string& domain) {
+  std::vector<Known> workers = known_processes(options.config);
+  std::erase_if(workers, [](const Known& one) { return one.role != service::Role::kXmppWorker; });
+  ExitCode code = kFine;
+  json rows = json::array();
+  int64_t count = 0;
+  for (const auto& [process, answer] :
+       gather(workers, {{"command", "streams"}, {"action", action}, {"domain", domain}}, &code)) {
+    count += number_at(answer, "count");
+    for (json row : answer.value("streams", json::array())) {
+      row["process"] = process;
+      rows.push_back(std::move(row));
+    }
+  }
+  if (action.empty()) {
+    if (options.json) {
+      print_json({{"streams", std::move(rows)}});
+    } else {
+      fmt::print("{}", rows.empty() ? "there are no XMPP streams\n" : streams_text(rows));
+    }
+    return code;
+  }
+  if (options.json) print_json({{"count", count}});
+  if (count == 0) {
+    complain(fmt::format("no worker has a stream with {}", domain));
+    return std::max(code, kTrouble);
+  }
+  if (!options.json)
+    fmt::print("{}: {} {}\n", domain, action == "close" ? "closed" : "connecting anew", count);
+  return code;
+}
+
 ExitCode trace(const Options& options, const std::string& id) {
   const json found = gather_hops(options, id);
   if (options.json) {
@@ -241,7 +274,7 @@ ExitCode send(const Options& options, const std::string& from, const std::string
     return kUnreachable;
   }
   const Answer answer =
-      ask_all({edge->path}, {{"command", "send"}, {"from", from}, {"to", to}, {"text", text}}, timeout)[0];
+      ask_all({edge->place()}, {{"command", "send"}, {"from", from}, {"to", to}, {"text", text}}, timeout)[0];
   if (!answer.reached()) {
     complain(fmt::format("{}: {}", edge->name, answer.unreachable));
     return kUnreachable;
@@ -281,7 +314,9 @@ ExitCode peers(const Options& options) {
        gather(known_processes(options.config), {{"command", "peers"}}, &code)) {
     for (json row : answer.value("peers", json::array())) {
       row["process"] = process;
-      table.add({process, text_at(row, "peer"), words(row, "takes"), words(row, "refuses"),
+      const std::string towards = text_at(row, "towards");
+      table.add({process, text_at(row, "peer") + (towards.empty() ? "" : " to " + towards),
+                 words(row, "takes"), words(row, "refuses"),
                  show_duration(number_at(row, "forgotten_in_ms") * 1000)});
       rows.push_back(std::move(row));
     }

@@ -25,11 +25,22 @@ ExitCode retry(const Options&, const std::string& id);
 // Takes nothing new (drain), or takes it again.
 ExitCode accept_new(const Options&, const std::string& name, bool on);
 ExitCode rolling_restart(const Options&, std::chrono::milliseconds timeout);
+// action: empty (shows them), close or reconnect, those of a domain.
+ExitCode streams(const Options&, const std::string& action, const std::string& domain);
 ExitCode trace(const Options&, const std::string& id);
 ExitCode send(const Options&, const std::string& from, const std::string& to, const std::string& text,
               std::chrono::milliseconds timeout);
 ExitCode peers(const Options&);                                  // what is remembered of users' clients
 ExitCode forget_peers(const Options&, const std::string& peer);  // empty: all
+ExitCode sip(const Options&);
+struct TapOptions {
+  unsigned for_s = 60;
+  unsigned count = 0;    // messages; 0 = as many as come
+  std::string from, to;  // part of an address, without case; empty = any
+  bool bodies = false;
+  bool refused = false;
+};
+ExitCode tap(const Options&, const TapOptions&);
 ExitCode loglevel(const Options&, const std::string& name, const std::string& level, unsigned for_s);
 
 }  // namespace stox::ctl

@@ -94,6 +94,26 @@ class Exchange {
   Answer answer_;
 };
 
+constexpr std::size_t kAtOnce = 16;  // a control socket has room for 32
+
+std::string line_of(const nlohmann::json& request) {
+  return request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+// As it goes to this place.
+std::unique_ptr<Exchange> open_exchange(const Place& place, const nlohmann::json& request) {
+  if (place.process.empty()) return std::make_unique<Exchange>(place.path, line_of(request));
+  return std::make_unique<Exchange>(
+      place.path, line_of({{"command", "relay"}, {"to", place.process}, {"request", request}}));
+}
+
+// Who relays says so when it could not.
+Answer taken(const Place& place, Answer answer) {
+  if (!place.process.empty() && answer.reached() && answer.value.contains("unreachable"))
+    answer.unreachable = answer.error();
+  return answer;
+}
+
 }  // namespace
 
 std::string Answer::error() const {
@@ -104,12 +124,16 @@ std::string Answer::error() const {
   return text != value.end() && text->is_string() ? text->get<std::string>() : "failed without a reason";
 }
 
-std::vector<Answer> ask_all(const std::vector<std::string>& paths, const nlohmann::json& request,
+std::vector<Answer> ask_all(const std::vector<Place>& places, const nlohmann::json& request,
                             std::chrono::milliseconds time) {
-  using nlohmann::json;
-  const std::string question = request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  if (places.size() > kAtOnce) {
+    const auto half = places.begin() + static_cast<std::ptrdiff_t>(kAtOnce);
+    std::vector<Answer> out = ask_all({places.begin(), half}, request, time);
+    for (Answer& one : ask_all({half, places.end()}, request, time)) out.push_back(std::move(one));
+    return out;
+  }
   std::vector<std::unique_ptr<Exchange>> exchanges;
-  for (const std::string& path : paths) exchanges.push_back(std::make_unique<Exchange>(path, question));
+  for (const Place& place : places) exchanges.push_back(open_exchange(place, request));
 
   const Clock::time_point deadline = Clock::now() + time;
   while (std::any_of(exchanges.begin(), exchanges.end(), [](const auto& one) { return one->under_way(); })) {
@@ -124,8 +148,52 @@ std::vector<Answer> ask_all(const std::vector<std::string>& paths, const nlohman
   }
 
   std::vector<Answer> out;
-  for (auto& one : exchanges) out.push_back(std::move(*one).answer(time));
+  for (std::size_t i = 0; i < exchanges.size(); ++i)
+    out.push_back(taken(places[i], std::move(*exchanges[i]).answer(time)));
   return out;
+}
+
+void keep_asking(const std::vector<Place>& places, const nlohmann::json& first,
+                 const std::function<std::optional<nlohmann::json>(std::size_t, const Answer&)>& next,
+                 const std::function<bool()>& turn) {
+  using std::chrono::milliseconds;
+  struct Asked {
+    std::unique_ptr<Exchange> exchange;
+    nlohmann::json question;
+    Clock::time_point since, not_before;
+    bool done = false;
+  };
+  std::vector<Asked> all(places.size());
+  for (Asked& one : all) one.question = first;
+  while (turn()) {
+    std::vector<pollfd> waiting(all.size());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      Asked& one = all[i];
+      const auto now = Clock::now();
+      if (!one.exchange && !one.done && now >= one.not_before) {
+        one.exchange = open_exchange(places[i], one.question);
+        one.since = now;
+      }
+      waiting[i].fd = -1;
+      if (!one.exchange) continue;
+      waiting[i] = one.exchange->waits_for();
+      if (one.exchange->under_way() && now - one.since < kAnswerTime) continue;
+      const Answer answer = taken(places[i], std::move(*one.exchange).answer(kAnswerTime));
+      one.exchange.reset();
+      waiting[i].fd = -1;
+      if (!answer.error().empty()) one.not_before = now + std::chrono::seconds(1);
+      auto question = next(i, answer);
+      one.done = !question.has_value();
+      if (question) one.question = std::move(*question);
+    }
+    const bool any_new = std::any_of(all.begin(), all.end(), [](const Asked& one) {
+      return !one.exchange && !one.done && Clock::now() >= one.not_before;
+    });
+    if (poll(waiting.data(), waiting.size(), any_new ? 0 : 100) < 0 && errno != EINTR) break;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (waiting[i].fd >= 0 && waiting[i].revents != 0) all[i].exchange->go_on();
+    }
+  }
 }
 
 }  // namespace stox::ctl

@@ -15,10 +15,12 @@ struct Arguments {
   std::string file = "/etc/stox/stox.toml";
   bool json = false;
   double timeout_s = 30;
-  std::string name, id, from, to, text, level;
+  std::string action, domain, name, id, from, to, text, level;
   std::string directory = "/etc/stox/keys";
   std::vector<std::string> names;
   unsigned for_s = 0;
+  ctl::TapOptions tap;
+  bool clear = false;
 };
 
 using Run = std::function<ctl::ExitCode(const ctl::Options&)>;
@@ -64,6 +66,11 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
       ->add_option("--timeout", a.timeout_s, "seconds that one may take to be ready again, besides draining")
       ->check(CLI::Range(0.0, 86'400.0))
       ->capture_default_str();
+  CLI::App* streams = add("streams", "the XMPP streams, and why those that are not up are not",
+                          [&](const auto& o) { return ctl::streams(o, a.action, a.domain); });
+  streams->add_option("ACTION", a.action, "close or reconnect those with a domain")
+      ->check(CLI::IsMember({"close", "reconnect"}));
+  streams->add_option("DOMAIN", a.domain, "the other server's domain");
   add("trace", "one message's way, hop by hop", [&](const auto& o) { return ctl::trace(o, a.id); })
       ->add_option("ID", a.id, "envelope id, trace id, Call-ID or stanza id")
       ->required();
@@ -77,10 +84,23 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   send->add_option("TEXT", a.text, "what it says")->required();
 
   CLI::App* peers = add("peers", "what users' clients are known to take, or to refuse",
-                        [](const auto& o) { return ctl::peers(o); });
+                        [&](const auto& o) { return a.clear ? ctl::forget_peers(o, a.id) : ctl::peers(o); });
   peers->add_subcommand("clear", "forgets it")
-      ->callback([&a, run] { *run = [&a](const auto& o) { return ctl::forget_peers(o, a.id); }; })
+      ->callback([&a] { a.clear = true; })
       ->add_option("URI", a.id, "of one peer; all if left out");
+
+  add("sip", "the SIP fronts: listeners, connections, transactions, what was refused and why",
+      [](const auto& o) { return ctl::sip(o); });
+  CLI::App* tap =
+      add("tap", "messages as they pass, live", [&](const auto& o) { return ctl::tap(o, a.tap); });
+  tap->add_option("--for", a.tap.for_s, "seconds, then it ends")
+      ->check(CLI::Range(1, 86'400))
+      ->capture_default_str();
+  tap->add_option("--count", a.tap.count, "messages, then it ends")->check(CLI::Range(1, 1'000'000));
+  tap->add_option("--from", a.tap.from, "part of the sender's address");
+  tap->add_option("--to", a.tap.to, "part of the recipient's address");
+  tap->add_flag("--bodies", a.tap.bodies, "with what they say");
+  tap->add_flag("--refused", a.tap.refused, "SIP packets that were refused, and why");
 
   CLI::App* loglevel = add("loglevel", "changes what a process logs",
                            [&](const auto& o) { return ctl::loglevel(o, a.name, a.level, a.for_s); });

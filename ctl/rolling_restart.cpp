@@ -119,8 +119,10 @@ ExitCode rolling_restart(const Options& options, milliseconds timeout) {
                options.config.file);
     return kUsage;
   }
-  std::vector<Known> known = known_processes(options.config);
-  for (const Known& one : known) {
+  const std::vector<Known> known = known_processes(options.config);
+  std::vector<Known> here = known;  // the supervisor restarts what runs on its host
+  std::erase_if(here, [](const Known& one) { return !one.through.empty(); });
+  for (const Known& one : here) {
     // Instances are known by files in the runtime directory, and go into a shell.
     if (std::all_of(one.name.begin(), one.name.end(), [](unsigned char c) {
           return std::isalnum(c) != 0 ||
@@ -139,13 +141,13 @@ ExitCode rolling_restart(const Options& options, milliseconds timeout) {
         return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch());
       },
       [](const std::string& line) { fmt::print(stderr, "{}\n", line); }};
-  const json done = restart_all(known, runtime.restart_command,
+  const json done = restart_all(here, runtime.restart_command,
                                 timeout + std::chrono::seconds(runtime.drain_seconds), world);
   const std::string why = text_at(done, "error");
   if (options.json) {
     fmt::print("{}\n", done.dump(2, ' ', false, json::error_handler_t::replace));
   } else if (why.empty()) {
-    fmt::print("all {} processes were restarted\n", known.size());
+    fmt::print("all {} processes were restarted\n", here.size());
   } else {
     fmt::print(stderr, "{}\n", service::printable(why, 1000));
   }

@@ -170,6 +170,8 @@ void Mapper::send(const nlohmann::json&, service::Reply reply) {
   reply({{"ok", false}, {"error", "a mapper sends nothing of its own: name a sip_front or an xmpp_worker"}});
 }
 
+std::vector<std::string> Mapper::others() const { return bus::names_of_others(wire_->node()); }
+
 std::vector<service::Metric> Mapper::metrics() const {
   auto out = translation_.metrics();
   out.push_back({service::Metric::Kind::kGauge, "stox_mapper_edges", "Fronts and workers connected",

@@ -28,11 +28,19 @@ class Mapper : public service::Process, private bus::MapperUser {
   nlohmann::json inflight() const override;
   void send(const nlohmann::json& request, service::Reply) override;
   std::vector<service::Metric> metrics() const override;
+  std::vector<std::string> others() const override;
+  void ask(const std::string& process, const std::string& request,
+           std::function<void(std::string)> reply) override {
+    wire_->node().query(process, request, std::move(reply));
+  }
 
  private:
   bus::Placement place(pb::Envelope&) override;
   void translate(pb::Outcome&) override;
   void refused(const std::string& text) override;
+  void asked(std::string_view text, std::function<void(std::string)> reply) override {
+    context_.answer(text, std::move(reply));
+  }
   void look_at_members();
   void look();  // now and then: has the status changed, is the drain over?
 

@@ -107,6 +107,7 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
     if (outcome.verdict() == pb::FAILED) ++refusals_[word_of(outcome)];
     log_.write(service::Level::kDebug, envelope.trace_id(), "{} ended here: {}", hop.envelope, hop.outcome);
   }
+  trace_.show(hop);
   return placement;
 }
 
@@ -164,6 +165,7 @@ void Translation::translate(pb::Outcome& outcome) {
   if (hop == nullptr) return;
   hop->outcome = describe(outcome);
   hop->ended_us = clock_.wall_us();
+  trace_.show(*hop);
 }
 
 pb::Role Translation::role_of_origin(const pb::Outcome& outcome) const {

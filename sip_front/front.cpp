@@ -18,6 +18,7 @@ constexpr Duration kTick = std::chrono::seconds(1);
 constexpr std::size_t kCpimHead = 2000;  // bytes in which a CPIM says what it holds
 constexpr std::string_view kComposingType = "application/im-iscomposing+xml";
 constexpr std::size_t kMaxListed = 10'000;
+constexpr std::size_t kMaxConnectionsListed = 200;
 constexpr std::size_t kMaxTlsFailures = 16;
 constexpr int64_t kTlsFailureShown_us = int64_t{10} * 60 * 1'000'000;
 constexpr std::size_t kGoodReceiveBuffer = 4 * 1024 * 1024;
@@ -37,6 +38,8 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
   if (config.gateway.gwmap.empty()) policy.domains = {config.gateway.gateway_domain};
   policy.trusted = std::move(*trusted);
   for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
+  for (const std::string& domain : section.trusted_certificates)
+    policy.trusted_certificates.push_back(ascii_lower(domain));
   policy.max_datagram_bytes = section.max_datagram_bytes;
   policy.max_message_bytes = section.max_message_bytes;
   policy.max_rate_per_source = section.max_rate_per_source;
@@ -124,6 +127,7 @@ Front::Front(const service::Context& context, sip::Policy policy)
       end_of_turn_(context.loop, [this] { settle(); }),
       alarm_(context.loop, [this] { settle(); }) {
   outbound_.formats().assume(context.config.gateway.unknown_peers_take);
+  outbound_.refuse_large(context.config.gateway.long_messages == "reject");
 }
 
 void Front::log_listeners() {
@@ -300,6 +304,7 @@ void Front::reload(const service::Config& config) {
   }
   inbound_.set_policy(std::move(*policy));
   outbound_.formats().assume(config.gateway.unknown_peers_take);
+  outbound_.refuse_large(config.gateway.long_messages == "reject");
   next_hop_ = std::move(*next_hop);
   outbound_.configure(next_hop_->route(), make_credentials(*section));
 }
@@ -330,7 +335,39 @@ json Front::peers() const {
                     {"age_ms", (now_us - failure.at_us) / 1000}});
   }
   for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
-  return {{"peers", list}};
+  return {{"peers", list}, {"sip", sip()}};
+}
+
+// What `stoxctl sip` shows.
+json Front::sip() const {
+  json listeners = json::array(), connections = json::array(), refused = json::object();
+  for (const auto& one : transports_->listening())
+    listeners.push_back({{"name", one.name}, {"receive_buffer_bytes", one.receive_buffer}});
+  for (const auto& one : transports_->connections(kMaxConnectionsListed)) {
+    connections.push_back({{"transport", name_of(one.transport)},
+                           {"peer", one.peer.str()},
+                           {"opened_by", one.ours ? "us" : "peer"},
+                           {"state", one.state},
+                           {"trusted", one.trusted},
+                           {"idle_ms", to_ms(one.idle)}});
+  }
+  const Inbound::Figures in = inbound_.figures();
+  for (const auto& [reason, count] : in.refused) refused[reason] = count;
+  const sip::TransportFigures figures = transports_->figures();
+  return {{"listeners", listeners},
+          {"connections", connections},
+          {"connection_count", figures.connections()},
+          {"connections_refused", figures.connections_refused},
+          {"datagrams_received", figures.datagrams_in},
+          {"datagrams_sent", figures.datagrams_out},
+          {"server_transactions_waiting", in.waiting},
+          {"server_transactions_completed", in.completed},
+          {"client_transactions", outbound_.waiting()},
+          {"retransmissions_absorbed", in.copies},
+          {"stray_responses", stray_},
+          {"refused", refused},
+          {"ignored", in.ignored},
+          {"strangers_unanswered", in.unanswered_strangers}};
 }
 
 json Front::known_peers() const {
@@ -393,6 +430,8 @@ void Front::send(const json& request, service::Reply reply) {
   end_of_turn_.ask();
 }
 
+std::vector<std::string> Front::others() const { return bus::names_of_others(edge()); }
+
 std::vector<Metric> Front::metrics() const {
   std::vector<Metric> out;
   inbound_.add_metrics(out);
@@ -411,6 +450,7 @@ std::vector<Metric> Front::metrics() const {
                    static_cast<double>(count),
                    {{"transport", transport}, {"opened_by", opened_by}}});
   }
+  add(Kind::kGauge, "stox_sip_listeners", "Addresses that are listened on", transports_->listening().size());
   add(Kind::kCounter, "stox_sip_connections_refused_total", "Connections refused at a limit",
       figures.connections_refused);
   add(Kind::kCounter, "stox_sip_connections_stuck_total", "Connections closed because the peer stalled",

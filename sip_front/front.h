@@ -47,6 +47,11 @@ class Front final : public service::Process,
   Result<std::string> retry(const std::string& id) override { return edge().retry(id); }
   void send(const nlohmann::json& request, service::Reply) override;
   std::vector<service::Metric> metrics() const override;
+  std::vector<std::string> others() const override;
+  void ask(const std::string& process, const std::string& request,
+           std::function<void(std::string)> reply) override {
+    edge().query(process, request, std::move(reply));
+  }
 
  private:
   Front(const service::Context&, sip::Policy);
@@ -56,8 +61,14 @@ class Front final : public service::Process,
   void ended(uint64_t number, const pb::Outcome&) override;
   void members_changed() override { check_status(); }
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
+  void asked(std::string_view text, std::function<void(std::string)> reply) override {
+    context_.answer(text, std::move(reply));
+  }
   // transports
   bool trusts(const sip::Endpoint& peer) const override { return inbound_.trusts(peer); }
+  bool trusts_certificate(const net::CertificateNames& names) const override {
+    return inbound_.trusts_certificate(names);
+  }
   void received(const sip::Message&, const sip::Flow&) override;
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
   void connection_lost(uint32_t connection, bool never_made, std::string_view why) override;
@@ -81,6 +92,7 @@ class Front final : public service::Process,
   void send(const sip::Flow& flow, std::string_view bytes) override { transports_->send(flow, bytes); }
   void finish(const pb::EnvelopeId&, pb::Outcome) override;
 
+  nlohmann::json sip() const;
   bus::Edge& edge() const { return bus_->edge(); }
   void log_listeners();
   void tell_serving(pb::ProcessState);

@@ -1,5 +1,6 @@
 #include "sip_front/inbound.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "common/base/addressing.h"
@@ -7,6 +8,7 @@
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "sip_front/peer_formats.h"
+#include "sip_front/sip/tls_identity.h"
 
 namespace stox {
 namespace {
@@ -48,6 +50,14 @@ Inbound::Inbound(sip::Policy policy, const Clock& clock, service::Log& log, serv
       transactions_(kMaxCompleted, secret_, sender),
       sources_(secret_),
       from_domains_(secret_) {}
+
+bool Inbound::trusts_certificate(const net::CertificateNames& names) const {
+  const std::vector<std::string> domains = sip::sip_domains_of(names);
+  return std::any_of(domains.begin(), domains.end(), [this](const std::string& domain) {
+    const auto& trusted = policy_.trusted_certificates;
+    return std::find(trusted.begin(), trusted.end(), ascii_lower(domain)) != trusted.end();
+  });
+}
 
 bool Inbound::request(const sip::Message& request, const sip::Flow& flow) {
   const Verdict verdict = sip::check_request(request, flow, policy_);
@@ -382,6 +392,20 @@ void Inbound::give_up() {
   }
 }
 
+Inbound::Figures Inbound::figures() const {
+  Figures out{transactions_.waiting(),
+              transactions_.completed(),
+              transactions_.completed_bytes(),
+              transactions_.copies(),
+              ignored_,
+              unanswered_strangers_,
+              {}};
+  for (std::size_t i = 1; i < refused_.size(); ++i) {
+    if (refused_[i] > 0) out.refused.emplace_back(sip::name_of(static_cast<sip::Refused>(i)), refused_[i]);
+  }
+  return out;
+}
+
 void Inbound::add_metrics(std::vector<service::Metric>& out) const {
   using Kind = service::Metric::Kind;
   for (std::size_t i = 0; i < answers_.size(); ++i) {
@@ -416,6 +440,8 @@ void Inbound::add_metrics(std::vector<service::Metric>& out) const {
       transactions_.waiting());
   add(Kind::kGauge, "stox_sip_server_transactions_completed", "Answered requests kept for retransmissions",
       transactions_.completed());
+  add(Kind::kGauge, "stox_sip_server_transactions_completed_bytes", "Bytes in them",
+      transactions_.completed_bytes());
 }
 
 }  // namespace stox

@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
+#include "common/net/tls.h"
 #include "common/service/log.h"
 #include "common/service/process.h"
 #include "common/service/trace.h"
@@ -48,6 +49,7 @@ class Inbound {
           EnvelopeSink&);
 
   bool trusts(const sip::Endpoint& peer) const { return policy_.trusted.contain(peer); }
+  bool trusts_certificate(const net::CertificateNames&) const;
   void set_policy(sip::Policy policy) { policy_ = std::move(policy); }
 
   // False: whoever sent this is a stranger, and its connection may be closed when the answer is written.
@@ -70,6 +72,12 @@ class Inbound {
   bool idle() const { return waiting_.size() == 0; }
 
   Time turn() { return transactions_.turn(clock_.now()); }
+  struct Figures {
+    std::size_t waiting, completed, completed_bytes;  // server transactions
+    uint64_t copies, ignored, unanswered_strangers;
+    std::vector<std::pair<const char*, uint64_t>> refused;  // reason and count, of those that occurred
+  };
+  Figures figures() const;
   void add_metrics(std::vector<service::Metric>&) const;
 
  private:

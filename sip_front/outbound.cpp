@@ -26,6 +26,12 @@ std::string describe(const sip::Hop& hop) {
   return std::string(sip::name_of(hop.transport)) + " " + hop.peer.str();
 }
 
+// Whose challenges belong together: what is asked for one domain is nobody else's business.
+std::string challenger(const sip::Hop& hop, std::string_view request_uri) {
+  const auto uri = parse_sip_uri(request_uri);
+  return describe(hop) + " " + (uri ? ascii_lower(uri->host) : std::string());
+}
+
 bool same_challenger(const sip::Challenge& a, const sip::Challenge& b) {
   return a.proxy == b.proxy && a.realm == b.realm;
 }
@@ -115,7 +121,8 @@ sip::Id Outbound::take(const pb::EnvelopeId& envelope, const pb::SipMessage& mes
   d.next = sip::HashIndex::kNone;
   d.part = d.alternative = 0;
   d.attempts = 0;
-  d.passed_on = d.will_be_told = false;
+  d.passed_on = d.will_be_told = d.sought_large = false;
+  d.too_large = 0;
   d.call_id = message.call_id().empty() ? random_.hex() : message.call_id();
   if (d.is_typing()) ++statuses_under_way_;
 
@@ -164,8 +171,14 @@ void Outbound::start(sip::Id id) {
     return end(id, ended(pb::DEADLINE, "waited too long for the messages before it"));
   }
   if (!choose_alternative(d, 0)) return fail(id, 415, "Unsupported Media Type", kNothingTaken);
+  find_hops(id, request_size(d));
+}
+
+void Outbound::find_hops(sip::Id id, std::size_t size) {
+  Delivery& d = deliveries_[id.slot];
   d.stage = Stage::kResolving;
-  outlet_.find_hops(d.message.request_uri(), request_size(d),
+  d.sought_large = size > kSmall;
+  outlet_.find_hops(d.message.request_uri(), size,
                     [this, id](sip::Hops hops) { resolved(id, std::move(hops)); });
 }
 
@@ -242,11 +255,17 @@ void Outbound::try_hops(sip::Id id, std::string why) {
     const std::string branch = sip::make_branch(random_.next(), d.message.request_uri());
     if (const auto written = write(d, *flow, branch, sent_by); !written)
       return fail(id, 400, "Bad Request", written.error().text);
+    if (out_.size() > kSmall) {
+      d.too_large = out_.size();
+      if (refuse_large_) return too_large(id, " bytes; long_messages = \"reject\"");
+      if (!sip::is_reliable(hop.transport)) continue;
+    }
     d.stage = Stage::kSent;
     ++d.attempts;
     if (service::Hop* trace = trace_.at(d.hop)) {
       trace->decision = "MESSAGE over " + describe(hop);
       if (trace->went_us == 0) trace->went_us = clock_.wall_us();
+      trace_.show(*trace, d.message.parts(d.part).alternatives(d.alternative).data());
     }
     transactions_.start({token_of(id), branch, sent_by.host, sent_by.port, sip::Method::kMessage, *flow},
                         out_, clock_.now());
@@ -272,13 +291,7 @@ Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std
   request.branch = branch;
   request.route = route_;
   std::string answers;
-  if (!credentials_.empty()) {
-    for (sip::Challenge& challenge : challenges_at(d.hops[d.at_hop], d.message.request_uri())) {
-      if (const sip::Credentials* credentials = credentials_for(challenge.realm))
-        sip::append_answer(answers, challenge, *credentials, "MESSAGE", d.message.request_uri(),
-                           random_.hex());
-    }
-  }
+  if (!challenges_.empty()) append_answers(d, answers);
   request.answers = answers;
   request.subject = d.message.subject();
   request.language = d.message.language();
@@ -303,23 +316,28 @@ std::size_t Outbound::request_size(const Delivery& d) {
          m.subject().size() + d.call_id.size() + route_.size() + 400 + (credentials_.empty() ? 0 : 300);
 }
 
+void Outbound::append_answers(const Delivery& d, std::string& out) {
+  const std::string& uri = d.message.request_uri();
+  const auto asked = challenges_.find(challenger(d.hops[d.at_hop], uri));
+  if (asked == challenges_.end()) return;
+  for (sip::Challenge& challenge : asked->second) {
+    if (const sip::Credentials* credentials = credentials_for(challenge.realm))
+      sip::append_answer(out, challenge, *credentials, "MESSAGE", uri, random_.hex());
+  }
+}
+
 const sip::Credentials* Outbound::credentials_for(std::string_view realm) const {
   const auto found = std::find_if(credentials_.begin(), credentials_.end(),
                                   [&](const sip::Credentials& one) { return one.realm == realm; });
   return found == credentials_.end() ? nullptr : &*found;
 }
 
-std::vector<sip::Challenge>& Outbound::challenges_at(const sip::Hop& hop, std::string_view request_uri) {
-  const auto uri = parse_sip_uri(request_uri);
-  if (challenges_.size() >= kMaxChallenged) challenges_.clear();
-  return challenges_[describe(hop) + " " + (uri ? ascii_lower(uri->host) : std::string())];
-}
-
 // Whether there is an answer to a 401 or 407 that has not been given yet; if not, `why`.
 bool Outbound::answer_challenge(Delivery& d, const sip::Message& response, std::string* why) {
   bool any = false;
   *why = "it asks for authentication in no way we know";
-  auto& known = challenges_at(d.hops[d.at_hop], d.message.request_uri());
+  if (challenges_.size() >= kMaxChallenged) challenges_.clear();
+  auto& known = challenges_[challenger(d.hops[d.at_hop], d.message.request_uri())];
   for (sip::Challenge& asked : sip::read_challenges(response)) {
     if (asked.proxy != (response.status == 407)) continue;
     const std::string realm = "realm \"" + clean(asked.realm) + "\"";
@@ -428,8 +446,24 @@ void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::stri
 
 // No hop is left, and nothing has arrived. What one of them said tells the sender more than that others are
 // silent.
+// A plainer form is shorter, and may pass.
+void Outbound::too_large(sip::Id id, const std::string& text) {
+  Delivery& d = deliveries_[id.slot];
+  const std::string size = std::to_string(d.too_large);
+  d.too_large = 0;
+  if (!choose_alternative(d, d.alternative + 1)) return fail(id, 513, "Message too big", size + text);
+  ++plainer_;
+  d.at_hop = 0;
+  attempt(id);
+}
+
 void Outbound::transport_failure(sip::Id id, std::string text) {
   Delivery& d = deliveries_[id.slot];
+  if (d.too_large != 0 && !d.sought_large) return find_hops(id, d.too_large);  // larger than it was thought
+  if (d.too_large != 0 && !d.refused) {
+    return too_large(id, " bytes are too many for UDP, and the next hop takes no TCP or TLS" +
+                             (text.empty() ? "" : ": " + text));
+  }
   if (!d.refused) return fail(id, 503, "Transport failure", std::move(text));
   pb::Outcome outcome;
   *outcome.mutable_sip_status() = std::move(*d.refused);
@@ -459,6 +493,7 @@ void Outbound::end(sip::Id id, pb::Outcome outcome) {
   if (service::Hop* hop = trace_.at(d.hop)) {
     hop->outcome = text;
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
   }
   const bool quiet = outcome.verdict() != pb::FAILED || d.is_typing();
   log_.write(quiet ? service::Level::kDebug : service::Level::kInfo, d.trace_id,

@@ -35,6 +35,7 @@ namespace stox {
 class Outbound : private sip::ClientUser {
  public:
   static constexpr std::size_t kMaxPerTarget = 128;  // with the one under way
+  static constexpr std::size_t kSmall = 1300;        // RFC 3428 8: larger ones need congestion control
 
   class Outlet {
    public:
@@ -53,6 +54,8 @@ class Outbound : private sip::ClientUser {
   // For requests from now on. `route`: what they carry as Route, empty = none; credentials: what 401 and 407
   // are answered with, by realm.
   void configure(std::string route, std::vector<sip::Credentials> credentials);
+  // Requests of more than kSmall bytes: refused, or (else) sent over TCP or TLS only.
+  void refuse_large(bool refuse) { refuse_large_ = refuse; }
 
   // Ends in one Outlet::finish. Nothing is begun after `begin_before`. Of typing nothing is said at its end.
   void begin(const pb::Envelope&, Time begin_before);
@@ -65,6 +68,7 @@ class Outbound : private sip::ClientUser {
   Time turn();
 
   void give_up();  // all that is left ends now
+  std::size_t waiting() const { return transactions_.waiting(); }  // client transactions
   bool idle() const { return deliveries_.size() == statuses_under_way_; }
   PeerFormats& formats() { return formats_; }
   const PeerFormats& formats() const { return formats_; }
@@ -95,6 +99,8 @@ class Outbound : private sip::ClientUser {
     std::string call_id, from_tag;
     std::vector<sip::Challenge> answered;  // at this hop, for this part
     std::optional<pb::SipStatus> refused;  // the 503 of a hop before this one
+    std::size_t too_large = 0;             // bytes of a request that UDP must not carry
+    bool sought_large = false;             // the hops are those for a large request
     bool passed_on = false;                // a part was answered 202
     bool will_be_told = false;             // a part arrived as one that asks for notifications
     bool is_typing() const { return message.typing() != pb::SipMessage::NONE; }
@@ -122,11 +128,13 @@ class Outbound : private sip::ClientUser {
   void try_hops(sip::Id, std::string why = {});
   void next_hop(Delivery&);
   bool answer_challenge(Delivery&, const sip::Message& response, std::string* why);
-  std::vector<sip::Challenge>& challenges_at(const sip::Hop&, std::string_view request_uri);
+  void append_answers(const Delivery&, std::string& out);
   void avoid(const sip::Hop&, Duration);
   Result<void> write(const Delivery&, const sip::Flow&, const std::string& branch, const sip::SentBy&);
   const sip::Credentials* credentials_for(std::string_view realm) const;
   std::size_t request_size(const Delivery&);
+  void find_hops(sip::Id, std::size_t size);
+  void too_large(sip::Id, const std::string& text);
   void transport_failure(sip::Id, std::string text);
   void fail(sip::Id, uint32_t code, std::string reason, std::string text, bool unresolvable = false);
   void end(sip::Id, pb::Outcome);
@@ -148,6 +156,7 @@ class Outbound : private sip::ClientUser {
   Typing typing_;
   std::size_t statuses_under_way_ = 0;  // deliveries of typing
   uint32_t cseq_;
+  bool refuse_large_ = false;
   std::string route_;
   std::vector<sip::Credentials> credentials_;
   // What a peer asked for last, so that its later requests need no round more; by hop and domain.

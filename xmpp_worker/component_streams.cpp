@@ -52,8 +52,8 @@ void ComponentStreams::set_holder(const std::string& worker) {
   arrange();
 }
 
-void ComponentStreams::keepalive_came_elsewhere() {
-  component_.keepalive_came_elsewhere(loop_.now());
+void ComponentStreams::keepalive_came_elsewhere(uint64_t number) {
+  component_.keepalive_came_elsewhere(number, loop_.now());
   arrange();
 }
 
@@ -118,6 +118,22 @@ nlohmann::json ComponentStreams::list() const {
                                            : component_.is_standby() ? "standby"
                                                                      : "down"},
                                  {"reason", component_.reason()}}});
+}
+
+nlohmann::json ComponentStreams::streams() const {
+  nlohmann::json one = {{"own_domain", component_.own_domain()},
+                        {"domain", "*"},
+                        {"direction", "component"},
+                        {"state", component_.is_up() ? "up" : "down"},
+                        {"address", host_port(host_, port_)},
+                        {"tls", ""},
+                        {"authentication", component_.is_up() ? "password" : ""},
+                        {"bidi", false},
+                        {"stream_management", false},
+                        {"unacked", 0},
+                        {"reason", component_.reason()}};
+  if (component_.retry_at() != kNever) one["retry_ms"] = to_ms(component_.retry_at() - loop_.now());
+  return nlohmann::json::array({one});
 }
 
 void ComponentStreams::add_metrics(std::vector<Metric>& out) const {

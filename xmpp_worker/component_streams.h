@@ -30,9 +30,10 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
   service::Status status() const override;
   pb::Backend backend() const override { return pb::COMPONENT; }
   void set_holder(const std::string& worker) override;
-  void keepalive_came_elsewhere() override;
+  void keepalive_came_elsewhere(uint64_t number) override;
   void reload(const service::XmppWorkerConfig&) override;
   nlohmann::json list() const override;
+  nlohmann::json streams() const override;
   void add_metrics(std::vector<service::Metric>&) const override;
 
  private:

@@ -73,6 +73,35 @@ nlohmann::json ServerStreams::list() const {
         {"reason", ""}}});
 }
 
+nlohmann::json ServerStreams::streams() const {
+  nlohmann::json out = nlohmann::json::array();
+  const Time now = context_.loop.now();
+  for (const xmpp::StreamInfo& each : server_->list()) {
+    nlohmann::json row = {{"own_domain", each.own_domain},
+                          {"domain", each.domain},
+                          {"direction", each.direction},
+                          {"state", each.state},
+                          {"address", each.address},
+                          {"tls", each.tls},
+                          {"authentication", each.authentication},
+                          {"bidi", each.bidi},
+                          {"stream_management", each.management},
+                          {"unacked", each.unacked},
+                          {"stanzas_in", each.stanzas_in},
+                          {"stanzas_out", each.stanzas_out},
+                          {"reason", each.reason}};
+    if (each.last_traffic != Time{}) row["idle_ms"] = to_ms(now - each.last_traffic);
+    if (each.retry_at != kNever) row["retry_ms"] = to_ms(each.retry_at - now);
+    out.push_back(std::move(row));
+  }
+  return out;
+}
+
+std::size_t ServerStreams::close(const std::string& domain, bool reconnect) {
+  const std::string prepared = xmpp::prepared_domain(domain);
+  return reconnect ? server_->reconnect(prepared) : server_->close(prepared, "an operator closed it");
+}
+
 void ServerStreams::add_metrics(std::vector<Metric>& out) const {
   const auto gauge = [&](const char* name, const char* help, std::size_t value) {
     out.push_back({Metric::Kind::kGauge, name, help, static_cast<double>(value)});

@@ -27,6 +27,8 @@ class ServerStreams final : public Streams, private xmpp::S2sEvents {
   pb::Backend backend() const override { return pb::SERVER; }
   void reload(const service::XmppWorkerConfig&) override;
   nlohmann::json list() const override;
+  nlohmann::json streams() const override;
+  std::size_t close(const std::string& domain, bool reconnect) override;
   void add_metrics(std::vector<service::Metric>&) const override;
 
  private:

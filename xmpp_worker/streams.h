@@ -25,10 +25,12 @@ class Streams : public xmpp::Links {
   // Another worker that is the same domain has a stream to the server; empty: none.
   virtual void set_holder(const std::string& /*worker*/) {}
   // A keepalive that this process wrote came to another worker of the domain.
-  virtual void keepalive_came_elsewhere() {}
+  virtual void keepalive_came_elsewhere(uint64_t /*number*/) {}
   virtual void reload(const service::XmppWorkerConfig&) = 0;
 
-  virtual nlohmann::json list() const = 0;  // for Process::peers()
+  virtual nlohmann::json list() const = 0;     // for Process::peers()
+  virtual nlohmann::json streams() const = 0;  // for Process::streams()
+  virtual std::size_t close(const std::string& /*domain*/, bool /*reconnect*/) { return 0; }
   virtual void add_metrics(std::vector<service::Metric>&) const = 0;
 };
 

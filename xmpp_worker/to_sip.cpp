@@ -8,6 +8,7 @@
 
 #include "common/base/addressing.h"
 #include "common/base/hash.h"
+#include "common/bus/item_reader.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
 
@@ -58,12 +59,14 @@ void ToSip::message(const xmpp::Stanza& stanza) {
   if (stanza.type == "groupchat")
     return refuse(stanza, {"modify", "not-acceptable", "There are no group chats behind this gateway"});
   xmpp::read_content(stanza.element, content_);
-  if (!has_text(content_)) {  // chat states, receipts, invitations: nothing of it is for SIP
-    ++figures_.without_text;
-    return;
-  }
   const auto from = Jid::parse(stanza.from);
   const auto to = Jid::parse(stanza.to);
+  if (!has_text(content_)) {  // chat states, receipts, invitations: whatever becomes of it, nobody is told
+    ++figures_.without_text;
+    if (from && to && is_own(to->domain()) && !is_own(from->domain()))
+      user_.without_words(stanza, *from, *to, content_);
+    return;
+  }
   if (!from) {  // not even an error finds the way back
     ++figures_.refused;
     return log_.info("a message from an address that is none: {}", describe(from.error()));
@@ -94,11 +97,12 @@ void ToSip::inject(const std::string& from_text, const std::string& to_text, con
 
 // Content is in content_.
 void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Injected injected) {
-  envelope_.Clear();
+  bus::clear_for_reuse(envelope_);
   pb::XmppMessage* message = envelope_.mutable_xmpp_message();
   from_stanza(stanza, content_, message);
   message->set_from(from.str());
   message->set_to(to.str());
+  user_.taking(stanza, content_, *message);
   envelope_.set_conversation(conversation_key(message->from(), message->to()));
   const std::string trace_id = new_trace_id();
   envelope_.set_trace_id(trace_id);
@@ -110,6 +114,8 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   hop.from = message->from();
   hop.to = message->to();
   hop.came_us = clock_.wall_us();
+  hop.decision = "taken in";
+  trace_.show(hop, content_.bodies.empty() ? std::string_view() : content_.bodies.front().text);
 
   if (staged_count_ == staged_.size()) staged_.emplace_back();
   Staged& staged = staged_[staged_count_];
@@ -117,6 +123,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   pending.from = stanza.from;
   pending.to = stanza.to;
   pending.id = stanza.id;
+  pending.wants_receipt = content_.wants_receipt;
   pending.trace_id = trace_id;
   pending.hop = handle;
   pending.row = 0;
@@ -147,6 +154,7 @@ void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& wh
     hop->decision = "not taken";
     hop->outcome = why;
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
   }
   if (pending.injected) return std::exchange(pending.injected, nullptr)(pending.trace_id, why, false);
   log_.write(Level::kInfo, pending.trace_id, "from {}: not taken: {}", pending.from, why);
@@ -214,6 +222,7 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
     pending.from = each.stanza.from().empty() ? message.from() : each.stanza.from();
     pending.to = each.stanza.to().empty() ? message.to() : each.stanza.to();
     pending.id = message.id();
+    pending.wants_receipt = message.wants().delivered();
     pending.trace_id = envelope.trace_id();
     pending.row = each.row;
     service::Hop& hop = trace_.add(&pending.hop);
@@ -239,11 +248,17 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
   }
 }
 
-// Written to the stream means done once it is out of our hands: till then the journal would send it again.
+// A stream that breaks takes with it what its peer has not processed: that is sent again on the next, and
+// till then the journal would send it again.
 void ToSip::note_told() {
-  std::erase_if(told_errors_, [&](const Told& each) {
-    if (!user_.has_left(each.from, each.to)) return false;
-    journal_->told(each.row);
+  std::erase_if(told_errors_, [&](Told& each) {
+    const ToSipUser::Fate fate = user_.fate(each.error.from, each.error.to, each.sent);
+    if (fate == ToSipUser::Fate::kWaits) return false;
+    if (fate == ToSipUser::Fate::kBroken) {
+      unsent_.push_back(std::move(each.error));
+    } else if (each.error.row != 0) {
+      journal_->told(each.error.row);
+    }
     return true;
   });
 }
@@ -266,9 +281,11 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
   if (service::Hop* hop = trace_.at(pending.hop)) {
     hop->outcome = text;
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
   }
   log_.write(ok ? Level::kDebug : Level::kInfo, pending.trace_id, "from {} to {}: {}", pending.from,
              pending.to, text);
+  if (ok && pending.wants_receipt) user_.accepted(pending.from, pending.to, pending.id, outcome);
   const bool owes_error = !ok && !pending.injected;
   if (ok && pending.row != 0) journal_->ended(pending.row);
   if (pending.injected) std::exchange(pending.injected, nullptr)(pending.trace_id, text, ok);
@@ -290,15 +307,14 @@ void ToSip::stop() {
     log_.info("{} messages from XMPP stay in the journal, for the next start", pending_.size());
 }
 
-// Exactly once: what finds no room waits, and is written down.
+// What finds no room waits, and is written down.
 void ToSip::answer_with(const Pending& pending, const pb::Outcome& outcome) {
   xmpp::Stanza stanza;
   stanza.from = pending.from;
   stanza.to = pending.to;
   stanza.id = pending.id;
-  const std::size_t waiting = unsent_.size();
   refuse(stanza, to_stanza_error(outcome), pending.row);
-  if (pending.row != 0 && unsent_.size() > waiting) journal_->failed(pending.row, outcome);
+  if (pending.row != 0) journal_->failed(pending.row, outcome);
 }
 
 void ToSip::refuse(const xmpp::Stanza& stanza, xmpp::StanzaError error) {
@@ -319,27 +335,31 @@ void ToSip::refuse(const xmpp::Stanza& stanza, xmpp::StanzaError error, int64_t 
 }
 
 void ToSip::send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row) {
+  const Time now = clock_.now();
+  Unsent each{std::string(from), std::string(to), xml, row, now + kSendErrorWithin};
   if (user_.send_stanza(from, to, xml)) {
-    if (row != 0) told_errors_.push_back({std::string(from), std::string(to), row});
+    // Those of accepted stanzas are bounded by max_in_flight.
+    if (row != 0 || told_errors_.size() < kMaxUnsent) told_errors_.push_back({std::move(each), now});
     return;
   }
-  if (row == 0 && unsent_.size() >= kMaxUnsent) {  // those of accepted stanzas are bounded by max_in_flight
+  if (row == 0 && unsent_.size() >= kMaxUnsent) {
     ++figures_.errors_lost;
     log_.warn("an error stanza is lost: {} wait for XMPP streams", kMaxUnsent);
     return;
   }
-  unsent_.push_back({std::string(from), std::string(to), xml, row, clock_.now() + kSendErrorWithin});
+  unsent_.push_back(std::move(each));
 }
 
 // One domain's stream that is not up must not hold up the others'.
 void ToSip::send_unsent() {
   const Time now = clock_.now();
   std::string failed;
-  std::erase_if(unsent_, [&](const Unsent& each) {
+  note_told();
+  std::erase_if(unsent_, [&](Unsent& each) {
     const auto domain = xmpp::domain_of(each.to);
     if (domain == failed && each.until > now) return false;
     if (user_.send_stanza(each.from, each.to, each.xml)) {
-      if (each.row != 0) told_errors_.push_back({each.from, each.to, each.row});
+      told_errors_.push_back({std::move(each), now});
       return true;
     }
     failed = domain;

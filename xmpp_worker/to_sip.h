@@ -35,8 +35,17 @@ class ToSipUser {
   virtual void write_envelope_name(uint64_t number, std::string* out) const = 0;
   // Onto the link of the two addresses' domains. False: it is not up now, or has no room.
   virtual bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) = 0;
-  // All that was sent there is in the kernel's hands.
-  virtual bool has_left(std::string_view from, std::string_view to) = 0;
+  // Of a stanza that was sent then: the peer has processed it, or its stream has broken before that was
+  // known.
+  enum class Fate { kWaits, kArrived, kBroken };
+  virtual Fate fate(std::string_view from, std::string_view to, Time sent) = 0;
+  // A stanza without words, and one with words that is about to be handed on (notices.h).
+  virtual void without_words(const xmpp::Stanza&, const Jid& /*from*/, const Jid& /*to*/,
+                             const xmpp::MessageContent&) {}
+  virtual void taking(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage&) {}
+  // One that wants to hear that it was received, from and to as on the stanza: SIP accepted it.
+  virtual void accepted(std::string_view /*from*/, std::string_view /*to*/, std::string_view /*id*/,
+                        const pb::Outcome&) {}
 };
 
 class ToSip {
@@ -60,15 +69,17 @@ class ToSip {
   void hand_on();
   // Goes on with what a process before us had in hand.
   void restore(std::vector<StanzaJournal::Left>);
-  void stop();  // answers all there is; what is in the journal stays there
+  void stop();         // answers all there is; what is in the journal stays there
+  void send_unsent();  // errors that found no room or no stream, or whose stream has broken
+  void note_told();    // errors of which it is known by now what became of them
   // The streams are being closed: nothing can be answered any more. What still comes is kept for the next
   // start, if there is a journal.
   void close() { closing_ = true; }
-  void send_unsent();  // errors that found no room or no stream
   // Sends the stanza's error, with `by` filled in.
   void refuse(const xmpp::Stanza&, xmpp::StanzaError);
 
   bool is_own(std::string_view domain) const;
+  std::string new_trace_id();
   std::size_t pending() const { return pending_.size(); }
   bool has_unsent() const { return !unsent_.empty(); }
   bool has_told() const { return !told_errors_.empty(); }
@@ -78,6 +89,7 @@ class ToSip {
     std::string from, to, id, trace_id;  // addresses as they stood on the stanza
     service::Trace::Handle hop = 0;
     int64_t row = 0;  // in the journal; 0 = none
+    bool wants_receipt = false;
     Injected injected;
   };
   const Pending* find(uint64_t number) const;
@@ -89,9 +101,9 @@ class ToSip {
     int64_t row;
     Time until;
   };
-  struct Told {  // its error was taken by the stream, and has perhaps not left us
-    std::string from, to;
-    int64_t row;
+  struct Told {  // its error was taken by the stream, and has perhaps not arrived
+    Unsent error;
+    Time sent;
   };
   struct Staged {
     pb::Envelope envelope;
@@ -101,9 +113,7 @@ class ToSip {
   void take(const xmpp::Stanza&, const Jid& from, const Jid& to, Injected);
   Pending& put(uint64_t number, Pending&&);
   void not_taken(Pending&, pb::Reason, const std::string& why);
-  void note_told();
   bool keep_for_next_start(Staged&);
-  std::string new_trace_id();
   void answer_with(const Pending&, const pb::Outcome&);
   void refuse(const xmpp::Stanza&, xmpp::StanzaError, int64_t row);
   void send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row);

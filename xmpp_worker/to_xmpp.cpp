@@ -18,6 +18,7 @@ using xmpp::Link;
 using xmpp::StanzaId;
 
 constexpr Duration kPatience = std::chrono::seconds(10);         // with a link that is not up
+constexpr Duration kTypingHolds = std::chrono::seconds(120);     // RFC 3994 3.3
 constexpr Duration kLookAtHeld = std::chrono::milliseconds(50);  // has it room, is it time?
 
 pb::Outcome failure(pb::Reason reason, std::string text) {
@@ -36,9 +37,15 @@ pb::Outcome refusal(const xmpp::StanzaError& error, bool full_jid) {
 
 }  // namespace
 
-ToXmpp::ToXmpp(std::size_t max_held, xmpp::StanzaIds& ids, const Clock& clock, service::Log& log,
-               service::Trace& trace, ToXmppUser& user)
-    : max_held_(max_held), ids_(ids), clock_(clock), log_(log), trace_(trace), user_(user) {}
+ToXmpp::ToXmpp(std::size_t max_held, xmpp::StanzaIds& ids, Contacts& contacts, const Clock& clock,
+               service::Log& log, service::Trace& trace, ToXmppUser& user)
+    : max_held_(max_held),
+      ids_(ids),
+      contacts_(contacts),
+      clock_(clock),
+      log_(log),
+      trace_(trace),
+      user_(user) {}
 
 ToXmpp::Way& ToXmpp::way_of(Link& link) {
   if (Way* known = find(link)) return *known;
@@ -61,6 +68,13 @@ void ToXmpp::begin(const pb::Envelope& envelope, Time begin_before) {
   if (!envelope.has_xmpp_message())
     return end_unwritten(envelope, failure(pb::UNSUPPORTED, "a worker takes XMPP messages only"));
   const pb::XmppMessage& message = envelope.xmpp_message();
+  if (message.state() != pb::XmppMessage::NO_STATE && message.bodies().empty()) return show_typing(envelope);
+  if (message.receipt().kind() != pb::Receipt::NONE && !is_wanted(message)) {
+    pb::Outcome outcome;
+    outcome.set_verdict(pb::DELIVERED);
+    outcome.set_text("a notification that nobody waits for: taken in");
+    return user_.finish(envelope.id(), outcome);
+  }
   Link* link = user_.link(xmpp::domain_of(message.from()), xmpp::domain_of(message.to()));
   if (link == nullptr)
     return end_unwritten(envelope, failure(pb::OVERLOADED, "there is no room for another XMPP stream"));
@@ -103,20 +117,17 @@ void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
     return end_unwritten(envelope, failure(pb::OVERLOADED, "too many messages wait for XMPP servers"));
   uint64_t number = 0;
   Message& m = under_way_.take(&number);
-  xmpp::Stanza stanza;
-  to_stanza(message, &stanza, &content_);
-  id_.clear();
-  ids_.append(id_, number, message.call_id().empty() ? "m" : "mc", message.call_id(), stanza.from, stanza.to);
-  stanza.id = id_;
-  xml_.clear();
-  xmpp::XmlWriter xml(xml_);
-  xmpp::write_message(xml, stanza, content_);
-  const Link::Sent sent = way.link.send(stanza.from, xml_);
+  const IdContent id = message.receipt().kind() != pb::Receipt::NONE ? write_receipt(way, message, number)
+                                                                     : write_words(message, number);
+  const Link::Sent sent = way.link.send(message.from(), xml_);
   if (sent != Link::Sent::kWritten) {
     under_way_.release(number);
-    if (sent == Link::Sent::kTooLarge)
-      return end_unwritten(envelope, refusal({"modify", "policy-violation", "Message too large"}, false));
-    log_.write(Level::kError, envelope.trace_id(), "not written: from {} is not of {}", stanza.from,
+    if (sent == Link::Sent::kTooLarge) {
+      pb::Outcome outcome = refusal({"modify", "policy-violation", "Message too large"}, false);
+      outcome.mutable_stanza_error()->set_too_large(true);
+      return end_unwritten(envelope, outcome);
+    }
+    log_.write(Level::kError, envelope.trace_id(), "not written: from {} is not of {}", message.from(),
                way.link.own_domain());
     return end_unwritten(envelope,
                          refusal({"cancel", "internal-server-error", "Sender's address is not ours"}, false));
@@ -124,6 +135,14 @@ void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
   m.id = envelope.id();
   m.trace_id = envelope.trace_id();
   m.to = message.to();
+  m.sip_id = message.wants().failed() ? message.wants().id() : std::string();
+  if (id.flags.find(StanzaId::kImdn) != std::string::npos && message.wants().displayed()) {
+    auto& unread = contacts_.get(message.to(), message.from()).unread;
+    if (unread.size() >= Contacts::kMaxUnread) unread.pop_front();
+    unread.push_back({id_, {}});
+    unread.back().message.set_id(message.wants().id());
+    unread.back().message.set_date_s(message.wants().date_s());
+  }
   service::Hop& hop = trace_.add(&m.hop);
   hop.trace_id = envelope.trace_id();
   write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(), &hop.envelope);
@@ -133,8 +152,138 @@ void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
   hop.to = message.to();
   hop.decision = "stanza written";
   hop.came_us = hop.went_us = clock_.wall_us();
-  way.proof.written(number, xmpp::domain_of(stanza.to), begin_before);
+  trace_.show(hop, message.bodies_size() > 0 ? message.bodies(0).text() : std::string_view());
+  way.proof.written(number, xmpp::domain_of(message.to()), begin_before);
   ++figures_.written;
+}
+
+// Into xml_, with its id in id_. What the contact showed decides on thread, type and chat states.
+IdContent ToXmpp::write_words(const pb::XmppMessage& message, uint64_t number) {
+  xmpp::Stanza stanza;
+  to_stanza(message, &stanza, &content_);
+  IdContent id = id_content(message);
+  id_.clear();
+  ids_.append(id_, number, id.flags, id.payload, stanza.from, stanza.to);
+  stanza.id = id_;
+  Contact* contact = contacts_.find(message.to(), message.from());
+  if (contact != nullptr) {
+    if (!contact->thread.empty()) content_.thread = contact->thread;
+    if (contact->chat) stanza.type = "chat";
+    contact->sees_typing = false;
+  }
+  if (stanza.type == "chat" && (contact == nullptr || contact->states != Contact::States::kTellsNot))
+    content_.state = "active";
+  if (id.flags.find(StanzaId::kImdn) == std::string::npos)
+    content_.wants_receipt = content_.wants_marker = false;  // the answer would not find back
+  xml_.clear();
+  xmpp::XmlWriter xml(xml_);
+  xmpp::write_message(xml, stanza, content_);
+  return id;
+}
+
+// One answer of each kind to a message is told, though there may be one of each of the recipient's phones.
+bool ToXmpp::is_wanted(const pb::XmppMessage& message) {
+  const pb::Receipt& receipt = message.receipt();
+  const auto asked = asked_by(ids_, receipt.id(), message.from(), message.to());
+  if (!asked) return false;
+  const bool received = receipt.kind() == pb::Receipt::DELIVERED || receipt.kind() == pb::Receipt::DISPLAYED;
+  if (!received) return contacts_.first(receipt.id(), pb::Receipt::FAILED);
+  const bool displayed = receipt.kind() == pb::Receipt::DISPLAYED && asked->displayed;
+  if (!displayed && !asked->received) return false;
+  return contacts_.first(receipt.id(), displayed ? pb::Receipt::DISPLAYED : pb::Receipt::DELIVERED);
+}
+
+// Into xml_; to the very client that asked.
+IdContent ToXmpp::write_receipt(Way& way, const pb::XmppMessage& message, uint64_t number) {
+  const pb::Receipt& receipt = message.receipt();
+  const Asked asked = asked_by(ids_, receipt.id(), message.from(), message.to()).value_or(Asked());
+  xmpp::Stanza stanza;
+  stanza.from = message.from();
+  stanza.to = asked.from;
+  const auto write = [&](std::string_view received, std::string_view displayed) {
+    id_.clear();
+    ids_.append(id_, number, std::string(1, StanzaId::kStatus), {}, stanza.from, stanza.to);
+    stanza.id = id_;
+    stanza.type = asked.chat ? "chat" : "normal";
+    content_.clear();
+    content_.received = received;
+    content_.displayed = displayed;
+    xml_.clear();
+    xmpp::XmlWriter xml(xml_);
+    xmpp::write_message(xml, stanza, content_);
+  };
+  if (receipt.kind() == pb::Receipt::DELIVERED || !asked.displayed) {
+    write(asked.id, {});
+  } else if (receipt.kind() == pb::Receipt::DISPLAYED) {
+    if (asked.received && contacts_.first(receipt.id(), pb::Receipt::DELIVERED)) {
+      write(asked.id, {});
+      way.link.send(stanza.from, xml_);
+    }
+    write({}, asked.id);
+  }
+  if (receipt.kind() != pb::Receipt::DELIVERED && receipt.kind() != pb::Receipt::DISPLAYED) {
+    xmpp::Stanza failed;
+    failed.from = asked.from;
+    failed.to = message.from();
+    failed.id = id_ = asked.id;
+    xml_.clear();
+    xmpp::XmlWriter xml(xml_);
+    const bool forbidden = receipt.kind() == pb::Receipt::FORBIDDEN;
+    const bool unavailable = receipt.kind() == pb::Receipt::FAILED;
+    xmpp::write_error(xml, failed,
+                      {forbidden     ? "auth"
+                       : unavailable ? "wait"
+                                     : "cancel",
+                       forbidden     ? "forbidden"
+                       : unavailable ? "recipient-unavailable"
+                                     : "internal-server-error",
+                       "The recipient was not reached after all", std::string(way.link.own_domain())});
+  }
+  return {std::string(1, StanzaId::kStatus), {}};
+}
+
+// Never waits, and nobody hears how it ended.
+void ToXmpp::show_typing(const pb::Envelope& envelope) {
+  const pb::XmppMessage& message = envelope.xmpp_message();
+  Contact* contact = contacts_.find(message.to(), message.from());
+  if (contact == nullptr || contact->states != Contact::States::kTells) {
+    ++figures_.typing_dropped;
+  } else if (message.state() == pb::XmppMessage::COMPOSING) {
+    const bool news = !contact->sees_typing;
+    const auto holds = std::chrono::seconds(message.state_holds_s());
+    contacts_.typing_begins(*contact, holds.count() > 0 ? Duration(holds) : kTypingHolds);
+    contact->typing_from = message.from();
+    contact->typing_to = message.to();
+    if (news) write_state(*contact, "composing");
+  } else if (std::exchange(contact->sees_typing, false)) {
+    write_state(*contact, "paused");
+  }
+  if (envelope.lossy()) return;
+  pb::Outcome outcome;
+  outcome.set_verdict(pb::DELIVERED);
+  user_.finish(envelope.id(), outcome);
+}
+
+void ToXmpp::write_state(Contact& contact, std::string_view state) {
+  Link* link = user_.link(xmpp::domain_of(contact.typing_from), xmpp::domain_of(contact.typing_to));
+  if (link == nullptr || !link->is_up() || !link->has_room()) {
+    contact.sees_typing = false;
+    return void(++figures_.typing_dropped);
+  }
+  xmpp::Stanza stanza;
+  stanza.from = contact.typing_from;
+  stanza.to = contact.typing_to;
+  stanza.type = "chat";
+  id_.clear();
+  ids_.append(id_, 0, std::string(1, StanzaId::kStatus), {}, stanza.from, stanza.to);
+  stanza.id = id_;
+  content_.clear();
+  content_.state = state;
+  xml_.clear();
+  xmpp::XmlWriter xml(xml_);
+  xmpp::write_message(xml, stanza, content_);
+  link->send(stanza.from, xml_);
+  ++figures_.typing;
 }
 
 // A message that ended before it was written.
@@ -150,6 +299,7 @@ void ToXmpp::end_unwritten(const pb::Envelope& envelope, const pb::Outcome& outc
   hop.decision = "not written";
   hop.outcome = describe(outcome);
   hop.came_us = hop.ended_us = clock_.wall_us();
+  trace_.show(hop);
   log_.write(Level::kInfo, envelope.trace_id(), "to {}: not written: {}", message.to(), hop.outcome);
   user_.finish(envelope.id(), outcome);
 }
@@ -176,6 +326,7 @@ void ToXmpp::write_held(Way& way) {
 }
 
 void ToXmpp::turn() {
+  while (Contact* contact = contacts_.typing_expired()) write_state(*contact, "paused");
   while (const auto number = due_.pop_due(clock_.now())) {
     const auto found = ways_.find(*number);
     if (found != ways_.end() && found->second.turn_at <= clock_.now()) turn(found->second);
@@ -288,19 +439,25 @@ void ToXmpp::end(uint64_t number, const pb::Outcome& outcome) {
   if (service::Hop* hop = trace_.at(m.hop)) {
     hop->outcome = describe(outcome);
     hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
   }
   const Level level = outcome.verdict() == pb::FAILED ? Level::kInfo : Level::kDebug;
   if (log_.enabled(level)) log_.write(level, m.trace_id, "to {}: {}", m.to, describe(outcome));
+  // Who is told of a failure in the answer is not told of it again (RFC 5438 12.1.3.1).
+  if (outcome.verdict() == pb::FAILED && !m.sip_id.empty()) {
+    for (const auto kind : {pb::Receipt::FAILED, pb::Receipt::FORBIDDEN, pb::Receipt::ERROR})
+      contacts_.first(m.sip_id, kind);
+  }
   user_.finish(m.id, outcome);
   under_way_.release(number);
 }
 
-void ToXmpp::write_ping(const Way& way, const std::string& domain, uint64_t ping) {
+void ToXmpp::write_ping(const Way& way, const std::string& to, uint64_t ping) {
   id_.clear();
-  ids_.append(id_, ping, "p", std::to_string(way.number), way.link.own_domain(), domain);
+  ids_.append(id_, ping, "p", std::to_string(way.number), way.link.own_domain(), to);
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
-  xmpp::write_ping(xml, way.link.own_domain(), domain, id_);
+  xmpp::write_ping(xml, way.link.own_domain(), to, id_);
   way.link.send(way.link.own_domain(), xml_);
 }
 
@@ -313,7 +470,9 @@ void ToXmpp::bounce(const StanzaId& id, const Answer& answer) {
     ++figures_.bounced;
     return end(id.number, refusal(answer.error, xmpp::has_resource(under_way_.find(id.number)->to)));
   }
+  if (!id.has(StanzaId::kMessage)) return;  // of typing or a receipt
   ++figures_.late_errors;
+  user_.refused_late(id, answer);
   log_.info("{} refused message {} after it had been answered: {}", answer.from, answer.id,
             answer.error.condition);
 }

@@ -1,8 +1,10 @@
 // The way of a message from the bus to XMPP: the worker is its target. Written to the link of its two
 // domains, proved by the answer to a ping behind it, or refused by the bounce that comes before. While the
-// link connects, messages wait here: at most 10 s, at most `max_held` in all, never past their time.
+// link connects, messages wait here: at most 10 s, at most `max_held` in all, never past their time. Typing
+// (XEP-0085) is written at once or not at all, and ends by itself.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -16,6 +18,8 @@
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
+#include "xmpp_worker/contacts.h"
+#include "xmpp_worker/receipts.h"
 #include "xmpp_worker/slots.h"
 #include "xmpp_worker/xmpp/link.h"
 #include "xmpp_worker/xmpp/proof.h"
@@ -24,11 +28,15 @@
 
 namespace stox::worker {
 
+struct Answer;
+
 class ToXmppUser {
  public:
   virtual ~ToXmppUser() = default;
   virtual void finish(const pb::EnvelopeId&, const pb::Outcome&) = 0;
   virtual xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) = 0;  // as xmpp::Links
+  // An error came for a message whose outcome had been told.
+  virtual void refused_late(const xmpp::StanzaId&, const Answer&) {}
 };
 
 // What came for a stanza that was written.
@@ -43,10 +51,12 @@ class ToXmpp {
  public:
   struct Figures {
     uint64_t written = 0, delivered = 0, passed_on = 0, bounced = 0, failed = 0, late_errors = 0;
+    uint64_t typing = 0, typing_dropped = 0;
   };
 
   // All references must outlive it.
-  ToXmpp(std::size_t max_held, xmpp::StanzaIds&, const Clock&, service::Log&, service::Trace&, ToXmppUser&);
+  ToXmpp(std::size_t max_held, xmpp::StanzaIds&, Contacts&, const Clock&, service::Log&, service::Trace&,
+         ToXmppUser&);
 
   void begin(const pb::Envelope&, Time begin_before);
   // Its id is one that a worker of this domain wrote.
@@ -59,7 +69,7 @@ class ToXmpp {
   void link_gone(xmpp::Link&);
   void about_to_write(xmpp::Link&);
   void turn();
-  Time next() const { return due_.next(); }
+  Time next() const { return std::min(due_.next(), contacts_.next()); }
   void stop();  // ends all there is
 
   std::size_t held() const { return held_; }
@@ -71,6 +81,7 @@ class ToXmpp {
   struct Message {  // written, not settled
     pb::EnvelopeId id;
     std::string trace_id, to;
+    std::string sip_id;  // the Message-ID that a notification of its failure would name; empty = none
     service::Trace::Handle hop = 0;
   };
   struct Held {
@@ -82,8 +93,8 @@ class ToXmpp {
   struct Way final : xmpp::ProofUser {
     Way(ToXmpp& o, uint64_t n, xmpp::Link& l) : owner(o), number(n), link(l) {}
     void settled(uint64_t each, xmpp::Fate fate) override { owner.settled(each, fate); }
-    void write_ping(const std::string& domain, uint64_t ping) override {
-      owner.write_ping(*this, domain, ping);
+    void write_ping(const std::string& domain, uint64_t ping, bool to_any_user) override {
+      owner.write_ping(*this, to_any_user ? "ping-" + std::to_string(ping) + "@" + domain : domain, ping);
     }
     bool peer_answered_since(Time at) override { return link.last_proof_of_life() > at; }
     bool may_hold(Time now) const;
@@ -97,11 +108,16 @@ class ToXmpp {
   };
 
   void settled(uint64_t number, xmpp::Fate);
-  void write_ping(const Way&, const std::string& domain, uint64_t ping);
+  void write_ping(const Way&, const std::string& to, uint64_t ping);
 
   Way& way_of(xmpp::Link&);
   Way* find(const xmpp::Link&);
   void write(Way&, const pb::Envelope&, Time begin_before);
+  IdContent write_words(const pb::XmppMessage&, uint64_t number);
+  IdContent write_receipt(Way&, const pb::XmppMessage&, uint64_t number);
+  bool is_wanted(const pb::XmppMessage& receipt);
+  void show_typing(const pb::Envelope&);
+  void write_state(Contact&, std::string_view state);
   void hold(Way&, const pb::Envelope&, Time begin_before);
   void write_held(Way&);
   void end_held(Way&);  // what must not wait any longer
@@ -115,6 +131,7 @@ class ToXmpp {
 
   std::size_t max_held_;
   xmpp::StanzaIds& ids_;
+  Contacts& contacts_;
   const Clock& clock_;
   service::Log& log_;
   service::Trace& trace_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <utility>
 
 namespace stox::worker {
 namespace {
@@ -21,7 +22,21 @@ void copy(const std::vector<xmpp::LangText>& from, Texts* to) {
   }
 }
 
+constexpr std::pair<pb::XmppMessage::State, std::string_view> kStates[] = {
+    {pb::XmppMessage::ACTIVE, "active"},
+    {pb::XmppMessage::COMPOSING, "composing"},
+    {pb::XmppMessage::PAUSED, "paused"},
+    {pb::XmppMessage::INACTIVE, "inactive"},
+    {pb::XmppMessage::GONE, "gone"}};
+
 }  // namespace
+
+std::string_view name_of(pb::XmppMessage::State state) {
+  for (const auto& [each, name] : kStates) {
+    if (each == state) return name;
+  }
+  return {};
+}
 
 void to_stanza(const pb::XmppMessage& message, xmpp::Stanza* stanza, xmpp::MessageContent* content) {
   *stanza = {};
@@ -34,6 +49,9 @@ void to_stanza(const pb::XmppMessage& message, xmpp::Stanza* stanza, xmpp::Messa
   slice(message.subjects(), &content->subjects);
   content->thread = message.thread();
   content->delay_s = message.delay_stamp_s();
+  content->state = name_of(message.state());
+  content->wants_receipt = message.wants().delivered();
+  content->wants_marker = message.wants().displayed();
 }
 
 void from_stanza(const xmpp::Stanza& stanza, const xmpp::MessageContent& content, pb::XmppMessage* message) {
@@ -50,6 +68,9 @@ void from_stanza(const xmpp::Stanza& stanza, const xmpp::MessageContent& content
     oob->set_description(each.description.data(), each.description.size());
   }
   message->set_replaces(content.replaces.data(), content.replaces.size());
+  for (const auto& [state, name] : kStates) {
+    if (name == content.state) message->set_state(state);
+  }
 }
 
 pb::StanzaError from_stanza_error(const xmpp::StanzaError& error, bool full_jid) {

@@ -11,7 +11,8 @@ namespace stox::worker {
 
 // Slices of the message. The id is left empty.
 void to_stanza(const pb::XmppMessage&, xmpp::Stanza*, xmpp::MessageContent*);
-// All but the addresses.
+std::string_view name_of(pb::XmppMessage::State);  // the element's; empty for none
+// All but the addresses and what it wants to hear of itself.
 void from_stanza(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage*);
 
 pb::StanzaError from_stanza_error(const xmpp::StanzaError&, bool full_jid);

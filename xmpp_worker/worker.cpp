@@ -10,6 +10,7 @@
 #include "common/base/text.h"
 #include "common/bus/queues_json.h"
 #include "xmpp_worker/component_streams.h"
+#include "xmpp_worker/contact_address.h"
 #include "xmpp_worker/server_streams.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
@@ -24,6 +25,9 @@ using xmpp::Stanza;
 
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr Duration kLookWhileDraining = std::chrono::milliseconds(10);
+constexpr Duration kNoticeWithin = std::chrono::seconds(60);
+constexpr Duration kTimerF = std::chrono::seconds(35);  // that a begun transaction runs
+constexpr Duration kTypingWithin = std::chrono::seconds(5);
 constexpr std::size_t kMaxListed = 10'000;
 
 const service::XmppWorkerConfig* find_section(const service::Config& config, const std::string& name) {
@@ -124,15 +128,25 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
       serves_(prepared(config.serves)),
       ids_(secret, context.identity.full, epoch),
       others_(context.identity.full, serves_),
-      info_{STOX_VERSION},
-      to_xmpp_(config.max_in_flight, ids_, context.loop.clock(), context.log, context.trace, *this),
+      info_{.version = STOX_VERSION},
+      contacts_(context.loop.clock()),
+      notices_(ids_, contacts_, *this),
+      receipt_on_200_(context.config.gateway.receipt_on_200),
+      to_xmpp_(config.max_in_flight, ids_, contacts_, context.loop.clock(), context.log, context.trace,
+               *this),
       journal_(make_journal(context, config)),
       to_sip_(serves_, context.loop.clock(), context.log, context.trace, *this, journal_.get()),
       alarm_(context.loop, [this] { turn(); }),
-      end_of_turn_(context.loop, [this] {
-        to_sip_.hand_on();
-        arrange();
-      }) {}
+      end_of_turn_(context.loop,
+                   [this] {
+                     to_sip_.hand_on();
+                     arrange();
+                   }),
+      started_(now()) {
+  info_.contact = [this](std::string_view typed) {
+    return contact_address(typed, context_.config.gateway, serves_);
+  };
+}
 
 Result<void> Worker::open_journal() {
   if (!journal_ || journal_->is_open()) return {};
@@ -198,7 +212,7 @@ void Worker::handed_over(const std::string& from, uint64_t, std::string_view pay
   const auto id = ids_.read_answer(hand_over_.id(), hand_over_.from(), hand_over_.to());
   if (!id) return;
   if (id->has(xmpp::StanzaId::kKeepalive)) {
-    if (ids_.is_own(*id)) streams_->keepalive_came_elsewhere();
+    if (ids_.is_own(*id)) streams_->keepalive_came_elsewhere(id->number);
     return;
   }
   const pb::StanzaError& error = hand_over_.error();
@@ -229,6 +243,65 @@ void Worker::write_envelope_name(uint64_t number, std::string* out) const {
   worker::write_envelope_name(edge().name(), edge().epoch(), number, out);
 }
 
+// --- receipts and typing
+
+void Worker::without_words(const Stanza& stanza, const Jid& from, const Jid& to,
+                           const xmpp::MessageContent& content) {
+  notices_.take(stanza, from, to, content);
+}
+
+void Worker::taking(const Stanza& stanza, const xmpp::MessageContent& content, pb::XmppMessage& message) {
+  notices_.message(stanza, content, message);
+}
+
+void Worker::refused_late(const xmpp::StanzaId& id, const Answer& answer) {
+  // COMPAT(jabberd2 2.7): bounces with the addresses as they were.
+  const bool swapped = !to_sip_.is_own(xmpp::domain_of(answer.from));
+  const auto user = Jid::parse(swapped ? answer.from : answer.to);
+  const auto sip_user = Jid::parse(swapped ? answer.to : answer.from);
+  if (user && sip_user) notices_.refused_late(id, user->str(), sip_user->str(), answer.error);
+}
+
+// RFC 5438 12.2 forbids to take a 200 for a receipt; some peers know nothing better, and some sites want it.
+void Worker::accepted(std::string_view from, std::string_view to, std::string_view id,
+                      const pb::Outcome& outcome) {
+  const bool arrived = outcome.verdict() == pb::DELIVERED && !outcome.will_be_told();
+  if (!receipt_on_200_ || !arrived || id.empty()) return;
+  Stanza stanza;
+  stanza.from = to;
+  stanza.to = from;
+  std::string own_id;
+  ids_.append(own_id, 0, std::string(1, xmpp::StanzaId::kStatus), {}, to, from);
+  stanza.id = own_id;
+  xmpp::MessageContent content;
+  content.received = id;
+  xml_.clear();
+  xmpp::XmlWriter xml(xml_);
+  xmpp::write_message(xml, stanza, content);
+  if (!send_stanza(to, from, xml_)) ++notices_lost_;
+}
+
+// Its outcome is nobody's: to_sip_ does not know the number.
+void Worker::submit_notice(pb::Envelope& envelope) {
+  envelope.set_trace_id(to_sip_.new_trace_id());
+  service::Hop& hop = context_.trace.add();
+  hop.trace_id = envelope.trace_id();
+  hop.message_id = envelope.xmpp_message().receipt().id();
+  hop.from = envelope.xmpp_message().from();
+  hop.to = envelope.xmpp_message().to();
+  hop.decision = "a notification, to a mapper";
+  hop.came_us = hop.went_us = context_.loop.clock().wall_us();
+  const auto number = edge().submit(envelope, now() + kNoticeWithin, now() + kNoticeWithin + kTimerF);
+  if (number) return write_envelope_name(*number, &hop.envelope);
+  ++notices_lost_;
+  hop.outcome = number.error().text;
+}
+
+void Worker::submit_typing(pb::Envelope& envelope) {
+  envelope.set_trace_id(to_sip_.new_trace_id());
+  edge().submit_lossy(envelope, now() + kTypingWithin);
+}
+
 // --- streams
 
 xmpp::Link* Worker::link(std::string_view from_domain, std::string_view to_domain) {
@@ -240,20 +313,22 @@ bool Worker::send_stanza(std::string_view from, std::string_view to, std::string
   return link != nullptr && link->has_room() && link->send(from, xml) != xmpp::Link::Sent::kNotUp;
 }
 
-bool Worker::has_left(std::string_view from, std::string_view to) {
+ToSipUser::Fate Worker::fate(std::string_view from, std::string_view to, Time sent) {
   const xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
-  return link == nullptr || !link->has_unsent();
+  if (link == nullptr || !link->is_up() || link->up_since() > sent) return Fate::kBroken;
+  return link->proved_until() > sent ? Fate::kArrived : Fate::kWaits;
 }
 
 void Worker::about_to_write(xmpp::Link& link) {
   to_sip_.send_unsent();
   to_xmpp_.about_to_write(link);
-  if (to_sip_.has_told()) hand_on_soon();
+  if (to_sip_.has_told()) link.ask_for_proof(now());
   arrange();
 }
 
 void Worker::link_up(xmpp::Link& link) {
   to_xmpp_.link_up(link);
+  to_sip_.note_told();
   if (to_sip_.has_unsent()) link.write_soon();
 }
 
@@ -278,15 +353,27 @@ void Worker::stanza(const xmpp::Element& element, uint64_t stream) {
     if (stanza->kind != Stanza::Kind::kPresence) answer(*stanza, stream);
     return;
   }
-  if (is_message) return to_sip_.message(*stanza);
+  if (is_message && !decline_invitation(*stanza)) return to_sip_.message(*stanza);
+  if (is_message) return;
   // A server with several connections of our domain brings a keepalive, which goes to the domain, on any.
   if (to_sip_.is_own(xmpp::domain_of(stanza->from))) return answer(*stanza, stream);
   if (!to_sip_.is_own(xmpp::domain_of(stanza->to))) return void(++not_answered_);
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
+  info_.uptime = now() - started_;
   if (!xmpp::answer(*stanza, info_, xml)) return;
   // Who does not read what is answered gets no more answers.
   ++(send_stanza(stanza->to, stanza->from, xml_) ? answered_ : not_answered_);
+}
+
+bool Worker::decline_invitation(const Stanza& message) {
+  if (!to_sip_.is_own(xmpp::domain_of(message.to)) || to_sip_.is_own(xmpp::domain_of(message.from)))
+    return false;
+  xml_.clear();
+  xmpp::XmlWriter xml(xml_);
+  if (!xmpp::decline_invitation(message, xml)) return false;
+  ++(send_stanza(message.to, message.from, xml_) ? answered_ : not_answered_);
+  return true;
 }
 
 // Of a stanza that any worker of our domains wrote.
@@ -387,6 +474,7 @@ void Worker::stop() {
 }
 
 void Worker::reload(const service::Config& config) {
+  receipt_on_200_ = config.gateway.receipt_on_200;
   bus_->connect_to(config.mapper_endpoints());
   const auto* section = find_section(config, context_.identity.section);
   if (section == nullptr) return;
@@ -403,6 +491,23 @@ json Worker::peers() const {
 }
 
 json Worker::failed() const { return bus::failed_json(edge(), now()); }
+
+json Worker::known_peers() const {
+  json list = json::array();
+  for (const Contact& contact : contacts_.list()) {
+    const Duration left = contact.used + Contacts::kRemembered - now();
+    if (left <= Duration{0}) break;
+    json takes = json::array(), refuses = json::array();
+    if (contact.states == Contact::States::kTells) takes.push_back("chatstates");
+    if (contact.states == Contact::States::kTellsNot) refuses.push_back("chatstates");
+    list.push_back({{"peer", contact.user},
+                    {"towards", contact.sip_user},
+                    {"takes", std::move(takes)},
+                    {"refuses", std::move(refuses)},
+                    {"forgotten_in_ms", to_ms(left)}});
+  }
+  return list;
+}
 
 json Worker::queues() const { return bus::queues_json(edge()); }
 
@@ -435,6 +540,8 @@ void Worker::send(const json& request, service::Reply reply) {
   arrange();
 }
 
+std::vector<std::string> Worker::others() const { return bus::names_of_others(edge()); }
+
 std::vector<Metric> Worker::metrics() const {
   const auto counter = [](const char* name, const char* help, uint64_t value) {
     return Metric{Metric::Kind::kCounter, name, help, static_cast<double>(value)};
@@ -454,6 +561,15 @@ std::vector<Metric> Worker::metrics() const {
       gauge("stox_xmpp_held", "messages that wait for the stream", to_xmpp_.held()),
       gauge("stox_xmpp_mute_domains", "domains that answer no pings", to_xmpp_.mute_domains()),
       counter("stox_xmpp_stanzas_received_total", "stanzas that came in", stanzas_in_),
+      counter("stox_xmpp_receipts_total", "receipts and markers passed on to SIP",
+              notices_.figures().receipts),
+      counter("stox_xmpp_receipts_unknown_total", "receipts for messages that nobody here wrote",
+              notices_.figures().not_ours),
+      counter("stox_xmpp_receipts_lost_total", "receipts that found no way", notices_lost_),
+      counter("stox_xmpp_typing_to_sip_total", "chat states passed on to SIP", notices_.figures().typing),
+      counter("stox_xmpp_typing_total", "chat states written", out.typing),
+      counter("stox_xmpp_typing_dropped_total", "chat states not written: nobody wants them, or no stream",
+              out.typing_dropped),
       counter("stox_xmpp_written_total", "messages written to the stream", out.written),
       counter("stox_xmpp_delivered_total", "messages whose processing was proved", out.delivered),
       counter("stox_xmpp_passed_on_total", "messages passed on without proof", out.passed_on),

@@ -11,6 +11,8 @@
 #include "common/bus/zmq_wire.h"
 #include "common/net/loop.h"
 #include "common/service/process.h"
+#include "xmpp_worker/contacts.h"
+#include "xmpp_worker/notices.h"
 #include "xmpp_worker/other_workers.h"
 #include "xmpp_worker/streams.h"
 #include "xmpp_worker/to_sip.h"
@@ -23,7 +25,8 @@ class Worker final : public service::Process,
                      private bus::EdgeUser,
                      private xmpp::LinksUser,
                      private ToXmppUser,
-                     private ToSipUser {
+                     private ToSipUser,
+                     private NoticesUser {
  public:
   // An Error for a configuration that cannot work, or a bus or resolver that cannot be set up.
   static Result<std::unique_ptr<service::Process>> create(const service::Context&);
@@ -34,12 +37,23 @@ class Worker final : public service::Process,
   void stop() override;
   void reload(const service::Config&) override;
   nlohmann::json peers() const override;
+  nlohmann::json streams() const override { return streams_->streams(); }
+  std::size_t close_streams(const std::string& domain, bool reconnect) override {
+    return streams_->close(domain, reconnect);
+  }
+  nlohmann::json known_peers() const override;
+  std::size_t forget_peers(const std::string& peer) override { return contacts_.forget(peer); }
   nlohmann::json queues() const override;
   nlohmann::json inflight() const override;
   nlohmann::json failed() const override;
   Result<std::string> retry(const std::string& id) override { return edge().retry(id); }
   void send(const nlohmann::json& request, service::Reply) override;
   std::vector<service::Metric> metrics() const override;
+  std::vector<std::string> others() const override;
+  void ask(const std::string& process, const std::string& request,
+           std::function<void(std::string)> reply) override {
+    edge().query(process, request, std::move(reply));
+  }
 
  private:
   Worker(const service::Context&, const service::XmppWorkerConfig&, const std::string& secret,
@@ -51,12 +65,16 @@ class Worker final : public service::Process,
   void handed_over(const std::string& from, uint64_t stream, std::string_view payload) override;
   void members_changed() override;
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
+  void asked(std::string_view text, std::function<void(std::string)> reply) override {
+    context_.answer(text, std::move(reply));
+  }
   // streams
   void link_up(xmpp::Link&) override;
   void link_down(xmpp::Link&) override;
   void link_gone(xmpp::Link&) override;
   void about_to_write(xmpp::Link&) override;
   void stanza(const xmpp::Element&, uint64_t stream) override;
+  void about_to_acknowledge() override { to_sip_.hand_on(); }
   void oversized(const xmpp::Element&) override;
   void state_changed() override;
   // to_xmpp, to_sip
@@ -69,13 +87,22 @@ class Worker final : public service::Process,
   void hand_on_soon() override { end_of_turn_.ask(); }
   void write_envelope_name(uint64_t number, std::string* out) const override;
   bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
-  bool has_left(std::string_view from, std::string_view to) override;
+  Fate fate(std::string_view from, std::string_view to, Time sent) override;
+  // receipts and typing
+  void refused_late(const xmpp::StanzaId&, const Answer&) override;
+  void without_words(const xmpp::Stanza&, const Jid& from, const Jid& to,
+                     const xmpp::MessageContent&) override;
+  void taking(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage&) override;
+  void accepted(std::string_view from, std::string_view to, std::string_view id, const pb::Outcome&) override;
+  void submit_notice(pb::Envelope&) override;
+  void submit_typing(pb::Envelope&) override;
 
   bus::Edge& edge() const { return bus_->edge(); }
   Time now() const { return context_.loop.now(); }
   void turn();
   void answer(const xmpp::Stanza&, uint64_t stream);
-  void arrange();  // after every event: the next alarm
+  bool decline_invitation(const xmpp::Stanza& message);  // false: it is none
+  void arrange();                                        // after every event: the next alarm
   void tell_serving();
   void check_status();
   void finish_drain();
@@ -87,6 +114,9 @@ class Worker final : public service::Process,
   xmpp::StanzaIds ids_;
   OtherWorkers others_;
   xmpp::ServiceInfo info_;
+  Contacts contacts_;
+  Notices notices_;
+  bool receipt_on_200_;
   ToXmpp to_xmpp_;
   std::unique_ptr<StanzaJournal> journal_;  // null if it is switched off
   ToSip to_sip_;
@@ -94,12 +124,13 @@ class Worker final : public service::Process,
   std::unique_ptr<bus::ZmqEdge> bus_;
   net::Alarm alarm_;
   net::EndOfTurn end_of_turn_;
+  Time started_;
   Time tick_{};  // next look at what tells nothing by itself
   service::Status told_;
   bool draining_ = false;
   std::function<void()> drained_;  // to be called once
   uint64_t stanzas_in_ = 0, answered_ = 0, not_answered_ = 0;
-  uint64_t handed_over_ = 0;
+  uint64_t handed_over_ = 0, notices_lost_ = 0;
   std::string xml_, payload_;  // reused, as is this:
   pb::StanzaAnswer hand_over_;
 };

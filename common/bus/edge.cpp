@@ -5,12 +5,14 @@
 
 #include "common/base/text.h"
 #include "common/bus/hand_over.h"
+#include "common/bus/item_reader.h"
 #include "common/bus/origin.h"
+#include "common/bus/queries.h"
 #include "common/bus/target_memory.h"
 
 namespace stox::bus {
 
-struct Edge::State final : Origin::Outlet {
+struct Edge::State final : Origin::Outlet, Queries::Ways {
   // What a mapper said of the edges, while it is ready.
   struct Mapper {
     Link link;
@@ -28,9 +30,11 @@ struct Edge::State final : Origin::Outlet {
         edge(e),
         memory(options.max_memory),
         origin(options, clock, *this, user),
-        hand_overs(options.name, [this](const std::string& to, const pb::Item& i) {
-          if (const auto route = route_to(to, {})) put(route->pipe, i);
-        }) {
+        hand_overs(options.name,
+                   [this](const std::string& to, const pb::Item& i) {
+                     if (const auto route = route_to(to, {})) put(route->pipe, i);
+                   }),
+        queries(options.name, *this) {
     for (Pipe pipe = 0; pipe < mapper_count; ++pipe)
       mappers.push_back({.link = Link(pipe, wire), .members = {}});
   }
@@ -61,6 +65,16 @@ struct Edge::State final : Origin::Outlet {
                        [](const Mapper& m) { return m.leaving || m.link.ready(); });
   }
 
+  bool pass_on(const std::string& to, const pb::Item& i) override {
+    for (Pipe pipe = 0; pipe < mappers.size(); ++pipe) {
+      if (mappers[pipe].link.up() && mappers[pipe].link.peer() == to) return put(pipe, i), true;
+    }
+    const auto route = route_to(to, {});
+    if (route) put(route->pipe, i);
+    return route.has_value();
+  }
+  void asked(std::string_view text, Queries::Reply reply) override { user.asked(text, std::move(reply)); }
+
   void put(Pipe pipe, const pb::Item& i) {
     Link& link = mappers[pipe].link;
     if (!link.up()) return link.count_dropped(1);
@@ -81,7 +95,7 @@ struct Edge::State final : Origin::Outlet {
   void envelope(Pipe pipe, const pb::Envelope& e);
   void refuse(Pipe pipe, const pb::Envelope& e, pb::Refused::Why why, const char* text);
   void ask(Pipe pipe, const pb::Ask& a);
-  void tell(Pipe pipe, const pb::Outcome& outcome);
+  void tell(Pipe pipe, pb::Outcome& outcome);
 
   EdgeOptions options;
   Wire& wire;
@@ -97,10 +111,11 @@ struct Edge::State final : Origin::Outlet {
   TargetMemory memory;
   Origin origin;
   HandOvers hand_overs;
+  Queries queries;
   Time last_turn{}, last_beat{}, last_flush{}, last_forget{};
   bool queued = false;
-  pb::Batch batch;  // reused
-  pb::Item item;    // reused
+  ItemReader reader;
+  pb::Item item;  // reused
 };
 
 Edge::Edge(EdgeOptions options, std::size_t mappers, Wire& wire, const Clock& clock, EdgeUser& user) {
@@ -147,21 +162,23 @@ void Edge::submit_lossy(pb::Envelope& envelope, Time begin_before) {
 void Edge::finish(const pb::EnvelopeId& id, pb::Outcome outcome) {
   outcome.set_target(s_->options.name);
   *outcome.mutable_id() = id;
-  for (const auto& [one, pipe] : s_->memory.finish(id, outcome, s_->clock.now())) {
-    *outcome.mutable_id() = one;
+  const auto told = s_->memory.finish(outcome, s_->clock.now());
+  for (const auto& [one, pipe] : told) {
+    if (told.size() > 1) *outcome.mutable_id() = one;
     s_->tell(pipe, outcome);
   }
 }
 
 // Through the mapper that brought the envelope, or any: outcomes find their origin by name. With none, it is
 // asked for.
-void Edge::State::tell(Pipe pipe, const pb::Outcome& outcome) {
+void Edge::State::tell(Pipe pipe, pb::Outcome& outcome) {
   if (!mappers[pipe].link.up()) {
     if (ready.empty()) return;
     pipe = ready.front().pipe;
   }
-  *item.mutable_outcome() = outcome;
+  item.mutable_outcome()->Swap(&outcome);
   put(pipe, item);
+  item.mutable_outcome()->Swap(&outcome);
 }
 
 void Edge::State::envelope(Pipe pipe, const pb::Envelope& e) {
@@ -224,6 +241,10 @@ void Edge::State::ask(Pipe pipe, const pb::Ask& a) {
 
 void Edge::hand_over(const std::string& to, uint64_t stream, std::string_view payload) {
   s_->hand_overs.put(to, stream, payload, s_->process_epoch, s_->clock.now());
+}
+
+void Edge::query(const std::string& to, std::string_view text, std::function<void(std::string)> reply) {
+  s_->queries.ask(to, text, std::move(reply), s_->clock.now());
 }
 
 void Edge::set_serving(pb::Serving serving) {
@@ -355,11 +376,11 @@ void Edge::frame(Pipe pipe, std::string_view bytes) {
   Link& link = s.mappers[pipe].link;
   if (!link.up()) opened(pipe);  // thought gone, and here it is
   link.heard(bytes.size(), s.clock.now());
-  if (!s.batch.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return link.count_dropped(1);
-  for (pb::Item& item : *s.batch.mutable_items()) {
+  const bool whole = s.reader.read(bytes, [&](pb::Item& item) {
     link.count_received(item);
     s.handle(pipe, item);
-  }
+  });
+  if (!whole) link.count_dropped(1);
 }
 
 void Edge::State::handle(Pipe pipe, pb::Item& i) {
@@ -395,6 +416,8 @@ void Edge::State::handle(Pipe pipe, pb::Item& i) {
       return;
     case pb::Item::kHandOverAck:
       return hand_overs.acknowledged(i.hand_over_ack());
+    case pb::Item::kQuery:
+      return queries.arrived(i.query(), [this, pipe](const pb::Item& answer) { put(pipe, answer); });
     case pb::Item::KIND_NOT_SET:
       return link.count_dropped(1);  // of a newer version
   }
@@ -424,6 +447,7 @@ Time Edge::turn() {
       if (s.mappers[pipe].link.up()) s.beat(pipe);
     }
     s.hand_overs.turn(now);
+    s.queries.turn(now);
     s.memory.forget_old(now);
   }
   s.origin.turn();

@@ -85,6 +85,8 @@ class EdgeUser {
   // Worker: a hand-over from another worker, in order per stream, each once.
   virtual void handed_over(const std::string& /*from*/, uint64_t /*stream*/, std::string_view /*payload*/) {}
   virtual void members_changed() {}
+  // stoxctl asks this process over the bus; the reply may come later.
+  virtual void asked(std::string_view /*text*/, std::function<void(std::string)> reply) { reply({}); }
   // Something keeps us from a mapper; for people, once until it changes.
   virtual void bus_trouble(const std::string& /*text*/) {}
 };
@@ -143,6 +145,9 @@ class Edge : public WireUser {
   void leave_mapper(Pipe);
   bool done_with(Pipe) const;  // left, and nothing of ours is in flight by it
   void remove_mapper(Pipe);
+
+  // Asks a process of any role, on any host. An empty answer: there is no way to it; none may come at all.
+  void query(const std::string& to, std::string_view text, std::function<void(std::string)> reply);
 
   // Told to mappers, and by them to every edge. Say it again when it changes.
   void set_serving(pb::Serving);

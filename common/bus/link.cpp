@@ -12,7 +12,8 @@ constexpr std::size_t kFrameBytes = 64 * 1024;  // a longer frame leaves before 
 constexpr char kItemsTag = 0x0a;                // field 1 of Batch, length-delimited
 
 bool counted(const pb::Item& item) {
-  return item.kind_case() <= pb::Item::kAnswer || item.kind_case() >= pb::Item::kHandOver;
+  const auto kind = item.kind_case();
+  return kind <= pb::Item::kAnswer || kind == pb::Item::kHandOver || kind == pb::Item::kHandOverAck;
 }
 
 // Times come from the wire: whatever they are, the sum is defined.

@@ -4,13 +4,15 @@
 #include <map>
 
 #include "common/bus/edge.h"
+#include "common/bus/item_reader.h"
+#include "common/bus/queries.h"
 
 namespace stox::bus {
 namespace {
 constexpr std::size_t kMaxGone = 100;
 }
 
-struct MapperNode::State {
+struct MapperNode::State final : Queries::Ways {
   struct Peer {
     Link link;
     pb::Member member;
@@ -19,7 +21,13 @@ struct MapperNode::State {
   };
 
   State(MapperOptions o, Wire& w, const Clock& c, MapperUser& u, MapperNode& n)
-      : options(std::move(o)), wire(w), clock(c), user(u), node(n), started(c.now()) {}
+      : options(std::move(o)),
+        wire(w),
+        clock(c),
+        user(u),
+        node(n),
+        queries(options.name, *this),
+        started(c.now()) {}
 
   void put(Peer& peer, const pb::Item& i) {
     peer.link.add(i, clock.now());
@@ -42,6 +50,15 @@ struct MapperNode::State {
     return it == by_name.end() ? nullptr : &peers.at(it->second);
   }
 
+  // A process that is not connected here is another mapper: any edge is connected there, too.
+  bool pass_on(const std::string& to, const pb::Item& i) override {
+    Peer* next = find(to);
+    if (next == nullptr && !by_name.empty()) next = &peers.at(by_name.begin()->second);
+    if (next != nullptr) put(*next, i);
+    return next != nullptr;
+  }
+  void asked(std::string_view text, Queries::Reply reply) override { user.asked(text, std::move(reply)); }
+
   bool computed_ready() const {
     return !draining && (was_ready || missing().empty() || clock.now() - started >= kGone);
   }
@@ -61,6 +78,7 @@ struct MapperNode::State {
   const Clock& clock;
   MapperUser& user;
   MapperNode& node;
+  Queries queries;
   Time started;
   bool draining = false;
   bool was_ready = false;
@@ -71,8 +89,8 @@ struct MapperNode::State {
   std::vector<pb::Member> members;
   uint64_t members_version = 1;
   Time last_turn{}, last_beat{};
-  pb::Batch batch;  // reused
-  pb::Item item;    // reused
+  ItemReader reader;
+  pb::Item item;  // reused
 };
 
 MapperNode::MapperNode(MapperOptions options, Wire& wire, const Clock& clock, MapperUser& user) {
@@ -165,19 +183,21 @@ void MapperNode::frame(Pipe pipe, std::string_view bytes) {
   State::Peer& peer = it->second;
   if (fresh) peer.link.open(s.clock.now());
   peer.link.heard(bytes.size(), s.clock.now());
-  if (!s.batch.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
-    return peer.link.count_dropped(1);
-  for (pb::Item& item : *s.batch.mutable_items()) {
+  bool strange = false;
+  const bool whole = s.reader.read(bytes, [&](pb::Item& item) {
     if (item.kind_case() == pb::Item::kHello) {
       s.hello(pipe, peer, item.hello());
     } else if (peer.greeted) {
       peer.link.count_received(item);
       s.handle(pipe, peer, item);
     } else {
-      s.item.mutable_hello_wanted();
-      return s.put(peer, s.item);
+      strange = true;
     }
-  }
+  });
+  if (!whole) peer.link.count_dropped(1);
+  if (!strange) return;
+  s.item.mutable_hello_wanted();
+  s.put(peer, s.item);
 }
 
 void MapperNode::State::handle(Pipe, Peer& peer, pb::Item& i) {
@@ -205,6 +225,11 @@ void MapperNode::State::handle(Pipe, Peer& peer, pb::Item& i) {
     case pb::Item::kHandOverAck:
       put(i.hand_over_ack().from(), i, peer);
       return;
+    case pb::Item::kQuery:
+      // By name: the reply may come when this connection has gone.
+      return queries.arrived(i.query(), [this, back = peer.member.name()](const pb::Item& answer) {
+        if (Peer* to = find(back)) put(*to, answer);
+      });
     default:
       return peer.link.count_dropped(1);
   }
@@ -291,6 +316,7 @@ Time MapperNode::turn() {
   if (s.was_ready != s.computed_ready()) s.broadcast();
   if (now - s.last_beat >= kHeartbeat) {
     s.last_beat = now;
+    s.queries.turn(now);
     for (auto& [pipe, peer] : s.peers) {
       if (!peer.greeted) continue;
       *s.item.mutable_heartbeat() = peer.link.make_heartbeat(now, s.was_ready);
@@ -309,6 +335,10 @@ void MapperNode::flush() {
 }
 
 void MapperNode::expect(std::vector<std::string> edges) { s_->options.expected = std::move(edges); }
+
+void MapperNode::query(const std::string& to, std::string_view text, std::function<void(std::string)> reply) {
+  s_->queries.ask(to, text, std::move(reply), s_->clock.now());
+}
 
 void MapperNode::drain(bool on) {
   s_->draining = on;

@@ -35,6 +35,9 @@ class MapperUser {
   virtual Placement place(pb::Envelope&) = 0;
   // Translates an outcome in place into the words of the origin's side.
   virtual void translate(pb::Outcome&) = 0;
+  virtual void asked(std::string_view /*text*/, std::function<void(std::string)> reply) {
+    reply({});
+  }  // as EdgeUser
   // Somebody was not let in; for people. May come again and again.
   virtual void refused(const std::string& /*text*/) {}
 };
@@ -56,6 +59,9 @@ class MapperNode : public WireUser {
   void on_queued(std::function<void()> wake) { wake_ = std::move(wake); }
   void expect(std::vector<std::string> edges);  // MapperOptions::expected, anew
   void drain(bool on = true);                   // refuses new envelopes while on; outcomes still pass
+
+  void query(const std::string& to, std::string_view text,
+             std::function<void(std::string)> reply);  // as Edge
 
   bool ready() const;
   std::string missing() const;  // configured edges that have not said hello, for people; empty = none

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/hash.h"
+#include "common/bus/item_reader.h"
 
 namespace stox::bus {
 namespace {
@@ -440,7 +441,7 @@ void Origin::end(Entry& entry, const pb::Outcome& outcome) {
   if (spare_.size() < kSpare) {
     pb::Envelope kept;
     kept.Swap(&ended->envelope);
-    kept.Clear();
+    clear_for_reuse(kept);
     *ended = Entry();
     ended->envelope.Swap(&kept);
     spare_.push_back(std::move(ended));

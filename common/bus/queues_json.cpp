@@ -65,6 +65,23 @@ nlohmann::json failed_json(const Edge& edge, Time now) {
   return out;
 }
 
+std::vector<std::string> names_of_others(const Edge& edge) {
+  std::vector<std::string> out;
+  for (const LinkFigures& link : edge.links()) {
+    if (link.up && !link.peer.empty()) out.push_back(link.peer);
+  }
+  for (const pb::Member& member : edge.members()) {
+    if (member.name() != edge.name()) out.push_back(member.name());
+  }
+  return out;
+}
+
+std::vector<std::string> names_of_others(const MapperNode& node) {
+  std::vector<std::string> out;
+  for (const pb::Member& member : node.members()) out.push_back(member.name());
+  return out;
+}
+
 nlohmann::json queues_json(const MapperNode& node) {
   return {{"epoch", node.epoch()}, {"links", links_json(node.links())}};
 }

@@ -1,5 +1,7 @@
 #include "common/bus/target_memory.h"
 
+#include <utility>
+
 #include "common/base/hash.h"
 #include "common/bus/edge.h"
 
@@ -9,11 +11,13 @@ TargetMemory::Key TargetMemory::key_of(const pb::EnvelopeId& id) {
   return {hash64(id.origin(), id.epoch()), id.number()};
 }
 
+// One search for each table: they hold what came in two minutes, far more than a processor's cache.
 TargetMemory::Verdict TargetMemory::take(const pb::Envelope& envelope, Pipe pipe, Time now,
                                          pb::Outcome* outcome) {
   const Key key = key_of(envelope.id());
-  if (const auto known = records_.find(key); known != records_.end()) {
-    const Record& record = known->second;
+  const auto [known, fresh] = records_.try_emplace(key);
+  Record& record = known->second;
+  if (!fresh) {
     if (record.state == Record::State::kPending) return Verdict::kPending;
     if (record.state == Record::State::kEnded) {
       outcome->ParseFromString(record.outcome);
@@ -27,50 +31,52 @@ TargetMemory::Verdict TargetMemory::take(const pb::Envelope& envelope, Pipe pipe
       Record& first = records_.at(same->second);
       if (first.state == Record::State::kPending) {
         first.also.emplace_back(envelope.id(), pipe);
-        records_[key].state = Record::State::kPending;
+        record.state = Record::State::kPending;
         return Verdict::kPending;
       }
       outcome->ParseFromString(first.outcome);
       *outcome->mutable_id() = envelope.id();
-      Record& record = records_[key];
-      record.state = Record::State::kEnded;
-      record.outcome = outcome->SerializeAsString();
-      remember_until(now + kMemory, key);
+      end(key, record, *outcome, now);
       return Verdict::kEnded;
     }
   }
   if (envelope.after() != 0) {
     const auto before = records_.find({key.origin, envelope.after()});
-    if (before == records_.end() || before->second.state == Record::State::kPromised)
+    if (before == records_.end() || before->second.state == Record::State::kPromised) {
+      if (fresh) records_.erase(known);
       return Verdict::kOutOfOrder;
+    }
   }
-  Record& record = records_[key];
   record.state = Record::State::kPending;
   record.pipe = pipe;
   record.same_as = slot;
-  if (slot != 0) by_dedup_[slot] = key;
+  if (slot != 0) by_dedup_.emplace(slot, key);
   ++pending_;
   return Verdict::kBegin;
 }
 
-std::vector<std::pair<pb::EnvelopeId, Pipe>> TargetMemory::finish(const pb::EnvelopeId& id,
-                                                                  const pb::Outcome& outcome, Time now) {
+std::vector<std::pair<pb::EnvelopeId, Pipe>> TargetMemory::finish(pb::Outcome& outcome, Time now) {
   std::vector<std::pair<pb::EnvelopeId, Pipe>> told;
-  const Key key = key_of(id);
+  const Key key = key_of(outcome.id());
   const auto known = records_.find(key);
   if (known == records_.end() || known->second.state != Record::State::kPending) return told;
   --pending_;
-  told.swap(known->second.also);
-  told.insert(told.begin(), {id, known->second.pipe});
-  for (const auto& [one, pipe] : told) {
-    Record& record = records_[key_of(one)];
-    record.state = Record::State::kEnded;
-    pb::Outcome its = outcome;
-    *its.mutable_id() = one;
-    record.outcome = its.SerializeAsString();
-    remember_until(now + kMemory, key_of(one));
+  told.reserve(1 + known->second.also.size());
+  told.emplace_back(outcome.id(), known->second.pipe);
+  for (auto& one : std::exchange(known->second.also, {})) told.push_back(std::move(one));
+  end(key, known->second, outcome, now);
+  for (std::size_t i = 1; i < told.size(); ++i) {
+    *outcome.mutable_id() = told[i].first;
+    const Key other = key_of(told[i].first);
+    end(other, records_[other], outcome, now);
   }
   return told;
+}
+
+void TargetMemory::end(const Key& key, Record& record, const pb::Outcome& outcome, Time now) {
+  record.state = Record::State::kEnded;
+  outcome.SerializeToString(&record.outcome);
+  remember_until(now + kMemory, key, record);
 }
 
 TargetMemory::Verdict TargetMemory::ask(const pb::EnvelopeId& id, uint32_t attempt, Time now,
@@ -78,21 +84,19 @@ TargetMemory::Verdict TargetMemory::ask(const pb::EnvelopeId& id, uint32_t attem
   const Key key = key_of(id);
   auto [known, fresh] = records_.try_emplace(key);
   Record& record = known->second;
-  if (fresh) {
-    record.state = Record::State::kPromised;
-    remember_until(now + kMemory, key);
-  }
+  if (fresh) record.state = Record::State::kPromised;
   if (record.state == Record::State::kPending) return Verdict::kPending;
   if (record.state == Record::State::kEnded) {
     outcome->ParseFromString(record.outcome);
     return Verdict::kEnded;
   }
   record.promised = std::max(record.promised, attempt);
+  if (fresh) remember_until(now + kMemory, key, record);
   return Verdict::kPromised;
 }
 
-void TargetMemory::remember_until(Time until, const Key& key) {
-  records_[key].until = until;
+void TargetMemory::remember_until(Time until, const Key& key, Record& record) {
+  record.until = until;
   ended_.emplace_back(until, key);
   if (ended_.size() > max_) forget_old(ended_[ended_.size() - max_ - 1].first);
 }

@@ -19,7 +19,11 @@ namespace stox::bus {
 
 class TargetMemory {
  public:
-  explicit TargetMemory(std::size_t max) : max_(max) {}
+  explicit TargetMemory(std::size_t max) : max_(max) {
+    // Most searches are for what is not there: an empty bucket ends them before they touch a record.
+    records_.max_load_factor(kLoad);
+    by_dedup_.max_load_factor(kLoad);
+  }
 
   enum class Verdict { kBegin, kPending, kEnded, kPromised, kOutOfOrder };
   // What to do with an envelope that came by this pipe. kBegin: it is remembered as begun. kPending: its
@@ -28,8 +32,9 @@ class TargetMemory {
   Verdict take(const pb::Envelope&, Pipe, Time now, pb::Outcome* outcome);
 
   // The envelope has ended. Returns each (id, pipe it came by) to be told: the one that began and those that
-  // turned out to be the same message. Empty when the id is unknown or has ended before.
-  std::vector<std::pair<pb::EnvelopeId, Pipe>> finish(const pb::EnvelopeId&, const pb::Outcome&, Time now);
+  // turned out to be the same message. Empty when the id is unknown or has ended before. `outcome` names the
+  // envelope; its id is left as that of the last one.
+  std::vector<std::pair<pb::EnvelopeId, Pipe>> finish(pb::Outcome& outcome, Time now);
 
   // For an ask. kPending, kEnded (with outcome) or kPromised: unknown, and from now on refused.
   Verdict ask(const pb::EnvelopeId&, uint32_t attempt, Time now, pb::Outcome* outcome);
@@ -41,6 +46,8 @@ class TargetMemory {
   std::size_t size() const { return records_.size(); }
 
  private:
+  static constexpr float kLoad = 0.25F;
+
   struct Key {
     uint64_t origin;  // name and epoch
     uint64_t number;
@@ -62,7 +69,8 @@ class TargetMemory {
   };
 
   static Key key_of(const pb::EnvelopeId&);
-  void remember_until(Time, const Key&);
+  void end(const Key&, Record&, const pb::Outcome&, Time now);
+  void remember_until(Time, const Key&, Record&);  // the last thing done with a record: it may be forgotten
 
   std::size_t max_;
   std::size_t pending_ = 0;

@@ -3,11 +3,13 @@
 #include <arpa/inet.h>
 #include <unbound.h>
 
+#include <algorithm>
 #include <array>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
 #include <cstring>
 #include <list>
+#include <map>
 #include <optional>
 
 #include "common/base/text.h"
@@ -17,6 +19,9 @@ namespace {
 
 constexpr int kTypeA = 1, kTypeAaaa = 28, kTypeSrv = 33, kTypeNaptr = 35, kClassIn = 1;
 constexpr int kNameError = 3;  // RCODE NXDOMAIN
+// Answers that hold for a while are kept here, too: each question to libunbound wakes its thread and ours.
+constexpr std::size_t kMaxKnown = 4096;
+constexpr int kLongestKnown_s = 60;
 
 std::string address_text(int family, const char* data) {
   std::array<char, INET6_ADDRSTRLEN> out{};
@@ -128,7 +133,12 @@ class UnboundResolver final : public Resolver {
   struct Question {
     UnboundResolver* resolver;
     std::string name;
+    int type;
     std::function<void(Resolved<Records>)> done;
+  };
+  struct Known {
+    Time until;
+    Resolved<Records> records;
   };
 
   void soon(std::function<void()> call) {
@@ -138,7 +148,12 @@ class UnboundResolver final : public Resolver {
   }
 
   void ask(const std::string& name, int type, std::function<void(Resolved<Records>)> done) {
-    questions_.push_back({this, name, std::move(done)});
+    if (const auto known = known_.find({name, type}); known != known_.end()) {
+      if (loop_.now() < known->second.until)
+        return soon([done = std::move(done), records = known->second.records] { done(records); });
+      known_.erase(known);
+    }
+    questions_.push_back({this, name, type, std::move(done)});
     const auto question = std::prev(questions_.end());
     const int failure =
         ub_resolve_async(context_.get(), name.c_str(), type, kClassIn, &*question, &answered, nullptr);
@@ -151,7 +166,10 @@ class UnboundResolver final : public Resolver {
   static void answered(void* data, int failure, ub_result* raw) {
     const std::unique_ptr<ub_result, FreeResult> result(raw);
     auto* question = static_cast<Question*>(data);
-    question->resolver->finish(question, read(question->name, failure, result.get()));
+    Resolved<Records> records = read(question->name, failure, result.get());
+    if (records || records.error().kind != ResolveError::Kind::kFailed)
+      question->resolver->remember(*question, records, result->ttl);
+    question->resolver->finish(question, std::move(records));
   }
 
   static Resolved<Records> read(const std::string& name, int failure, const ub_result* result) {
@@ -174,6 +192,12 @@ class UnboundResolver final : public Resolver {
     return tl::make_unexpected(ResolveError{Kind::kFailed, "DNS: no answer for " + name});
   }
 
+  void remember(const Question& question, const Resolved<Records>& records, int ttl_s) {
+    if (known_.size() >= kMaxKnown) known_.clear();
+    const std::chrono::seconds holds(std::clamp(ttl_s, 0, kLongestKnown_s));
+    known_.insert_or_assign({question.name, question.type}, Known{loop_.now() + holds, records});
+  }
+
   void finish(Question* question, Resolved<Records> records) {
     auto done = std::move(question->done);
     questions_.remove_if([question](const Question& q) { return &q == question; });
@@ -192,6 +216,7 @@ class UnboundResolver final : public Resolver {
   std::unique_ptr<ub_ctx, FreeContext> context_;
   asio::posix::stream_descriptor readable_;
   std::list<Question> questions_;
+  std::map<std::pair<std::string, int>, Known> known_;
   std::shared_ptr<bool> alive_ =
       std::make_shared<bool>(true);  // shared with posted calls, which may outlive us
 };

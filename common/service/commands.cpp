@@ -35,14 +35,17 @@ Commands::Commands(const Context& context, Process& process, std::function<Statu
       status_(std::move(status)),
       started_(started),
       usual_level_(context.log.level()),
-      level_ends_(context.loop, [this] { reset_level(usual_level_); }) {}
+      level_ends_(context.loop, [this] { reset_level(usual_level_); }),
+      tap_(context.loop, context.trace) {}
 
 void Commands::answer(const json& request, const Reply& reply) {
   const std::string command = text_at(request, "command");
   if (command == "status") return reply(status());
   if (command == "trace") return reply(trace(request));
+  if (command == "tap") return tap_.answer(request, reply);
   if (command == "loglevel") return reply(set_level(request));
   if (command == "inflight") return reply({{"ok", true}, {"inflight", process_.inflight()}});
+  if (command == "streams") return reply(streams(request));
   if (command == "peers") return reply({{"ok", true}, {"peers", process_.known_peers()}});
   if (command == "forget_peers")
     return reply({{"ok", true}, {"forgotten", process_.forget_peers(text_at(request, "peer"))}});
@@ -55,6 +58,8 @@ void Commands::answer(const json& request, const Reply& reply) {
     const auto trace = process_.retry(text_at(request, "id"));
     return reply(trace ? json{{"ok", true}, {"trace", *trace}} : failure(trace.error().text));
   }
+  if (command == "others") return reply(others());
+  if (command == "relay") return relay(request, reply);
   if (command == "queues") {
     json out = process_.queues();
     out["ok"] = true;
@@ -68,8 +73,8 @@ void Commands::answer(const json& request, const Reply& reply) {
     return process_.send(request, reply);
   }
   reply(
-      failure(fmt::format("unknown command \"{}\"; known: status, queues, inflight, failed, retry, drain, "
-                          "resume, peers, forget_peers, trace, send, loglevel",
+      failure(fmt::format("unknown command \"{}\"; known: status, queues, streams, inflight, failed, retry, "
+                          "drain, resume, peers, forget_peers, trace, tap, send, loglevel",
                           printable(command, 40))));
 }
 
@@ -85,6 +90,36 @@ json Commands::status() const {
   out["version"] = STOX_VERSION;
   out["uptime_ms"] = to_ms(context_.loop.now() - started_);
   return out;
+}
+
+json Commands::streams(const json& request) {
+  const std::string action = text_at(request, "action"), domain = text_at(request, "domain");
+  if (action.empty()) return {{"ok", true}, {"streams", process_.streams()}};
+  if ((action != "close" && action != "reconnect") || domain.empty())
+    return failure("streams takes the action close or reconnect, and a domain");
+  return {{"ok", true}, {"count", process_.close_streams(domain, action == "reconnect")}};
+}
+
+json Commands::others() const {
+  json list = json::array();
+  for (const std::string& name : process_.others()) list.push_back({{"name", name}});
+  return {{"ok", true}, {"others", std::move(list)}};
+}
+
+void Commands::relay(const json& request, const Reply& reply) {
+  const std::string to = text_at(request, "to");
+  const auto what = request.find("request");
+  if (to.empty() || what == request.end() || !what->is_object())
+    return reply(failure("relay needs \"to\", a process, and \"request\", an object"));
+  const auto answered = [reply, to, by = context_.identity.full](const std::string& text) {
+    json answer = json::parse(text, nullptr, false);
+    if (answer.is_object()) return reply(answer);
+    answer = failure(fmt::format("{} does not see {}: it does not run, or nothing leads to its host", by,
+                                 printable(to, 80)));
+    answer["unreachable"] = true;
+    reply(answer);
+  };
+  process_.ask(to, what->dump(-1, ' ', false, json::error_handler_t::replace), answered);
 }
 
 json Commands::trace(const json& request) const {

@@ -6,9 +6,14 @@
 //   failed           failed: Process::failed()
 //   retry    id      trace: of the message that was submitted once more
 //   drain, resume    as status, after Process::accept_new()
+//   streams  action ("", close, reconnect), domain     streams: Process::streams(), or count
 //   trace    id      hops: those that the id names, oldest first
+//   others   others: [{"name"}], the processes that a relay can reach
+//   relay    to, request: what the process `to` answers to the request, asked over the bus; a failure with
+//            "unreachable": true if there is no way to it
 //   send     from, to, text     what Process::send says, when it is known
 //   loglevel level, for_s (0 = for good)     was: the level before
+//   tap      see tap.h
 #pragma once
 
 #include <functional>
@@ -16,6 +21,7 @@
 #include <string>
 
 #include "common/service/process.h"
+#include "common/service/tap.h"
 
 namespace stox::service {
 
@@ -30,7 +36,10 @@ class Commands {
 
  private:
   nlohmann::json status() const;
+  nlohmann::json streams(const nlohmann::json& request);
   nlohmann::json trace(const nlohmann::json& request) const;
+  nlohmann::json others() const;
+  void relay(const nlohmann::json& request, const Reply&);
   nlohmann::json set_level(const nlohmann::json& request);
 
   const Context& context_;
@@ -39,6 +48,7 @@ class Commands {
   Time started_;
   Level usual_level_;
   net::Alarm level_ends_;
+  Tap tap_;
 };
 
 }  // namespace stox::service

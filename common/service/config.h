@@ -92,6 +92,7 @@ struct SipFrontConfig {
   std::string name;
   std::vector<ListenConfig> listen;                               // default udp and tcp 127.0.0.1:5060
   std::vector<std::string> trusted = {"127.0.0.0/8", "::1/128"};  // CIDR, checked
+  std::vector<std::string> trusted_certificates;                  // SIP domains of TLS clients
   std::vector<std::string> from_domains;                          // empty = any
   std::size_t max_datagram_bytes = 2048;
   std::size_t max_message_bytes = 65536;

@@ -473,6 +473,7 @@ const std::vector<Key<SipFrontConfig>>& keys() {
       required(text("name", &S::name, check_name)),
       listen(),
       list("trusted", &S::trusted, check_network),
+      list("trusted_certificates", &S::trusted_certificates, check_sip_domain),
       list("from_domains", &S::from_domains, check_sip_domain),
       number("max_datagram_bytes", &S::max_datagram_bytes, 256, 65535),
       number("max_message_bytes", &S::max_message_bytes, 256, 16'777'216),

@@ -108,6 +108,7 @@ Result<std::string> Process::retry(const std::string& id) {
   return error(id + " is no message that was given up here");
 }
 nlohmann::json Process::known_peers() const { return nlohmann::json::array(); }
+nlohmann::json Process::streams() const { return nlohmann::json::array(); }
 
 int run(int argc, char** argv, Role role, const MakeProcess& make) {
   Options options;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,8 @@ struct Context {
   Log& log;
   Trace& trace;
   std::function<void()> status_changed;  // call when status() changes: tells sd_notify and the log
+  // What stoxctl asks by way of another process: answered as at the control socket, both as JSON.
+  std::function<void(std::string_view request, std::function<void(std::string)> reply)> answer = {};
 };
 
 using Reply = std::function<void(const nlohmann::json&)>;
@@ -67,6 +70,12 @@ class Process {
   // all: how many there were. `stoxctl peers`.
   virtual nlohmann::json known_peers() const;
   virtual std::size_t forget_peers(const std::string& /*peer*/) { return 0; }
+  // XMPP streams, for `stoxctl streams`: [{"own_domain","domain","direction","state","address","tls",
+  // "authentication","bidi","stream_management","unacked","stanzas_in","stanzas_out","idle_ms","retry_ms",
+  // "reason"}]. A worker's only.
+  virtual nlohmann::json streams() const;
+  // Closes the streams with a remote domain, or makes new ones at once. How many there were.
+  virtual std::size_t close_streams(const std::string& /*domain*/, bool /*reconnect*/) { return 0; }
   // {"epoch",
   // "links":[{"peer","peer_epoch","up","sent","received","queued","resent","dropped","oldest_age_ms"}],
   //  "in_flight":{"count","limit","oldest_age_ms"} (edges only)}
@@ -80,6 +89,13 @@ class Process {
   // `stoxctl send`: {"from","to","text"} -> {"ok":bool,"trace":hex,"outcome":text,"error":text}, later.
   virtual void send(const nlohmann::json& request, Reply) = 0;
   virtual std::vector<Metric> metrics() const = 0;
+  // Other processes of the site that this one can ask(), by their names.
+  virtual std::vector<std::string> others() const { return {}; }
+  // Over the bus. An empty reply: there is no way to it.
+  virtual void ask(const std::string& /*process*/, const std::string& /*request*/,
+                   std::function<void(std::string)> reply) {
+    reply({});
+  }
 };
 
 constexpr Duration kLastTurns = std::chrono::milliseconds(100);

@@ -91,7 +91,13 @@ Skeleton::Skeleton(Loaded loaded, std::function<Result<Loaded>()> read_again)
       log_(identity_.full, configured_level(configs_.front()), configs_.front().log.format),
       started_(loop_.now()),
       started_us_(loop_.clock().wall_us()),
-      context_{loop_, configs_.front(), identity_, log_, trace_, [this] { tell_status(); }},
+      context_{loop_,
+               configs_.front(),
+               identity_,
+               log_,
+               trace_,
+               [this] { tell_status(); },
+               [this](std::string_view request, auto reply) { answer(request, reply); }},
       signals_(loop_.io()),
       drain_ends_(loop_, [this] { stop("the time for draining is over"); }),
       last_turn_(loop_, [this] { loop_.stop(); }) {
@@ -243,6 +249,15 @@ void Skeleton::tell_status() {
   } else {
     log_.info("{}", text_of(now));
   }
+}
+
+void Skeleton::answer(std::string_view request, const std::function<void(std::string)>& reply) {
+  const auto parsed = nlohmann::json::parse(request, nullptr, false);
+  if (!commands_ || !parsed.is_object() || parsed.value("command", nlohmann::json()) == "relay")
+    return reply({});
+  commands_->answer(parsed, [reply](const nlohmann::json& answer) {
+    reply(answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  });
 }
 
 std::string Skeleton::last_words() const {

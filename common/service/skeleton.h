@@ -39,6 +39,7 @@ class Skeleton {
   Status status() const;
   void tell_status();
   HttpAnswer http_answer(std::string_view path) const;
+  void answer(std::string_view request, const std::function<void(std::string)>& reply);
   std::string last_words() const;
 
   net::Loop loop_;

@@ -17,7 +17,7 @@ constexpr std::size_t kMaxCallId = 128;
 constexpr std::size_t kMaxSubject = 256;
 constexpr int64_t kOldAfterS = 60;
 constexpr std::size_t kSmallRequest = 1300;  // RFC 3428 8
-constexpr std::size_t kOtherHeaders = 350;   // of a request: Via, tags, Call-ID, CSeq, Content-Type and so on
+constexpr std::size_t kOtherHeaders = 550;   // of a request: Via, Route, tags, CSeq, Content-Type and so on
 constexpr const char* kPlainType = "text/plain;charset=UTF-8";
 
 pb::Outcome ended(pb::Verdict verdict, std::string text) {

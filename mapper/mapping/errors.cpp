@@ -153,6 +153,7 @@ constexpr struct Phrase {
     {501, "Not Implemented"},
     {503, "Service unavailable", true},
     {504, "Server Time-out"},
+    {513, "Message too big", true},
 };
 
 template <class Rows, class Key, class Field>
@@ -236,6 +237,7 @@ pb::SipStatus to_sip(const pb::StanzaError& error, const ErrorSettings& settings
   const auto* known = find_row(kConditions, condition, &ConditionRow::condition);
   const ConditionRow& row = known ? *known : kUnknown;
   const bool wait = error.type() == "wait";
+  if (error.too_large()) return sip_status(513, error.text());
 
   if (row.with_address != 0) {
     if (auto contact = sip_contact(error.address(), addresses)) {

@@ -42,6 +42,7 @@ struct Flow {
   uint32_t connection = 0;  // TCP, TLS: its id, never 0 and not used again; 0 = to be opened
   Endpoint peer;            // TCP: where to connect when the connection is gone
   Endpoint local = {};      // UDP on a wildcard: which address of ours; all zero = the system chooses
+  bool certified = false;   // TLS: the peer showed a certificate that is trusted
 };
 
 }  // namespace stox::sip

@@ -109,7 +109,7 @@ class Search : public std::enable_shared_from_this<Search> {
       : resolver_(resolver),
         random_(random),
         target_(std::move(target)),
-        large_(size > kLargestForUdp && !target_.transport),
+        large_(size > kLargestForUdp),
         found_(std::move(found)) {}
 
   void begin() {
@@ -206,7 +206,7 @@ class Search : public std::enable_shared_from_this<Search> {
     found_(std::move(hops_));
   }
 
-  // 18.1.1. Where only UDP is known, TCP to the same port is tried.
+  // 18.1.1, which overrules even a transport=udp. Where only UDP is known, TCP to the same port is tried.
   void reliable_first() {
     const auto udp = std::stable_partition(hops_.begin(), hops_.end(),
                                            [](const Hop& hop) { return is_reliable(hop.transport); });
@@ -219,7 +219,7 @@ class Search : public std::enable_shared_from_this<Search> {
   net::Resolver& resolver_;
   Random& random_;
   Target target_;
-  bool large_;  // and the transport is ours to choose
+  bool large_;
   std::function<void(Hops)> found_;
   std::vector<Service> services_;
   std::vector<Server> servers_;

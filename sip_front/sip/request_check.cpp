@@ -34,6 +34,10 @@ bool is_loop(const Message& request) {
   return found;
 }
 
+bool is_trusted(const Flow& flow, const Policy& policy) {
+  return flow.certified || policy.trusted.contain(flow.peer);
+}
+
 // All option tags of Require: we know none.
 std::string required(const Message& request) {
   std::string out;
@@ -100,7 +104,7 @@ const char* name_of(Refused why) {
 
 Verdict check_request(const Message& request, const Flow& flow, const Policy& policy) {
   if (request.method == Method::kAck) return {Verdict::Kind::kIgnore};
-  if (!policy.trusted.contain(flow.peer)) return refuse(Refused::kUntrusted, 403);
+  if (!is_trusted(flow, policy)) return refuse(Refused::kUntrusted, 403);
   if (request.method == Method::kUnknown) return refuse(Refused::kMethod, 501);
   if (request.cseq.method != request.method_text)
     return refuse(Refused::kMalformed, 400, "CSeq Method Mismatch");
@@ -129,7 +133,7 @@ Verdict check_request(const Message& request, const Flow& flow, const Policy& po
 Verdict check_fault(const Message& request, const Fault& fault, const Flow& flow, const Policy& policy) {
   if (!request.is_request || request.via.host.empty() || request.method == Method::kAck)
     return {Verdict::Kind::kIgnore, Refused::kMalformed};
-  if (!policy.trusted.contain(flow.peer)) return refuse(Refused::kUntrusted, 403);
+  if (!is_trusted(flow, policy)) return refuse(Refused::kUntrusted, 403);
   return refuse(fault.status == 513 ? Refused::kSize : Refused::kMalformed, fault.status, fault.reason);
 }
 

@@ -17,6 +17,8 @@ namespace stox::sip {
 struct Policy {
   std::vector<std::string> domains;  // that MESSAGE requests may be for; empty = any
   Networks trusted;
+  // SIP domains: a TLS client whose certificate stands for one of them is trusted, too, wherever it is.
+  std::vector<std::string> trusted_certificates;
   std::vector<std::string> from_domains;   // patterns; empty = any
   std::size_t max_datagram_bytes = 2048;   // of this size or more: 513
   std::size_t max_message_bytes = 65536;   // the same for streams

@@ -51,9 +51,11 @@ struct TcpTransport::Connection {
   uint32_t id = 0;
   Endpoint peer;
   bool outbound = false;
-  bool stranger = false;  // not trusted
+  bool stranger = false;   // not trusted
+  bool certified = false;  // by its certificate
   bool connecting = false;
   bool securing = false;   // TLS handshake
+  bool heard = false;      // a byte has come
   bool finishing = false;  // nothing more is taken; closed when all is written and the peer has closed
   bool queued = false;     // in to_write_
   bool blocked = false;    // waits until the socket can be written
@@ -233,9 +235,12 @@ void TcpTransport::read(Connection& c) {
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return wait_to_read(c);
   if (count <= 0) {
     const std::string why = count < 0 ? std::strerror(errno) : "closed by the peer";
-    return c.securing ? tls_failed(c, why + " during the TLS handshake") : close(c.id, count < 0 ? why : "");
+    const bool probe = !c.outbound && !c.heard;  // only looked whether somebody listens
+    return c.securing && !probe ? tls_failed(c, why + " during the TLS handshake")
+                                : close(c.id, count < 0 ? why : "");
   }
   c.active = loop_.now();
+  c.heard = true;
   if (!c.tls) {
     take_bytes(c, {buffer_.get(), static_cast<std::size_t>(count)});
   } else if (!decrypt(c, {buffer_.get(), static_cast<std::size_t>(count)})) {
@@ -277,6 +282,9 @@ bool TcpTransport::decrypt(Connection& c, std::string_view wire) {
 std::optional<std::string> TcpTransport::established(Connection& c) {
   if (c.outbound) {
     if (auto why = why_not(c.tls->peer(), c.domain)) return why;
+  } else if (c.tls->peer().valid && user_.trusts_certificate(c.tls->peer().names)) {
+    c.certified = true;
+    if (std::exchange(c.stranger, false)) --strangers_;
   }
   c.securing = false;
   if (!c.held.empty()) c.tls->send(c.held, c.out);
@@ -317,7 +325,7 @@ void TcpTransport::take_bytes(Connection& c, std::span<char> bytes) {
 
 // Takes all whole messages off `bytes`. False: what follows cannot be read.
 bool TcpTransport::take(Connection& c, std::span<char> bytes, std::size_t& consumed) {
-  const Flow flow{c.tls ? Transport::kTls : Transport::kTcp, 0, c.id, c.peer};
+  const Flow flow{c.tls ? Transport::kTls : Transport::kTcp, 0, c.id, c.peer, {}, c.certified};
   while (true) {
     const Framing::Cut cut = c.framing.next(bytes.subspan(consumed), message_);
     consumed += cut.consumed;
@@ -477,6 +485,21 @@ void TcpTransport::sweep() {
     if (std::exchange(listener->paused, false)) accept(*listener);
   }
   if (!connections_.empty()) sweep_.set(now + kSweep);
+}
+
+std::vector<ConnectionShown> TcpTransport::list(std::size_t max) const {
+  std::vector<ConnectionShown> out;
+  for (const auto& [id, c] : connections_) {
+    if (out.size() == max) break;
+    const char* const state = c->connecting  ? "connecting"
+                              : c->securing  ? "handshake"
+                              : c->finishing ? "closing"
+                              : c->blocked   ? "stuck"
+                                             : "open";
+    out.push_back({c->tls || !c->domain.empty() ? Transport::kTls : Transport::kTcp, c->peer, c->outbound,
+                   state, !c->stranger, loop_.now() - c->active});
+  }
+  return out;
 }
 
 TransportFigures TcpTransport::figures() const { return figures_; }

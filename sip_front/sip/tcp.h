@@ -40,6 +40,7 @@ class TcpTransport : public Reader {
   void read() override;
 
   TransportFigures figures() const;
+  std::vector<ConnectionShown> list(std::size_t max) const;
 
  private:
   struct Connection;

@@ -176,6 +176,8 @@ std::vector<Transports::Listening> Transports::listening() const {
   return out;
 }
 
+std::vector<ConnectionShown> Transports::connections(std::size_t max) const { return tcp_->list(max); }
+
 TransportFigures Transports::figures() const {
   TransportFigures out = tcp_->figures();
   for (const auto& socket : udp_) {

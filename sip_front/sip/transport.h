@@ -23,6 +23,8 @@ class TransportUser {
   virtual ~TransportUser() = default;
   // Connections of others are few and short, enough for a refusal.
   virtual bool trusts(const Endpoint& peer) const = 0;
+  // Of a TLS client's certificate that is valid: whether it makes its owner one of those that are trusted.
+  virtual bool trusts_certificate(const net::CertificateNames&) const { return false; }
   // Message and buffer live during the call.
   virtual void received(const Message&, const Flow&) = 0;
   // What could be read of it is in the message; without a top Via there is nobody to answer.
@@ -60,6 +62,15 @@ struct TransportOptions {
 struct SentBy {
   std::string host;  // IPv6 without brackets
   uint16_t port = 0;
+};
+
+struct ConnectionShown {
+  Transport transport;
+  Endpoint peer;
+  bool ours = false;       // opened by us
+  const char* state = "";  // "connecting", "handshake", "open", "closing", "stuck"
+  bool trusted = true;
+  Duration idle{};  // since the last byte
 };
 
 struct TransportFigures {
@@ -108,6 +119,7 @@ class Transports {
     std::size_t receive_buffer;  // UDP: bytes the system granted
   };
   std::vector<Listening> listening() const;
+  std::vector<ConnectionShown> connections(std::size_t max) const;
   TransportFigures figures() const;
 
  private:

@@ -24,6 +24,7 @@ void append_number(std::string& out, uint64_t number) {
 void append_value(std::string& out, std::string_view value) {
   const std::size_t begin = out.size();
   out += value;
+  if (value.find('\r') == std::string_view::npos && value.find('\n') == std::string_view::npos) return;
   std::replace_if(
       out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(),
       [](char c) { return c == '\r' || c == '\n'; }, ' ');

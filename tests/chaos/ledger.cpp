@@ -49,7 +49,8 @@ void Ledger::answered(uint64_t number, int status, std::string_view reason_phras
   m.ended_us = now();
   m.accepted = status < 300;
   m.outcome = reason(std::to_string(status) + ' ' + std::string(reason_phrase));
-  if (!m.accepted || m.arrived_us != 0) return;
+  m.passed_on = status == 202;  // not proved: it may come later, and so may a refusal
+  if (!m.accepted || m.passed_on || m.arrived_us != 0) return;
   ++lost_;
   violation(m.meant_to_fail ? "accepted, though the recipient's server refused it" : "lost", number,
             "answered " + std::to_string(status));
@@ -59,7 +60,7 @@ void Ledger::errored(uint64_t number, std::string_view condition, std::string_vi
   Message& m = messages_[number];
   if (m.outcome != 0) {
     ++stray_;
-    return violation("told twice", number);
+    return;  // as after a stream that broke before the first was known to have arrived
   }
   const bool was_settled = settled(number);
   m.ended_us = now();
@@ -141,6 +142,15 @@ void Ledger::end() {
     longest_silence_[way] = std::max(longest_silence_[way], ended_us_ - last_arrival_[way]);
 }
 
+void Ledger::close() {
+  for (uint64_t number = 0; number < messages_.size(); ++number) {
+    const Message& m = messages_[number];
+    if (!m.passed_on || m.arrived_us != 0 || m.meant_to_fail) continue;
+    ++lost_;
+    violation("lost", number, "answered 202");
+  }
+}
+
 void Ledger::violation(std::string_view what, uint64_t number, std::string_view detail) {
   ++violations_;
   const Message& m = messages_[number];
@@ -173,14 +183,15 @@ std::string Ledger::report() const {
               {"told_twice", stray_},
               {"seconds", static_cast<double>(ended_us_ - began_us_) / 1e6}};
   for (const Way way : {Way::kToXmpp, Way::kToSip}) {
-    uint64_t sent = 0, accepted = 0, delivered = 0, failed = 0, in_doubt = 0, doubts_arrived = 0,
-             never_read = 0, killed = 0, silent = 0;
+    uint64_t sent = 0, accepted = 0, passed_on = 0, delivered = 0, failed = 0, in_doubt = 0,
+             doubts_arrived = 0, never_read = 0, killed = 0, silent = 0;
     std::map<std::string, uint64_t> reasons, meant;
     for (const Message& m : messages_) {
       if (m.way != way) continue;
       ++sent;
       const bool told = m.outcome != 0 && !(way == Way::kToXmpp && m.accepted);
       accepted += m.accepted;
+      passed_on += m.passed_on;
       delivered += m.arrived_us != 0;
       if (told) {
         ++failed;
@@ -194,6 +205,7 @@ std::string Ledger::report() const {
     const auto index = static_cast<std::size_t>(way);
     out[text_of(way)] = {{"sent", sent},
                          {"accepted", accepted},
+                         {"accepted_not_proved", passed_on},
                          {"delivered", delivered},
                          {"failed", failed},
                          {"failed_in_doubt", in_doubt},

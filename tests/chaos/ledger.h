@@ -26,6 +26,7 @@ struct Message {
   uint8_t given_to = 0;        // the front or worker that the load gave it to
   uint8_t arrived_from = 0;    // the worker or front that brought it
   bool accepted = false;       // 2xx, or a stream's proof
+  bool passed_on = false;      // 202
   bool unread = false;         // its stream ended before it was proved to be taken in
   bool with_killed = false;    // its worker was killed while it had it, or may have had it
   bool meant_to_fail = false;  // nobody there, or not willing
@@ -58,7 +59,8 @@ class Ledger {
   std::size_t violations() const { return violations_; }
 
   void begin() { began_us_ = last_arrival_[0] = last_arrival_[1] = now(); }
-  void end();  // of the load: silence counts until here
+  void end();    // of the load: silence counts until here
+  void close();  // nothing more can come
   std::string report() const;
   // Messages that failed or took more than a second: when they were sent, one a line.
   void write_disturbed(const std::string& file) const;

@@ -56,6 +56,7 @@ class Run {
     ledger_.end();
     while (!ended_ && (sip_.waiting() > 0 || xmpp_.owed())) turn();
     for (const auto late = ends::now_us() + 2'000'000; ends::now_us() < late;) turn();
+    ledger_.close();
     if (!disturbed.empty()) ledger_.write_disturbed(disturbed);
     std::cout << "report " << ledger_.report() << std::endl;
     while (!ended_) turn();  // the streams stay until the gateway has been looked at

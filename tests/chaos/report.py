@@ -39,7 +39,7 @@ class Report:
         ledger, options = self.ledger, self.options
         lines = [f"seed {options.seed}, {ledger['seconds']:.0f} s, {options.rate:.0f} messages a second both ways, "
                  f"{options.conversations} conversations each way, {len(self.faults)} faults", ""]
-        columns = ["sent", "accepted", "delivered", "failed", "failed_in_doubt", "failed_but_delivered", "never_read",
+        columns = ["sent", "accepted", "accepted_not_proved", "delivered", "failed", "failed_in_doubt", "failed_but_delivered", "never_read",
                    "died_with_worker", "longest_silence_s"]
         lines.append(f"{'':<22}{'SIP to XMPP':>12}{'XMPP to SIP':>12}")
         both = ledger["sip-to-xmpp"], ledger["xmpp-to-sip"]

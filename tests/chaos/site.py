@@ -75,14 +75,13 @@ class Tool:
 
 
 class ChaosSite(Stox):
-    def __init__(self, folder, log_level, journal, max_in_flight=4096):
+    def __init__(self, folder, log_level, journal):
         self.folder = folder
         (folder / "run").mkdir(parents=True)
         (folder / "state").mkdir()
         self.supervisor = None
         self.journal = journal
         self.log_level = log_level
-        self.max_in_flight = max_in_flight
         self.file = self._write("operator", lambda mapper: f"{mapper_host(mapper)}:7300")
         files = {edge: self._write(edge, lambda mapper, edge=edge: f"{link_host(edge, mapper)}:7300") for edge in EDGES}
         self.processes = {name: Child(name, [PROGRAMS / PROGRAM[name], "-f", files.get(name, self.file), "-n", name],
@@ -101,7 +100,7 @@ class ChaosSite(Stox):
             "sip_front": [{"name": front, "listen": [f"udp:{front_host(front)}:5060"]} for front in FRONTS],
             "xmpp_worker": [{"name": worker, "backend": "component", "xmpp_host": stream_host(worker),
                              "xmpp_port": 5347, "xmpp_password": "secret",
-                             **({"journal": True} if self.journal else {})} for worker in WORKERS],
+                             "journal": self.journal} for worker in WORKERS],
         }
         file = self.folder / f"{name}.toml"
         file.write_text(toml(configuration))

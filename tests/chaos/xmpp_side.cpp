@@ -186,11 +186,16 @@ void XmppSide::flush() {
   }
 }
 
+ends::ComponentStream& XmppSide::any_stream(std::size_t else_worker) {
+  const auto any = random_() % workers_.size();
+  return *workers_[up(any) ? any : else_worker].stream;
+}
+
 void XmppSide::stanza(std::size_t worker, const ends::ReadStanza& stanza) {
   Worker& w = workers_[worker];
   uint64_t number = 0;
   if (stanza.name == "iq") {
-    if (stanza.type == "get") return w.stream->answer_ping(stanza);
+    if (stanza.type == "get") return any_stream(worker).answer_ping(stanza);
     if (stanza.id.starts_with(kProof))
       proved(w, number_of(std::string_view(stanza.id).substr(kProof.size())));
   } else if (stanza.name == "message" && stanza.type == "error") {
@@ -200,10 +205,10 @@ void XmppSide::stanza(std::size_t worker, const ends::ReadStanza& stanza) {
   } else if (stanza.name == "message" && ends::number_in(stanza.body, 1, number) && ledger_.known(number)) {
     if (recipient(Way::kToXmpp, ledger_.at(number).conversation) == Recipient::kThere)
       return ledger_.arrived(number, static_cast<uint8_t>(worker), hash64(stanza.id), stanza.id);
-    w.stream->out() += "<message type='error' id='" + stanza.id + "' from='" + stanza.to + "' to='" +
-                       stanza.from +
-                       "'><error type='cancel'><item-not-found "
-                       "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>";
+    any_stream(worker).out() += "<message type='error' id='" + stanza.id + "' from='" + stanza.to + "' to='" +
+                                stanza.from +
+                                "'><error type='cancel'><item-not-found "
+                                "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>";
   }
 }
 

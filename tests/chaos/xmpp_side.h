@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,6 +61,7 @@ class XmppSide {
   };
 
   bool up(std::size_t worker) const;
+  ends::ComponentStream& any_stream(std::size_t else_worker);
   void stanza(std::size_t worker, const ends::ReadStanza&);
   void proved(Worker&, uint64_t ping);
   void end_stream(std::size_t worker);
@@ -70,6 +72,7 @@ class XmppSide {
   std::vector<Worker> workers_;
   std::vector<Conversation> conversations_;
   std::deque<uint64_t> waiting_;  // in the order in which they were sent; settled ones leave from the front
+  std::minstd_rand random_;
   uint64_t pings_ = 0;
   int64_t pinged_us_ = 0;
 };

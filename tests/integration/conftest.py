@@ -7,6 +7,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support.child import Child, kill_all  # noqa: E402
+from support.federation import Federation  # noqa: E402
 from support.site import Site  # noqa: E402
 
 
@@ -31,6 +32,20 @@ def new_site():
 
     def make(**how):
         sites.append(Site(**how))
+        return sites[-1]
+
+    yield make
+    for made in sites:
+        made.stop()
+
+
+@pytest.fixture
+def federation():
+    """Makes gateways in server mode, each beside another server: federation(...) takes what Federation takes."""
+    sites = []
+
+    def make(**how):
+        sites.append(Federation(**how))
         return sites[-1]
 
     yield make

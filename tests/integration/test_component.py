@@ -31,6 +31,36 @@ def test_what_it_does_not_know_is_told(site):
     assert juliet.ask(USER, "<vCard xmlns='vcard-temp'/>") == "service-unavailable"
 
 
+def test_how_to_write_to_a_sip_user(site):
+    juliet = site.xmpp_user("juliet")
+    assert juliet.ask(GATEWAY, "<query xmlns='jabber:iq:gateway'/>").findtext("{jabber:iq:gateway}prompt")
+    answer = juliet.ask(GATEWAY, "<query xmlns='jabber:iq:gateway'><prompt>romeo@sip.test</prompt></query>", type="set")
+    assert answer.findtext("{jabber:iq:gateway}jid") == USER
+    assert juliet.ask(GATEWAY, "<query xmlns='jabber:iq:gateway'><prompt>?</prompt></query>",
+                      type="set") == "jid-malformed"
+
+
+def test_how_long_it_runs(site):
+    answer = site.xmpp_user("juliet").ask(GATEWAY, "<query xmlns='jabber:iq:last'/>")
+    assert 0 <= int(answer.get("seconds")) < 3600
+
+
+def test_a_contact_on_a_roster_shows_no_error(site):
+    juliet = site.xmpp_user("juliet")
+    presences = juliet.subscribe(USER)
+    assert "subscribed" in presences and "error" not in presences
+
+
+def test_invitations_are_declined(site):
+    juliet = site.xmpp_user("juliet")
+    juliet.send_raw(f"<message to='{USER}'><x xmlns='jabber:x:conference' jid='room@muc.test'/></message>")
+    refusal = juliet.next_message()
+    assert refusal.condition == "not-acceptable" and "group chats" in refusal.text
+    juliet.send_raw(f"<message to='{USER}'><x xmlns='http://jabber.org/protocol/muc#user'><invite from='nurse@xmpp.test'/>"
+                    "</x></message>")
+    assert juliet.next_message().declined == "nurse@xmpp.test"
+
+
 def test_a_features_node_that_does_not_exist(site):
     assert site.xmpp_user("juliet").ask(
         GATEWAY, "<query xmlns='http://jabber.org/protocol/disco#info' node='nowhere'/>") == "item-not-found"

@@ -117,3 +117,79 @@ def test_messages_can_be_normal(new_site):
     juliet = site.xmpp_user("juliet")
     assert site.sip_user("romeo").message(JULIET, "Hello").status == 200
     assert juliet.next_message().type == "normal"
+
+
+def test_headers_that_change_nothing(site):
+    nurse = site.xmpp_user("nurse")
+    headers = [("Supported", "100rel, timer"), ("Accept", "application/sdp"), ("Expires", "600"),
+               ("Record-Route", "<sip:192.0.2.1;lr>, <sip:192.0.2.2;lr>"), ("Proxy-Require", "sec-agree"),
+               ("Content-Disposition", "render;handling=optional"), ("Content-Encoding", "identity"),
+               ("Content-Language", "en"), ("Organization", "Montague (\\(house\\), Verona)"),
+               ("Contact", "not even an address")]
+    answer = site.sip_user("romeo").message(site.sip_uri(nurse), "Hello", headers=headers)
+
+    assert answer.status == 200
+    assert answer.get("record-route") is None and answer.get("contact") is None
+    assert nurse.next_message().body == "Hello"
+
+
+def test_all_vias_come_back_in_order(site):
+    romeo = site.sip_user("romeo")
+    request = romeo.make("MESSAGE", JULIET, "Hello")
+    behind = ["SIP/2.0/TCP edge.test;branch=z9hG4bKe, SIP/2.0/TLS [2001:db8::9]:5062;received=2001:db8::1",
+              "SIP / 2.0 / WSS phone.invalid;branch=z9hG4bKp;x=\"a,b;c\""]
+    request.headers[1:1] = [("Via", behind[0]), ("v", behind[1])]
+    answer = romeo.send_request(request).answer()
+
+    assert answer.status == 200
+    vias = answer.all("via")
+    assert f"received={romeo.host}" in vias[0] and f"rport={romeo.port}" in vias[0]
+    assert vias[1:] == behind[0].split(", ") + [behind[1]]
+
+
+@pytest.mark.parametrize("headers, status", [
+    ([("Date", "Sat, 13 Nov 2010 23:29:00 GMT"), ("Expires", "600")], 480),
+    ([("Date", "Sat, 13 Nov 2010 23:29:00 GMT")], 200),
+    ([("Date", "yesterday"), ("Expires", "soon")], 200),
+    ([("Expires", "0")], 200),
+    ([("Content-Disposition", "surprise;handling=required")], 415),
+])
+def test_expiry_and_disposition(site, headers, status):
+    assert site.sip_user("romeo").message(JULIET, "Hello", headers=headers).status == status
+
+
+@pytest.mark.parametrize("to, tag, max_forwards, status", [
+    (GATEWAY, "", 0, 200),
+    (JULIET, "", 70, 200),
+    (GATEWAY, ";tag=1", 70, 481),
+])
+def test_options_inside_and_outside(site, to, tag, max_forwards, status):
+    answer = site.sip_user("romeo").request("OPTIONS", to, headers=[("To", f"<{to}>{tag}")], max_forwards=max_forwards)
+    assert answer.status == status
+
+
+def test_a_cancel_of_nothing_and_a_stray_ack(site):
+    romeo = site.sip_user("romeo")
+    romeo.send_bytes(romeo.make("ACK", JULIET, "").bytes())
+    assert romeo.request("CANCEL", JULIET).status == 481
+
+
+def test_the_same_message_by_two_ways(site):
+    romeo, nurse = site.sip_user("romeo"), site.xmpp_user("nurse")
+    same = {"call_id": "merged", "cseq": 7, "tag": "m"}
+    first = romeo.send("MESSAGE", site.sip_uri(nurse), "once", **same)
+    second = romeo.send("MESSAGE", site.sip_uri(nurse), "once", **same)
+
+    assert [first.answer().status, second.answer().status] == [200, 482]
+    assert nurse.next_message().body == "once" and nurse.nothing_came()
+
+
+def test_more_than_a_source_may_send(new_site):
+    site = new_site(front={"max_rate_per_source": 1}).start()
+    romeo = site.sip_user("romeo")
+    answers = [romeo.message(JULIET, "Hello") for _ in range(10)]
+
+    assert {answer.status for answer in answers} == {200, 480}
+    refused = next(answer for answer in answers if answer.status == 480)
+    assert int(refused.get("retry-after")) > 0
+    assert site.stox.ctl_json("sip")["fronts"][0]["refused"]["rate"] >= 1

@@ -135,3 +135,18 @@ def test_send_tells_what_failed(site, sender, to):
     done = site.stox.ctl("send", "--from", sender, "--to", to, "testing")
     assert done.returncode == 1
     assert done.stdout + done.stderr
+
+
+def test_what_the_sip_side_does(site):
+    romeo, juliet = site.sip_user("romeo", "tcp"), site.xmpp_user("juliet")
+    assert romeo.message(site.sip_uri(juliet), "x").status == 200
+    assert romeo.request("DANCE", "sip:sip-xmpp.test").status == 501
+
+    front = next(f for f in site.stox.ctl_json("sip")["fronts"] if f["name"] == "sip-1")
+    assert {listener["name"].partition(":")[0] for listener in front["listeners"]} == {"udp", "tcp"}
+    assert any(c["peer"].startswith(romeo.host + ":") and c["trusted"] and c["opened_by"] == "peer"
+               for c in front["connections"])
+    assert front["refused"]["method"] >= 1
+    assert front["server_transactions_waiting"] == 0
+    text = site.stox.ctl("sip")
+    assert text.returncode == 0 and "refused: method" in text.stdout and romeo.host in text.stdout

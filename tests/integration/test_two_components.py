@@ -9,7 +9,12 @@ from support.site import Site
 from support.waiting import eventually
 
 
-@pytest.fixture(scope="module", params=[Ejabberd, Jabberd2])
+def ejabberd_by_source(*where, **how):
+    """Which keeps the messages of one XMPP user in order."""
+    return Ejabberd(*where, balancing="bare_source, component_number: 2", **how)
+
+
+@pytest.fixture(scope="module", params=[Ejabberd, ejabberd_by_source, Jabberd2])
 def site(request):
     site = Site(server=request.param, workers=2).start()
     yield site

@@ -20,16 +20,16 @@ class Child:
 
     alive = []  # all that have been started and not stopped, to show their logs and to end them
 
-    def __init__(self, name, command, folder, environment=None):
+    def __init__(self, name, command, folder, environment=None, stdin=subprocess.DEVNULL):
         self.name, self.command, self.folder = name, [str(word) for word in command], folder
-        self.environment = environment
+        self.environment, self.stdin = environment, stdin
         self.log_file = folder / f"{name}.log"
         self.process = None
 
     def start(self):
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
-                self.command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                self.command, cwd=self.folder, stdin=self.stdin, stdout=log, stderr=log,
                 env=None if self.environment is None else {**os.environ, **self.environment},
                 start_new_session=True, preexec_fn=_die_with_parent)
         Child.alive.append(self)

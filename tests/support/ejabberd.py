@@ -12,14 +12,15 @@ loglevel: info
 auth_password_format: plain
 listen:
   - {{port: {c2s_port}, ip: "{host}", module: ejabberd_c2s, starttls: false, access: all}}
-  - {{port: {component_port}, ip: "{host}", module: ejabberd_service, access: all, hosts: {{{component}: {{password: {secret}}}}}{more}}}
+  - {{port: {component_port}, ip: "{host}", module: ejabberd_service, access: all{more},
+     hosts: {{{component}: {{password: {secret}}}}}}}
 modules: {{mod_roster: {{}}, mod_disco: {{}}, mod_ping: {{}}, mod_offline: {{}}}}
 """
 
 
 class Ejabberd(Child):
     def __init__(self, folder, host, domain="xmpp.test", component="xmpp-sip.test", secret="secret", users=(),
-                 max_stanza_bytes=None):
+                 max_stanza_bytes=None, balancing=None):
         folder.mkdir()
         self.host, self.domain, self.component, self.secret = host, domain, component, secret
         self.c2s_port = loopback.free_port(host, 5222)
@@ -27,7 +28,8 @@ class Ejabberd(Child):
         more = f", max_stanza_size: {max_stanza_bytes}" if max_stanza_bytes else ""
         (folder / "ejabberd.yml").write_text(CONFIGURATION.format(
             domain=json.dumps(domain), host=host, c2s_port=self.c2s_port, component_port=self.component_port,
-            component=json.dumps(component), secret=json.dumps(secret), more=more))
+            component=json.dumps(component), secret=json.dumps(secret), more=more) +
+            (f"domain_balancing: {{{json.dumps(component)}: {{type: {balancing}}}}}\n" if balancing else ""))
         ebin = next(pathlib.Path("/usr/lib").glob("*/ejabberd-*/ebin"))
         register = "".join(f'ejabberd_auth:try_register(<<"{user}">>, <<"{domain}">>, <<"pw">>), ' for user in users)
         super().__init__("ejabberd", [

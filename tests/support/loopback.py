@@ -1,5 +1,6 @@
 """Loopback addresses and ports for one run of tests. Each run has a network 127.A.B.0/24 of its own, so that
 runs beside each other never meet on a port."""
+import errno
 import random
 import socket
 
@@ -31,8 +32,9 @@ def _is_free(host, port):
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
-            except OSError:
-                return False
+            except OSError as failure:
+                if failure.errno != errno.EADDRNOTAVAIL:  # an address in another network namespace is all ours
+                    return False
     return True
 
 
@@ -44,6 +46,13 @@ def free_port(host, usual=0):
         port = random.randint(20000, 32000)
         if _is_free(host, port):
             return port
+
+
+def takes_datagrams(host, port):
+    """Whether a socket is bound there, or to all addresses. Nothing is sent to it."""
+    bound = {f"{socket.inet_aton(address)[::-1].hex().upper()}:{port:04X}" for address in (host, "0.0.0.0")}
+    with open("/proc/net/udp") as table:
+        return any(line.split()[1] in bound for line in table)
 
 
 def accepts(host, port):

@@ -145,12 +145,12 @@ class SipUser:
         assert response.status == 200, f"registration of {self.uri}: {response}"
         return self
 
-    def message_through_proxy(self, to, body):
+    def message_through_proxy(self, to, body, **how):
         """A MESSAGE through a proxy that asks for a password."""
-        response = self.message(to, body)
+        response = self.message(to, body, **how)
         if response.status == 407:
             credentials = self._digest("MESSAGE", to, response.get("proxy-authenticate"))
-            response = self.message(to, body, headers=[("Proxy-Authorization", credentials)])
+            response = self.message(to, body, headers=[("Proxy-Authorization", credentials)], **how)
         return response
 
     def next_request(self, within=PATIENCE):

@@ -20,17 +20,17 @@ class Site:
 
     _hosts = map(loopback.address, itertools.count(1))
 
-    def __init__(self, xmpp_server=None, with_proxy=False, xmpp_users=("juliet", "nurse"), server=Prosody, proxy=(),
-                 with_tls=False, proxy_transport="udp", **stox):
-        """server: the class of the XMPP server to start; xmpp_server: one that somebody else runs. with_proxy: a Kamailio
-        between SIP users and the gateway; proxy: what it is told besides. with_tls: proxy and gateway listen with TLS, too.
-        proxy_transport: by which the gateway reaches the proxy."""
+    def __init__(self, xmpp_server=None, with_proxy=False, xmpp_users=("juliet", "nurse"), server=Prosody,
+                 xmpp_server_at=None, proxy=(), with_tls=False, proxy_transport="udp", **stox):
+        """server: the class of the XMPP server to start, xmpp_server_at: on this address; xmpp_server: one that
+        somebody else runs. with_proxy: a Kamailio between SIP users and the gateway; proxy: what it is told besides.
+        with_tls: proxy and gateway listen with TLS, too. proxy_transport: by which the gateway reaches the proxy."""
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stox-", dir="/tmp"))
         self.users = []
         front = next(Site._hosts)
         self.starts_server = xmpp_server is None
-        self.xmpp_server = xmpp_server or server(self.folder / "xmpp", next(Site._hosts), component=XMPP_DOMAIN,
-                                                 users=xmpp_users)
+        self.xmpp_server = xmpp_server or server(self.folder / "xmpp", xmpp_server_at or next(Site._hosts),
+                                                 component=XMPP_DOMAIN, users=xmpp_users)
         proxy_host = next(Site._hosts) if with_proxy else None
         if with_proxy:
             port = loopback.free_port(proxy_host, 5061 if proxy_transport == "tls" else 5060)

@@ -84,6 +84,11 @@ class Stox:
         self.configuration["sip_front"][0]["tls"] = {"certificate": str(certificate), "key": str(key),
                                                      "ca": str(authority.ca)}
 
+    def another_worker(self, name):
+        """An instance of a worker's section, not started."""
+        return Child(name, [PROGRAMS / "stox-xmpp-worker", "-f", self.file, "-n", name], self.folder,
+                     {"STOX_XMPP_WORKER_METRICS": f"{self.host}:{loopback.free_port(self.host)}"})
+
     # Life.
 
     def start(self, *names):

@@ -18,6 +18,8 @@ class XmppServer:
         self.component_port = loopback.free_port(host, 5347)
         self.stanzas = queue.Queue()  # as elements; pings are answered and not kept
         self.answers_pings = True
+        self.mute = set()  # domains that answer none
+        self.pings = queue.Queue()  # those that were not answered
         self.refuse_with = None  # a stream error instead of the handshake's success
         self.streams = 0  # handshakes that succeeded
         self.stream_errors = []  # conditions that the component sent
@@ -95,7 +97,9 @@ class XmppServer:
         elif element.tag == STREAM_ERROR:
             self.stream_errors.append(element[0].tag.partition("}")[2])
         elif element.find(PING) is not None and element.get("type") == "get":
-            if self.answers_pings:
+            if not self.answers_pings or element.get("to") in self.mute:
+                self.pings.put(element)
+            else:
                 self._write(f"<iq type='result' id='{element.get('id')}' from='{element.get('to')}' "
                             f"to='{element.get('from')}'/>")
         else:

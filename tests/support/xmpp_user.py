@@ -12,6 +12,9 @@ from support import background
 from support.waiting import PATIENCE
 
 
+_CONDITIONS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+
+
 @dataclasses.dataclass
 class Message:
     """A stanza as it came; of an error, what the error says."""
@@ -25,6 +28,12 @@ class Message:
     condition: str = ""
     error_type: str = ""
     text: str = ""
+    declined: str = ""  # who is told that the invitation to a group chat was declined
+    element: object = None
+
+    def child(self, name, namespace):
+        """The stanza's child of this name, as an ElementTree element; None if there is none."""
+        return self.element.find(f"{{{namespace}}}{name}")
 
 
 class _Client(slixmpp.ClientXMPP):
@@ -46,10 +55,15 @@ class _Client(slixmpp.ClientXMPP):
 
     def _took_in(self, stanza):
         message = Message(str(stanza["from"]), str(stanza["to"]), stanza["id"], stanza["type"], stanza["body"],
-                          stanza["thread"])
+                          stanza["thread"], element=stanza.xml)
         if message.type == "error":
             error = stanza["error"]
-            message.condition, message.error_type, message.text = error["condition"], error["type"], error["text"]
+            message.error_type, message.text = error["type"], error["text"]
+            # slixmpp's own list of conditions lacks policy-violation.
+            names = (child.tag for child in error.xml if child.tag.startswith(_CONDITIONS))
+            message.condition = next((name[len(_CONDITIONS):] for name in names if not name.endswith("}text")), "")
+        decline = stanza.xml.find("*/{http://jabber.org/protocol/muc#user}decline")
+        message.declined = "" if decline is None else decline.get("to", "")
         self.inbox.put(message)
 
 
@@ -124,6 +138,22 @@ class XmppUser:
                 return error.condition
 
         return background.call(ask)
+
+    def subscribe(self, jid):
+        """Asks for presence, as for a new contact: the types of presence that came by the first one."""
+        came = queue.Queue()
+
+        def ask():
+            self._client.add_event_handler("presence_error", lambda p: came.put(p["type"]))
+            self._client.add_event_handler("presence_subscribed", lambda p: came.put(p["type"]))
+            self._client.send_presence_subscription(pto=jid)
+
+        background.call(ask)
+        types = [came.get(timeout=PATIENCE)]
+        self.ping(self.bare.partition("@")[2])
+        while not came.empty():
+            types.append(came.get())
+        return types
 
     def ping(self, jid):
         """None if it answered, else the error's condition."""

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "common/base/text.h"
 #include "xmpp_worker/xmpp/names.h"
@@ -28,6 +29,10 @@ constexpr Duration kLasting =
     seconds(10);  // a stream that was up so long, or that brought stanzas, had worked
 constexpr Duration kKeepalive = seconds(60), kHurriedKeepalive = seconds(5);
 constexpr unsigned kMisses = 2;
+// With two connections a bundle passes by the broken one with a probability of 2^-16.
+constexpr unsigned kProbes = 16, kMaxBundles = 10;
+constexpr Duration kProbeAgain = seconds(1);
+constexpr std::size_t kAllTakeThis = 10'000;   // bytes (RFC 6120 13.12)
 constexpr std::size_t kMaxUnsent = 4'194'304;  // bytes that the server has not read
 
 std::string sha1_hex(const std::string& bytes) {
@@ -115,7 +120,9 @@ void Component::disconnected(const std::string& why, Time now) {
           fmt::format("{} ended the connection before the handshake was done: {}; does xmpp_port name its "
                       "component port?",
                       options_.server, why));
+    case Phase::kProbing:
     case Phase::kUp:
+      must_probe_ = true;
       return end_with_backoff(fmt::format("the connection to {} broke: {}", options_.server, why));
     case Phase::kClosing:
       return set_stopped();
@@ -139,8 +146,11 @@ void Component::turn(Time now) {
     case Phase::kHandshake:
       return end_with_backoff(
           fmt::format("{} does not answer; does xmpp_port name its component port?", options_.server));
+    case Phase::kProbing:
+      return bundles_ < kMaxBundles ? probe() : come_up();
     case Phase::kUp:
-      if (pinged_at_ != kNever && ++misses_ >= kMisses)
+      must_probe_ = pinged_at_ != kNever && ++misses_ >= kMisses;
+      if (must_probe_)
         return end_with_backoff(fmt::format("{} does not answer pings any more", options_.server));
       return ping();
     case Phase::kClosing:
@@ -181,8 +191,11 @@ void Component::stream_element(const Element& element) {
     case Phase::kDoubt:
       return send_handshake();
     case Phase::kHandshake:
-      if (element.name() == "handshake") come_up();
-      return;
+      if (element.name() != "handshake") return;
+      xml_.set_limits(XmlLimits{});
+      bundles_ = 0;
+      return must_probe_ ? probe() : come_up();
+    case Phase::kProbing:
     case Phase::kUp:
       has_brought_ = true;
       if (!take_keepalive(element)) user_.stanza(element, streams_);
@@ -195,18 +208,33 @@ void Component::stream_element(const Element& element) {
 }
 
 void Component::stream_oversized(const Element& element) {
-  if (phase_ == Phase::kUp) user_.oversized(element);
+  if (phase_ == Phase::kUp || phase_ == Phase::kProbing) user_.oversized(element);
+}
+
+// A server that lets several connections in (COMPAT(ejabberd 23), COMPAT(jabberd2 2.7)) sends answers to the
+// one that broke, too, until it has noticed; what it sends there makes it notice.
+void Component::probe() {
+  phase_ = Phase::kProbing;
+  reason_ = fmt::format("{} may still send to our connection that broke", options_.server);
+  ++bundles_;
+  first_probe_ = pings_ + 1;
+  unanswered_ = (1u << kProbes) - 1;
+  for (unsigned i = 0; i < kProbes; ++i) ping();
+  next_ = now_ + kProbeAgain;
 }
 
 void Component::come_up() {
   phase_ = Phase::kUp;
-  xml_.set_limits(XmlLimits{});
+  must_probe_ = false;
   reason_.clear();
   refused_ = contended_ = is_standby_ = false;
   up_since_ = alive_at_ = now_;
   down_since_ = broke_at_ = pinged_at_ = kNever;
+  proved_until_ = {};
+  proof_wanted_ = false;
   misses_ = 0;
   hurry_ = has_brought_ = false;
+  largest_ = 0;
   next_ = now_ + kKeepalive;
   ++streams_;
   owner_.state_changed();
@@ -216,7 +244,7 @@ void Component::come_up() {
 void Component::stream_closed() { end_with_backoff(fmt::format("{} closed the stream", options_.server)); }
 
 void Component::stream_failed(const StreamError& error) {
-  if (phase_ == Phase::kUp || phase_ == Phase::kHandshake) {
+  if (phase_ == Phase::kUp || phase_ == Phase::kProbing || phase_ == Phase::kHandshake) {
     XmlWriter xml(output_);
     write_stream_error(xml, error);
     return end_with_backoff(
@@ -251,7 +279,20 @@ void Component::stream_error(const StreamError& error) {
     return end(Meaning::kRefused, kRefusedRetry,
                fmt::format("{} is not for components ({}): correct xmpp_port", options_.server, said));
   }
-  end_with_backoff(fmt::format("{} ended the stream: {}", options_.server, said));
+  const bool may_be_size =
+      is_up() && (error.condition == "policy-violation" || error.condition == "not-well-formed");
+  end_with_backoff(
+      fmt::format("{} ended the stream: {}{}", options_.server, said, may_be_size ? learn_size() : ""));
+}
+
+// Servers end the whole stream for one stanza that is too large for them, and do not say how large is.
+std::string Component::learn_size() {
+  if (largest_ <= kAllTakeThis) return {};
+  options_.max_stanza_bytes = std::max(kAllTakeThis, largest_ / 2);
+  return fmt::format(
+      "; the largest stanza had {} bytes, so from now on those over {} are refused; raise the server's limit "
+      "and restart this process",
+      largest_, options_.max_stanza_bytes);
 }
 
 void Component::set_holder(std::string worker, Time now) {
@@ -330,6 +371,7 @@ Link::Sent Component::send(std::string_view from, std::string_view xml) {
   if (domain_of(from) != options_.domain) return Sent::kForeignFrom;
   if (xml.size() > options_.max_stanza_bytes) return Sent::kTooLarge;
   output_.append(xml);
+  largest_ = std::max(largest_, xml.size());
   owner_.write_soon();
   return Sent::kWritten;
 }
@@ -342,6 +384,13 @@ void Component::hurry(bool hurry, Time now) {
   if (hurry) next_ = std::min(next_, now + kHurriedKeepalive);
 }
 
+void Component::ask_for_proof(Time now) {
+  if (!is_up()) return;
+  now_ = now;
+  proof_wanted_ = true;
+  if (pinged_at_ == kNever) ping();
+}
+
 // To ourselves: the server must handle it to bring it back, whatever its own name is.
 void Component::ping() {
   std::string id;
@@ -349,28 +398,34 @@ void Component::ping() {
   XmlWriter xml(output_);
   write_ping(xml, options_.domain, options_.domain, id);
   pinged_at_ = now_;
-  next_ = now_ + (hurry_ ? kHurriedKeepalive : kKeepalive);
+  next_ = now_ + (hurry_ || proof_wanted_ ? kHurriedKeepalive : kKeepalive);
 }
 
 bool Component::take_keepalive(const Element& element) {
   if (element.name() != "iq" || element.attribute("from") != options_.domain) return false;
   const auto id = ids_.read(element.attribute("id"), options_.domain, element.attribute("to"));
   if (!id || !id->has(StanzaId::kKeepalive) || !ids_.is_own(*id)) return false;
-  alive();
+  alive(id->number);
   return true;
 }
 
-void Component::keepalive_came_elsewhere(Time now) {
-  if (!is_up() || pinged_at_ == kNever) return;
+void Component::keepalive_came_elsewhere(uint64_t number, Time now) {
   now_ = now;
-  alive();
+  if (phase_ == Phase::kProbing || (is_up() && pinged_at_ != kNever)) alive(number);
 }
 
-void Component::alive() {
+void Component::alive(uint64_t number) {
+  if (phase_ == Phase::kProbing) {
+    if (number >= first_probe_ && number < first_probe_ + kProbes)
+      unanswered_ &= ~(1u << (number - first_probe_));
+    return unanswered_ == 0 ? come_up() : void();
+  }
   alive_at_ = now_;
+  if (misses_ == 0 && pinged_at_ != kNever) proved_until_ = pinged_at_;  // else it may answer an earlier ping
   pinged_at_ = kNever;
   misses_ = 0;
   next_ = now_ + (hurry_ ? kHurriedKeepalive : kKeepalive);
+  if (std::exchange(proof_wanted_, false)) owner_.write_soon();
 }
 
 }  // namespace stox::xmpp

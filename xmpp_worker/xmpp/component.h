@@ -51,8 +51,8 @@ class Component final : public Link, private XmlStreamUser {
   // Another worker of ours (its name; empty: none) is connected as our domain. Where the server lets only one
   // be, we stand by until it has gone, and then connect at once.
   void set_holder(std::string worker, Time now);
-  // Our keepalive came out of the server on another connection of our domain.
-  void keepalive_came_elsewhere(Time now);
+  // Our keepalive with this number came out of the server on another connection of our domain.
+  void keepalive_came_elsewhere(uint64_t number, Time now);
   void turn(Time now);
   Time next() const { return next_; }
 
@@ -64,6 +64,9 @@ class Component final : public Link, private XmlStreamUser {
   Sent send(std::string_view from, std::string_view xml) override;
   void write_soon() override { owner_.write_soon(); }
   bool has_unsent() const override { return owner_.unsent() + output_.size() > 0; }
+  Time proved_until() const override { return proved_until_; }
+  void ask_for_proof(Time now) override;
+  Time up_since() const override { return up_since_; }
   void hurry(bool, Time now) override;
   bool has_room() const override;
   bool is_up() const override { return phase_ == Phase::kUp; }
@@ -81,8 +84,9 @@ class Component final : public Link, private XmlStreamUser {
   uint64_t streams() const { return streams_; }  // how many have been up
 
  private:
-  // kDoubt: a header with an empty id came, behind which an error is expected.
-  enum class Phase { kStopped, kWaiting, kConnecting, kOpening, kDoubt, kHandshake, kUp, kClosing };
+  // kDoubt: a header with an empty id came, behind which an error is expected. kProbing: connected, but the
+  // server may still send to our last connection, which broke: not up until a bundle of pings has come back.
+  enum class Phase { kStopped, kWaiting, kConnecting, kOpening, kDoubt, kHandshake, kProbing, kUp, kClosing };
   // What an end means for others: nothing, that waiting will not help, or that a foreign program or a worker
   // of ours holds our name.
   enum class Meaning { kPasses, kRefused, kContended, kStandby };
@@ -94,15 +98,17 @@ class Component final : public Link, private XmlStreamUser {
   void stream_failed(const StreamError&) override;
 
   void send_handshake();
+  void probe();
   void come_up();
   void stream_error(const StreamError&);
   void end(Meaning, Duration wait, const std::string& reason);
   void end_with_backoff(const std::string& reason);
   void end_by_conflict(const std::string& reason);
+  std::string learn_size();
   void stand_by();
   void set_stopped();
   bool take_keepalive(const Element&);
-  void alive();
+  void alive(uint64_t number);
   void ping();
   Duration jittered(Duration);
 
@@ -127,14 +133,21 @@ class Component final : public Link, private XmlStreamUser {
   Time down_since_{};
   Time up_since_ = kNever;
   bool has_brought_ = false;  // a stanza
+  std::size_t largest_ = 0;   // written since it came up
   Time broke_at_ = kNever;    // when a stream of ours that was up broke: the server may not know yet
   unsigned failures_ = 0;     // since a stream lasted
   uint64_t streams_ = 0;
 
   Time alive_at_{};
   Time pinged_at_ = kNever;  // the ping that is not answered
+  Time proved_until_{};
+  bool proof_wanted_ = false;
   unsigned misses_ = 0;
   uint64_t pings_ = 0;
+  bool must_probe_ = false;
+  uint64_t first_probe_ = 0;  // of the bundle
+  uint32_t unanswered_ = 0;   // of the bundle, a bit each
+  unsigned bundles_ = 0;
   bool hurry_ = false;
 };
 

@@ -28,6 +28,13 @@ class Link {
 
   // Bytes taken by send() are still in this process: its death would cost them.
   virtual bool has_unsent() const { return false; }
+  // What was sent before this, on the stream that is up now, the peer has processed, as far as it can be
+  // told.
+  virtual Time proved_until() const { return has_unsent() ? Time{} : kNever; }
+  // Asks the peer behind what was sent, if that is a way to learn it: LinksUser::about_to_write() follows its
+  // answer.
+  virtual void ask_for_proof(Time) {}
+  virtual Time up_since() const { return Time{}; }
   virtual bool has_room() const = 0;  // the peer reads what it is sent
   virtual bool is_up() const = 0;
   // The peer refuses us and will until someone changes a configuration.
@@ -62,6 +69,8 @@ class LinksUser {
   // From a peer that may speak for the stanza's `from`, to a domain of ours. `stream` tells streams apart:
   // two stanzas with the same number came in this order.
   virtual void stanza(const Element&, uint64_t stream) = 0;
+  // The peer is about to be told that the stanzas so far are in our hands.
+  virtual void about_to_acknowledge() {}
   virtual void oversized(const Element&) = 0;  // name and attributes of a stanza over the limits
   virtual void state_changed() = 0;            // whether, and why not, messages can be taken
 };

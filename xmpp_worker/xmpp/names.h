@@ -25,9 +25,17 @@ constexpr std::string_view kPing = "urn:xmpp:ping";
 constexpr std::string_view kDelay = "urn:xmpp:delay";
 constexpr std::string_view kOob = "jabber:x:oob";
 constexpr std::string_view kCorrect = "urn:xmpp:message-correct:0";
+constexpr std::string_view kChatStates = "http://jabber.org/protocol/chatstates";
+constexpr std::string_view kReceipts = "urn:xmpp:receipts";
+constexpr std::string_view kMarkers = "urn:xmpp:chat-markers:0";
+constexpr std::string_view kHints = "urn:xmpp:hints";
 constexpr std::string_view kDiscoInfo = "http://jabber.org/protocol/disco#info";
 constexpr std::string_view kDiscoItems = "http://jabber.org/protocol/disco#items";
 constexpr std::string_view kVersion = "jabber:iq:version";
+constexpr std::string_view kLast = "jabber:iq:last";
+constexpr std::string_view kGateway = "jabber:iq:gateway";
+constexpr std::string_view kConference = "jabber:x:conference";
+constexpr std::string_view kMucUser = "http://jabber.org/protocol/muc#user";
 }  // namespace ns
 
 // The namespaces in which stanzas and their own children come; servers mix them.

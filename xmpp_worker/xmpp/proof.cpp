@@ -51,12 +51,12 @@ void Proof::close_group(Entry& entry, Time now) {
   set_timer(entry, group, due);
   domain.asked = now;
   domain.groups.push_back(std::move(group));
-  ping(entry);
+  ping(entry, false);
 }
 
-void Proof::ping(Entry& entry) {
+void Proof::ping(Entry& entry, bool to_any_user) {
   entry.second.last_ping = ++pings_;
-  user_.write_ping(entry.first, pings_);
+  user_.write_ping(entry.first, pings_, to_any_user);
 }
 
 void Proof::set_timer(Entry& entry, const Group& group, Time at) {
@@ -84,7 +84,7 @@ void Proof::answered(uint64_t number, std::string_view name, uint64_t connection
   settle_until(domain, covered(domain), Fate::kProved);
   if (domain.groups.empty() || domain.answered < domain.last_ping) return;
   if (++domain.more_pings > kMorePings) return settle_until(domain, domain.answered, Fate::kUnsure);
-  ping(*found);
+  ping(*found, true);
 }
 
 uint64_t Proof::covered(const Domain& domain) const {

@@ -35,8 +35,9 @@ class ProofUser {
   virtual ~ProofUser() = default;
   // Once per stanza; numbers that the user has settled otherwise (a bounce) are to be ignored.
   virtual void settled(uint64_t number, Fate) = 0;
-  // Write a ping to the domain now; its answer is answered() with this number.
-  virtual void write_ping(const std::string& domain, uint64_t number) = 0;
+  // Write a ping to the domain now; its answer is answered() with this number. `to_any_user`: to a user of
+  // it, one for each ping, for the server may choose the answer's connection by where it comes from.
+  virtual void write_ping(const std::string& domain, uint64_t number, bool to_any_user) = 0;
   // Has the stream's own peer answered since? A domain is mute only behind a peer that lives.
   virtual bool peer_answered_since(Time) = 0;
 };
@@ -95,7 +96,7 @@ class Proof {
   using Entry = Domains::value_type;  // stays where it is while it is in the table
 
   void close_group(Entry&, Time now);
-  void ping(Entry&);
+  void ping(Entry&, bool to_any_user);
   uint64_t covered(const Domain&) const;  // answers to this ping came on every connection
   void settle_until(Domain&, uint64_t ping, Fate);
   void set_timer(Entry&, const Group&, Time at);

@@ -93,6 +93,7 @@ void S2sAccepted::tls_established(const net::TlsSession& session) {
 void S2sAccepted::fill_output(std::string& out) {
   const std::vector<S2sRoute*> carried = carried_;
   for (S2sRoute* route : carried) route->about_to_write();
+  if (machine_.management().is_on()) site_.user.about_to_acknowledge();
   machine_.end_of_wakeup();
   out.append(machine_.output());
   machine_.output().clear();

@@ -112,6 +112,7 @@ void S2sOutbound::element(const Element& child) {
       return sasl(child);
     case Phase::kUp:
       if (child.is("enabled", ns::kStreamManagement)) return management_.start();
+      if (child.is("failed", ns::kStreamManagement)) return management_.refuse();
       if (child.ns() != ns::kStreamManagement) stanza(child);
       return;
     default:
@@ -197,7 +198,10 @@ void S2sOutbound::come_up(const char* proof) {
   alive_at_ = now_;
   xml_.set_limits(XmlLimits{});
   go(Phase::kUp, kQuestion);
-  if (has_management_) XmlWriter(output_).open("enable", ns::kStreamManagement).close();
+  if (has_management_) {
+    XmlWriter(output_).open("enable", ns::kStreamManagement).close();
+    management_.request();
+  }
   user_.outbound_up(*this);
 }
 
@@ -279,7 +283,7 @@ void S2sOutbound::ask_for_life() {
   if (management_.is_on()) {
     XmlWriter xml(output_);
     management_.ask(xml);
-  } else if (has_dialback_) {
+  } else if (has_dialback_ && hurry_) {  // seldom: some servers log that they were asked
     write_question({options_.from, options_.to, fmt::format("{}{}", kProbe, ++probes_), "0"});
   } else {
     output_ += ' ';  // TCP will tell

@@ -92,6 +92,7 @@ class S2sRoute::Connection final : public S2sOutboundUser, public StreamSocketUs
   }
   void fill_output(std::string& out) override {
     if (machine.is_up() && route_ != nullptr) route_->about_to_write();
+    if (machine.management().is_on()) site_.user.about_to_acknowledge();
     machine.end_of_wakeup();
     out.append(machine.output());
     machine.output().clear();

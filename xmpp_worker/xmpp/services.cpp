@@ -5,9 +5,11 @@
 namespace stox::xmpp {
 namespace {
 
+constexpr std::string_view kNoGroupChats = "This is a SIP user, for whom there are no group chats";
+
 // Of the domain and of its users alike. Only what is there.
-constexpr std::string_view kFeatures[] = {ns::kDiscoInfo, ns::kDiscoItems, ns::kVersion, ns::kPing,
-                                          "jid\\20escaping"};
+constexpr std::string_view kFeatures[] = {ns::kDiscoInfo,    ns::kDiscoItems, ns::kVersion, ns::kPing,
+                                          "jid\\20escaping", ns::kReceipts,   ns::kMarkers, ns::kChatStates};
 
 bool is_domain(std::string_view jid) { return jid.find('@') == std::string_view::npos; }
 
@@ -19,13 +21,32 @@ bool write_info(const Stanza& request, const ServiceInfo& info, XmlWriter& xml) 
     xml.attribute("category", "client").attribute("type", "phone");
   }
   xml.close();
-  for (const std::string_view feature : kFeatures) xml.open("feature").attribute("var", feature).close();
+  const auto write_feature = [&xml](std::string_view feature) {
+    xml.open("feature").attribute("var", feature).close();
+  };
+  for (const std::string_view feature : kFeatures) write_feature(feature);
+  if (is_domain(request.to)) write_feature(ns::kLast);
+  if (is_domain(request.to) && info.contact) write_feature(ns::kGateway);
   xml.close().close();
   return true;
 }
 
 bool write_failure(const Stanza& request, const char* condition, XmlWriter& xml) {
   write_error(xml, request, {"cancel", condition, "", std::string(domain_of(request.to))});
+  return true;
+}
+
+bool is_about_contacts(const Stanza& request, const ServiceInfo& info) {
+  return info.contact && is_domain(request.to) && request.element.first_child().is("query", ns::kGateway);
+}
+
+bool answer_set(const Stanza& request, const ServiceInfo& info, XmlWriter& xml) {
+  if (!is_about_contacts(request, info)) return write_failure(request, "service-unavailable", xml);
+  const auto jid = info.contact(request.element.first_child().child("prompt", ns::kGateway).text());
+  if (!jid) return write_failure(request, "jid-malformed", xml);
+  open_result(xml, request).open("query", ns::kGateway);
+  // The first is of XEP-0100 since 1.0, the second what older clients look for.
+  xml.leaf("jid", *jid).leaf("prompt", *jid).close().close();
   return true;
 }
 
@@ -40,6 +61,13 @@ bool answer_get(const Stanza& request, const ServiceInfo& info, XmlWriter& xml) 
     if (!query.attribute("node").empty()) return write_failure(request, "item-not-found", xml);
     if (query.ns() == ns::kDiscoInfo) return write_info(request, info, xml);
     open_result(xml, request).open("query", ns::kDiscoItems).close().close();
+  } else if (query.is("query", ns::kLast) && is_domain(request.to)) {
+    open_result(xml, request).open("query", ns::kLast);
+    xml.attribute("seconds", std::to_string(to_ms(info.uptime) / 1000)).close().close();
+  } else if (is_about_contacts(request, info)) {
+    open_result(xml, request).open("query", ns::kGateway);
+    xml.leaf("desc", "Enter the SIP address of the person you would like to write to.");
+    xml.leaf("prompt", "SIP address").close().close();
   } else {
     return write_failure(request, "service-unavailable", xml);
   }
@@ -71,7 +99,25 @@ bool answer(const Stanza& stanza, const ServiceInfo& info, XmlWriter& xml) {
   if (stanza.kind == Stanza::Kind::kPresence) return answer_presence(stanza, xml);
   if (stanza.kind != Stanza::Kind::kIq) return false;
   if (stanza.type == "get") return answer_get(stanza, info, xml);
-  if (stanza.type == "set") return write_failure(stanza, "service-unavailable", xml);
+  if (stanza.type == "set") return answer_set(stanza, info, xml);
+  return false;
+}
+
+bool decline_invitation(const Stanza& message, XmlWriter& xml) {
+  if (message.is_error() || message.from.empty()) return false;
+  for (Element x = message.element.first_child(); x; x = x.next()) {
+    if (!x.is("x", ns::kMucUser) && !x.is("x", ns::kConference)) continue;
+    if (x.ns() == ns::kConference) {
+      write_error(xml, message, {"cancel", "not-acceptable", std::string(kNoGroupChats), ""});
+      return true;
+    }
+    const Element invite = x.child("invite", ns::kMucUser);
+    if (!invite) continue;
+    xml.open("message").attribute("from", message.to).attribute("to", bare_of(message.from));
+    xml.open("x", ns::kMucUser).open("decline").attribute_unless_empty("to", invite.attribute("from"));
+    xml.leaf("reason", kNoGroupChats).close().close().close();
+    return true;
+  }
   return false;
 }
 

@@ -1,10 +1,15 @@
-// What the gateway answers for itself and for the SIP users behind it: ping, disco, version, presence that
-// asks. Whatever is asked and not known gets its error; what is no question gets nothing, so nothing loops.
+// What the gateway answers for itself and for the SIP users behind it: ping (XEP-0199), disco (XEP-0030),
+// version (XEP-0092), last (XEP-0012), how contacts are written (XEP-0100), presence that asks, invitations
+// to group chats. Whatever is asked and not known gets its error; what is no question gets nothing, so
+// nothing loops.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "common/base/clock.h"
 #include "xmpp_worker/xmpp/stanza.h"
 #include "xmpp_worker/xmpp/xml_writer.h"
 
@@ -13,9 +18,15 @@ namespace stox::xmpp {
 struct ServiceInfo {
   std::string version;
   std::string name = "SIP gateway (stox)";
+  Duration uptime{};
+  // The JID of a SIP address as a person types it; nothing when it is none. Not set: not offered.
+  std::function<std::optional<std::string>(std::string_view typed)> contact = {};
 };
 
 // Writes the answer to an IQ or presence stanza, if it is owed one. False: nothing was written.
 bool answer(const Stanza&, const ServiceInfo&, XmlWriter&);
+// The same for a message that invites to a group chat, mediated (XEP-0045 7.8.2) or direct (XEP-0249): it is
+// declined with the reason. False: it is no invitation.
+bool decline_invitation(const Stanza& message, XmlWriter&);
 
 }  // namespace stox::xmpp

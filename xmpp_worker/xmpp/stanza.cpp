@@ -34,6 +34,7 @@ constexpr std::array<std::string_view, 22> kConditions = {"bad-request",
 
 constexpr std::array<std::string_view, 5> kMessageTypes = {"chat", "error", "groupchat", "headline",
                                                            "normal"};
+constexpr std::array<std::string_view, 5> kStates = {"active", "composing", "gone", "inactive", "paused"};
 constexpr std::array<std::string_view, 5> kErrorTypes = {"auth", "cancel", "continue", "modify", "wait"};
 
 template <std::size_t N>
@@ -68,7 +69,8 @@ void MessageContent::clear() {
   thread = {};
   delay_s = 0;
   oobs.clear();
-  replaces = {};
+  replaces = state = received = displayed = {};
+  wants_receipt = wants_marker = false;
 }
 
 std::optional<Stanza> read_stanza(const Element& element) {
@@ -107,6 +109,16 @@ void read_content(const Element& message, MessageContent& out) {
       if (!url.empty()) out.oobs.push_back({url, each.child("desc", ns::kOob).text()});
     } else if (each.is("replace", ns::kCorrect)) {
       out.replaces = each.attribute("id");
+    } else if (each.ns() == ns::kChatStates) {
+      if (is_one_of(kStates, each.name())) out.state = each.name();
+    } else if (each.ns() == ns::kReceipts) {
+      if (each.name() == "request") out.wants_receipt = true;
+      if (each.name() == "received") out.received = each.attribute("id");
+    } else if (each.ns() == ns::kMarkers) {
+      if (each.name() == "markable") out.wants_marker = true;
+      if (each.name() == "received")
+        out.received = each.attribute("id");  // of XEP-0333 before 0.5, as is this:
+      if (each.name() == "displayed" || each.name() == "acknowledged") out.displayed = each.attribute("id");
     }
   }
 }
@@ -157,6 +169,18 @@ void write_message(XmlWriter& xml, const Stanza& stanza, const MessageContent& c
   if (content.delay_s != 0) {
     xml.open("delay", ns::kDelay).attribute("stamp", format_timestamp(content.delay_s)).close();
   }
+  if (!content.state.empty()) {
+    xml.open(content.state, ns::kChatStates).close();
+    if (content.bodies.empty()) {
+      for (const char* hint : {"no-copy", "no-store"}) xml.open(hint, ns::kHints).close();
+    }
+  }
+  if (content.wants_receipt) xml.open("request", ns::kReceipts).close();
+  if (content.wants_marker) xml.open("markable", ns::kMarkers).close();
+  if (!content.received.empty())
+    xml.open("received", ns::kReceipts).attribute("id", content.received).close();
+  if (!content.displayed.empty())
+    xml.open("displayed", ns::kMarkers).attribute("id", content.displayed).close();
   xml.close();
 }
 

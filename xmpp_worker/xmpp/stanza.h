@@ -40,9 +40,13 @@ struct Oob {
 struct MessageContent {
   std::vector<LangText> bodies, subjects;
   std::string_view thread;
-  int64_t delay_s = 0;        // XEP-0203, Unix time; 0 = none
-  std::vector<Oob> oobs;      // read only, as is this:
-  std::string_view replaces;  // XEP-0308: id of the corrected message; empty = none
+  int64_t delay_s = 0;                               // XEP-0203, Unix time; 0 = none
+  std::vector<Oob> oobs;                             // read only, as is this:
+  std::string_view replaces;                         // XEP-0308: id of the corrected message; empty = none
+  std::string_view state;                            // XEP-0085: the element's name; empty = none
+  bool wants_receipt = false, wants_marker = false;  // XEP-0184 <request/>, XEP-0333 <markable/>
+  // Ids of messages that were received or displayed; a stanza that says so says nothing else.
+  std::string_view received, displayed;
 
   void clear();  // keeps memory
 };
@@ -54,6 +58,7 @@ StanzaError read_error(const Element& stanza);
 // From stream:error.
 StreamError read_stream_error(const Element&);
 
+// A state without words is marked as not worth keeping (XEP-0334).
 void write_message(XmlWriter&, const Stanza&, const MessageContent&);
 // The stanza's error, to who sent it (errors: "Form of the stanza").
 void write_error(XmlWriter&, const Stanza& failed, const StanzaError&);

@@ -103,9 +103,11 @@ void StanzaIds::append_mac(std::string& out, std::string_view id, std::string_vi
   append_base64url(out, digest.data(), kMacBytes);
 }
 
+bool StanzaIds::fits(std::string_view payload) { return encoded_size(payload) <= kMaxPayload; }
+
 void StanzaIds::append(std::string& out, uint64_t number, std::string_view flags, std::string_view payload,
                        std::string_view from, std::string_view to) {
-  const bool hashed = encoded_size(payload) > kMaxPayload;
+  const bool hashed = !fits(payload);
   const auto start = out.size();
   out.append(prefix_);
   append_number(out, number);

@@ -16,10 +16,14 @@ namespace stox::xmpp {
 
 struct StanzaId {
   // Letters of `flags`.
-  static constexpr char kMessage = 'm', kPing = 'p',
-                        kKeepalive = 'k';  // what it is: first and only one of these
-  static constexpr char kCallId = 'c';     // payload is the Call-ID
-  static constexpr char kHashed = 'h';     // payload is a hash of what was too long
+  // What it is: first and only one of these. kStatus: typing or a receipt; kAsked: no stanza of ours, but the
+  // Message-ID by which SIP knows one that came from XMPP.
+  static constexpr char kMessage = 'm', kPing = 'p', kKeepalive = 'k', kStatus = 't', kAsked = 'a';
+  static constexpr char kCallId = 'c';  // payload is the Call-ID
+  static constexpr char kImdn = 'i';    // payload is the IMDN Message-ID and more (receipts.h)
+  static constexpr char kHashed = 'h';  // payload is a hash of what was too long
+  // Who sent it wants to hear that it was received, displayed, or refused after all; it was of type chat.
+  static constexpr char kReceived = 'r', kDisplayed = 'd', kRefused = 'n', kChat = 'j';
 
   std::string worker;
   uint64_t epoch = 0;
@@ -41,6 +45,7 @@ class StanzaIds {
   void append(std::string& out, uint64_t number, std::string_view flags, std::string_view payload,
               std::string_view from, std::string_view to);
 
+  static bool fits(std::string_view payload);  // else the id holds its hash alone
   // Nothing when it is none of ours, or was not written between these two.
   std::optional<StanzaId> read(std::string_view id, std::string_view from, std::string_view to);
   // The same for an answer to a stanza: its addresses are swapped.

@@ -7,7 +7,7 @@
 
 namespace stox::xmpp {
 
-void StreamManagement::start() { on_ = true; }
+void StreamManagement::start() { on_ = counts_sent_ = true; }
 
 void StreamManagement::ask_if_needed(XmlWriter& xml) {
   if (on_ && !asked_ && sent_ != asked_at_) ask(xml);

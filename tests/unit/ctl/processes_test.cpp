@@ -57,6 +57,21 @@ TEST_F(Processes, ANameMeansAProcessOrAllInstancesOfASection) {
             "there is no process \"sip-3\"; there are: sip-1@a, sip-1@b, sip-2, mapper-1, component-1");
 }
 
+TEST_F(Processes, ThoseOnOtherHostsAreAskedThroughOneHere) {
+  put_socket("sip-1.ctl");
+  const nlohmann::json others = {
+      {"others",
+       {{{"name", "mapper-1@two"}}, {{"name", "mapper-1@one"}}, {{"name", "sip-1@b"}}, {{"name", "stray"}}}}};
+  const auto known = with_others(known_processes(config_), {{0, others}});
+  std::vector<std::string> said;
+  for (const Known& one : known) said.push_back(one.name + " " + one.through);
+  EXPECT_THAT(said, ElementsAre("sip-1 ", "sip-1@b sip-1", "sip-2 sip-1", "mapper-1@one sip-1",
+                                "mapper-1@two sip-1", "component-1 sip-1"));
+  EXPECT_EQ(known[0].place().process, "");
+  EXPECT_EQ(known[3].place().path, known[0].path);
+  EXPECT_EQ(known[3].place().process, "mapper-1@one");
+}
+
 TEST_F(Processes, WithoutTheRuntimeDirectoryTheConfiguredOnesAreKnown) {
   std::filesystem::remove_all(config_.runtime.directory);
   EXPECT_EQ(names().size(), 4U);

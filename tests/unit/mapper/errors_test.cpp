@@ -29,6 +29,13 @@ class Errors : public testing::Test {
   ErrorSettings settings_;
 };
 
+TEST_F(Errors, WhatIsTooLargeForTheGatewayIs513) {
+  pb::StanzaError error = stanza_error("policy-violation", "modify", "Message too large");
+  EXPECT_EQ(to_sip(error, settings_, addresses_).code(), 403u);  // a peer's policy, whatever it is about
+  error.set_too_large(true);
+  EXPECT_EQ(to_sip(error, settings_, addresses_).code(), 513u);
+}
+
 TEST_F(Errors, EveryConditionHasItsStatus) {
   const struct {
     const char* condition;

@@ -371,6 +371,61 @@ TEST_F(InboundTest, StrangersAreCountedAndMayBeCutOff) {
   EXPECT_EQ(metric("stox_sip_requests_total", "status=403"), 1);
 }
 
+TEST_F(InboundTest, CertificatesAreTrustedByTheSipDomainsTheyStandFor) {
+  sip::Policy by_name = policy();
+  by_name.trusted_certificates = {"proxy.test"};
+  inbound_.set_policy(by_name);
+  const auto trusts = [&](std::vector<std::string> uris, std::vector<std::string> dns) {
+    net::CertificateNames names;
+    names.uris = std::move(uris);
+    names.dns = std::move(dns);
+    return inbound_.trusts_certificate(names);
+  };
+  EXPECT_TRUE(trusts({}, {"Proxy.test"}));
+  EXPECT_TRUE(trusts({"sip:proxy.test"}, {}));
+  EXPECT_FALSE(trusts({"sip:other.test"}, {"proxy.test"}));  // RFC 5922 7.1: then the DNS names do not count
+  EXPECT_FALSE(trusts({}, {"*.test", "evil.test"}));
+  EXPECT_FALSE(trusts({}, {}));
+}
+
+// A flood of each kind of packet, and of all that it can leave behind.
+TEST_F(InboundTest, UnderAFloodOfAnyKindTheTablesStayBounded) {
+  constexpr int kFlood = 5'000;
+  const auto text_of = [](const char* method, int n) {
+    std::string text = replaced(replaced(kHello, "776sgdkse", std::to_string(n)), "asd88", std::to_string(n));
+    return replaced(replaced(text, "MESSAGE sip", std::string(method) + " sip"), "1 MESSAGE",
+                    "1 " + std::string(method));
+  };
+  const auto kept = [&] { return inbound_.figures().waiting + inbound_.figures().completed; };
+  for (const char* method : {"OPTIONS", "INVITE", "ACK", "CANCEL", "BYE", "REGISTER", "DANCE"}) {
+    for (int n = 0; n < kFlood; ++n) receive(text_of(method, n));
+    EXPECT_EQ(kept(), 0u) << method;
+  }
+  for (int n = 0; n < kFlood; ++n) {
+    receive(replaced(text_of("MESSAGE", n), "CSeq", "X"));
+    receive(text_of("MESSAGE", n).substr(0, 100));
+    receive(text_of("MESSAGE", n), "198.51.100.1");
+    receive(replaced(text_of("MESSAGE", n), "gw.test", "elsewhere.test"));
+  }
+  EXPECT_EQ(kept(), 0u);
+  has_room_ = false;
+  for (int n = 0; n < kFlood; ++n) receive(text_of("MESSAGE", n));
+  EXPECT_EQ(kept(), 0u);
+
+  has_room_ = true;
+  for (std::size_t n = 0; n < Inbound::kMaxCompleted + kFlood; ++n) {
+    receive(text_of("MESSAGE", static_cast<int>(n)));
+    inbound_.ended(envelopes_.size(), status(200));
+    envelopes_.back().Clear();
+    responses_.clear();
+  }
+  EXPECT_EQ(inbound_.figures().waiting, 0u);
+  EXPECT_LE(inbound_.figures().completed, Inbound::kMaxCompleted);
+  EXPECT_LE(inbound_.figures().completed_bytes, Inbound::kMaxCompleted * sip::ServerTransactions::kBytesEach);
+  advance(40s);
+  EXPECT_EQ(kept(), 0u);
+}
+
 TEST_F(InboundTest, OtherMethodsAsTheSampleHaveARetryAfterToo) {
   sip::Policy as_openser = policy();
   as_openser.unhandled_method_status = 503;

@@ -19,7 +19,8 @@ sip::Endpoint endpoint(const char* ip, uint16_t port = 5060) { return *sip::Endp
 // The way out, with a network that writes down what is sent, and a DNS that the test answers.
 class OutboundTest : public testing::Test, public Outbound::Outlet {
  protected:
-  void find_hops(std::string_view, std::size_t, std::function<void(sip::Hops)> found) override {
+  void find_hops(std::string_view, std::size_t size, std::function<void(sip::Hops)> found) override {
+    if (size > Outbound::kSmall && !large_hops_.empty()) return found(large_hops_);
     if (hold_dns_) {
       held_ = std::move(found);
       return;
@@ -97,6 +98,7 @@ class OutboundTest : public testing::Test, public Outbound::Outlet {
   service::Trace trace_;
   sip::Random random_;
   sip::Hops hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")}};
+  std::vector<sip::Hop> large_hops_;  // of requests of more than 1,300 bytes; empty: as the others
   bool hold_dns_ = false, no_way_ = false;
   std::function<void(sip::Hops)> held_;
   uint64_t number_ = 0;
@@ -290,6 +292,16 @@ TEST_F(PeerForms, WhatHasOnlyARefusedFormEndsUnsent) {
   EXPECT_TRUE(outbound_.idle());
 }
 
+TEST_F(PeerForms, AFormThatIsTooLargeGivesWayToAPlainerOne) {
+  formats().assume({"cpim"});
+  pb::Envelope e = rich("a");
+  e.mutable_sip_message()->mutable_parts(0)->mutable_alternatives(0)->set_data(std::string(1300, 'x'));
+  begin(e);
+  EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060"));
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200"));
+}
+
 TEST_F(PeerForms, WhatIsKnownCanBeListedAndForgotten) {
   formats().refused(kBob, Format::kCpim);
   formats().taken("sip:eve@sip.test", Format::kComposing);
@@ -408,6 +420,40 @@ TEST_F(TypingToSip, KeepsNoProcessFromStopping) {
   outbound_.give_up();
   EXPECT_TRUE(outbound_.idle());
   EXPECT_THAT(ended(), ElementsAre());
+}
+
+TEST_F(OutboundTest, ALargeRequestGoesByTcpOrNotAtAll) {
+  const std::string text(1300, 'x');
+  large_hops_ = {{Transport::kTcp, endpoint("192.0.2.7")}, {Transport::kUdp, endpoint("192.0.2.7")}};
+  begin(envelope(text));
+  ASSERT_EQ(sent().size(), 1u);
+  EXPECT_EQ(last().via.transport, "TCP");
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200"));
+
+  large_hops_ = {{Transport::kUdp, endpoint("192.0.2.7")}};
+  begin(envelope(text));
+  EXPECT_THAT(sent(), ElementsAre());
+  EXPECT_THAT(ended(), ElementsAre("2 FAILED 513"));
+  EXPECT_THAT(outcomes_.back().text(), HasSubstr("too many for UDP"));
+}
+
+TEST_F(OutboundTest, ARequestThatBecomesLargeWhileItIsWrittenIsNotSentByUdpEither) {
+  large_hops_ = {{Transport::kTcp, endpoint("192.0.2.8")}};
+  outbound_.configure("sip:192.0.2.7;" + std::string(900, 'r'), {});  // nobody counted with
+  begin(envelope(std::string(300, 'x')));
+  ASSERT_EQ(sent().size(), 1u);
+  EXPECT_EQ(last().via.transport, "TCP");
+}
+
+TEST_F(OutboundTest, LargeRequestsMayBeRefused) {
+  large_hops_ = {{Transport::kTcp, endpoint("192.0.2.7")}};
+  outbound_.refuse_large(true);
+  begin(envelope(std::string(1300, 'x')));
+  EXPECT_THAT(sent(), ElementsAre());
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 513"));
+  begin(envelope("short"));
+  EXPECT_EQ(sent().size(), 1u);
 }
 
 TEST_F(OutboundTest, PartsGoOneByOne) {

@@ -138,6 +138,15 @@ TEST(RequestCheck, StrangersAreForbiddenWhateverTheySend) {
   EXPECT_EQ(check(with_method("ACK"), usual_policy(), "198.51.100.1").kind, Kind::kIgnore);
 }
 
+TEST(RequestCheck, ACertificateThatIsTrustedIsEnough) {
+  Datagram d(kHello);
+  Flow flow;
+  flow.peer = *Endpoint::parse("198.51.100.1", 5061);
+  EXPECT_EQ(check_request(d.message, flow, usual_policy()).status, 403);
+  flow.certified = true;
+  EXPECT_EQ(check_request(d.message, flow, usual_policy()).kind, Kind::kTake);
+}
+
 TEST(RequestCheck, WithoutAViaNobodyIsAnswered) {
   EXPECT_EQ(check(replaced(kHello, "Via", "X")).kind, Kind::kIgnore);
   EXPECT_EQ(check("SIP/2.0 999 x\r\n\r\n").kind, Kind::kIgnore);

@@ -88,6 +88,25 @@ struct TlsPeer {
   bool closed = false;
 };
 
+TEST_F(TlsTransportTest, ACertificateCanMakeItsOwnerTrusted) {
+  open_tls("DNS:proxy.test");  // and that is what we show as a client, too
+  trusts_ = false;
+  EXPECT_EQ(say_hello("proxy.test"), "hello");
+  EXPECT_FALSE(came_.at(0).flow.certified);
+  trusted_name_ = "proxy.test";
+  open_tls("DNS:proxy.test");
+  EXPECT_EQ(say_hello("proxy.test"), "hello");
+  EXPECT_TRUE(came_.at(0).flow.certified);
+  const auto shown = transports_->connections(10);
+  EXPECT_EQ(shown.size(), 2u);
+  for (const ConnectionShown& one : shown) {
+    EXPECT_EQ(one.transport, Transport::kTls);
+    EXPECT_TRUE(one.trusted);
+    EXPECT_STREQ(one.state, "open");
+  }
+  EXPECT_TRUE(transports_->connections(0).empty());
+}
+
 TEST_F(TlsTransportTest, ARequestAndItsAnswerCross) {
   open_tls();
   answer_ = replaced(kHello, "hello", "there");
@@ -185,7 +204,10 @@ TEST_F(TlsTransportTest, WhoSpeaksNoTlsIsClosed) {
   EXPECT_TRUE(came_.empty());
   ASSERT_EQ(tls_failures_.size(), 1u);
   EXPECT_THAT(tls_failures_[0], HasSubstr("theirs: TLS: "));
+  auto probe = connect();
+  probe.close();
   auto gone = connect();
+  asio::write(gone, asio::buffer("\x16", 1));
   gone.close();
   EXPECT_TRUE(run_until([&] { return tls_failures_.size() == 2; }));
   EXPECT_EQ(transports_->figures().tls_failures, 2u);

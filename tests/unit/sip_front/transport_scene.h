@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <asio/ip/tcp.hpp>
 #include <functional>
@@ -35,6 +36,9 @@ class TransportTest : public ::testing::Test, public TransportUser {
   }
 
   bool trusts(const Endpoint&) const override { return trusts_; }
+  bool trusts_certificate(const net::CertificateNames& names) const override {
+    return std::find(names.dns.begin(), names.dns.end(), trusted_name_) != names.dns.end();
+  }
   void received(const Message& message, const Flow& flow) override {
     came_.push_back({std::string(message.body), flow});
     if (!answer_.empty()) transports_->send(flow, answer_);
@@ -102,6 +106,7 @@ class TransportTest : public ::testing::Test, public TransportUser {
   uint16_t udp_port_ = 0, tcp_port_ = 0;
   std::string answer_;
   bool finish_ = false, trusts_ = true;
+  std::string trusted_name_;  // of a certificate
   std::vector<Came> came_;
   std::vector<uint32_t> lost_;
   bool never_made_ = false;

@@ -35,7 +35,10 @@ class ToSipTest : public testing::Test, public ToSipUser {
     return 1'000 + restored.size();
   }
   void hand_on_soon() override { ++wakeups; }
-  bool has_left(std::string_view, std::string_view) override { return left; }
+  Fate fate(std::string_view, std::string_view, Time sent) override {
+    if (!stream.component.is_up() || stream.component.up_since() > sent) return Fate::kBroken;
+    return stream.component.proved_until() > sent ? Fate::kArrived : Fate::kWaits;
+  }
   Result<uint64_t> submit(pb::Envelope& envelope, Time begin_before, Time end_by, pb::Reason*) override {
     EXPECT_EQ(begin_before, clock.now() + seconds(60));
     EXPECT_EQ(end_by, clock.now() + seconds(95));
@@ -73,7 +76,6 @@ class ToSipTest : public testing::Test, public ToSipUser {
   pb::Reason refusal = pb::NOT_GIVEN;
   uint64_t ids = 0;
   int wakeups = 0;
-  bool left = true;  // what was written is in the kernel's hands
   std::vector<std::pair<pb::Envelope, uint32_t>> restored;
 };
 
@@ -211,6 +213,30 @@ TEST_F(ToSipTest, ErrorsWaitForTheStream) {
   to_sip.send_unsent();
   EXPECT_THAT(stream.take(), HasSubstr("<remote-server-timeout "));
   EXPECT_FALSE(to_sip.has_unsent());
+}
+
+TEST_F(ToSipTest, AnErrorGoesAgainWhenItsStreamBrokeBeforeItWasProcessed) {
+  message("to='bob@gw.test'");
+  to_sip.ended(1, failed(pb::DEADLINE));
+  EXPECT_THAT(stream.take(), HasSubstr("<remote-server-timeout "));
+  EXPECT_TRUE(to_sip.has_told());
+  clock.advance(seconds(1));
+  stream.break_down();
+  clock.advance(seconds(5));
+  stream.come_up();
+  to_sip.send_unsent();
+  EXPECT_THAT(stream.take(), HasSubstr("<remote-server-timeout "));
+
+  clock.advance(seconds(1));
+  stream.component.ask_for_proof(clock.now());
+  stream.server(stream.take());  // the server brings our ping back, and so has seen the error before it
+  to_sip.note_told();
+  EXPECT_FALSE(to_sip.has_told());
+  stream.break_down();
+  clock.advance(seconds(5));
+  stream.come_up();
+  to_sip.send_unsent();
+  EXPECT_EQ(stream.take(), "");
 }
 
 TEST_F(ToSipTest, AnInjectedMessageTellsWhoInjectedIt) {

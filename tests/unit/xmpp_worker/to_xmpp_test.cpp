@@ -11,8 +11,10 @@
 namespace stox::worker {
 namespace {
 
+using std::chrono::minutes;
 using std::chrono::seconds;
 using testing::HasSubstr;
+using xmpp::StanzaId;
 
 class ToXmppTest : public testing::Test, public ToXmppUser {
  protected:
@@ -44,6 +46,50 @@ class ToXmppTest : public testing::Test, public ToXmppUser {
     message.set_call_id("call-1@host");
     message.add_bodies()->set_text(body);
     to_xmpp.begin(envelope, clock.now() + seconds(25));
+  }
+  pb::Envelope envelope(uint64_t number) {
+    pb::Envelope e;
+    e.mutable_id()->set_origin("sip-1");
+    e.mutable_id()->set_number(number);
+    pb::XmppMessage& message = *e.mutable_xmpp_message();
+    message.set_from("a*b@gw.test");
+    message.set_to("c@x.test");
+    message.set_type("chat");
+    return e;
+  }
+  pb::Envelope words(uint64_t number) {
+    pb::Envelope e = envelope(number);
+    e.mutable_xmpp_message()->set_call_id("c1");
+    e.mutable_xmpp_message()->set_thread("c1");
+    e.mutable_xmpp_message()->add_bodies()->set_text("hi");
+    return e;
+  }
+  void begin(const pb::Envelope& e) { to_xmpp.begin(e, clock.now() + seconds(25)); }
+  void typing(pb::XmppMessage::State state, uint32_t holds_s = 0) {
+    pb::Envelope e = envelope(77);
+    e.set_lossy(true);
+    e.mutable_xmpp_message()->set_state(state);
+    e.mutable_xmpp_message()->set_state_holds_s(holds_s);
+    begin(e);
+  }
+  void composing(uint32_t holds_s = 0) { typing(pb::XmppMessage::COMPOSING, holds_s); }
+  // The Message-ID that SIP knows a stanza of c@x.test/phone by.
+  std::string asked_id(bool received, bool displayed, const std::string& stanza_id = "s/1") {
+    pb::XmppMessage message;
+    message.set_from("c@x.test/phone/2");
+    message.set_to("a*b@gw.test");
+    message.mutable_wants()->set_delivered(received);
+    message.mutable_wants()->set_displayed(displayed);
+    return message_id(stream.ids, stanza_id, message, true);
+  }
+  void notify(uint64_t number, pb::Receipt::Kind kind, const std::string& id) {
+    pb::Envelope e = envelope(number);
+    e.mutable_xmpp_message()->mutable_receipt()->set_kind(kind);
+    e.mutable_xmpp_message()->mutable_receipt()->set_id(id);
+    begin(e);
+  }
+  void refused_late(const StanzaId& id, const Answer& answer) override {
+    late.push_back(id.payload + " " + answer.error.condition);
   }
   std::string wakeup() {
     to_xmpp.about_to_write(stream.component);
@@ -84,8 +130,10 @@ class ToXmppTest : public testing::Test, public ToXmppUser {
   service::Log log{"test", service::Level::kError, "text"};
   service::Trace trace;
   StreamByHand stream{clock}, other{clock};
-  ToXmpp to_xmpp{100, stream.ids, clock, log, trace, *this};
+  Contacts contacts{clock};
+  ToXmpp to_xmpp{100, stream.ids, contacts, clock, log, trace, *this};
   std::map<uint64_t, pb::Outcome> outcomes;
+  std::vector<std::string> late;
   uint64_t connection = 0;  // on which answers come
 };
 
@@ -97,12 +145,176 @@ TEST_F(ToXmppTest, WritesAndIsDeliveredWhenTheDomainAnswersThePingBehind) {
   EXPECT_THAT(written,
               testing::MatchesRegex(
                   "<message from='a\\*b@gw.test/r' to='c@x.test' id='component-1.7.[0-9]+.mc.call-1%40host."
-                  "[^']{12}' type='chat'><body>hi</body></message>"
+                  "[^']{12}' type='chat'><body>hi</body><active "
+                  "xmlns='http://jabber.org/protocol/chatstates'/></message>"
                   "<iq from='gw.test' to='x.test' id='[^']*' type='get'><ping xmlns='urn:xmpp:ping'/></iq>"));
   EXPECT_TRUE(outcomes.empty());
   pong(written);
   EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
   EXPECT_EQ(to_xmpp.unproved(), 0u);
+}
+
+TEST_F(ToXmppTest, WhatTheContactShowedDecidesOnThreadTypeAndStates) {
+  come_up();
+  begin(words(1));
+  EXPECT_THAT(wakeup(), HasSubstr("<thread>c1</thread><active "));
+  Contact& contact = contacts.get("c@x.test/phone", "a*b@gw.test");
+  contact.thread = "t";
+  contact.states = Contact::States::kTellsNot;
+  contact.chat = true;
+  pb::Envelope e = words(2);
+  e.mutable_xmpp_message()->set_type("normal");
+  begin(e);
+  EXPECT_THAT(wakeup(), HasSubstr("type='chat'><body>hi</body><thread>t</thread></message>"));
+}
+
+TEST_F(ToXmppTest, ReceiptsAreAskedForAndTheIdBringsBackWhatIsAnswered) {
+  come_up();
+  pb::Envelope e = words(1);
+  pb::Wants& wants = *e.mutable_xmpp_message()->mutable_wants();
+  wants.set_id("Im/dn.7");
+  wants.set_date_s(1'700'000'000);
+  wants.set_delivered(true);
+  wants.set_displayed(true);
+  begin(e);
+  const std::string written = wakeup();
+  EXPECT_THAT(written,
+              HasSubstr("<request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/>"));
+  const auto id = stream.ids.read_answer(id_in(written, "message"), "c@x.test/any", "a*b@gw.test");
+  ASSERT_TRUE(id);
+  EXPECT_EQ(sip_message_of(*id)->id(), "Im/dn.7");
+  EXPECT_EQ(sip_message_of(*id)->date_s(), 1'700'000'000);
+  ASSERT_EQ(contacts.find("c@x.test", "a*b@gw.test")->unread.size(), 1u);
+
+  wants.set_id(std::string(200, 'x'));  // would not come back whole
+  e.mutable_id()->set_number(2);
+  begin(e);
+  EXPECT_THAT(wakeup(), testing::Not(HasSubstr("urn:xmpp:receipts")));
+}
+
+TEST_F(ToXmppTest, ANotificationIsAReceiptForWhoAsked) {
+  come_up();
+  notify(1, pb::Receipt::DELIVERED, asked_id(true, false));
+  const std::string written = wakeup();
+  EXPECT_THAT(written, testing::MatchesRegex("<message from='a\\*b@gw.test' to='c@x.test/phone/2' id='[^']*' "
+                                             "type='chat'><received xmlns='urn:xmpp:receipts' id='s/1'/>"
+                                             "</message><iq .*"));
+  pong(written);
+  EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
+  notify(2, pb::Receipt::DELIVERED, asked_id(true, false));  // another phone of theirs
+  EXPECT_EQ(wakeup(), "");
+  EXPECT_EQ(outcomes.at(2).verdict(), pb::DELIVERED);
+}
+
+TEST_F(ToXmppTest, DisplayedImpliesReceivedAndComesOnlyIfAskedFor) {
+  come_up();
+  notify(1, pb::Receipt::DISPLAYED, asked_id(true, true));
+  const std::string both = wakeup();
+  EXPECT_LT(both.find("<received"), both.find("<displayed xmlns='urn:xmpp:chat-markers:0' id='s/1'/>"));
+  notify(2, pb::Receipt::DELIVERED, asked_id(true, true));
+  EXPECT_EQ(wakeup(), "");  // told already
+  notify(3, pb::Receipt::DISPLAYED, asked_id(true, false, "s2"));
+  EXPECT_THAT(wakeup(), testing::AllOf(HasSubstr("<received "), testing::Not(HasSubstr("<displayed"))));
+  notify(4, pb::Receipt::DISPLAYED, asked_id(false, true, "s3"));
+  EXPECT_THAT(wakeup(), testing::AllOf(HasSubstr("<displayed "), testing::Not(HasSubstr("<received"))));
+}
+
+TEST_F(ToXmppTest, AFailureNotifiedIsAnErrorForThatStanza) {
+  come_up();
+  const std::pair<pb::Receipt::Kind, const char*> rows[] = {
+      {pb::Receipt::FAILED, "<error type='wait' by='gw.test'><recipient-unavailable "},
+      {pb::Receipt::FORBIDDEN, "<error type='auth' by='gw.test'><forbidden "},
+      {pb::Receipt::ERROR, "<error type='cancel' by='gw.test'><internal-server-error "}};
+  uint64_t number = 0;
+  for (const auto& [kind, error] : rows) {
+    const std::string stanza_id = "s" + std::to_string(++number);
+    notify(number, kind, asked_id(true, true, stanza_id));
+    EXPECT_THAT(wakeup(), HasSubstr("<message from='a*b@gw.test' to='c@x.test/phone/2' id='" + stanza_id +
+                                    "' type='error'>" + error));
+  }
+}
+
+TEST_F(ToXmppTest, ANotificationOfNothingOfOursIsTakenInSilence) {
+  come_up();
+  notify(1, pb::Receipt::DELIVERED, "made-up");
+  std::string forged = asked_id(true, true);
+  forged.back() = forged.back() == 'A' ? 'B' : 'A';
+  notify(2, pb::Receipt::DISPLAYED, forged);
+  pb::Envelope e = envelope(3);  // from somebody else than was written to
+  e.mutable_xmpp_message()->set_from("eve*b@gw.test");
+  e.mutable_xmpp_message()->mutable_receipt()->set_kind(pb::Receipt::DELIVERED);
+  e.mutable_xmpp_message()->mutable_receipt()->set_id(asked_id(true, true));
+  begin(e);
+  EXPECT_EQ(wakeup(), "");
+  for (uint64_t number : {1, 2, 3}) EXPECT_EQ(outcomes.at(number).verdict(), pb::DELIVERED);
+}
+
+TEST_F(ToXmppTest, TypingIsShownOnceAndEndsByItself) {
+  come_up();
+  composing();
+  EXPECT_EQ(wakeup(), "");  // nobody knows whether the contact wants it
+  contacts.get("c@x.test", "a*b@gw.test").states = Contact::States::kTells;
+  composing(60);
+  EXPECT_THAT(
+      stream.take(),
+      testing::MatchesRegex("<message from='a\\*b@gw.test' to='c@x.test' id='[^']*' type='chat'><composing "
+                            "xmlns='http://jabber.org/protocol/chatstates'/><no-copy xmlns='urn:xmpp:hints'/>"
+                            "<no-store xmlns='urn:xmpp:hints'/></message>"));
+  pass(seconds(50));
+  composing(60);
+  pass(seconds(50));
+  EXPECT_EQ(stream.take(), "");
+  pass(seconds(11));
+  EXPECT_THAT(stream.take(), HasSubstr("<paused "));
+  typing(pb::XmppMessage::PAUSED);
+  pass(minutes(5));
+  EXPECT_EQ(stream.take(), "");
+  composing();
+  typing(pb::XmppMessage::PAUSED);
+  EXPECT_THAT(stream.take(), HasSubstr("<paused "));
+  EXPECT_TRUE(outcomes.empty());
+  EXPECT_EQ(to_xmpp.unproved(), 0u);
+}
+
+TEST_F(ToXmppTest, AMessageEndsTyping) {
+  come_up();
+  contacts.get("c@x.test", "a*b@gw.test").states = Contact::States::kTells;
+  composing();
+  begin(words(1));
+  pong(wakeup());
+  pass(minutes(5));
+  EXPECT_EQ(stream.take().find("paused"), std::string::npos);
+}
+
+TEST_F(ToXmppTest, TypingWaitsForNoStream) {
+  contacts.get("c@x.test", "a*b@gw.test").states = Contact::States::kTells;
+  composing();
+  EXPECT_EQ(to_xmpp.held(), 0u);
+  come_up();
+  EXPECT_EQ(wakeup(), "");
+  composing();
+  EXPECT_THAT(wakeup(), HasSubstr("<composing "));
+}
+
+TEST_F(ToXmppTest, OnlyARefusalAfterTheAnswerIsALateOne) {
+  come_up();
+  pb::Envelope e = words(1);
+  pb::Wants& wants = *e.mutable_xmpp_message()->mutable_wants();
+  wants.set_id("late");
+  wants.set_failed(true);
+  begin(e);
+  const std::string written = wakeup();
+  pong(written);
+  bounce(written, "c@x.test", "a*b@gw.test");
+  EXPECT_THAT(late, testing::ElementsAre("0/late service-unavailable"));
+  EXPECT_TRUE(contacts.first("late", pb::Receipt::FAILED));
+
+  wants.set_id("told");
+  e.mutable_id()->set_number(2);
+  begin(e);
+  bounce(wakeup(), "c@x.test", "a*b@gw.test");
+  EXPECT_EQ(outcomes.at(2).verdict(), pb::FAILED);
+  EXPECT_FALSE(contacts.first("told", pb::Receipt::FAILED));  // the answer said it
 }
 
 TEST_F(ToXmppTest, OnePingForAllOfOneWakeup) {
@@ -190,7 +402,8 @@ TEST_F(ToXmppTest, WithTwoConnectionsAnAnswerMustComeOnEach) {
   EXPECT_THAT(again, HasSubstr("<ping"));
   EXPECT_THAT(again, testing::Not(HasSubstr("<message")));
   connection = 77;
-  pong(again);
+  EXPECT_THAT(again, HasSubstr("to='ping-2@x.test'"));
+  pong(again, "ping-2@x.test");
   EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
   EXPECT_EQ(wakeup(), "");
 }

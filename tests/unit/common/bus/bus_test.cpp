@@ -1,6 +1,7 @@
 // The rules of the bus (design: "The life of a message") on its twin in memory.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -27,6 +28,9 @@ class Actor : public EdgeUser {
   }
   void handed_over(const std::string& from, uint64_t, std::string_view payload) override {
     handed.push_back(from + ":" + std::string(payload));
+  }
+  void asked(std::string_view text, std::function<void(std::string)> reply) override {
+    reply(edge->name() + " " + std::string(text));
   }
   void finish_all() {
     for (const auto& id : std::exchange(begun_ids, {})) {
@@ -60,8 +64,11 @@ class Chooser : public MapperUser {
     return Refuse{pb::Refused::NO_TARGET, "no worker"};
   }
   void translate(pb::Outcome& o) override { o.set_text("translated"); }
+  void asked(std::string_view text, std::function<void(std::string)> reply) override {
+    reply(name + " " + std::string(text));
+  }
   MapperNode* node = nullptr;
-  std::string to;
+  std::string to, name;
 };
 
 class BusTest : public ::testing::Test {
@@ -80,6 +87,7 @@ class BusTest : public ::testing::Test {
         {.name = name, .role = role, .max_in_flight = max_in_flight_, .pace = Duration{0}}, actor);
   }
   void start_mapper(const std::string& name) {
+    choosers_[name].name = name;
     choosers_[name].node = &bus_.start_mapper(name, choosers_[name]);
   }
 
@@ -115,6 +123,67 @@ class BusTest : public ::testing::Test {
   std::map<std::string, Actor> actors_;
   std::map<std::string, Chooser> choosers_;
 };
+
+TEST_F(BusTest, AMapperThatSeesNoTargetIsPassedBy) {
+  bus_.cut("w-1", "m-1");
+  bus_.run();
+  std::vector<uint64_t> numbers;
+  for (int i = 0; i < 20; ++i) numbers.push_back(send(std::to_string(i), "a " + std::to_string(i)));
+  bus_.advance(milliseconds(500));
+  for (const uint64_t n : numbers) EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, AMapperThatIsLeftGetsNothingNewAndEndsWhatItHas) {
+  one_mapper();
+  worker().answers = false;
+  const uint64_t before = send("c1");
+  bus_.run();
+  front().edge->leave_mapper(0);
+  EXPECT_FALSE(front().edge->done_with(0));
+  const uint64_t after = send("c2", "a c");
+  bus_.run();
+  EXPECT_EQ(worker().began, (std::vector<std::string>{"c1"}));
+  worker().finish_all();
+  bus_.run();
+  EXPECT_EQ(outcome(before).verdict(), pb::DELIVERED);
+  EXPECT_TRUE(front().edge->done_with(0));
+  start_mapper("m-2");
+  bus_.advance(seconds(1));
+  worker().finish_all();
+  bus_.run();
+  EXPECT_EQ(outcome(after).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, AMapperThatIsRemovedWithSomethingInFlightIsAskedRound) {
+  worker().answers = false;
+  const uint64_t n = send("c1");
+  bus_.run();
+  for (const Pipe pipe : {0U, 1U}) {
+    if (front().edge->links()[pipe].sent == 0) continue;
+    front().edge->remove_mapper(pipe);
+    break;
+  }
+  bus_.run();
+  worker().finish_all();
+  bus_.advance(seconds(6));
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+  EXPECT_EQ(worker().began.size(), 1u);
+}
+
+TEST_F(BusTest, QueriesReachEveryProcessFromEach) {
+  std::vector<std::string> answers;
+  const auto keep = [&](const std::string& text) { answers.push_back(text); };
+  front().edge->query("w-1", "how", keep);
+  front().edge->query("m-2", "how", keep);
+  choosers_["m-1"].node->query("sip-1", "how", keep);
+  choosers_["m-1"].node->query("m-2", "how", keep);
+  front().edge->query("nobody", "how", keep);
+  choosers_["m-1"].node->query("nobody", "how", keep);
+  bus_.run();
+  std::sort(answers.begin(), answers.end());
+  EXPECT_EQ(answers, (std::vector<std::string>{"", "", "m-2 how", "m-2 how", "sip-1 how", "w-1 how"}));
+  EXPECT_EQ(front().edge->links()[0].sent, 0u) << "what stoxctl asks is not counted";
+}
 
 TEST_F(BusTest, ALossyEnvelopeCrossesAndIsKeptByNobody) {
   send_lossy("typing");

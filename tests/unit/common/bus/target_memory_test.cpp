@@ -26,7 +26,8 @@ class TargetMemoryTest : public ::testing::Test {
     pb::Outcome o;
     o.set_verdict(pb::DELIVERED);
     o.set_text("number " + std::to_string(number));
-    return memory_.finish(envelope(number).id(), o, clock_.now()).size();
+    *o.mutable_id() = envelope(number).id();
+    return memory_.finish(o, clock_.now()).size();
   }
 
   ManualClock clock_;

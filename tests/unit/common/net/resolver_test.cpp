@@ -156,6 +156,25 @@ TEST(Resolver, TellsNoSuchNameFromNoAnswer) {
   }
 }
 
+TEST(Resolver, AnswersTheSameQuestionAgain) {
+  Loop loop;
+  NameServer a(loop, 0, std::string("\x7f\0\0\x07", 4));
+  auto resolver = Resolver::create(loop, a.options()).value();
+  for (int i = 0; i < 3; ++i) {
+    bool inside = true;
+    std::vector<std::string> got;
+    resolver->addresses("again.test", [&](auto found) {
+      EXPECT_FALSE(inside) << "callback from inside the call";
+      got = found.value();
+      loop.stop();
+    });
+    inside = false;
+    loop.run();
+    loop.io().restart();
+    EXPECT_EQ(got, std::vector<std::string>{"127.0.0.7"});
+  }
+}
+
 TEST(Resolver, MayBeDestroyedWithQuestionsOpen) {
   Loop loop;
   bool called = false;

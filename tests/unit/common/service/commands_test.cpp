@@ -109,10 +109,10 @@ TEST_F(AskedProcess, LogLevelChangesForGoodOrForATime) {
 }
 
 TEST_F(AskedProcess, AnUnknownCommandListsTheKnown) {
-  EXPECT_EQ(ask({{"command", "tap\n"}})["error"],
-            "unknown command \"tap\\n\"; known: status, queues, inflight, failed, retry, drain, resume, "
-            "peers, forget_peers, trace, "
-            "send, loglevel");
+  EXPECT_EQ(
+      ask({{"command", "tap\n"}})["error"],
+      "unknown command \"tap\\n\"; known: status, queues, streams, inflight, failed, retry, drain, resume, "
+      "peers, forget_peers, trace, tap, send, loglevel");
   EXPECT_EQ(ask({{"command", 1}})["ok"], false);
 }
 

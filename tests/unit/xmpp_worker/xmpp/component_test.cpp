@@ -80,8 +80,19 @@ class Dialogue : public testing::Test, public ComponentOwner, public LinksUser {
   void come_up() {
     tcp_connects();
     server(kHeader);
+    take();
     server("<handshake/>");
+    bring_back_pings();
     ASSERT_TRUE(component.is_up());
+  }
+  // As a server does with what the component sends to itself.
+  void bring_back_pings(std::size_t but = 0) {
+    const std::string sent = take();
+    std::vector<std::string> ids_sent;
+    for (auto at = sent.find(" id='"); at != std::string::npos; at = sent.find(" id='", at + 1))
+      ids_sent.push_back(sent.substr(at + 5, sent.find('\'', at + 5) - at - 5));
+    for (std::size_t i = but; i < ids_sent.size(); ++i)
+      server("<iq type='get' from='gw.test' to='gw.test' id='" + ids_sent[i] + "'/>");
   }
 
   ManualClock clock;
@@ -230,6 +241,20 @@ TEST_F(Dialogue, ThrownOutByAWorkerOfOursItStandsBy) {
   EXPECT_TRUE(component.is_standby());
 }
 
+TEST_F(Dialogue, AStanzaTooLargeForTheServerCostsOneStream) {
+  come_up();
+  component.send("gw.test", std::string(60'000, 'x'));
+  server(stream_error("policy-violation"));
+  EXPECT_THAT(component.reason(), HasSubstr("60000 bytes"));
+  wait();
+  come_up();
+  EXPECT_EQ(component.send("gw.test", std::string(30'001, 'x')), Component::Sent::kTooLarge);
+  EXPECT_EQ(component.send("gw.test", std::string(9'000, 'x')), Component::Sent::kWritten);
+  // Small ones cannot have been it.
+  server(stream_error("policy-violation"));
+  EXPECT_THAT(component.reason(), Not(HasSubstr("bytes")));
+}
+
 TEST_F(Dialogue, BeingThrownOutByAnotherIsNoBrokenStream) {
   come_up();
   server(stream_error("conflict"));
@@ -355,7 +380,7 @@ TEST_F(Dialogue, AKeepaliveThatCameOutElsewhereShowsThatTheServerLives) {
   for (int i = 0; i < 5; ++i) {
     pass(minutes(1));
     EXPECT_THAT(take(), HasSubstr("<ping"));
-    component.keepalive_came_elsewhere(clock.now());
+    component.keepalive_came_elsewhere(1, clock.now());
   }
   EXPECT_TRUE(component.is_up());
   EXPECT_EQ(component.last_proof_of_life(), clock.now());
@@ -390,6 +415,37 @@ TEST_F(Dialogue, ConflictWhileTheServerStillHoldsOurBrokenStream) {
   server(kHeader);
   server(stream_error("conflict"));
   EXPECT_TRUE(component.is_contended());
+}
+
+TEST_F(Dialogue, AfterABreakItIsUpWhenTheServerSendsNothingToTheOldConnectionAnyMore) {
+  come_up();
+  tcp_breaks("timed out");
+  wait();
+  tcp_connects();
+  server(kHeader);
+  take();
+  server("<handshake/>");
+  bring_back_pings(1);  // one went the old way
+  EXPECT_FALSE(component.is_up());
+  EXPECT_THAT(component.reason(), HasSubstr("connection that broke"));
+  EXPECT_EQ(component.send("gw.test", "<message/>"), Component::Sent::kNotUp);
+  server("<message from='x@y'/>");
+  EXPECT_THAT(log, HasSubstr("message"));
+  pass(seconds(1));
+  bring_back_pings();
+  EXPECT_TRUE(component.is_up());
+}
+
+TEST_F(Dialogue, AServerThatBringsNoPingBackIsUpAfterAWhile) {
+  come_up();
+  tcp_breaks("timed out");
+  wait();
+  tcp_connects();
+  server(kHeader);
+  server("<handshake/>");
+  EXPECT_FALSE(component.is_up());
+  pass(seconds(11));
+  EXPECT_TRUE(component.is_up());
 }
 
 TEST_F(Dialogue, StopsCleanly) {

@@ -15,7 +15,10 @@ class ProofTest : public testing::Test, public ProofUser {
   void settled(uint64_t number, Fate fate) override {
     EXPECT_TRUE(fates.emplace(number, fate).second) << number << " settled twice";
   }
-  void write_ping(const std::string& domain, uint64_t number) override { pings.emplace_back(domain, number); }
+  void write_ping(const std::string& domain, uint64_t number, bool to_any_user) override {
+    pings.emplace_back(domain, number);
+    to_users += to_any_user;
+  }
   bool peer_answered_since(Time) override { return peer_lives; }
 
   void write(std::initializer_list<uint64_t> numbers, const std::string& domain) {
@@ -41,6 +44,7 @@ class ProofTest : public testing::Test, public ProofUser {
   std::map<uint64_t, Fate> fates;
   std::vector<std::pair<std::string, uint64_t>> pings;
   bool peer_lives = true;
+  int to_users = 0;
   uint64_t next = 1000;
 };
 
@@ -182,6 +186,7 @@ TEST_F(ProofTest, AnswersOnOneConnectionSayNothingOfTheOther) {
   proof.answered(pings[0].second, "a", 0);
   write({2}, "a");
   wakeup();
+  EXPECT_EQ(to_users, 1);
   ASSERT_EQ(pings.size(), 3u);  // the first group's second, and the second group's
   proof.answered(pings[1].second, "a", 7);
   EXPECT_EQ(fates, (std::map<uint64_t, Fate>{{1, Fate::kProved}}));

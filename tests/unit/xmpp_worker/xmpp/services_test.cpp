@@ -15,7 +15,13 @@ std::string answer_to(const std::string& stanza) {
   const Reading read(stanza);
   std::string out;
   XmlWriter xml(out);
-  const bool answered = answer(read.stanza(), {"1.2"}, xml);
+  const ServiceInfo info{.version = "1.2",
+                         .uptime = std::chrono::seconds(90),
+                         .contact = [](std::string_view typed) -> std::optional<std::string> {
+                           if (typed.empty()) return std::nullopt;
+                           return std::string(typed) + "*gw.test";
+                         }};
+  const bool answered = answer(read.stanza(), info, xml);
   EXPECT_EQ(answered, !out.empty());
   return out;
 }
@@ -36,9 +42,12 @@ TEST(Services, SaysWhatItIs) {
   EXPECT_THAT(domain, HasSubstr("<identity category='gateway' type='simple' name='SIP gateway (stox)'/>"));
   EXPECT_THAT(domain, HasSubstr("<feature var='jid\\20escaping'/>"));
   EXPECT_THAT(domain, HasSubstr("<feature var='urn:xmpp:ping'/>"));
-  EXPECT_THAT(domain, Not(HasSubstr("receipts")));
+  EXPECT_THAT(domain, HasSubstr("'urn:xmpp:receipts'"));
   const std::string user = iq("<query xmlns='http://jabber.org/protocol/disco#info'/>", "b@gw.test");
   EXPECT_THAT(user, HasSubstr("<identity category='client' type='phone'/>"));
+  for (const char* feature :
+       {"urn:xmpp:receipts", "urn:xmpp:chat-markers:0", "http://jabber.org/protocol/chatstates"})
+    EXPECT_THAT(user, HasSubstr(std::string("<feature var='") + feature + "'/>"));
   EXPECT_EQ(iq("<query xmlns='http://jabber.org/protocol/disco#items'/>"),
             "<iq from='gw.test' to='a@x/r' id='1' type='result'>"
             "<query xmlns='http://jabber.org/protocol/disco#items'/></iq>");
@@ -55,6 +64,50 @@ TEST(Services, RefusesWhatItDoesNotKnow) {
   EXPECT_THAT(iq("<vCard xmlns='vcard-temp'/>"), HasSubstr("service-unavailable"));
   EXPECT_THAT(iq("<ping xmlns='urn:xmpp:ping'/>", "gw.test", "set"), HasSubstr("service-unavailable"));
   EXPECT_THAT(iq(""), HasSubstr("service-unavailable"));
+}
+
+TEST(Services, SaysHowContactsAreWritten) {
+  EXPECT_THAT(iq("<query xmlns='jabber:iq:gateway'/>"), HasSubstr("<prompt>SIP address</prompt>"));
+  EXPECT_EQ(iq("<query xmlns='jabber:iq:gateway'><prompt>romeo</prompt></query>", "gw.test", "set"),
+            "<iq from='gw.test' to='a@x/r' id='1' type='result'><query xmlns='jabber:iq:gateway'>"
+            "<jid>romeo*gw.test</jid><prompt>romeo*gw.test</prompt></query></iq>");
+  EXPECT_THAT(iq("<query xmlns='jabber:iq:gateway'><prompt/></query>", "gw.test", "set"),
+              HasSubstr("jid-malformed"));
+  EXPECT_THAT(iq("<query xmlns='jabber:iq:gateway'/>", "b@gw.test"), HasSubstr("service-unavailable"));
+  EXPECT_THAT(iq("<query xmlns='http://jabber.org/protocol/disco#info'/>"),
+              HasSubstr("<feature var='jabber:iq:gateway'/>"));
+}
+
+TEST(Services, SaysSinceWhenItRunsButNothingOfUsers) {
+  EXPECT_THAT(iq("<query xmlns='jabber:iq:last'/>"),
+              HasSubstr("<query xmlns='jabber:iq:last' seconds='90'/>"));
+  EXPECT_THAT(iq("<query xmlns='jabber:iq:last'/>", "b@gw.test"), HasSubstr("service-unavailable"));
+}
+
+std::string answer_to_invitation(const std::string& payload, const std::string& type = "normal") {
+  const Reading read("<message from='room@muc/x' to='b@gw.test' id='1' type='" + type + "'>" + payload +
+                     "</message>");
+  std::string out;
+  XmlWriter xml(out);
+  const bool declined = decline_invitation(read.stanza(), xml);
+  EXPECT_EQ(declined, !out.empty());
+  return out;
+}
+
+TEST(Services, DeclinesInvitationsToGroupChats) {
+  const std::string mediated =
+      "<x xmlns='http://jabber.org/protocol/muc#user'><invite "
+      "from='ann@x/r'><reason>come</reason></invite></x>";
+  EXPECT_EQ(answer_to_invitation(mediated),
+            "<message from='b@gw.test' to='room@muc'><x xmlns='http://jabber.org/protocol/muc#user'>"
+            "<decline to='ann@x/r'><reason>This is a SIP user, for whom there are no group chats</reason>"
+            "</decline></x></message>");
+  EXPECT_THAT(answer_to_invitation("<body>come</body><x xmlns='jabber:x:conference' jid='room@muc'/>"),
+              HasSubstr("<not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text "
+                        "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>This is a SIP user"));
+  EXPECT_EQ(answer_to_invitation("<body>come</body><x xmlns='http://jabber.org/protocol/muc#user'/>"), "");
+  EXPECT_EQ(answer_to_invitation(mediated, "error"), "");
+  EXPECT_EQ(answer_to_invitation("<body>hi</body>"), "");
 }
 
 TEST(Services, NeverAnswersAnswers) {

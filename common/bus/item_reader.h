@@ -1,0 +1,30 @@
+// Reads the items of a frame (a serialised Batch) one after the other into objects that are used again.
+// protobuf frees what lies in a oneof, and messages within messages, at each Clear(); an envelope would be
+// built from nothing at each hop.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <string_view>
+
+#include "proto/control.pb.h"
+
+namespace stox::bus {
+
+// Clears it, but keeps the objects of its id and body (empty: body_case() stays) for what is filled in next,
+// unless they have become large.
+void clear_for_reuse(pb::Envelope&);
+
+class ItemReader {
+ public:
+  // Calls each() with every item, which lives during the call and may be changed. False: the frame is broken;
+  // what stood before the break was handed out.
+  bool read(std::string_view frame, const std::function<void(pb::Item&)>& each);
+
+ private:
+  pb::Item* read_item(std::string_view bytes);
+
+  pb::Item envelope_, outcome_, other_;  // one for each kind of which there are many
+};
+
+}  // namespace stox::bus

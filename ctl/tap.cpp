@@ -1,0 +1,75 @@
+// stoxctl tap: asks all processes for what is new until its time is over.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "common/service/log.h"
+#include "ctl/commands.h"
+#include "ctl/control_client.h"
+#include "ctl/processes.h"
+#include "ctl/tap_view.h"
+
+namespace stox::ctl {
+namespace {
+
+using nlohmann::json;
+using Steady = std::chrono::steady_clock;
+
+// What one process tells may be older than what another told before: shown after this time, all is in order.
+constexpr int64_t kSettleUs = 300'000;
+
+int64_t wall_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+ExitCode tap(const Options& options, const TapOptions& wanted) {
+  const std::vector<Known> known = known_processes(options.config);
+  json question = {{"command", "tap"}, {"refused", wanted.refused}, {"bodies", wanted.bodies}};
+  TapView view(wanted.from, wanted.to, wanted.count);
+  std::vector<bool> reached(known.size()), complained(known.size());
+  const auto print = [&](int64_t until_us) {
+    for (const json& event : view.take(until_us)) {
+      if (options.json) {
+        fmt::print("{}\n", event.dump(-1, ' ', false, json::error_handler_t::replace));
+      } else {
+        fmt::print("{}", tap_text(event));
+      }
+    }
+    std::fflush(stdout);
+  };
+  const auto complain = [&](std::size_t i, const std::string& text) {
+    fmt::print(stderr, "{}: {}\n", known[i].name, service::printable(text, 1000));
+  };
+  const auto next = [&](std::size_t i, const Answer& answer) -> std::optional<json> {
+    if (const std::string why = answer.error(); !why.empty()) {
+      if (!complained[i]) complain(i, why);
+      complained[i] = true;
+      question.erase("after");
+      return question;
+    }
+    reached[i] = true;
+    complained[i] = false;
+    for (const json& event : answer.value.value("events", json::array())) view.add(known[i].name, event);
+    if (const auto missed = answer.value.value("missed", uint64_t{0}); missed > 0)
+      complain(i, fmt::format("{} events came too fast to be shown", missed));
+    json again = question;
+    again["after"] = answer.value.value("next", uint64_t{0});
+    return again;
+  };
+  const auto end = Steady::now() + std::chrono::seconds(wanted.for_s);
+  keep_asking(paths_of(known), question, next, [&] {
+    print(wall_us() - kSettleUs);
+    return Steady::now() < end && !view.done();
+  });
+  print(INT64_MAX);
+  const bool any = std::find(reached.begin(), reached.end(), true) != reached.end();
+  return any || known.empty() ? kFine : kUnreachable;
+}
+
+}  // namespace stox::ctl

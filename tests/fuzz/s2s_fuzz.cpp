@@ -1,0 +1,103 @@
+// Whatever bytes another server sends on a stream to us: what it answers is well-formed, and no stanza comes
+// through but from a domain that was proved on this stream, to one of ours. Input: a byte that says how to
+// split and how keys are judged, then the stream.
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "xmpp_worker/xmpp/names.h"
+#include "xmpp_worker/xmpp/s2s_inbound.h"
+
+namespace {
+
+using namespace stox;
+using namespace stox::xmpp;
+
+void hold(bool property, const char* what) {
+  if (property) return;
+  std::fprintf(stderr, "broken: %s\n", what);
+  std::abort();
+}
+
+class Owner : public S2sInboundUser {
+ public:
+  explicit Owner(uint8_t how) : how_(how) {}
+
+  bool serves(std::string_view domain) const override { return domain == "gw.test"; }
+  const std::string& some_domain() const override { return own_; }
+  bool is_insecure(std::string_view) const override { return (how_ & 16) != 0; }
+  std::string new_stream_id() override { return "id" + std::to_string(++ids_); }
+  void start_tls(S2sInbound&) override { tls_wanted = true; }
+  void ask(S2sInbound&, const DialbackQuestion& question) override { asked.push_back(question); }
+  void authenticated(S2sInbound&, const std::string& from, const std::string&) override {
+    proved.insert(from);
+  }
+  void inbound_stanza(S2sInbound&, const Element& stanza) override {
+    hold(proved.count(prepared_domain(domain_of(stanza.attribute("from")))) == 1, "from was proved");
+    hold(serves(prepared_domain(domain_of(stanza.attribute("to")))), "to is ours");
+  }
+  void inbound_oversized(S2sInbound& s, const Element& e) override { inbound_stanza(s, e); }
+  void inbound_ended(S2sInbound&, const StreamEnd&) override { hold(++ends == 1, "one end"); }
+
+  bool tls_wanted = false;
+  int ends = 0;
+  std::vector<DialbackQuestion> asked;
+  std::set<std::string> proved;
+
+ private:
+  const std::string own_ = "gw.test";
+  uint8_t how_;
+  int ids_ = 0;
+};
+
+class WellFormed : public XmlStreamUser {
+ public:
+  void stream_opened(const Element&) override {}
+  void stream_element(const Element&) override {}
+  void stream_oversized(const Element&) override {}
+  void stream_closed() override {}
+  void stream_failed(const StreamError&) override { failed = true; }
+  bool failed = false;
+};
+
+// Each of our headers begins a document.
+void check_output(const std::string& output) {
+  static const std::string kBegin = "<?xml version='1.0'?>";
+  for (std::size_t at = output.find(kBegin); at != std::string::npos;) {
+    const std::size_t next = output.find(kBegin, at + 1);
+    WellFormed reader;
+    XmlStream stream({}, reader);
+    stream.feed(std::string_view(output).substr(at, next == std::string::npos ? next : next - at));
+    hold(!reader.failed, "what is answered is well-formed");
+    at = next;
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
+  if (size < 1) return 0;
+  const std::string_view bytes(reinterpret_cast<const char*>(data + 1), size - 1);
+  const std::size_t step = data[0] % 16 + 1u;
+  static const DialbackKeys keys("s3cr3t");
+  Owner owner(data[0]);
+  ManualClock clock;
+  S2sInbound stream({"192.0.2.1:1"}, keys, owner, clock.now());
+  for (std::size_t at = 0; at < bytes.size(); at += step) {
+    stream.received(bytes.substr(at, step), clock.now());
+    if (std::exchange(owner.tls_wanted, false) && !stream.is_ended()) {
+      PeerNames peer{.present = true, .valid = (data[0] & 32) != 0};
+      peer.dns = {"peer.test"};
+      stream.tls_established(peer, "TLSv1.3", clock.now());
+    }
+    for (const DialbackQuestion& each : std::exchange(owner.asked, {})) {
+      const auto kind = (data[0] & 64) != 0 ? DialbackVerdict::Kind::kValid : DialbackVerdict::Kind::kInvalid;
+      stream.verified(each, {kind}, clock.now());
+    }
+  }
+  check_output(stream.output());
+  return 0;
+}

@@ -1,0 +1,71 @@
+"""Hosts made of network namespaces: each has an address of its own on one bridge, which the test process is on,
+too. Nothing of it is seen outside, and all of it goes with the test process."""
+import ctypes
+import itertools
+import os
+import subprocess
+
+from support.child import Child
+from support.waiting import eventually
+
+CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def ip(*words, inside=None):
+    command = ["ip", *map(str, words)]
+    if inside is not None:
+        command = ["nsenter", "-t", str(inside), "-n", *command]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+class Network:
+    """Moves the calling thread, and those it starts from now on, into a network of its own with this bridge: one
+    for a whole run, because the thread of the users stays where it began."""
+
+    def __init__(self, folder, here):
+        self.folder, self._numbers = folder, itertools.count(1)
+        self.before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        if _libc.unshare(CLONE_NEWNET) != 0:
+            os.close(self.before)
+            raise PermissionError(ctypes.get_errno(), "no network namespaces here")
+        ip("link", "set", "lo", "up")
+        ip("link", "add", "bridge", "type", "bridge")
+        ip("link", "set", "bridge", "up")
+        ip("address", "add", f"{here}/24", "dev", "bridge")
+
+    def host(self, name):
+        """A new one, at an address that no other had."""
+        number = next(self._numbers)
+        return Host(self, f"{name}{number}", f"10.77.0.{number}")
+
+    def close(self):
+        _libc.setns(self.before, CLONE_NEWNET)
+        os.close(self.before)
+
+
+class Host:
+    def __init__(self, network, name, address):
+        self.name, self.address = name, address
+        self.holder = Child(f"host-{name}", ["unshare", "--net", "sleep", "infinity"], network.folder).start()
+        own = os.readlink("/proc/thread-self/ns/net")
+        eventually(lambda: os.readlink(f"/proc/{self.holder.pid}/ns/net") != own, f"host {name} is there")
+        pid = self.holder.pid
+        ip("link", "add", f"to-{name}", "type", "veth", "peer", "name", "eth0", "netns", pid)
+        ip("link", "set", f"to-{name}", "master", "bridge", "up")
+        ip("link", "set", "lo", "up", inside=pid)
+        ip("link", "set", "eth0", "up", inside=pid)
+        ip("address", "add", f"{address}/24", "dev", "eth0", inside=pid)
+
+    def command(self, *words):
+        """What runs these words on this host."""
+        return ["nsenter", "-t", self.holder.pid, "-n", *words]
+
+    def unplug(self):
+        ip("link", "set", f"to-{self.name}", "down")
+
+    def plug(self):
+        ip("link", "set", f"to-{self.name}", "up")
+
+    def close(self):
+        self.holder.kill()

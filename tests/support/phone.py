@@ -1,0 +1,97 @@
+"""Real user agents behind the proxy: baresip and linphonec, told what to do on their standard input."""
+import subprocess
+
+from support import loopback
+from support.child import Child
+from support.waiting import eventually
+
+
+class _Phone(Child):
+    """Registered at a support.kamailio.Kamailio as `name`; prints what it receives into its log."""
+
+    registered = ""  # what stands in `diary` then
+
+    def __init__(self, name, command, folder, environment=None):
+        super().__init__(name, command, folder, environment, stdin=subprocess.PIPE)
+        self.diary = self.log_file
+
+    def start(self):
+        super().start()
+        self.wait_until(lambda: self.diary.exists() and self.registered in self.diary.read_text(errors="replace"),
+                        "registered")
+        return self
+
+    def type(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def shows(self, text):
+        eventually(lambda: text in self.log(1000), f"{self.name} shows {text!r}")
+
+
+class Baresip(_Phone):
+    registered = "200 OK"
+
+    def __init__(self, folder, host, proxy, name, contact, transport="udp", authority=None):
+        """contact: the SIP URI that say() writes to."""
+        folder.mkdir()
+        port = proxy.tls_port if transport == "tls" else proxy.port
+        modules = ["module_tmp uuid.so", "module stdio.so", "module_app account.so", "module_app contact.so",
+                   "module_app menu.so"]
+        settings = ["module_path /usr/lib/baresip/modules", f"sip_listen {host}:{loopback.free_port(host, 5060)}"]
+        if transport == "tls":
+            both = folder / "certificate.pem"
+            both.write_text("".join(file.read_text() for file in authority.sign(f"IP:{host}")))
+            settings += [f"sip_cafile {authority.ca}", f"sip_certificate {both}"]
+        (folder / "config").write_text("\n".join(settings + modules) + "\n")
+        (folder / "accounts").write_text(
+            f'<sip:{name}@{proxy.domain};transport={transport}>;auth_user={name};auth_pass={proxy.password};regint=600;'
+            f'outbound="sip:{proxy.host}:{port};transport={transport}"\n')
+        (folder / "contacts").write_text(f'"contact" <{contact}>\n')
+        super().__init__(f"baresip-{transport}", ["baresip", "-4", "-f", folder], folder)
+
+    def say(self, text):
+        self.type("/message " + text)
+
+
+class Linphone(_Phone):
+    registered = "to [LinphoneRegistrationOk]"
+
+    def __init__(self, folder, host, proxy, name, contact, transport="udp", authority=None):
+        folder.mkdir()
+        for data in ".local/share/linphone", ".config/linphone":
+            (folder / data).mkdir(parents=True)
+        self.contact = contact
+        port = proxy.tls_port if transport == "tls" else proxy.port
+        ports = {key: 0 for key in ("udp", "tcp", "tls")} | {transport: loopback.free_port(host)}
+        route = f"<sip:{proxy.host}:{port};transport={transport};lr>"
+        (folder / "linphonerc").write_text(f"""[sip]
+sip_port={ports["udp"]}
+sip_tcp_port={ports["tcp"]}
+sip_tls_port={ports["tls"]}
+bind_address={host}
+use_ipv6=0
+default_proxy=0
+guess_hostname=0
+contact=sip:{name}@{host}
+root_ca={authority.ca if authority else ""}
+verify_server_cn=0
+[auth_info_0]
+username={name}
+passwd={proxy.password}
+realm={proxy.domain}
+domain={proxy.domain}
+[proxy_0]
+reg_proxy={route}
+reg_route={route}
+reg_identity=sip:{name}@{proxy.domain}
+reg_expires=600
+reg_sendregister=1
+publish=0
+""")
+        super().__init__(f"linphone-{transport}", ["linphonec", "-d", 6, "-l", folder / "diary", "-c", folder / "linphonerc"], folder,
+                         {"HOME": str(folder), "LANG": "C.UTF-8"})
+        self.diary = folder / "diary"
+
+    def say(self, text):
+        self.type(f"chat {self.contact} {text}")

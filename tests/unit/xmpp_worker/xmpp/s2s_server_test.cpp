@@ -1,0 +1,182 @@
+#include "xmpp_worker/xmpp/s2s_server.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <asio/ip/tcp.hpp>
+#include <asio/post.hpp>
+
+#include "xmpp_worker/xmpp/names.h"
+#include "xmpp_worker/xmpp/stanza.h"
+
+namespace stox::xmpp {
+namespace {
+
+class NoResolver : public net::Resolver {
+ public:
+  explicit NoResolver(net::Loop& loop) : loop_(loop) {}
+  void addresses(const std::string& host,
+                 std::function<void(net::Resolved<std::vector<std::string>>)> done) override {
+    asio::post(loop_.io(), [host, done] {
+      const bool literal = host.find_first_not_of("0123456789.") == std::string::npos;
+      if (literal) return done(std::vector<std::string>{host});
+      done(tl::make_unexpected(net::ResolveError{net::ResolveError::Kind::kNoName, host + ": no such name"}));
+    });
+  }
+  void srv(const std::string& name,
+           std::function<void(net::Resolved<std::vector<net::SrvRecord>>)> done) override {
+    asio::post(loop_.io(), [name, done] {
+      done(tl::make_unexpected(net::ResolveError{net::ResolveError::Kind::kNoName, name + ": no such name"}));
+    });
+  }
+
+ private:
+  net::Loop& loop_;
+};
+
+// A server, and what it is told.
+class End : public LinksUser, public S2sEvents {
+ public:
+  End(net::Loop& loop, net::Resolver& resolver, const std::string& domain, uint16_t port,
+      const std::string& other, uint16_t other_port) {
+    S2sOptions options;
+    options.serves = {domain};
+    options.address = "127.0.0.1";
+    options.port = port;
+    options.dialback_secret = domain;
+    options.require_tls = false;
+    options.static_servers[other] = "127.0.0.1:" + std::to_string(other_port);
+    auto made = S2sServer::create(loop, resolver, options, *this, *this);
+    EXPECT_TRUE(made) << made.error().text;
+    server = std::move(*made);
+    const auto listens = server->listen();
+    EXPECT_TRUE(listens) << listens.error().text;
+  }
+
+  void link_up(Link&) override { log += "up "; }
+  void link_down(Link&) override { log += "down "; }
+  void link_gone(Link&) override { log += "gone "; }
+  void about_to_write(Link&) override {}
+  void stanza(const Element& element, uint64_t) override {
+    log += std::string(element.content_child("body").text()) + " ";
+  }
+  void oversized(const Element&) override {}
+  void state_changed() override {}
+  void stream_event(const std::string& text) override { events += text + "\n"; }
+  void stream_trouble(const std::string& text) override { events += text + "\n"; }
+
+  std::string log, events;
+  std::unique_ptr<S2sServer> server;
+};
+
+class S2sServers : public testing::Test {
+ protected:
+  static uint16_t free_port(net::Loop& loop) {
+    asio::ip::tcp::acceptor probe(loop.io(), {asio::ip::make_address("127.0.0.1"), 0});
+    return probe.local_endpoint().port();
+  }
+  template <class Condition>
+  ::testing::AssertionResult until(Condition done) {
+    const Time end = loop.now() + std::chrono::seconds(30);
+    while (!done()) {
+      if (loop.now() > end)
+        return ::testing::AssertionFailure() << "not in 30 s\n" << a.events << "\n" << b.events;
+      loop.io().run_one_for(std::chrono::milliseconds(10));
+      loop.io().restart();
+    }
+    return ::testing::AssertionSuccess();
+  }
+  static std::string message(const std::string& from, const std::string& to, const std::string& body) {
+    return "<message from='" + from + "' to='" + to + "'><body>" + body + "</body></message>";
+  }
+
+  net::Loop loop;
+  NoResolver resolver{loop};
+  const uint16_t a_port = free_port(loop), b_port = free_port(loop);
+  End a{loop, resolver, "a.test", a_port, "b.test", b_port};
+  End b{loop, resolver, "b.test", b_port, "a.test", a_port};
+};
+
+TEST_F(S2sServers, FindProveAndWriteToEachOther) {
+  Link* there = a.server->link("a.test", "b.test");
+  ASSERT_NE(there, nullptr);
+  EXPECT_FALSE(there->is_up());
+  ASSERT_TRUE(until([&] { return there->is_up(); }));
+  EXPECT_EQ(there->send("x@a.test", message("x@a.test", "y@b.test", "hello")), Link::Sent::kWritten);
+  EXPECT_TRUE(until([&] { return b.log.find("hello") != std::string::npos; }));
+}
+
+TEST_F(S2sServers, ABidirectionalStreamIsTheWayBack) {
+  Link* there = a.server->link("a.test", "b.test");
+  ASSERT_TRUE(until([&] { return there->is_up(); }));
+  Link* back = nullptr;
+  ASSERT_TRUE(until(
+      [&] { return b.server->inbound() == 1 && (back = b.server->link("b.test", "a.test"))->is_up(); }));
+  EXPECT_EQ(back->send("y@b.test", message("y@b.test", "x@a.test", "answer")), Link::Sent::kWritten);
+  EXPECT_TRUE(until([&] { return a.log.find("answer") != std::string::npos; }));
+}
+
+TEST_F(S2sServers, ADomainThatThereIsNotIsRefusedWithItsCondition) {
+  Link* nowhere = a.server->link("a.test", "nowhere.test");
+  ASSERT_TRUE(until([&] { return nowhere->is_refused(); }));
+  EXPECT_EQ(nowhere->condition(), "remote-server-not-found");
+  EXPECT_NE(nowhere->reason().find("nowhere.test: no such name"), std::string::npos);
+  EXPECT_EQ(nowhere->send("x@a.test", "<message/>"), Link::Sent::kNotUp);
+}
+
+TEST_F(S2sServers, AnotherDomainOfOursIsNoRemoteOne) {
+  EXPECT_EQ(a.server->link("a.test", "a.test"), nullptr);
+  EXPECT_EQ(a.server->link("foreign.test", "b.test"), nullptr);
+}
+
+TEST_F(S2sServers, WhatIsClosedComesBackWhenItIsWanted) {
+  Link* there = a.server->link("a.test", "b.test");
+  ASSERT_TRUE(until([&] { return there->is_up(); }));
+  EXPECT_GE(a.server->close("b.test", "for a test"), 1u);
+  EXPECT_FALSE(there->is_up());
+  EXPECT_EQ(a.log, "up down ");
+  EXPECT_EQ(a.server->link("a.test", "b.test"), there);
+  EXPECT_TRUE(until([&] { return there->is_up(); }));
+}
+
+TEST_F(S2sServers, APeerThatStopsIsConnectedToAgain) {
+  Link* there = a.server->link("a.test", "b.test");
+  ASSERT_TRUE(until([&] { return there->is_up(); }));
+  b.server->stop();
+  ASSERT_TRUE(until([&] { return !there->is_up(); }));
+  EXPECT_NE(there->reason().find("system-shutdown"), std::string::npos) << there->reason();
+}
+
+TEST(Connector, TriesBothFamiliesInTurn) {
+  EXPECT_EQ(interleaved({"192.0.2.1", "192.0.2.2", "2001:db8::1"}),
+            (std::vector<std::string>{"2001:db8::1", "192.0.2.1", "192.0.2.2"}));
+  EXPECT_EQ(interleaved({}), std::vector<std::string>{});
+}
+
+TEST(Connector, GoesOnToTheNextAddress) {
+  net::Loop loop;
+  asio::ip::tcp::acceptor acceptor(loop.io(), {asio::ip::make_address("127.0.0.1"), 0});
+  Connector connector(loop);
+  int descriptor = -2;
+  const uint16_t port = acceptor.local_endpoint().port();
+  connector.connect({{"127.0.0.2", port}, {"127.0.0.1", port}}, std::chrono::seconds(20),
+                    [&](int connected, const std::string&) { descriptor = connected; });
+  const Time end = loop.now() + std::chrono::seconds(30);
+  while (descriptor == -2 && loop.now() < end) {
+    loop.io().run_one_for(std::chrono::milliseconds(10));
+    loop.io().restart();
+  }
+  EXPECT_GE(descriptor, 0);
+  ::close(descriptor);
+}
+
+TEST_F(S2sServers, StopClosesAll) {
+  Link* there = a.server->link("a.test", "b.test");
+  ASSERT_TRUE(until([&] { return there->is_up(); }));
+  a.server->stop();
+  EXPECT_EQ(a.server->link("a.test", "b.test"), nullptr);
+  EXPECT_TRUE(until([&] { return b.server->inbound() == 0; }));
+}
+
+}  // namespace
+}  // namespace stox::xmpp

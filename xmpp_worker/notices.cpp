@@ -1,0 +1,102 @@
+#include "xmpp_worker/notices.h"
+
+#include <algorithm>
+
+#include "common/base/addressing.h"
+#include "xmpp_worker/receipts.h"
+#include "xmpp_worker/words.h"
+
+namespace stox::worker {
+namespace {
+
+using xmpp::StanzaId;
+
+pb::Receipt::Kind kind_of(const xmpp::StanzaError& error) {
+  if (error.condition == "forbidden") return pb::Receipt::FORBIDDEN;
+  return error.condition == "internal-server-error" ? pb::Receipt::ERROR : pb::Receipt::FAILED;
+}
+
+}  // namespace
+
+Notices::Notices(xmpp::StanzaIds& ids, Contacts& contacts, NoticesUser& user)
+    : ids_(ids), contacts_(contacts), user_(user) {}
+
+pb::XmppMessage& Notices::begin(const std::string& user, const std::string& sip_user) {
+  envelope_.Clear();
+  pb::XmppMessage& message = *envelope_.mutable_xmpp_message();
+  message.set_from(user);
+  message.set_to(sip_user);
+  envelope_.set_conversation(conversation_key(user, sip_user));
+  return message;
+}
+
+void Notices::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to,
+                   const xmpp::MessageContent& content) {
+  if (!content.received.empty()) return received(content.received, from.str(), to.str(), false);
+  if (!content.displayed.empty()) return received(content.displayed, from.str(), to.str(), true);
+  if (content.state.empty()) return;
+  contacts_.get(from.str(), to.str()).states = Contact::States::kTells;
+  ++figures_.typing;
+  pb::XmppMessage& message = begin(from.str(), to.str());
+  from_stanza(stanza, content, &message);
+  message.clear_subjects();
+  user_.submit_typing(envelope_);
+}
+
+void Notices::message(const xmpp::Stanza& stanza, const xmpp::MessageContent& content,
+                      pb::XmppMessage& message) {
+  Contact& contact = contacts_.get(message.from(), message.to());
+  contact.thread = content.thread;
+  contact.chat = stanza.type == "chat";
+  if (!content.state.empty()) {
+    contact.states = Contact::States::kTells;
+  } else if (contact.chat) {
+    contact.states = Contact::States::kTellsNot;  // XEP-0085 5.1
+  }
+  if (stanza.id.empty() || (!content.wants_receipt && !content.wants_marker)) return;
+  pb::Wants& wants = *message.mutable_wants();
+  wants.set_delivered(content.wants_receipt);
+  wants.set_displayed(content.wants_marker);
+  wants.set_id(message_id(ids_, stanza.id, message, contact.chat));
+}
+
+void Notices::received(std::string_view id_text, const std::string& user, const std::string& sip_user,
+                       bool displayed) {
+  const auto id = ids_.read_answer(id_text, user, sip_user);
+  auto asked = id ? sip_message_of(*id) : std::nullopt;
+  if (!asked) return void(++figures_.not_ours);
+  // Who has seen a message has got it, and all before it.
+  if (displayed) {
+    if (Contact* contact = contacts_.find(user, sip_user)) {
+      auto& unread = contact->unread;
+      const auto here =
+          std::find_if(unread.begin(), unread.end(), [&](const auto& each) { return each.id == id_text; });
+      if (here != unread.end()) {
+        const std::deque<Contact::Unread> before(unread.begin(), here);
+        unread.erase(unread.begin(), std::next(here));
+        for (const auto& each : before) notify(user, sip_user, each.message, pb::Receipt::DISPLAYED);
+      }
+    }
+  }
+  if (id->has(StanzaId::kReceived)) notify(user, sip_user, *asked, pb::Receipt::DELIVERED);
+  if (displayed && id->has(StanzaId::kDisplayed)) notify(user, sip_user, *asked, pb::Receipt::DISPLAYED);
+}
+
+void Notices::notify(const std::string& user, const std::string& sip_user, pb::Receipt receipt,
+                     pb::Receipt::Kind kind) {
+  if (!contacts_.first(receipt.id(), kind)) return;
+  receipt.set_kind(kind);
+  ++figures_.receipts;
+  begin(user, sip_user).mutable_receipt()->Swap(&receipt);
+  user_.submit_notice(envelope_);
+}
+
+void Notices::refused_late(const StanzaId& id, std::string_view from, std::string_view to,
+                           const xmpp::StanzaError& error) {
+  auto asked = sip_message_of(id);
+  if (!asked || !id.has(StanzaId::kRefused)) return;
+  ++figures_.late_refusals;
+  notify(std::string(from), std::string(to), *asked, kind_of(error));
+}
+
+}  // namespace stox::worker
