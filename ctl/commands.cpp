@@ -132,6 +132,83 @@ ExitCode inflight(const Options& options, const std::string& name) {
   return code;
 }
 
+ExitCode failed(const Options& options, const std::string& name) {
+  std::vector<Known> known = known_processes(options.config);
+  std::erase_if(known, [](const Known& one) { return one.role == service::Role::kMapper; });
+  if (!name.empty()) {
+    auto chosen = named(known, name);
+    if (!chosen) {
+      complain(chosen.error().text);
+      return kUsage;
+    }
+    known = std::move(*chosen);
+  }
+  ExitCode code = kFine;
+  json rows = json::array();
+  TextTable table({"PROCESS", "ID", "CONVERSATION", "AGE", "REASON", "RETRY", "WHAT HAPPENED"});
+  for (const auto& [process, answer] : gather(known, {{"command", "failed"}}, &code)) {
+    for (json row : answer.value("failed", json::array())) {
+      row["process"] = process;
+      const bool doubt = row.value("doubt", false);
+      const char* again = !row.value("retry", false) ? "" : doubt ? "may double" : "yes";
+      table.add({process, text_at(row, "id"), text_at(row, "conversation"),
+                 show_duration(number_at(row, "age_ms") * 1000), text_at(row, "reason"), again,
+                 text_at(row, "text")});
+      rows.push_back(std::move(row));
+    }
+  }
+  if (options.json) {
+    print_json({{"failed", std::move(rows)}});
+  } else {
+    fmt::print("{}", rows.empty() ? "nothing was given up\n" : table.str());
+  }
+  return code;
+}
+
+// An id begins with the name of the process that has it.
+ExitCode retry(const Options& options, const std::string& id) {
+  for (const Known& one : known_processes(options.config)) {
+    if (!id.starts_with(one.name + ".")) continue;
+    const Answer answer = ask_all({one.place()}, {{"command", "retry"}, {"id", id}})[0];
+    if (!answer.error().empty()) {
+      complain(fmt::format("{}: {}", one.name, answer.error()));
+      return answer.reached() ? kTrouble : kUnreachable;
+    }
+    const std::string trace = text_at(answer.value, "trace");
+    if (options.json) {
+      print_json({{"ok", true}, {"process", one.name}, {"trace", trace}});
+    } else {
+      fmt::print("sent once more; `stoxctl trace {}` shows what becomes of it\n", trace);
+    }
+    return kFine;
+  }
+  complain(fmt::format("\"{}\" is no id of a process here; `stoxctl failed` lists them", id));
+  return kUsage;
+}
+
+ExitCode accept_new(const Options& options, const std::string& name, bool on) {
+  const auto chosen = named(known_processes(options.config), name);
+  if (!chosen) {
+    complain(chosen.error().text);
+    return kUsage;
+  }
+  ExitCode code = kFine;
+  json changed = json::array();
+  for (const auto& [process, answer] : gather(*chosen, {{"command", on ? "resume" : "drain"}}, &code)) {
+    changed.push_back(
+        {{"process", process}, {"state", text_at(answer, "state")}, {"reason", text_at(answer, "reason")}});
+    if (options.json) continue;
+    if (on) {
+      fmt::print("{} takes new messages again\n", process);
+    } else {
+      fmt::print("{} takes nothing new: {}; `stoxctl resume {}` ends that\n", process,
+                 service::printable(text_at(answer, "reason"), 200), process);
+    }
+  }
+  if (options.json) print_json({{"changed", std::move(changed)}});
+  return code;
+}
+
 ExitCode streams(const Options& options, const std::string& action, const std::string& domain) {
   std::vector<Known> workers = known_processes(options.config);
   std::erase_if(workers, [](const Known& one) { return one.role != service::Role::kXmppWorker; });

@@ -19,6 +19,12 @@ ExitCode status(const Options&);
 ExitCode wait_ready(const Options&, std::chrono::milliseconds timeout);
 ExitCode queues(const Options&);
 ExitCode inflight(const Options&, const std::string& name);  // empty: all edges
+// What was given up, and why; `retry`: one of these once more.
+ExitCode failed(const Options&, const std::string& name);
+ExitCode retry(const Options&, const std::string& id);
+// Takes nothing new (drain), or takes it again.
+ExitCode accept_new(const Options&, const std::string& name, bool on);
+ExitCode rolling_restart(const Options&, std::chrono::milliseconds timeout);
 // action: empty (shows them), close or reconnect, those of a domain.
 ExitCode streams(const Options&, const std::string& action, const std::string& domain);
 ExitCode trace(const Options&, const std::string& id);

@@ -47,6 +47,25 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   add("inflight", "the envelopes in flight", [&](const auto& o) {
     return ctl::inflight(o, a.name);
   })->add_option("NAME", a.name, "a process; all if left out");
+  add("failed", "what was given up, and why", [&](const auto& o) {
+    return ctl::failed(o, a.name);
+  })->add_option("NAME", a.name, "a process; all if left out");
+  add("retry", "sends once more what `failed` shows", [&](const auto& o) { return ctl::retry(o, a.id); })
+      ->add_option("ID", a.id, "as `failed` shows it")
+      ->required();
+  add("drain", "lets a process take nothing new",
+      [&](const auto& o) { return ctl::accept_new(o, a.name, false); })
+      ->add_option("NAME", a.name, "a process")
+      ->required();
+  add("resume", "lets it take new messages again",
+      [&](const auto& o) { return ctl::accept_new(o, a.name, true); })
+      ->add_option("NAME", a.name, "a process")
+      ->required();
+  add("rolling-restart", "restarts every process, one after another, by runtime.restart_command",
+      [&](const auto& o) { return ctl::rolling_restart(o, ms_of(a.timeout_s)); })
+      ->add_option("--timeout", a.timeout_s, "seconds that one may take to be ready again, besides draining")
+      ->check(CLI::Range(0.0, 86'400.0))
+      ->capture_default_str();
   CLI::App* streams = add("streams", "the XMPP streams, and why those that are not up are not",
                           [&](const auto& o) { return ctl::streams(o, a.action, a.domain); });
   streams->add_option("ACTION", a.action, "close or reconnect those with a domain")

@@ -91,6 +91,16 @@ std::string status_text(const json& status) {
       troubles += fmt::format("{} is {}: {}\n", text_at(process, "name"), state,
                               service::printable(text_at(process, "reason"), 500));
     }
+    if (const auto gone = process.find("gone"); gone != process.end() && gone->is_array()) {
+      for (const json& one : *gone) {
+        troubles += fmt::format("{} misses {}, gone for {}\n", text_at(process, "name"), text_at(one, "name"),
+                                show_duration(number_at(one, "since_ms") * 1000));
+      }
+    }
+    if (const auto journal = process.find("journal"); journal != process.end() && journal->is_object()) {
+      if (const int64_t held = number_at(*journal, "held"); held > 0)
+        troubles += fmt::format("{} has {} messages in its journal\n", text_at(process, "name"), held);
+    }
     troubles += failures_text(process);
   }
   return table.str() + (troubles.empty() ? "" : "\n" + troubles);

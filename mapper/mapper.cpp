@@ -111,7 +111,7 @@ void Mapper::look() {
 }
 
 service::Status Mapper::status() const {
-  if (draining_) return {service::State::kDraining, "asked to stop"};
+  if (draining_) return {service::State::kDraining, "passes no new messages on"};
   if (was_ready_) return {service::State::kReady, ""};
   std::string why =
       "waiting for " + (was_missing_.empty() ? "the first heartbeats" : was_missing_ + " to connect");
@@ -124,6 +124,14 @@ void Mapper::drain(std::function<void()> done) {
   drained_ = std::move(done);
   last_passed_ = context_.loop.now();
   wire_->node().drain();
+  context_.status_changed();
+}
+
+void Mapper::accept_new(bool on) {
+  if (drained_) return;  // it ends
+  draining_ = !on;
+  wire_->node().drain(!on);
+  look();
   context_.status_changed();
 }
 
@@ -146,7 +154,10 @@ nlohmann::json Mapper::peers() const {
                      {"state", text_of(member.serving().state())},
                      {"reason", member.serving().reason()}});
   }
-  return {{"peers", std::move(peers)}};
+  auto gone = nlohmann::json::array();
+  for (const auto& [name, since] : wire_->node().gone())
+    gone.push_back({{"name", name}, {"since_ms", to_ms(context_.loop.now() - since)}});
+  return {{"peers", std::move(peers)}, {"gone", std::move(gone)}};
 }
 
 nlohmann::json Mapper::queues() const { return bus::queues_json(wire_->node()); }

@@ -21,6 +21,7 @@ class Mapper : public service::Process, private bus::MapperUser {
 
   service::Status status() const override;
   void drain(std::function<void()> done) override;
+  void accept_new(bool) override;
   void reload(const service::Config&) override;
   nlohmann::json peers() const override;
   nlohmann::json queues() const override;

@@ -310,6 +310,14 @@ void Front::drain(std::function<void()> done) {
   end_of_turn_.ask();
 }
 
+void Front::accept_new(bool on) {
+  if (drained_) return;  // it ends
+  draining_ = !on;
+  inbound_.drain(!on);
+  tell_serving(on ? pb::READY : pb::DRAINING);
+  check_status();
+}
+
 void Front::stop() {
   inbound_.drain();
   inbound_.give_up();
@@ -415,6 +423,8 @@ json Front::known_peers() const {
   }
   return list;
 }
+
+json Front::failed() const { return bus::failed_json(edge(), context_.loop.now()); }
 
 json Front::queues() const { return bus::queues_json(edge()); }
 

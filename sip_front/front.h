@@ -36,6 +36,7 @@ class Front final : public service::Process,
 
   service::Status status() const override;
   void drain(std::function<void()> done) override;
+  void accept_new(bool) override;
   void stop() override;
   void reload(const service::Config&) override;
   nlohmann::json peers() const override;
@@ -43,6 +44,8 @@ class Front final : public service::Process,
   std::size_t forget_peers(const std::string& peer) override { return outbound_.formats().forget(peer); }
   nlohmann::json queues() const override;
   nlohmann::json inflight() const override;
+  nlohmann::json failed() const override;
+  Result<std::string> retry(const std::string& id) override { return edge().retry(id); }
   void send(const nlohmann::json& request, service::Reply) override;
   std::vector<service::Metric> metrics() const override;
   std::vector<std::string> others() const override;

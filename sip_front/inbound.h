@@ -67,7 +67,7 @@ class Inbound {
   void inject(std::string_view from, std::string_view to, std::string_view text,
               std::function<void(const Injected&)> done);
 
-  void drain() { draining_ = true; }  // new messages are answered 503
+  void drain(bool on = true) { draining_ = on; }  // new messages are answered 503
   void give_up();                     // all that waits is answered 503
   bool idle() const { return waiting_.size() == 0; }
 

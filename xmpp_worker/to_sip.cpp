@@ -128,6 +128,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   pending.hop = handle;
   pending.row = 0;
   pending.injected = std::move(injected);
+  if (closing_ && journal_ != nullptr && keep_for_next_start(staged)) return;
   pb::Reason reason = pb::NOT_GIVEN;
   // Errors that wait count, too: each was a stanza that we accepted.
   if (const auto room = user_.room(staged_count_ + 1 + unsent_.size(), &reason); !room)
@@ -136,6 +137,16 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   ++staged_count_;
   if (journal_ == nullptr) return hand_on();
   user_.hand_on_soon();
+}
+
+bool ToSip::keep_for_next_start(Staged& staged) {
+  if (staged.pending.injected) return false;
+  *envelope_.mutable_id() = user_.new_id();
+  journal_->add(envelope_, staged.pending.from, staged.pending.to, clock_.now());
+  if (!journal_->commit()) return false;
+  if (service::Hop* hop = trace_.at(staged.pending.hop))
+    hop->decision = "into the journal, for the next start";
+  return true;
 }
 
 void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& why) {

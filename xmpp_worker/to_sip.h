@@ -72,6 +72,9 @@ class ToSip {
   void stop();         // answers all there is; what is in the journal stays there
   void send_unsent();  // errors that found no room or no stream, or whose stream has broken
   void note_told();    // errors of which it is known by now what became of them
+  // The streams are being closed: nothing can be answered any more. What still comes is kept for the next
+  // start, if there is a journal.
+  void close() { closing_ = true; }
   // Sends the stanza's error, with `by` filled in.
   void refuse(const xmpp::Stanza&, xmpp::StanzaError);
 
@@ -110,6 +113,7 @@ class ToSip {
   void take(const xmpp::Stanza&, const Jid& from, const Jid& to, Injected);
   Pending& put(uint64_t number, Pending&&);
   void not_taken(Pending&, pb::Reason, const std::string& why);
+  bool keep_for_next_start(Staged&);
   void answer_with(const Pending&, const pb::Outcome&);
   void refuse(const xmpp::Stanza&, xmpp::StanzaError, int64_t row);
   void send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row);
@@ -122,6 +126,7 @@ class ToSip {
   StanzaJournal* journal_;
   Table pending_;
   std::vector<Staged> staged_, handing_on_;
+  bool closing_ = false;
   std::size_t staged_count_ = 0;  // of staged_, whose others keep their memory
   std::vector<Told> told_errors_;
   std::vector<Table::node_type> spares_;  // ended ones, their strings kept

@@ -448,19 +448,30 @@ void Worker::drain(std::function<void()> done) {
   turn();
 }
 
+void Worker::accept_new(bool on) {
+  if (drained_) return;  // it ends
+  draining_ = !on;
+  tell_serving();
+  check_status();
+}
+
 // What is in flight first, then the stream.
 void Worker::finish_drain() {
   const bool busy =
       edge().in_flight() > 0 || edge().begun() > 0 ||
       ((to_sip_.has_unsent() || to_sip_.has_told()) && streams_->status().state == State::kReady);
   if (busy) return;
-  if (!streams_->is_stopped()) streams_->stop();
+  if (!streams_->is_stopped()) {
+    to_sip_.close();
+    streams_->stop();
+  }
   if (streams_->is_stopped()) std::exchange(drained_, nullptr)();
 }
 
 void Worker::stop() {
   to_xmpp_.stop();
   to_sip_.stop();
+  to_sip_.close();
   streams_->stop();
   arrange();
 }
@@ -481,6 +492,8 @@ json Worker::peers() const {
     journal = {{"path", journal_->path()}, {"held", journal_->size()}, {"trouble", journal_->trouble()}};
   return {{"peers", list}, {"journal", journal}};
 }
+
+json Worker::failed() const { return bus::failed_json(edge(), now()); }
 
 json Worker::known_peers() const {
   json list = json::array();

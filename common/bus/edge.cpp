@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "common/base/text.h"
 #include "common/bus/hand_over.h"
 #include "common/bus/item_reader.h"
 #include "common/bus/origin.h"
@@ -478,6 +479,25 @@ std::size_t Edge::begun() const { return s_->memory.pending(); }
 std::size_t Edge::limit() const { return s_->options.max_in_flight; }
 Duration Edge::oldest_in_flight() const { return s_->origin.oldest(); }
 std::vector<InFlight> Edge::list_in_flight(std::size_t max) const { return s_->origin.list(max); }
+
+const std::deque<GivenUp>& Edge::given_up() const { return s_->origin.given_up(); }
+
+Result<std::string> Edge::retry(const std::string& id) {
+  for (const GivenUp& one : given_up()) {
+    const pb::EnvelopeId& its = one.envelope.id();
+    if (its.origin() + "." + std::to_string(its.epoch()) + "." + std::to_string(its.number()) != id) continue;
+    const Time now = s_->clock.now();
+    if (!may_retry(one, now))
+      return error(id + " cannot be sent once more: it is too old, or too large to be kept");
+    pb::Envelope again = one.envelope;
+    again.clear_id();
+    again.set_dedup_key(0);
+    const auto number = submit(again, now + kRetryWithin, now + 2 * kRetryWithin);
+    if (!number) return tl::make_unexpected(number.error());
+    return to_hex(one.envelope.trace_id());
+  }
+  return error(id + " is not among what was given up here: `stoxctl failed` lists that");
+}
 
 std::vector<LinkFigures> Edge::links() const {
   std::vector<LinkFigures> out;

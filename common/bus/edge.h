@@ -32,6 +32,7 @@ constexpr Duration kAttemptTimeout = std::chrono::seconds(5);
 constexpr Duration kMemory = std::chrono::seconds(120);
 // How long an envelope waits for a mapper or a target to come back before it ends with NO_TARGET.
 constexpr Duration kPatience = std::chrono::seconds(10);
+constexpr Duration kRetryWithin = std::chrono::seconds(40);  // of what an operator sends once more
 
 struct EdgeOptions {
   std::string name;           // SECTION or SECTION@INSTANCE
@@ -55,6 +56,19 @@ struct PossibleTarget {
 struct RestoredTimes {
   Time submitted, begin_before, end_by;
 };
+
+// An envelope of ours that the gateway itself gave up: no peer refused it.
+struct GivenUp {
+  pb::Envelope envelope;  // without its body when that is too large, or too old to be sent once more
+  pb::Outcome outcome;
+  Time at{};
+  int64_t wall_us = 0;
+  bool is_doubt = false;  // it may have been delivered
+};
+// Its body is there, and young enough that somebody may still want it.
+inline bool may_retry(const GivenUp& one, Time now) {
+  return one.envelope.body_case() != pb::Envelope::BODY_NOT_SET && now - one.at < std::chrono::minutes(10);
+}
 
 // What the actor of a front or worker does for the bus. Calls come from frame() and turn(), and from finish()
 // or submit() never: so the actor is not re-entered.
@@ -157,6 +171,10 @@ class Edge : public WireUser {
   Duration oldest_in_flight() const;
   std::vector<InFlight> list_in_flight(std::size_t max) const;
   std::vector<LinkFigures> links() const;
+  const std::deque<GivenUp>& given_up() const;  // the last ones, latest last
+  // Submits a copy of one, by its id as text (ORIGIN.EPOCH.NUMBER), as a message of its own. Its outcome is a
+  // hop of its trace. Returns the trace id in hex.
+  Result<std::string> retry(const std::string& id);
 
   void opened(Pipe) override;
   void frame(Pipe, std::string_view bytes) override;

@@ -8,6 +8,9 @@
 #include "common/bus/queries.h"
 
 namespace stox::bus {
+namespace {
+constexpr std::size_t kMaxGone = 100;
+}
 
 struct MapperNode::State final : Queries::Ways {
   struct Peer {
@@ -82,6 +85,7 @@ struct MapperNode::State final : Queries::Ways {
   bool queued = false;
   std::map<Pipe, Peer> peers;
   std::map<std::string, Pipe> by_name;
+  std::map<std::string, Time> gone;
   std::vector<pb::Member> members;
   uint64_t members_version = 1;
   Time last_turn{}, last_beat{};
@@ -150,6 +154,7 @@ void MapperNode::State::hello(Pipe pipe, Peer& peer, const pb::Hello& h) {
   peer.greeted = true;
   peer.link.named(who.name(), who.epoch());
   by_name[who.name()] = pipe;
+  gone.erase(who.name());
   if (!same_session) greet(peer);
   broadcast();
 }
@@ -161,6 +166,7 @@ void MapperNode::State::lost(Pipe pipe) {
   peers.erase(it);
   if (const auto named = by_name.find(name); named != by_name.end() && named->second == pipe) {
     by_name.erase(named);
+    if (gone.size() < kMaxGone) gone.emplace(name, clock.now());
     broadcast();
   }
 }
@@ -334,14 +340,15 @@ void MapperNode::query(const std::string& to, std::string_view text, std::functi
   s_->queries.ask(to, text, std::move(reply), s_->clock.now());
 }
 
-void MapperNode::drain() {
-  s_->draining = true;
+void MapperNode::drain(bool on) {
+  s_->draining = on;
   s_->broadcast();
 }
 
 bool MapperNode::ready() const { return s_->was_ready; }
 std::string MapperNode::missing() const { return s_->missing(); }
 const std::vector<pb::Member>& MapperNode::members() const { return s_->members; }
+const std::map<std::string, Time>& MapperNode::gone() const { return s_->gone; }
 uint64_t MapperNode::members_version() const { return s_->members_version; }
 uint64_t MapperNode::epoch() const { return s_->options.epoch; }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <variant>
@@ -57,7 +58,7 @@ class MapperNode : public WireUser {
   void flush();  // gives everything queued to the wire; call at the end of each wakeup
   void on_queued(std::function<void()> wake) { wake_ = std::move(wake); }
   void expect(std::vector<std::string> edges);  // MapperOptions::expected, anew
-  void drain();                                 // refuses new envelopes from now on; outcomes still pass
+  void drain(bool on = true);                   // refuses new envelopes while on; outcomes still pass
 
   void query(const std::string& to, std::string_view text,
              std::function<void(std::string)> reply);  // as Edge
@@ -65,7 +66,9 @@ class MapperNode : public WireUser {
   bool ready() const;
   std::string missing() const;  // configured edges that have not said hello, for people; empty = none
   const std::vector<pb::Member>& members() const;  // edges connected now
-  uint64_t members_version() const;                // changes whenever members() does
+  // Edges that were connected and are not, and since when; bounded.
+  const std::map<std::string, Time>& gone() const;
+  uint64_t members_version() const;  // changes whenever members() does
   std::vector<LinkFigures> links() const;
   uint64_t epoch() const;
 

@@ -11,6 +11,7 @@ namespace {
 constexpr Duration kAskAgain = std::chrono::seconds(1);
 constexpr Duration kRetry = std::chrono::milliseconds(50);
 constexpr std::size_t kSpare = 4096;
+constexpr std::size_t kGivenUp = 500, kGivenUpBytes = 16'384;
 // What is restored has at least so long to be asked for.
 constexpr Duration kRestoredPatience = std::chrono::seconds(20);
 
@@ -428,6 +429,7 @@ void Origin::fail(Entry& entry, pb::Reason reason, std::string text) {
 }
 
 void Origin::end(Entry& entry, const pb::Outcome& outcome) {
+  if (outcome.verdict() == pb::FAILED && outcome.reason() != pb::NOT_GIVEN) note_given_up(entry, outcome);
   const uint64_t number = entry.number;
   const auto conversation = conversations_.find(entry.envelope.conversation());
   std::erase(conversation->second, &entry);
@@ -446,6 +448,18 @@ void Origin::end(Entry& entry, const pb::Outcome& outcome) {
   }
   release(key);
   user_.ended(number, outcome);
+}
+
+void Origin::note_given_up(const Entry& entry, const pb::Outcome& outcome) {
+  if (given_up_.size() >= kGivenUp) given_up_.pop_front();
+  GivenUp& one = given_up_.emplace_back();
+  one.envelope = entry.envelope;
+  if (one.envelope.ByteSizeLong() > kGivenUpBytes) one.envelope.clear_body();
+  one.outcome = outcome;
+  one.at = clock_.now();
+  one.wall_us = clock_.wall_us();
+  const bool sent = entry.stage == Stage::kSent || entry.stage == Stage::kAsked;
+  one.is_doubt = outcome.reason() == pb::IN_DOUBT || (outcome.reason() == pb::DEADLINE && sent);
 }
 
 // What waited for its predecessors may go now.

@@ -73,6 +73,7 @@ class Origin {
   std::size_t size() const { return entries_.size(); }
   Duration oldest() const;
   std::vector<InFlight> list(std::size_t max) const;
+  const std::deque<GivenUp>& given_up() const { return given_up_; }
 
  private:
   enum class Stage { kOrder, kMapper, kTarget, kRetry, kSent, kAsked };
@@ -105,6 +106,7 @@ class Origin {
   void step(Entry&);
   void release(const std::string& conversation);
   void end(Entry&, const pb::Outcome&);
+  void note_given_up(const Entry&, const pb::Outcome&);
   void fail(Entry&, pb::Reason, std::string text);
   void doubt(Entry&, const std::string& why);
   std::vector<uint64_t> numbers(const std::function<bool(const Entry&)>&) const;
@@ -126,6 +128,7 @@ class Origin {
   std::vector<std::unique_ptr<Entry>> spare_;                   // ended ones, their strings kept
   std::unordered_map<std::string, Conversation> conversations_;
   std::vector<Target> targets_;
+  std::deque<GivenUp> given_up_;
   Deadlines<uint64_t> deadlines_;
   pb::Item item_;  // reused
 };

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/base/text.h"
+
 namespace stox::bus {
 namespace {
 
@@ -42,6 +44,23 @@ nlohmann::json peers_json(const std::vector<MapperState>& mappers) {
                              : mapper.up    ? "up"
                                             : "down"}});
     if (!mapper.trouble.empty()) out.back()["reason"] = mapper.trouble;
+  }
+  return out;
+}
+
+nlohmann::json failed_json(const Edge& edge, Time now) {
+  auto out = nlohmann::json::array();
+  for (const GivenUp& one : edge.given_up()) {
+    const pb::EnvelopeId& id = one.envelope.id();
+    out.push_back({{"id", id.origin() + "." + std::to_string(id.epoch()) + "." + std::to_string(id.number())},
+                   {"trace", to_hex(one.envelope.trace_id())},
+                   {"conversation", one.envelope.conversation()},
+                   {"reason", pb::Reason_Name(one.outcome.reason())},
+                   {"text", one.outcome.text()},
+                   {"at_us", one.wall_us},
+                   {"age_ms", to_ms(now - one.at)},
+                   {"doubt", one.is_doubt},
+                   {"retry", may_retry(one, now)}});
   }
   return out;
 }

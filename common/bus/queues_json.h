@@ -12,6 +12,8 @@ namespace stox::bus {
 // {"epoch","links":[{"peer","peer_epoch","up","sent","received","queued","resent","dropped","oldest_age_ms"}],
 //  "in_flight":{"count","limit","oldest_age_ms"}}
 nlohmann::json queues_json(const Edge&);
+// [{"id","trace","conversation","reason","text","at_us","doubt","retry"}]
+nlohmann::json failed_json(const Edge&, Time now);
 nlohmann::json queues_json(const MapperNode&);  // without in_flight
 
 // [{"name","kind":"mapper","state","reason"?}]: the mappers as an edge sees them; the name is the address

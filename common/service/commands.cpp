@@ -49,6 +49,15 @@ void Commands::answer(const json& request, const Reply& reply) {
   if (command == "peers") return reply({{"ok", true}, {"peers", process_.known_peers()}});
   if (command == "forget_peers")
     return reply({{"ok", true}, {"forgotten", process_.forget_peers(text_at(request, "peer"))}});
+  if (command == "drain" || command == "resume") {
+    process_.accept_new(command == "resume");
+    return reply(status());
+  }
+  if (command == "failed") return reply({{"ok", true}, {"failed", process_.failed()}});
+  if (command == "retry") {
+    const auto trace = process_.retry(text_at(request, "id"));
+    return reply(trace ? json{{"ok", true}, {"trace", *trace}} : failure(trace.error().text));
+  }
   if (command == "others") return reply(others());
   if (command == "relay") return relay(request, reply);
   if (command == "queues") {
@@ -64,8 +73,8 @@ void Commands::answer(const json& request, const Reply& reply) {
     return process_.send(request, reply);
   }
   reply(
-      failure(fmt::format("unknown command \"{}\"; known: status, queues, streams, inflight, peers, "
-                          "forget_peers, trace, tap, send, loglevel",
+      failure(fmt::format("unknown command \"{}\"; known: status, queues, streams, inflight, failed, retry, "
+                          "drain, resume, peers, forget_peers, trace, tap, send, loglevel",
                           printable(command, 40))));
 }
 

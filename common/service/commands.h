@@ -3,6 +3,9 @@
 //   status           name, role, state, reason, pid, version, uptime_ms, and all of Process::peers()
 //   queues           name, and all of Process::queues()
 //   inflight         inflight: Process::inflight()
+//   failed           failed: Process::failed()
+//   retry    id      trace: of the message that was submitted once more
+//   drain, resume    as status, after Process::accept_new()
 //   streams  action ("", close, reconnect), domain     streams: Process::streams(), or count
 //   trace    id      hops: those that the id names, oldest first
 //   others   others: [{"name"}], the processes that a relay can reach

@@ -55,7 +55,7 @@ Result<Identity> identify_among(const std::vector<std::string>& sections, Role r
 // The secret of the own section, which alone is demanded.
 void read_secret(const toml::table& root, std::size_t index, XmppWorkerConfig& worker, Problems& problems) {
   if (worker.backend == "server" && worker.xmpp_password_file.empty()) return;  // it needs none
-  if (root["xmpp_worker"][index]["xmpp_password"]) return;  // maybe wrong: said already
+  if (root["xmpp_worker"][index]["xmpp_password"]) return;                      // maybe wrong: said already
   const toml::source_region where = place_of(root, "xmpp_worker", index, "xmpp_password_file");
   const std::string& file = worker.xmpp_password_file;
   if (file.empty()) {

@@ -38,6 +38,8 @@ struct GatewayConfig {
 struct RuntimeConfig {
   std::string directory = "/run/stox";
   std::string state_directory = "/var/lib/stox";
+  // Restarts one process by the supervisor; {name}, {section}, {instance} and {program} are filled in.
+  std::string restart_command;
   int drain_seconds = 30;
 };
 

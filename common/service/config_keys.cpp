@@ -379,6 +379,13 @@ Complaint check_backend(std::string_view text) {
   return none_of(text, {"component", "server"});
 }
 
+Complaint check_restart_command(std::string_view text) {
+  for (const char* place : {"{name}", "{section}", "{program}"}) {
+    if (text.find(place) != std::string_view::npos) return std::nullopt;
+  }
+  return "names no process; write {name} or {program} into it, as in \"supervisorctl restart {name}\"";
+}
+
 }  // namespace
 
 template <>
@@ -411,6 +418,7 @@ const std::vector<Key<RuntimeConfig>>& keys() {
       text("directory", &S::directory, check_path),
       text("state_directory", &S::state_directory, check_path),
       number("drain_seconds", &S::drain_seconds, 0, 3600),
+      text("restart_command", &S::restart_command, check_restart_command),
   };
   return kKeys;
 }

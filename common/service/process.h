@@ -54,6 +54,9 @@ class Process {
   // Takes nothing new, finishes what is in flight, then calls `done`. Called once. The loop turns for
   // kLastTurns after that, so that what was written last can leave.
   virtual void drain(std::function<void()> done) = 0;
+  // `stoxctl drain` (false) and `resume` (true): takes nothing new, finishes what is in flight, and goes on
+  // living.
+  virtual void accept_new(bool) = 0;
   // The drain's time is over, or a second signal came: answer what is left (503, a stanza error) now. The
   // loop turns for kLastTurns after this, then the process is destroyed.
   virtual void stop() {}
@@ -79,6 +82,10 @@ class Process {
   virtual nlohmann::json queues() const = 0;
   // [{"id","trace","from","to","stage","attempts","age_ms"}]
   virtual nlohmann::json inflight() const = 0;
+  // What was given up, latest last: [{"id","trace","conversation","reason","text","at_us","doubt","retry"}].
+  virtual nlohmann::json failed() const;
+  // Submits such a message once more. The trace id (hex) to follow it by, or why that cannot be.
+  virtual Result<std::string> retry(const std::string& id);
   // `stoxctl send`: {"from","to","text"} -> {"ok":bool,"trace":hex,"outcome":text,"error":text}, later.
   virtual void send(const nlohmann::json& request, Reply) = 0;
   virtual std::vector<Metric> metrics() const = 0;

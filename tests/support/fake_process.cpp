@@ -18,6 +18,7 @@ bool asked_for(const char* variable, std::string_view value) {
 
 class FakeProcess : public Process {
  public:
+  void accept_new(bool) override {}
   explicit FakeProcess(const Context& context)
       : context_(context), later_(context.loop, [this] { answer(); }) {}
 

@@ -182,5 +182,9 @@ class Stox:
         programs = programs.replace("/var/log/stox/", f"{self.folder}/")
         configuration = self.folder / "supervisord.conf"
         configuration.write_text(f"[supervisord]\nnodaemon=true\npidfile={self.folder}/supervisord.pid\n"
-                                 f"logfile=/dev/null\nlogfile_maxbytes=0\nchildlogdir={self.folder}\n{programs}")
+                                 f"logfile=/dev/null\nlogfile_maxbytes=0\nchildlogdir={self.folder}\n"
+                                 f"[unix_http_server]\nfile={self.folder}/supervisor.sock\n[supervisorctl]\n"
+                                 f"serverurl=unix://{self.folder}/supervisor.sock\n[rpcinterface:supervisor]\n"
+                                 "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n"
+                                 f"{programs}")
         return Child("supervisord", ["supervisord", "-n", "-c", configuration], self.folder)

@@ -200,6 +200,8 @@ void Component::stream_element(const Element& element) {
       has_brought_ = true;
       if (!take_keepalive(element)) user_.stanza(element, streams_);
       return;
+    case Phase::kClosing:  // written before the server saw our end of the stream
+      return user_.stanza(element, streams_);
     default:
       return;
   }

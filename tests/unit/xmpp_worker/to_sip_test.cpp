@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <optional>
+
 #include "stream_by_hand.h"
 
 namespace stox::worker {
@@ -262,6 +265,127 @@ TEST_F(ToSipTest, LeavesATrace) {
   to_sip.ended(1, failed(pb::DEADLINE));
   ASSERT_EQ(trace.find("m1").size(), 1u);
   EXPECT_EQ(trace.find("w.1.1")[0]->outcome, "DEADLINE");
+}
+
+class JournalledToSipTest : public ToSipTest {
+ protected:
+  JournalledToSipTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "stox-worker-XXXXXX").string();
+    folder = mkdtemp(name.data());
+    open();
+  }
+  ~JournalledToSipTest() override {
+    journalled.reset();
+    journal.reset();
+    std::filesystem::remove_all(folder);
+  }
+  void SetUp() override {
+    ToSipTest::SetUp();
+    stream.on_stanza = [this](const xmpp::Stanza& stanza) { journalled->message(stanza); };
+  }
+  // As the next process of this name.
+  std::vector<StanzaJournal::Left> open() {
+    journalled.reset();
+    journal.reset();
+    journal.emplace(folder + "/w.journal", journal::Sync::kProcess, clock, log);
+    auto found = journal->open();
+    EXPECT_TRUE(found.has_value());
+    journalled.emplace(std::vector<std::string>{"gw.test"}, clock, log, trace, *this, &*journal);
+    return found ? std::move(*found) : std::vector<StanzaJournal::Left>();
+  }
+
+  std::string folder;
+  std::optional<StanzaJournal> journal;
+  std::optional<ToSip> journalled;
+};
+
+TEST_F(JournalledToSipTest, NothingGoesToTheBusBeforeItIsInTheJournal) {
+  message("to='bob*sip.test@gw.test'");
+  EXPECT_TRUE(envelopes.empty());
+  EXPECT_EQ(wakeups, 1);
+  journalled->hand_on();
+  ASSERT_EQ(envelopes.size(), 1u);
+  const auto rest = open();
+  ASSERT_EQ(rest.size(), 1u);
+  EXPECT_EQ(rest[0].stanza.envelope().id().number(), envelopes[0].id().number());
+  EXPECT_EQ(rest[0].stanza.from(), "Ann@X.test/Phone");
+  EXPECT_EQ(rest[0].accepted, clock.now());
+}
+
+TEST_F(JournalledToSipTest, WhatWasDeliveredIsNotInTheJournalAnyMore) {
+  message("to='bob*sip.test@gw.test'");
+  journalled->hand_on();
+  journalled->ended(1, succeeded(pb::DELIVERED));
+  EXPECT_EQ(journal->size(), 0u);
+  clock.advance(seconds(1));
+  journal->turn(clock.now());
+  EXPECT_TRUE(open().empty());
+}
+
+TEST_F(JournalledToSipTest, AnErrorIsDoneWhenTheServerHasProcessedIt) {
+  message("to='bob*sip.test@gw.test'");
+  journalled->hand_on();
+  journalled->ended(1, failed(pb::DEADLINE));
+  EXPECT_THAT(stream.take(), HasSubstr("remote-server-timeout"));
+  journalled->hand_on();
+  EXPECT_EQ(journal->size(), 1u);
+  clock.advance(seconds(1));
+  stream.component.ask_for_proof(clock.now());
+  stream.server(stream.take());  // the server brings our ping back
+  journalled->hand_on();
+  EXPECT_EQ(journal->size(), 0u);
+}
+
+TEST_F(JournalledToSipTest, AnErrorThatFoundNoStreamIsSentByTheNextProcess) {
+  message("to='bob*sip.test@gw.test'");
+  journalled->hand_on();
+  stream.break_down();
+  journalled->ended(1, failed(pb::IN_DOUBT));
+  auto rest = open();
+  ASSERT_EQ(rest.size(), 1u);
+  EXPECT_TRUE(rest[0].failed);
+  journalled->restore(std::move(rest));
+  EXPECT_TRUE(restored.empty()) << "its outcome is known";
+  stream.come_up();
+  journalled->send_unsent();
+  const std::string sent = stream.take();
+  EXPECT_THAT(sent, HasSubstr("may have been delivered"));
+  EXPECT_THAT(sent, HasSubstr("to='Ann@X.test/Phone'"));
+  EXPECT_THAT(sent, HasSubstr("id='m1'"));
+}
+
+TEST_F(JournalledToSipTest, TheNextProcessGoesOnWithMoreAttemptsThanAnyBefore) {
+  message("to='bob*sip.test@gw.test'");
+  journalled->hand_on();
+  journalled->restore(open());
+  journalled->restore(open());
+  ASSERT_EQ(restored.size(), 2u);
+  EXPECT_GE(restored[0].second, 1u << 16);
+  EXPECT_GT(restored[1].second, restored[0].second + 10'000);
+  EXPECT_EQ(restored[1].first.xmpp_message().bodies(0).text(), "hi");
+  journalled->ended(1'002, failed(pb::DEADLINE));
+  EXPECT_THAT(stream.take(), HasSubstr("id='m1'"));
+}
+
+TEST_F(JournalledToSipTest, WithoutAJournalItIsRefused) {
+  journal.emplace(folder + "/w.journal/not/a/folder", journal::Sync::kProcess, clock, log);
+  EXPECT_FALSE(journal->open().has_value());
+  message("to='bob*sip.test@gw.test'");
+  journalled->hand_on();
+  EXPECT_TRUE(envelopes.empty());
+  EXPECT_THAT(stream.take(), HasSubstr("resource-constraint"));
+  EXPECT_THAT(journal->trouble(), HasSubstr("state_directory"));
+}
+
+TEST_F(JournalledToSipTest, WhatComesWhileTheStreamIsBeingClosedIsForTheNextProcess) {
+  journalled->close();
+  stream.component.stop(clock.now());
+  stream.take();
+  message("to='bob*sip.test@gw.test'");
+  journalled->hand_on();
+  EXPECT_TRUE(envelopes.empty());
+  EXPECT_EQ(stream.take(), "");
+  EXPECT_EQ(open().size(), 1u);
 }
 
 }  // namespace

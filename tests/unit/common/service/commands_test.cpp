@@ -14,6 +14,8 @@ using ::testing::HasSubstr;
 
 class ActorDouble : public Process {
  public:
+  void accept_new(bool on) override { accepts = on; }
+  bool accepts = true;
   Status status() const override { return {State::kReady, ""}; }
   void drain(std::function<void()>) override {}
   json peers() const override {
@@ -107,9 +109,10 @@ TEST_F(AskedProcess, LogLevelChangesForGoodOrForATime) {
 }
 
 TEST_F(AskedProcess, AnUnknownCommandListsTheKnown) {
-  EXPECT_EQ(ask({{"command", "tap\n"}})["error"],
-            "unknown command \"tap\\n\"; known: status, queues, streams, inflight, peers, forget_peers, "
-            "trace, tap, send, loglevel");
+  EXPECT_EQ(
+      ask({{"command", "tap\n"}})["error"],
+      "unknown command \"tap\\n\"; known: status, queues, streams, inflight, failed, retry, drain, resume, "
+      "peers, forget_peers, trace, tap, send, loglevel");
   EXPECT_EQ(ask({{"command", 1}})["ok"], false);
 }
 

@@ -147,6 +147,9 @@ INSTANTIATE_TEST_SUITE_P(
             "F:13:1: unknown key colour in log; known here: level, format"},
         Wrong{"[runtime]\ndrain_seconds = \"30\"\n",
               "F:12:17: runtime.drain_seconds must be a whole number, without quotes"},
+        Wrong{"[runtime]\nrestart_command = \"systemctl restart stox\"\n",
+              "F:12:19: runtime.restart_command \"systemctl restart stox\" names no process; write {name} or "
+              "{program} into it, as in \"supervisorctl restart {name}\""},
         Wrong{"[runtime]\ndrain_seconds = 3601\n",
               "F:12:17: runtime.drain_seconds is 3601; it must be from 0 to 3600"},
         Wrong{"[runtime]\ndirectory = \"run\"\n",

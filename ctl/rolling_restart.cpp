@@ -1,0 +1,157 @@
+#include "ctl/rolling_restart.h"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
+#include "common/service/log.h"
+#include "ctl/commands.h"
+#include "ctl/control_client.h"
+#include "ctl/status.h"
+#include "ctl/text_table.h"
+
+namespace stox::ctl {
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+const char* program_of(service::Role role) {
+  switch (role) {
+    case service::Role::kMapper:
+      return "stox-mapper";
+    case service::Role::kSipFront:
+      return "stox-sip-front";
+    default:
+      return "stox-xmpp-worker";
+  }
+}
+
+const json* find(const json& status, const std::string& name) {
+  for (const json& one : status["processes"]) {
+    if (text_at(one, "name") == name) return &one;
+  }
+  return nullptr;
+}
+
+// The first that is not ready, and why; empty if all are.
+std::string not_ready(const json& status) {
+  for (const json& one : status["processes"]) {
+    const std::string state = text_at(one, "state");
+    if (state != "ready" && state != "standby")
+      return fmt::format("{} is {}: {}", text_at(one, "name"), state, text_at(one, "reason"));
+  }
+  return {};
+}
+
+Result<void> run_in_shell(const std::string& command) {
+  const int status = std::system(command.c_str());
+  if (status == -1) return error("the shell could not be started");
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  if (WIFEXITED(status)) return error(fmt::format("it ended with status {}", WEXITSTATUS(status)));
+  return error(fmt::format("it was ended by signal {}", WTERMSIG(status)));
+}
+
+}  // namespace
+
+std::string restart_command(const std::string& form, const Known& process) {
+  const std::size_t at = process.name.find('@');
+  const std::pair<const char*, std::string> places[] = {
+      {"{name}", process.name},
+      {"{section}", process.section},
+      {"{instance}", at == std::string::npos ? "" : process.name.substr(at + 1)},
+      {"{program}", program_of(process.role)}};
+  std::string out = form;
+  for (const auto& [place, value] : places) {
+    for (std::size_t found = out.find(place); found != std::string::npos; found = out.find(place))
+      out.replace(found, std::string_view(place).size(), value);
+  }
+  return out;
+}
+
+json restart_all(const std::vector<Known>& processes, const std::string& form, milliseconds timeout,
+                 const RestartWorld& world) {
+  json restarted = json::array();
+  const auto stopped = [&](const std::string& why) { return json{{"restarted", restarted}, {"error", why}}; };
+  json before = world.status();
+  if (const std::string why = not_ready(before); !why.empty())
+    return stopped("nothing was restarted, because not all are ready: " + why);
+  for (std::size_t i = 0; i < processes.size(); ++i) {
+    const std::string& name = processes[i].name;
+    const std::string command = restart_command(form, processes[i]);
+    world.show(fmt::format("[{}/{}] {}: {}", i + 1, processes.size(), name, command));
+    const milliseconds begun = world.now();
+    const json* old = find(before, name);
+    const json old_pid = old == nullptr ? json() : (*old)["pid"];
+    if (const auto done = world.run(command); !done)
+      return stopped(fmt::format("stopped at {}: \"{}\" failed: {}", name, command, done.error().text));
+    for (;;) {
+      before = world.status();
+      const json* now = find(before, name);
+      const bool fresh = now != nullptr && (*now)["pid"].is_number() && (*now)["pid"] != old_pid;
+      const std::string why = not_ready(before);
+      if (fresh && why.empty()) break;
+      if (world.now() - begun >= timeout) {
+        return stopped(fmt::format("stopped at {}: {} after {} s", name,
+                                   fresh ? why : "no new process has taken its place",
+                                   std::chrono::duration_cast<std::chrono::seconds>(timeout).count()));
+      }
+      world.pause();
+    }
+    const milliseconds took = world.now() - begun;
+    world.show(
+        fmt::format("      {}: ready again after {:.1f} s", name, static_cast<double>(took.count()) / 1000));
+    restarted.push_back({{"name", name}, {"ms", took.count()}});
+  }
+  return stopped("");
+}
+
+ExitCode rolling_restart(const Options& options, milliseconds timeout) {
+  const auto& runtime = options.config.runtime;
+  if (runtime.restart_command.empty()) {
+    fmt::print(stderr,
+               "{}: runtime.restart_command is missing: how the supervisor restarts one process, such as "
+               "\"supervisorctl "
+               "restart {{program}}\"\n",
+               options.config.file);
+    return kUsage;
+  }
+  const std::vector<Known> known = known_processes(options.config);
+  std::vector<Known> here = known;  // the supervisor restarts what runs on its host
+  std::erase_if(here, [](const Known& one) { return !one.through.empty(); });
+  for (const Known& one : here) {
+    // Instances are known by files in the runtime directory, and go into a shell.
+    if (std::all_of(one.name.begin(), one.name.end(), [](unsigned char c) {
+          return std::isalnum(c) != 0 ||
+                 std::string_view("-_.@").find(static_cast<char>(c)) != std::string_view::npos;
+        }))
+      continue;
+    fmt::print(stderr, "{} is no name of a process\n", service::printable(one.name, 100));
+    return kTrouble;
+  }
+  const RestartWorld world{
+      [&] {
+        return status_json(known, ask_all(paths_of(known), {{"command", "status"}}));
+      },
+      run_in_shell, [] { std::this_thread::sleep_for(milliseconds(100)); },
+      [] {
+        return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch());
+      },
+      [](const std::string& line) { fmt::print(stderr, "{}\n", line); }};
+  const json done = restart_all(here, runtime.restart_command,
+                                timeout + std::chrono::seconds(runtime.drain_seconds), world);
+  const std::string why = text_at(done, "error");
+  if (options.json) {
+    fmt::print("{}\n", done.dump(2, ' ', false, json::error_handler_t::replace));
+  } else if (why.empty()) {
+    fmt::print("all {} processes were restarted\n", here.size());
+  } else {
+    fmt::print(stderr, "{}\n", service::printable(why, 1000));
+  }
+  return why.empty() ? kFine : kTrouble;
+}
+
+}  // namespace stox::ctl

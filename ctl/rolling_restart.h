@@ -1,0 +1,33 @@
+// `stoxctl rolling-restart`: one process after another is restarted by the supervisor's command, and the next
+// only when all are ready again. Each drains by itself when it is told to end, so nothing is lost.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "ctl/processes.h"
+
+namespace stox::ctl {
+
+// The command with {name}, {section}, {instance} and {program} filled in.
+std::string restart_command(const std::string& form, const Known&);
+
+// What a rolling restart needs of the world.
+struct RestartWorld {
+  std::function<nlohmann::json()> status;                       // as status_json()
+  std::function<Result<void>(const std::string& command)> run;  // waits for its end
+  std::function<void()> pause;                                  // between two looks
+  std::function<std::chrono::milliseconds()> now;
+  std::function<void(const std::string& line)> show;  // progress, a line at a time
+};
+
+// {"restarted":[{"name","ms"}],"error":text}; the error is empty if all went well, else it says at which
+// process it stopped, and why. `timeout`: for one process, from the command's begin until all are ready.
+nlohmann::json restart_all(const std::vector<Known>&, const std::string& command,
+                           std::chrono::milliseconds timeout, const RestartWorld&);
+
+}  // namespace stox::ctl
