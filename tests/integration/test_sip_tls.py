@@ -95,7 +95,8 @@ def test_a_new_certificate_comes_with_hup_and_a_bad_one_changes_nothing(site):
     good = dict(site.stox.configuration["sip_front"][0]["tls"])
     site.stox.configuration["sip_front"][0]["tls"]["certificate"] = "/nonexistent.pem"
     to_proxy(site, "sip:127.0.0.1:9")
-    assert "/nonexistent.pem: No such file or directory; the old certificates stay" in site.stox.log("sip-1")
+    eventually(lambda: "/nonexistent.pem: No such file or directory; the old certificates stay" in site.stox.log("sip-1"),
+               "the log says what is wrong")
     assert _serial(site) == second
     site.stox.configuration["sip_front"][0]["tls"] = good
     site.stox.write()

@@ -110,6 +110,9 @@ class Stox:
             return
         running = [p for p in self.processes.values() if p.running()]
         for process in running:
+            # A process that has its control socket knows what to do with a signal.
+            control = self.folder / "run" / f"{process.name}.ctl"
+            eventually(lambda: control.exists() or not process.running(), f"{process.name} has started")
             process.thaw()
             process.signal(signal.SIGTERM)
         statuses = {process.name: process.stop() for process in running}
