@@ -68,7 +68,7 @@ class Inbound {
               std::function<void(const Injected&)> done);
 
   void drain(bool on = true) { draining_ = on; }  // new messages are answered 503
-  void give_up();                     // all that waits is answered 503
+  void give_up();                                 // all that waits is answered 503
   bool idle() const { return waiting_.size() == 0; }
 
   Time turn() { return transactions_.turn(clock_.now()); }

@@ -52,8 +52,8 @@ class TlsTransportTest : public TransportTest {
       return std::find_if(tls_failures_.begin(), tls_failures_.end(),
                           [](const std::string& each) { return each.starts_with("ours"); });
     };
-    EXPECT_TRUE(run_until(
-        [&] { return !came_.empty() || (why() != tls_failures_.end() && !lost_.empty()); }));
+    EXPECT_TRUE(
+        run_until([&] { return !came_.empty() || (why() != tls_failures_.end() && !lost_.empty()); }));
     if (!came_.empty()) return came_[0].body;
     return why() == tls_failures_.end() ? "nothing" : *why();
   }

@@ -82,9 +82,10 @@ TEST_F(ConfigFile, SmallestSiteHasTheDocumentedDefaults) {
 
 TEST_F(ConfigFile, AFrontKnowsWhoMaySendAndHowMuch) {
   const std::string front = "[[sip_front]]\nname = \"s\"\n";
-  const auto config = load_config(
-      put(kSite + front + "trusted_certificates = [\"proxy.example.org\"]\nmax_rate_per_source = 100\n"
-                          "max_rate_per_from_domain = 1000\n"));
+  const auto config =
+      load_config(put(kSite + front +
+                      "trusted_certificates = [\"proxy.example.org\"]\nmax_rate_per_source = 100\n"
+                      "max_rate_per_from_domain = 1000\n"));
   ASSERT_TRUE(config) << config.error().text;
   const SipFrontConfig& section = config->sip_fronts[1];
   EXPECT_THAT(section.trusted_certificates, ElementsAre("proxy.example.org"));
@@ -92,7 +93,8 @@ TEST_F(ConfigFile, AFrontKnowsWhoMaySendAndHowMuch) {
   EXPECT_EQ(section.max_rate_per_from_domain, 1000U);
   EXPECT_THAT(print_config(*config), HasSubstr("trusted_certificates = [\"proxy.example.org\"]"));
   EXPECT_THAT(print_config(*config), HasSubstr("max_rate_per_source = 100"));
-  EXPECT_THAT(problems(kSite + front + "trusted_certificates = [\"a b\"]\n"), HasSubstr("trusted_certificates"));
+  EXPECT_THAT(problems(kSite + front + "trusted_certificates = [\"a b\"]\n"),
+              HasSubstr("trusted_certificates"));
   EXPECT_THAT(problems(kSite + front + "max_rate_per_source = -1\n"), HasSubstr("max_rate_per_source"));
 }
 
@@ -159,11 +161,13 @@ INSTANTIATE_TEST_SUITE_P(
             "xmpp_host = \"a b\"\n",
             "F:11:13: xmpp_worker.xmpp_host \"a b\" is neither a host name nor an address; write it without "
             "brackets and port"},
-        Wrong{"backend = \"server\"\n",
-              "F:11:11: xmpp_worker component-1 is a server without a certificate; add [xmpp_worker.tls] with "
-              "certificate and key, or, for a lab, require = false"},
+        Wrong{
+            "backend = \"server\"\n",
+            "F:11:11: xmpp_worker component-1 is a server without a certificate; add [xmpp_worker.tls] with "
+            "certificate and key, or, for a lab, require = false"},
         Wrong{"backend = \"componnt\"\n",
-              "F:11:11: xmpp_worker.backend \"componnt\" is none of component, server; did you mean \"component\"?"},
+              "F:11:11: xmpp_worker.backend \"componnt\" is none of component, server; did you mean "
+              "\"component\"?"},
         Wrong{"xmpp_password_file = \"/etc/secret\"\n",
               "F:11:22: xmpp_worker component-1 has xmpp_password and xmpp_password_file; keep one of them"},
         Wrong{"[[sip_front]]\nname = \"component-1\"\n",
@@ -228,8 +232,7 @@ INSTANTIATE_TEST_SUITE_P(
               "write\n"
               "F:12:21: bus.curve.mapper_public_key \"short\" is not a key of 40 characters; `stoxctl keys` "
               "makes keys and says what to write"},
-        Wrong{"[bus]\ncurve = 1\n",
-              "F:11:1: bus must hold the section [bus.curve] and nothing else"},
+        Wrong{"[bus]\ncurve = 1\n", "F:11:1: bus must hold the section [bus.curve] and nothing else"},
         Wrong{"[[mapper]]\nname = \"m2\"\nbind = \"ipc://m2.sock\"\n",
               "F:13:8: mapper.bind \"ipc://m2.sock\" is not an address of the bus; write it like "
               "\"ipc:///run/stox/mapper-1.sock\""},
