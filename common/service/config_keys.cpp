@@ -239,8 +239,8 @@ void read_fields(const Value& value, const toml::table& table, const std::vector
                  Part& part, std::string_view other = {}) {
   for (const auto& [key, node] : table) {
     if (!other.empty() && key == other) continue;
-    const auto field =
-        std::find_if(fields.begin(), fields.end(), [&](const auto& one) { return one.name == key.str(); });
+    const auto field = std::find_if(fields.begin(), fields.end(),
+                                    [wanted = key.str()](const auto& one) { return one.name == wanted; });
     const std::string name = fmt::format("{}.{}", value.key, key.str());
     const Value one{node, value.section, name, value.problems};
     if (field == fields.end()) {
