@@ -95,12 +95,11 @@ void Connector::start_next(const std::shared_ptr<Race>& race) {
   });
 }
 
-void Connector::finish(const std::shared_ptr<Race>& race, int descriptor, const std::string& text) {
+void Connector::finish(const std::shared_ptr<Race>& race, int descriptor, std::string text) {
   if (!race->done) return;
   const Done done = std::move(race->done);
-  const std::string said = text;  // may be of the race
   race->give_up();
-  done(descriptor, said);
+  done(descriptor, std::move(text));
 }
 
 }  // namespace stox::xmpp

@@ -31,7 +31,7 @@ class Connector {
  private:
   struct Race;
   static void start_next(const std::shared_ptr<Race>&);
-  static void finish(const std::shared_ptr<Race>&, int descriptor, const std::string& text);
+  static void finish(const std::shared_ptr<Race>&, int descriptor, std::string text);
 
   net::Loop& loop_;
   std::shared_ptr<Race> race_;  // shared with handlers, which may run after it has been given up
