@@ -185,7 +185,7 @@ template <class State>
 int choose_alpn(SSL* ssl, const unsigned char** chosen, unsigned char* size, const unsigned char* offered,
                 unsigned offered_size, void*) {
   const std::string& wanted = State::of(ssl).options.alpn;
-  for (std::size_t i = 0; i + 1 + offered[i] <= offered_size; i += 1U + offered[i]) {
+  for (std::size_t i = 0; i < offered_size && offered[i] < offered_size - i; i += 1U + offered[i]) {
     const std::string_view one(reinterpret_cast<const char*>(offered + i + 1), offered[i]);
     if (wanted.empty() || one != wanted) continue;
     *chosen = offered + i + 1;

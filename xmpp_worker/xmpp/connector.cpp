@@ -99,7 +99,7 @@ void Connector::finish(const std::shared_ptr<Race>& race, int descriptor, std::s
   if (!race->done) return;
   const Done done = std::move(race->done);
   race->give_up();
-  done(descriptor, std::move(text));
+  done(descriptor, text);
 }
 
 }  // namespace stox::xmpp
