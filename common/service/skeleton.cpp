@@ -18,6 +18,8 @@
 namespace stox::service {
 namespace {
 
+constexpr int kAsked[] = {SIGTERM, SIGINT, SIGHUP};  // what an operator asks by
+
 void raise_descriptor_limit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -121,6 +123,11 @@ int Skeleton::run(const MakeProcess& make) {
     log_.error("internal error: {}; the supervisor will start the process again", e.what());
     exit_code = 1;
   }
+  // It ends: one more signal must not kill it half-way, and have the supervisor think that it failed.
+  sigset_t asked;
+  sigemptyset(&asked);
+  for (const int number : kAsked) sigaddset(&asked, number);
+  pthread_sigmask(SIG_BLOCK, &asked, nullptr);
   commands_.reset();
   process_.reset();  // first: it may hold replies and refers to all the rest
   log_.info("stopped");
@@ -134,7 +141,7 @@ Result<void> Skeleton::start(const MakeProcess& make) {
   std::signal(SIGXFSZ, SIG_IGN);  // at a limit of file sizes, writing fails, and that can be said
   raise_descriptor_limit();
   asio::error_code ignored;
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) signals_.add(number, ignored);
+  for (const int number : kAsked) signals_.add(number, ignored);
   wait_for_signal();
   if (const auto made = make_runtime_directory(config.runtime.directory); !made) return made;
   auto control = ControlSocket::create(

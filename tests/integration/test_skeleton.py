@@ -187,6 +187,13 @@ def test_a_second_signal_stops_at_once(site):
     assert "a second signal came" in running.log() and "answered what was left" in running.log()
 
 
+def test_signals_do_not_kill_it_while_it_ends(site):
+    running = site.start().ready()
+    while running.process.poll() is None:
+        running.signal(signal.SIGTERM)
+    assert running.end() == 0
+
+
 def test_draining_ends_after_drain_seconds(site):
     running = site.start(FAKE_DRAIN="never", STOX_RUNTIME_DRAIN_SECONDS="1").ready()
     running.signal(signal.SIGTERM)
