@@ -65,6 +65,7 @@ Result<Translation::Rules> Translation::rules(const service::Config& config) {
   Rules rules{std::move(*addresses), {}, {}};
   rules.errors.accept_status = gateway.accept_status;
   rules.errors.unavailable_status = gateway.unavailable_status;
+  rules.errors.global_failures = gateway.global_failures;
   rules.content.message_type = gateway.message_type;
   rules.content.split = gateway.long_messages == "split";
   rules.content.correction_prefix = gateway.correction_prefix;

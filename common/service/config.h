@@ -23,6 +23,7 @@ struct GatewayConfig {
   std::string outbound_proxy;            // SIP URI; empty = route by Request-URI
   int accept_status = 200;               // 200 or 202
   int unavailable_status = 404;          // 403, 404 or 480
+  bool global_failures = false;          // refusals of a bare JID are 6xx
   int unhandled_method_status = 405;     // 405 or 503
   std::string message_type = "chat";     // or "normal"
   bool receipt_on_200 = false;           // a 200 of a SIP peer that sends no notifications is a receipt

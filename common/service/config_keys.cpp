@@ -398,6 +398,7 @@ const std::vector<Key<GatewayConfig>>& keys() {
       text("outbound_proxy", &S::outbound_proxy, check_proxy),
       one_of("accept_status", &S::accept_status, {200, 202}),
       one_of("unavailable_status", &S::unavailable_status, {403, 404, 480}),
+      flag("global_failures", &S::global_failures),
       one_of("unhandled_method_status", &S::unhandled_method_status, {405, 503}),
       one_of("message_type", &S::message_type, {"chat", "normal"}),
       flag("receipt_on_200", &S::receipt_on_200),

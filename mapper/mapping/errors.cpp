@@ -19,20 +19,21 @@ constexpr struct ConditionRow {
   int if_wait = 0;       // with error type `wait`
   int with_address = 0;  // when it carries an address that SIP can use
   bool retry_after = false;
+  int global = 0;  // for a bare JID, where global failures are wanted
 } kConditions[] = {
     {"bad-request", 400},
     {"conflict", 400},
     {"feature-not-implemented", 501},  // 405 would owe Allow, and our Allow lists MESSAGE
-    {"forbidden", 403},
+    {"forbidden", 403, 0, 0, false, 603},
     {"gone", 410, 0, 301},
     {"internal-server-error", 500},
-    {"item-not-found", 404},
+    {"item-not-found", 404, 0, 0, false, 604},
     {"jid-malformed", 400},
-    {"not-acceptable", 406},
+    {"not-acceptable", 406, 0, 0, false, 606},
     {"not-allowed", 403},
     {"not-authorized", 403},  // 401 would owe WWW-Authenticate
     {"policy-violation", 403, 480},
-    {"recipient-unavailable", 480},
+    {"recipient-unavailable", 480, 0, 0, false, 600},
     {"redirect", 480, 0, 302},
     {"registration-required", 403},  // 407 would owe Proxy-Authenticate
     {"remote-server-not-found", 404},
@@ -154,6 +155,10 @@ constexpr struct Phrase {
     {503, "Service unavailable", true},
     {504, "Server Time-out"},
     {513, "Message too big", true},
+    {600, "Busy Everywhere"},
+    {603, "Decline"},
+    {604, "Does Not Exist Anywhere"},
+    {606, "Not Acceptable"},
 };
 
 template <class Rows, class Key, class Field>
@@ -247,6 +252,7 @@ pb::SipStatus to_sip(const pb::StanzaError& error, const ErrorSettings& settings
     }
   }
   int code = wait && row.if_wait != 0 ? row.if_wait : row.status;
+  if (settings.global_failures && row.global != 0 && !error.full_jid()) code = row.global;
   if (code == kUnavailableStatus) code = settings.unavailable_status;
   if (code == kByType) {
     const auto* type = find_row(kTypes, std::string_view(error.type()), &TypeRow::type);

@@ -13,6 +13,9 @@ namespace stox::mapping {
 struct ErrorSettings {
   int accept_status = 200;       // proved delivery: 200 or 202
   int unavailable_status = 404;  // service-unavailable: 403, 404 or 480
+  // A bare JID's refusal is one of all its devices: 6xx, as RFC 7247 has it. It ends all branches of a forked
+  // request (RFC 3261 16.7), so it is for those who want that.
+  bool global_failures = false;
 };
 
 constexpr uint32_t kRetryAfterS = 10;

@@ -96,6 +96,22 @@ TEST_F(Errors, UnavailableIsWhatTheSettingSays) {
   }
 }
 
+TEST_F(Errors, ARefusalOfABareJidIsGlobalWhereThatIsWanted) {
+  const auto code = [&](const char* condition, bool full_jid) {
+    pb::StanzaError error = stanza_error(condition, "cancel");
+    error.set_full_jid(full_jid);
+    return to_sip(error, settings_, addresses_).code();
+  };
+  EXPECT_EQ(code("item-not-found", false), 404u);
+  settings_.global_failures = true;
+  EXPECT_EQ(code("forbidden", false), 603u);
+  EXPECT_EQ(code("item-not-found", false), 604u);
+  EXPECT_EQ(code("not-acceptable", false), 606u);
+  EXPECT_EQ(code("recipient-unavailable", false), 600u);
+  EXPECT_EQ(code("bad-request", false), 400u);
+  EXPECT_EQ(code("item-not-found", true), 404u);
+}
+
 TEST_F(Errors, ANewAddressBecomesAContact) {
   const pb::SipStatus gone = sip("gone", "cancel", "xmpp:romeo@example.org");
   EXPECT_EQ(gone.code(), 301u);

@@ -288,6 +288,8 @@ INSTANTIATE_TEST_SUITE_P(
             "F:4:20: gateway.domain_separator \"\" cannot be used: it must be exactly one ASCII character, "
             "such as *"},
         WrongGateway{"accept_status = 201", "F:4:17: gateway.accept_status is 201; it must be 200 or 202"},
+        WrongGateway{"global_failures = \"yes\"",
+                     "F:4:19: gateway.global_failures must be true or false, without quotes"},
         WrongGateway{"unavailable_status = 503",
                      "F:4:22: gateway.unavailable_status is 503; it must be 403 or 404 or 480"},
         WrongGateway{"unhandled_method_status = \"405\"",
