@@ -93,6 +93,15 @@ def test_text_goes_both_ways(federation, cell):
         assert came["state"] == "up" and bool(came["tls"]) == with_tls and came["address"].startswith(site.peer_host)
 
 
+@pytest.mark.parametrize("server, usage", [(prosody_tls(), "serverAuth"), (ejabberd("required"), "serverAuth,clientAuth")],
+                         ids=["prosody", "ejabberd"])
+def test_they_come_by_direct_tls(federation, server, usage):
+    """DNS has no other way to the gateway."""
+    site = federation(make=server, usage=usage, services={XMPP_DOMAIN: [("_xmpps-server", 5269)]}).start()
+    text_goes_both_ways(site, site.sip_user("romeo"), site.xmpp_user("juliet"))
+    assert site.stream("in")["tls"].startswith("TLSv1.3")
+
+
 SERVERS = {"prosody": (prosody_tls(), {}), "ejabberd": (ejabberd("required"), {}), "jabberd2": (jabberd2(), PLAIN)}
 
 
