@@ -4,6 +4,7 @@ import pytest
 from support.authority import Authority
 from support.waiting import eventually
 from support.federation import DOMAIN, EjabberdServer, Jabberd2Server, ProsodyServer
+from support.mcabber import Mcabber
 from support.stox import XMPP_DOMAIN
 
 DISTRUST = "s2s_secure_auth = false\ns2s_require_encryption = true"
@@ -131,6 +132,28 @@ def test_an_ipv6_address_in_the_configuration(federation):
     site.stox.write()
     site.start()
     assert site.sip_user("romeo").message(site.sip_uri(f"juliet@{DOMAIN}"), "Hello").status == 200
+
+
+def test_a_client_that_people_use(federation):
+    """mcabber on Prosody, at a server of its own, and words that are not ASCII."""
+    site = federation(make=prosody_tls())
+    romeo = site.sip_user("romeo")
+    site.stox.configuration["gateway"]["outbound_proxy"] = f"sip:{romeo.host}:{romeo.port};transport=udp"
+    site.stox.write()
+    site.start()
+    juliet = Mcabber(site.folder / "mcabber", site.server, "juliet").start()
+    try:
+        eventually(lambda: "Authenticated as juliet" in site.server.log(10**6), "mcabber has logged in")
+        words = "Grüße, Юлия 🌹 & <Küsse>"
+        assert romeo.message(site.sip_uri(juliet), words).status == 200
+        address = f"romeo*sip.test@{XMPP_DOMAIN}"
+        assert eventually(lambda: juliet.came(address), "mcabber has shown it") == [words]
+
+        juliet.send(address, "Schöne Träume — 夢")
+        request = romeo.next_request()
+        assert (request.uri, request.text) == ("sip:romeo@sip.test", "Schöne Träume — 夢")
+    finally:
+        juliet.stop()
 
 
 def test_two_workers_of_one_domain(federation):
