@@ -17,15 +17,14 @@
 #include <vector>
 
 #include "sip_front/sip/framing.h"
-#include "sip_front/sip/pace.h"
 #include "sip_front/sip/transport.h"
 
 namespace stox::sip {
 
-class TcpTransport : public Reader {
+class TcpTransport : private net::Reader {
  public:
   // Everything must outlive it; `dirty` is called when something was queued.
-  TcpTransport(net::Loop&, net::TlsContext, const TransportOptions&, Pace&, TransportUser&,
+  TcpTransport(net::Loop&, net::TlsContext, const TransportOptions&, TransportUser&,
                std::function<void()> dirty);
   ~TcpTransport() override;
 
@@ -37,7 +36,6 @@ class TcpTransport : public Reader {
   void send(const Flow&, std::string_view bytes);
   void finish(uint32_t id);
   void flush();
-  void read() override;
 
   TransportFigures figures() const;
   std::vector<ConnectionShown> list(std::size_t max) const;
@@ -46,6 +44,7 @@ class TcpTransport : public Reader {
   struct Connection;
   struct Listener;
 
+  void read() override;
   void accept(Listener&);
   void add_accepted(asio::ip::tcp::socket, bool tls);
   Connection& add(asio::ip::tcp::socket, const Endpoint& peer, bool outbound, bool tls);
@@ -69,7 +68,6 @@ class TcpTransport : public Reader {
   net::Loop& loop_;
   net::TlsContext tls_;
   TransportOptions options_;
-  Pace& pace_;
   TransportUser& user_;
   std::function<void()> dirty_;
   net::Alarm sweep_;
