@@ -59,7 +59,7 @@ class S2sRoute::Connection final : public S2sOutboundUser, public StreamSocketUs
   void arrange() {
     if (route_ == nullptr) return;
     if (!machine.output().empty()) socket.write_soon();
-    alarm_.set(machine.next());
+    alarm_.set(net::about(machine.next()));
   }
 
  private:
