@@ -151,13 +151,15 @@ void StreamSocket::adopt(int descriptor, std::string peer) {
   wait_readable();
 }
 
-void StreamSocket::start_tls(const net::TlsContext& context, net::TlsOptions options) {
+void StreamSocket::start_tls(const net::TlsContext& context, net::TlsOptions options,
+                             std::string_view begun) {
   if (!is_up_) return;
   user_.fill_output(out_);
   tls_.emplace(context, std::move(options));
   in_handshake_ = true;
   if (auto started = tls_->start(out_); !started) return;  // a first flight cannot fail but for memory
   if (!waits_for_room_) flush();
+  if (!begun.empty()) take(begun);
 }
 
 void StreamSocket::established() {

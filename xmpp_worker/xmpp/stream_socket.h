@@ -40,8 +40,9 @@ class StreamSocket : private net::Reader {
   // socket_connected() is not called.
   void adopt(int descriptor, std::string peer);
   // From now on. Takes what fill_output() has first; then it is not asked until tls_established(). May be
-  // called from inside socket_received(): what arrived with those bytes is not fed to TLS.
-  void start_tls(const net::TlsContext&, net::TlsOptions);
+  // called from inside socket_received(): of what arrived with those bytes only `begun` is fed to TLS, and
+  // may end the connection, socket_closed() and all.
+  void start_tls(const net::TlsContext&, net::TlsOptions, std::string_view begun = {});
   void write_soon();  // fill_output() will be called, at the end of a wakeup
   // After sending what there is and fits the kernel's buffer. The peer has a moment to read it before the
   // connection goes.
