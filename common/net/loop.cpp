@@ -1,8 +1,23 @@
 #include "common/net/loop.h"
 
+#include <algorithm>
 #include <asio/post.hpp>
 
 namespace stox::net {
+namespace {
+
+constexpr Duration kAbout = std::chrono::milliseconds(10);
+constexpr int kEmptyTimes = 8;  // who has so often nothing where others have something waits again
+
+}  // namespace
+
+Time about(Time at) {
+  if (at == kNever) return at;
+  return Time((at.time_since_epoch() + kAbout - Duration(1)) / kAbout * kAbout);
+}
+
+Alarm::Alarm(Loop& loop, std::function<void()> ring)
+    : loop_(loop), timer_(loop.io()), ring_(std::move(ring)) {}
 
 void Alarm::set(Time at) {
   at_ = at;
@@ -21,6 +36,40 @@ void Alarm::wait() {
     at_ = kNever;
     ring_();
   });
+}
+
+void Pace::rest(Reader& reader, Duration first, Duration pace) {
+  alarm_.set(std::min(alarm_.at(), loop_.now() + first));
+  resting_.push_back({&reader, pace});
+}
+
+void Pace::forget(Reader& reader) {
+  std::erase_if(resting_, [&](const Resting& one) { return one.reader == &reader; });
+  for (Resting& one : awake_) {
+    if (one.reader == &reader) one.reader = nullptr;
+  }
+}
+
+void Pace::wake() {
+  awake_.swap(resting_);
+  bool any = false;
+  for (Resting& one : awake_) {
+    if (one.reader == nullptr) continue;
+    const Reader::Came came = one.reader->read();
+    if (came == Reader::Came::kPart) alarm_.set(loop_.now());
+    one.empty = came == Reader::Came::kNothing ? one.empty + 1 : 0;
+    any |= one.empty == 0;
+  }
+  for (Resting& one : awake_) {
+    if (one.reader == nullptr) continue;
+    if (!any || one.empty > kEmptyTimes) {
+      one.reader->wait();
+    } else {
+      alarm_.set(std::min(alarm_.at(), loop_.now() + one.pace));
+      resting_.push_back(one);
+    }
+  }
+  awake_.clear();
 }
 
 void EndOfTurn::ask() {

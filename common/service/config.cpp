@@ -52,6 +52,15 @@ Result<Identity> identify_among(const std::vector<std::string>& sections, Role r
   return Identity{role, section, std::string(name)};
 }
 
+void read_password(const char* key, const std::string& file, const toml::source_region& where,
+                   std::string* password, Problems& problems) {
+  const auto text = read_file(file);
+  if (!text) return problems.at(where, fmt::format("{}: cannot read {}: {}", key, file, text.error().text));
+  *password = text->substr(0, text->find_last_not_of("\r\n") + 1);
+  if (password->empty() || password->find('\n') != std::string::npos)
+    problems.at(where, fmt::format("{}: {} must hold one line, the password", key, file));
+}
+
 // The secret of the own section, which alone is demanded.
 void read_secret(const toml::table& root, std::size_t index, XmppWorkerConfig& worker, Problems& problems) {
   if (worker.backend == "server" && worker.xmpp_password_file.empty()) return;  // it needs none
@@ -63,15 +72,17 @@ void read_secret(const toml::table& root, std::size_t index, XmppWorkerConfig& w
                        "xmpp_worker.xmpp_password is missing; give it, xmpp_password_file or "
                        "STOX_XMPP_WORKER_XMPP_PASSWORD");
   }
-  const auto text = read_file(file);
-  if (!text) {
-    return problems.at(
-        where, fmt::format("xmpp_worker.xmpp_password_file: cannot read {}: {}", file, text.error().text));
-  }
-  worker.xmpp_password = text->substr(0, text->find_last_not_of("\r\n") + 1);
-  if (worker.xmpp_password.empty() || worker.xmpp_password.find('\n') != std::string::npos) {
-    problems.at(where,
-                fmt::format("xmpp_worker.xmpp_password_file: {} must hold one line, the password", file));
+  read_password("xmpp_worker.xmpp_password_file", file, where, &worker.xmpp_password, problems);
+}
+
+// Those of the own section.
+void read_credentials(const toml::table& root, std::size_t index, SipFrontConfig& front, Problems& problems) {
+  for (std::size_t i = 0; i < front.credentials.size(); ++i) {
+    CredentialsConfig& one = front.credentials[i];
+    if (one.password_file.empty()) continue;
+    const auto node = root["sip_front"][index]["credentials"][i]["password_file"];
+    read_password("sip_front.credentials.password_file", one.password_file, node.node()->source(),
+                  &one.password, problems);
   }
 }
 
@@ -196,6 +207,11 @@ Result<Loaded> load_config(const std::string& file, Role role, std::string_view 
   for (std::size_t i = 0; i < workers.size(); ++i) {
     if (role == Role::kXmppWorker && identity && workers[i].name == identity->section)
       read_secret(*root, i, workers[i], problems);
+  }
+  auto& fronts = loaded.config.sip_fronts;
+  for (std::size_t i = 0; i < fronts.size(); ++i) {
+    if (role == Role::kSipFront && identity && fronts[i].name == identity->section)
+      read_credentials(*root, i, fronts[i], problems);
   }
   if (problems.any()) return error(problems.lines());
   return loaded;

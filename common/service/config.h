@@ -85,8 +85,15 @@ struct TlsConfig {
   std::string certificate, key, ca;
 };
 
+// None is empty but the file. The password is secret; of the process's own section also from password_file.
 struct CredentialsConfig {
-  std::string realm, username, password;  // none is empty; the password is secret
+  std::string realm, username, password, password_file;
+};
+
+// What differs at one of the addresses that a front listens at; unset: as at the others.
+struct ListenerConfig {
+  std::string listen;  // "tls:ADDRESS:PORT", as the front's own `listen` has it
+  std::optional<std::vector<std::string>> trusted, trusted_certificates;
 };
 
 struct SipFrontConfig {
@@ -100,7 +107,11 @@ struct SipFrontConfig {
   std::size_t max_in_flight = 4096;
   uint32_t max_rate_per_source = 0;       // requests a second; 0 = any
   uint32_t max_rate_per_from_domain = 0;  // MESSAGE requests a second; 0 = any
+  std::size_t max_connections = 8192;     // TCP and TLS, in all
+  std::size_t max_connections_per_source = 1024;
+  int keepalive_seconds = 100;  // between pings to an idle outbound proxy (RFC 5626); 0 = none
   int pace_ms = 2;
+  std::vector<ListenerConfig> listeners;  // each listens at one of `listen`
   TlsConfig tls;
   std::vector<CredentialsConfig> credentials;  // of different realms
   std::string metrics;

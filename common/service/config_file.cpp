@@ -278,6 +278,33 @@ void check_gwmap(const toml::table& root, const Config& config, Problems& proble
   }
 }
 
+// Each [[sip_front.listener]] is one of the addresses in `listen`, and is there once.
+void check_listeners(const toml::table& root, std::size_t index, const SipFrontConfig& front,
+                     Problems& problems) {
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < front.listeners.size(); ++i) {
+    const ListenerConfig& one = front.listeners[i];
+    const auto listen = parse_listen(one.listen);
+    if (!listen) continue;  // said already
+    const toml::node* node = root["sip_front"][index]["listener"][i].node();
+    const auto bad = [&](const std::string& what) {
+      Value{*node, "sip_front", "listener", problems}.bad(what);
+    };
+    const auto same = [&](const ListenConfig& other) {
+      return other.transport == listen->transport && other.address == listen->address &&
+             other.port == listen->port;
+    };
+    if (std::none_of(front.listen.begin(), front.listen.end(), same)) {
+      bad(fmt::format("is for {}, at which sip_front {} does not listen; add that to listen, or correct it",
+                      one.listen, front.name));
+    } else if (!seen.insert(one.listen).second) {
+      bad(fmt::format("is there twice for {}; keep one", one.listen));
+    } else if (one.trusted_certificates && listen->transport != ListenConfig::Transport::kTls) {
+      bad(fmt::format("has trusted_certificates for {}, which sees none; only tls: does", one.listen));
+    }
+  }
+}
+
 void complete(const toml::table& root, Config& config, Problems& problems) {
   complete_mappers(root, config, problems);
   check_bus(root, config, problems);
@@ -294,6 +321,7 @@ void complete(const toml::table& root, Config& config, Problems& problems) {
                               "certificate and key",
                               front.name));
     }
+    check_listeners(root, i, front, problems);
   }
   for (std::size_t i = 0; i < config.xmpp_workers.size(); ++i) {
     XmppWorkerConfig& worker = config.xmpp_workers[i];

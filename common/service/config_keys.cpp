@@ -150,8 +150,9 @@ Key<S> either(const char* name, bool S::*member, std::string if_false, std::stri
           [=](const S& section) { return in_quotes(section.*member ? if_true : if_false); }};
 }
 
-template <class S>
-Key<S> list(const char* name, std::vector<std::string> S::*member, Check check) {
+// List: a vector of texts, or an optional one that knows an empty list from none.
+template <class S, class List>
+Key<S> list(const char* name, List S::*member, Check check) {
   return {name, Key<S>::Kind::kList,
           [=](const Value& value, S& section) {
             std::vector<std::string> found;
@@ -161,7 +162,12 @@ Key<S> list(const char* name, std::vector<std::string> S::*member, Check check) 
             });
             section.*member = found;
           },
-          [=](const S& section) { return in_quotes(section.*member); }};
+          [=](const S& section) -> std::string {
+            if constexpr (std::is_same_v<List, std::optional<std::vector<std::string>>>)
+              return section.*member ? in_quotes(*(section.*member)) : "";
+            else
+              return in_quotes(section.*member);
+          }};
 }
 
 // An empty list is as good as none.
@@ -323,34 +329,90 @@ Complaint check_quotable(std::string_view text) {
   return "holds control characters";
 }
 
+// The tables of a key that may be there several times.
+void read_tables(const Value& value, const std::function<void(const Value&, const toml::table&)>& each) {
+  const auto* list = value.node.as_array();
+  if (list == nullptr || !list->is_homogeneous(toml::node_type::table))
+    return value.bad(
+        fmt::format("may be there several times; write it as [[{}.{}]]", value.section, value.key));
+  for (const toml::node& node : *list)
+    each(Value{node, value.section, value.key, value.problems}, *node.as_table());
+}
+
 Key<SipFrontConfig> credentials() {
   static const std::vector<Field<CredentialsConfig>> kFields = {
       {"realm", &CredentialsConfig::realm, check_quotable},
       {"username", &CredentialsConfig::username, check_quotable},
-      {"password", &CredentialsConfig::password, nullptr}};
+      {"password", &CredentialsConfig::password, nullptr},
+      {"password_file", &CredentialsConfig::password_file, check_path}};
   return {"credentials", Key<SipFrontConfig>::Kind::kTables,
           [](const Value& value, SipFrontConfig& section) {
-            const auto* list = value.node.as_array();
-            if (list == nullptr || !list->is_homogeneous(toml::node_type::table))
-              return value.bad("may be there several times; write it as [[sip_front.credentials]]");
-            for (const toml::node& node : *list) {
-              const Value one{node, value.section, value.key, value.problems};
+            read_tables(value, [&](const Value& one, const toml::table& table) {
               CredentialsConfig read;
-              read_fields(one, *node.as_table(), kFields, read);
+              read_fields(one, table, kFields, read);
+              const bool has_file = table.contains("password_file");
               for (const auto& field : kFields) {
-                if (!node.as_table()->contains(field.name))
-                  one.bad(fmt::format("has no {}; it needs realm, username and password", field.name));
+                if (field.member == &CredentialsConfig::password_file || table.contains(field.name)) continue;
+                if (field.member == &CredentialsConfig::password && has_file) continue;
+                one.bad(fmt::format("has no {}; it needs realm, username and password", field.name));
               }
+              if (has_file && table.contains("password"))
+                one.bad("has password and password_file; keep one of them");
               const auto same = [&](const auto& other) { return other.realm == read.realm; };
               if (std::any_of(section.credentials.begin(), section.credentials.end(), same))
                 one.bad(fmt::format("has the realm {} twice; keep one", shown(read.realm)));
               section.credentials.push_back(std::move(read));
-            }
+            });
           },
           [](const SipFrontConfig& section) {
             std::string out;
             for (const auto& one : section.credentials)
               out += (out.empty() ? "" : ", ") + print_fields(kFields, one);
+            return out.empty() ? "" : "[" + out + "]";
+          }};
+}
+
+Complaint check_listen(std::string_view text) {
+  if (const auto listen = parse_listen(text); !listen) return listen.error().text;
+  if (text.find('/') != std::string_view::npos) return "has an advertised address; leave it out here";
+  return std::nullopt;
+}
+
+// Each at one of the addresses in `listen`, which complete() checks.
+Key<SipFrontConfig> listener() {
+  using L = ListenerConfig;
+  static const std::vector<Key<L>> kListenerKeys = {
+      text("listen", &L::listen, check_listen), list("trusted", &L::trusted, check_network),
+      list("trusted_certificates", &L::trusted_certificates, check_sip_domain)};
+  return {"listener", Key<SipFrontConfig>::Kind::kTables,
+          [](const Value& value, SipFrontConfig& section) {
+            read_tables(value, [&](const Value& one, const toml::table& table) {
+              L read;
+              for (const auto& [name, node] : table) {
+                const std::string full = fmt::format("{}.{}", one.key, name.str());
+                const Value part{node, one.section, full, one.problems};
+                const auto key = std::find_if(kListenerKeys.begin(), kListenerKeys.end(),
+                                              [&](const auto& each) { return each.name == name.str(); });
+                if (key == kListenerKeys.end())
+                  part.bad("is unknown; known here: listen, trusted, trusted_certificates");
+                else
+                  key->read(part, read);
+              }
+              if (!table.contains("listen"))
+                one.bad("has no listen; give it one of the addresses in sip_front.listen");
+              section.listeners.push_back(std::move(read));
+            });
+          },
+          [](const SipFrontConfig& section) {
+            std::string out;
+            for (const L& one : section.listeners) {
+              std::string fields;
+              for (const auto& key : kListenerKeys) {
+                const std::string printed = key.print(one);
+                if (!printed.empty()) fields += (fields.empty() ? "" : ", ") + key.name + " = " + printed;
+              }
+              out += (out.empty() ? "{ " : ", { ") + fields + " }";
+            }
             return out.empty() ? "" : "[" + out + "]";
           }};
 }
@@ -481,7 +543,11 @@ const std::vector<Key<SipFrontConfig>>& keys() {
       number("max_in_flight", &S::max_in_flight, 1, 1'000'000),
       number("max_rate_per_source", &S::max_rate_per_source, 0, 1'000'000),
       number("max_rate_per_from_domain", &S::max_rate_per_from_domain, 0, 1'000'000),
+      number("max_connections", &S::max_connections, 1, 1'000'000),
+      number("max_connections_per_source", &S::max_connections_per_source, 1, 1'000'000),
+      number("keepalive_seconds", &S::keepalive_seconds, 0, 3600),
       number("pace_ms", &S::pace_ms, 0, 1000),
+      listener(),
       tls(),
       credentials(),
       text("metrics", &S::metrics, check_address_port),

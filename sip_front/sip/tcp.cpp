@@ -71,18 +71,17 @@ struct TcpTransport::Connection {
   Time began{};             // the message in `in`, or the connection attempt, or finishing
 };
 
-TcpTransport::TcpTransport(net::Loop& loop, net::TlsContext tls, const TransportOptions& options, Pace& pace,
+TcpTransport::TcpTransport(net::Loop& loop, net::TlsContext tls, const TransportOptions& options,
                            TransportUser& user, std::function<void()> dirty)
     : loop_(loop),
       tls_(std::move(tls)),
       options_(options),
-      pace_(pace),
       user_(user),
       dirty_(std::move(dirty)),
       sweep_(loop, [this] { sweep(); }),
       buffer_(std::make_unique_for_overwrite<char[]>(kReadAtOnce)) {}
 
-TcpTransport::~TcpTransport() = default;
+TcpTransport::~TcpTransport() { loop_.pace().forget(*this); }
 
 Result<Endpoint> TcpTransport::listen(const Endpoint& endpoint, bool tls) {
   auto listener = std::make_unique<Listener>(loop_.io(), tls);
@@ -222,12 +221,18 @@ void TcpTransport::wait_to_read(Connection& c) {
   });
 }
 
-void TcpTransport::read() {
+TcpTransport::Came TcpTransport::read() {
   std::vector<uint32_t> ids;
   ids.swap(resting_);
   for (const uint32_t id : ids) {
     if (Connection* const c = find(id)) read(*c);
   }
+  return resting_.empty() ? Came::kNothing : Came::kAll;
+}
+
+void TcpTransport::wait() {
+  rests_ = !resting_.empty();
+  if (rests_) loop_.pace().rest(*this, options_.pace, options_.pace);
 }
 
 void TcpTransport::read(Connection& c) {
@@ -250,7 +255,7 @@ void TcpTransport::read(Connection& c) {
     c.unread = true;
     return;
   }
-  if (resting_.empty()) pace_.rest(*this);
+  if (!std::exchange(rests_, true)) loop_.pace().rest(*this, options_.pace, options_.pace);
   resting_.push_back(c.id);
 }
 

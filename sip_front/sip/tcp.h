@@ -17,15 +17,14 @@
 #include <vector>
 
 #include "sip_front/sip/framing.h"
-#include "sip_front/sip/pace.h"
 #include "sip_front/sip/transport.h"
 
 namespace stox::sip {
 
-class TcpTransport : public Reader {
+class TcpTransport : private net::Reader {
  public:
   // Everything must outlive it; `dirty` is called when something was queued.
-  TcpTransport(net::Loop&, net::TlsContext, const TransportOptions&, Pace&, TransportUser&,
+  TcpTransport(net::Loop&, net::TlsContext, const TransportOptions&, TransportUser&,
                std::function<void()> dirty);
   ~TcpTransport() override;
 
@@ -37,7 +36,6 @@ class TcpTransport : public Reader {
   void send(const Flow&, std::string_view bytes);
   void finish(uint32_t id);
   void flush();
-  void read() override;
 
   TransportFigures figures() const;
   std::vector<ConnectionShown> list(std::size_t max) const;
@@ -46,6 +44,8 @@ class TcpTransport : public Reader {
   struct Connection;
   struct Listener;
 
+  Came read() override;
+  void wait() override;
   void accept(Listener&);
   void add_accepted(asio::ip::tcp::socket, bool tls);
   Connection& add(asio::ip::tcp::socket, const Endpoint& peer, bool outbound, bool tls);
@@ -69,7 +69,6 @@ class TcpTransport : public Reader {
   net::Loop& loop_;
   net::TlsContext tls_;
   TransportOptions options_;
-  Pace& pace_;
   TransportUser& user_;
   std::function<void()> dirty_;
   net::Alarm sweep_;
@@ -80,6 +79,7 @@ class TcpTransport : public Reader {
   std::size_t strangers_ = 0;
   uint32_t last_id_ = 0;
   std::vector<uint32_t> resting_, to_write_;
+  bool rests_ = false;  // for those in resting_
   std::unique_ptr<char[]> buffer_;
   std::string plain_;  // what was decrypted, during a read
   Message message_;

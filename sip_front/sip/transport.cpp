@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "common/base/sip_uri.h"
-#include "sip_front/sip/pace.h"
 #include "sip_front/sip/socket_address.h"
 #include "sip_front/sip/tcp.h"
 #include "sip_front/sip/udp.h"
@@ -69,18 +68,17 @@ std::string describe_listen_failure(Transport transport, const std::string& addr
   }
 }
 
-Transports::Transports(net::Loop& loop, const TransportOptions& options)
-    : pace_(std::make_unique<Pace>(loop, options.pace)), end_of_turn_(loop, [this] { flush(); }) {}
+Transports::Transports(net::Loop& loop) : end_of_turn_(loop, [this] { flush(); }) {}
 
 Transports::~Transports() = default;
 
 Result<std::unique_ptr<Transports>> Transports::open(net::Loop& loop, const std::vector<Listen>& listens,
                                                      net::TlsContext tls, const TransportOptions& options,
                                                      TransportUser& user) {
-  std::unique_ptr<Transports> self(new Transports(loop, options));
+  std::unique_ptr<Transports> self(new Transports(loop));
   Transports& it = *self;
   const auto dirty = [&it] { it.end_of_turn_.ask(); };
-  it.tcp_ = std::make_unique<TcpTransport>(loop, std::move(tls), options, *it.pace_, user, dirty);
+  it.tcp_ = std::make_unique<TcpTransport>(loop, std::move(tls), options, user, dirty);
   for (const Listen& listen : listens) {
     const auto bind = Endpoint::parse(listen.address, listen.port);
     if (!bind) return error("cannot listen on " + listen.address + ": not an IP address");
@@ -88,7 +86,7 @@ Result<std::unique_ptr<Transports>> Transports::open(net::Loop& loop, const std:
     Listen& kept = it.listens_.back();
     if (listen.transport == Transport::kUdp) {
       auto socket =
-          UdpSocket::open(loop, *bind, static_cast<uint16_t>(it.udp_.size()), *it.pace_, user, dirty);
+          UdpSocket::open(loop, *bind, static_cast<uint16_t>(it.udp_.size()), options.pace, user, dirty);
       if (!socket) return tl::make_unexpected(socket.error());
       kept.port = (*socket)->bound().port;
       it.udp_.push_back(std::move(*socket));

@@ -29,11 +29,11 @@ class StreamSocketUser {
   virtual void tls_established(const net::TlsSession&) {}  // behind start_tls()
 };
 
-class StreamSocket {
+class StreamSocket : private net::Reader {
  public:
   // All references must outlive it.
   StreamSocket(net::Loop&, net::Resolver&, StreamSocketUser&, Duration pace);
-  ~StreamSocket();
+  ~StreamSocket() override;
 
   void connect(const std::string& host, uint16_t port);  // gives up any connection there is
   // A connection that is established already, of which the socket becomes the owner; `peer` for people.
@@ -58,7 +58,10 @@ class StreamSocket {
   void connect_to(const std::string& ip);
   void established();
   void wait_readable();
-  void read();
+  void readable();
+  Came read() override;
+  void wait() override;
+  void rest(Duration first);
   bool take(std::string_view bytes);
   void end_of_turn();
   void write();
@@ -80,7 +83,8 @@ class StreamSocket {
   std::optional<net::TlsSession> tls_;
   bool in_handshake_ = false;
   Time last_read_{}, last_write_{};
-  net::Alarm connect_alarm_, read_alarm_, write_alarm_;
+  bool resting_ = false;
+  net::Alarm connect_alarm_, write_alarm_;
   net::EndOfTurn end_of_turn_;
 };
 

@@ -80,6 +80,43 @@ TEST_F(ConfigFile, SmallestSiteHasTheDocumentedDefaults) {
   EXPECT_THAT(config->xmpp_workers[0].serves, ElementsAre("xmpp-sip.example.org"));
 }
 
+TEST_F(ConfigFile, AListenerMayTrustOthersThanTheRestOfItsFront) {
+  const std::string front =
+      "[[sip_front]]\nname = \"s\"\n"
+      "listen = [\"udp:10.0.0.5:5060\", \"tls:10.0.0.5:5061/203.0.113.9:5061\"]\n"
+      "tls = { certificate = \"/c\", key = \"/k\" }\n";
+  const auto config = load_config(
+      put(kSite + front + "[[sip_front.listener]]\nlisten = \"tls:10.0.0.5:5061\"\n" +
+          "trusted = []\ntrusted_certificates = [\"proxy.example.org\"]\n" +
+          "[[sip_front.listener]]\nlisten = \"udp:10.0.0.5:5060\"\ntrusted = [\"10.0.0.0/8\"]\n"));
+  ASSERT_TRUE(config) << config.error().text;
+  const auto& listeners = config->sip_fronts[1].listeners;
+  ASSERT_EQ(listeners.size(), 2U);
+  EXPECT_EQ(listeners[0].trusted, std::vector<std::string>());
+  EXPECT_EQ(listeners[0].trusted_certificates, std::vector<std::string>{"proxy.example.org"});
+  EXPECT_EQ(listeners[1].trusted, std::vector<std::string>{"10.0.0.0/8"});
+  EXPECT_EQ(listeners[1].trusted_certificates, std::nullopt);
+  EXPECT_THAT(print_config(*config),
+              HasSubstr("listener = [{ listen = \"tls:10.0.0.5:5061\", trusted = [], trusted_certificates = "
+                        "[\"proxy.example.org\"] }, { listen = \"udp:10.0.0.5:5060\", trusted = "
+                        "[\"10.0.0.0/8\"] }]"));
+
+  const auto wrong = [&](const std::string& text) { return problems(kSite + front + text); };
+  EXPECT_THAT(wrong("listener = 1\n"), HasSubstr("several times; write it as [[sip_front.listener]]"));
+  EXPECT_THAT(wrong("[[sip_front.listener]]\ntrust = []\n"),
+              HasSubstr("sip_front.listener.trust is unknown; known here: listen, trusted, "));
+  EXPECT_THAT(wrong("[[sip_front.listener]]\ntrusted = []\n"), HasSubstr("sip_front.listener has no listen"));
+  EXPECT_THAT(wrong("[[sip_front.listener]]\nlisten = \"tls:10.0.0.6:5061\"\n"),
+              HasSubstr("is for tls:10.0.0.6:5061, at which sip_front s does not listen"));
+  EXPECT_THAT(wrong("[[sip_front.listener]]\nlisten = \"tls:10.0.0.5\"\n"), HasSubstr("has no port"));
+  EXPECT_THAT(
+      wrong("[[sip_front.listener]]\nlisten = \"udp:10.0.0.5:5060\"\ntrusted_certificates = [\"a.test\"]\n"),
+      HasSubstr("has trusted_certificates for udp:10.0.0.5:5060, which sees none"));
+  EXPECT_THAT(wrong("[[sip_front.listener]]\nlisten = \"udp:10.0.0.5:5060\"\n"
+                    "[[sip_front.listener]]\nlisten = \"udp:10.0.0.5:5060\"\n"),
+              HasSubstr("is there twice for udp:10.0.0.5:5060"));
+}
+
 TEST_F(ConfigFile, AFrontKnowsWhoMaySendAndHowMuch) {
   const std::string front = "[[sip_front]]\nname = \"s\"\n";
   const auto config =
@@ -429,6 +466,25 @@ TEST_F(ConfigFile, PasswordComesFromAFileWithoutItsNewline) {
   EXPECT_TRUE(load_config(put(text), Role::kSipFront, "", {})) << "other processes need not read it";
   put("two\nlines\n", "secret");
   EXPECT_THAT(shorten(load_config(put(text), Role::kXmppWorker, "", {})), HasSubstr("must hold one line"));
+}
+
+TEST_F(ConfigFile, CredentialsMayTakeTheirPasswordFromAFile) {
+  const std::string secret = put("s3cret\n", "secret");
+  const std::string text = kSite +
+                           "[[sip_front]]\nname = \"s\"\n[[sip_front.credentials]]\nrealm = \"r\"\n"
+                           "username = \"u\"\npassword_file = \"" +
+                           secret + "\"\n";
+  const auto loaded = load_config(put(text), Role::kSipFront, "s", {});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  EXPECT_EQ(loaded->config.sip_fronts[1].credentials[0].password, "s3cret");
+  EXPECT_THAT(print_config(loaded->config), ::testing::Not(HasSubstr("s3cret")));
+
+  std::filesystem::remove(secret);
+  EXPECT_EQ(
+      shorten(load_config(put(text), Role::kSipFront, "s", {})),
+      "F:16:17: sip_front.credentials.password_file: cannot read " + secret + ": No such file or directory");
+  EXPECT_TRUE(load_config(put(text), Role::kMapper, "", {})) << "other processes need not read it";
+  EXPECT_THAT(problems(text + "password = \"p\"\n"), HasSubstr("has password and password_file; keep one"));
 }
 
 TEST_F(ConfigFile, OnlyTheWorkerItselfNeedsItsPassword) {
