@@ -153,7 +153,7 @@ void Front::settle() {
   const Time due = std::min(inbound_.turn(), outbound_.turn());
   if (drained_ && inbound_.idle() && outbound_.idle() && edge().in_flight() == 0 && edge().begun() == 0)
     std::exchange(drained_, nullptr)();
-  alarm_.set(std::min(due, tick_));
+  alarm_.set(net::about(std::min(due, tick_)));
 }
 
 // --- bus

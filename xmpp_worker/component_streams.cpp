@@ -70,7 +70,7 @@ void ComponentStreams::reload(const service::XmppWorkerConfig& config) {
 
 void ComponentStreams::arrange() {
   if (!component_.output().empty()) socket_.write_soon();
-  alarm_.set(component_.next());
+  alarm_.set(net::about(component_.next()));
 }
 
 void ComponentStreams::other_lost() {
@@ -125,7 +125,7 @@ void ComponentStreams::fill_output(std::string& out) {
   if (component_.is_up()) user_.about_to_write(component_);
   out.append(component_.output());
   component_.output().clear();
-  alarm_.set(component_.next());
+  alarm_.set(net::about(component_.next()));
 }
 
 service::Status ComponentStreams::status() const {

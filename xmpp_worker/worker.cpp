@@ -186,7 +186,7 @@ void Worker::arrange() {
   Time next = std::min(to_xmpp_.next(), tick_);
   if (journal_) next = std::min(next, journal_->next());
   if (drained_) next = std::min(next, now() + kLookWhileDraining);
-  alarm_.set(next);
+  alarm_.set(net::about(next));
 }
 
 // --- bus

@@ -44,7 +44,8 @@ class TcpTransport : private net::Reader {
   struct Connection;
   struct Listener;
 
-  void read() override;
+  Came read() override;
+  void wait() override;
   void accept(Listener&);
   void add_accepted(asio::ip::tcp::socket, bool tls);
   Connection& add(asio::ip::tcp::socket, const Endpoint& peer, bool outbound, bool tls);
@@ -78,6 +79,7 @@ class TcpTransport : private net::Reader {
   std::size_t strangers_ = 0;
   uint32_t last_id_ = 0;
   std::vector<uint32_t> resting_, to_write_;
+  bool rests_ = false;  // for those in resting_
   std::unique_ptr<char[]> buffer_;
   std::string plain_;  // what was decrypted, during a read
   Message message_;

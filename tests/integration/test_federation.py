@@ -1,8 +1,13 @@
 """The gateway speaks to other servers by itself: text both ways with each of them, in each way that it can."""
+import pathlib
+import signal
+import socket
+import ssl
+
 import pytest
 
 from support.authority import Authority
-from support.waiting import eventually
+from support.waiting import PATIENCE, eventually
 from support.federation import DOMAIN, EjabberdServer, Jabberd2Server, ProsodyServer
 from support.mcabber import Mcabber
 from support.stox import XMPP_DOMAIN
@@ -156,9 +161,10 @@ def test_a_client_that_people_use(federation):
         juliet.stop()
 
 
-def test_two_workers_of_one_domain(federation):
+@pytest.mark.parametrize("server", [prosody(), ejabberd()], ids=["prosody", "ejabberd"])
+def test_two_workers_of_one_domain(federation, server):
     """What the other server opens lands on either of them, and so do answers."""
-    site = federation(make=prosody(), **PLAIN)
+    site = federation(make=server, **PLAIN)
     second = site.another_worker("component-1@2")
     site.start()
     second.start()
@@ -173,6 +179,39 @@ def test_two_workers_of_one_domain(federation):
         assert juliet.bodies(4) == [f"number {i}" for i in range(4)]
     finally:
         assert second.stop() == 0
+
+
+def test_a_new_certificate_is_shown_on_the_next_stream(federation):
+    """HUP; the streams that there are go on."""
+    site = federation(make=prosody_tls()).start()
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    text_goes_both_ways(site, romeo, juliet)
+    before = {s["direction"]: s["address"] for s in site.streams()}
+
+    def shown():
+        anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection((site.host, site.port), PATIENCE) as plain, anyone.wrap_socket(plain) as stream:
+            return stream.getpeercert(binary_form=True)
+
+    old = shown()
+    site.sign()
+    site.stox.processes["component-1"].signal(signal.SIGHUP)
+    new = eventually(lambda: (now := shown()) != old and now, "another certificate is shown")
+    assert new == ssl.PEM_cert_to_DER_cert(pathlib.Path(site.files["certificate"]).read_text())
+
+    text_goes_both_ways(site, romeo, juliet)
+    assert {s["direction"]: s["address"] for s in site.streams()} == before
+
+    # A file that is none changes nothing.
+    pathlib.Path(site.files["key"]).write_text("no key")
+    site.stox.processes["component-1"].signal(signal.SIGHUP)
+    eventually(lambda: "the certificate stays as it was" in site.stox.log("component-1"), "the log says it")
+    assert shown() == new
+
+    assert site.stox.ctl("streams", "reconnect", DOMAIN).returncode == 0
+    eventually(lambda: site.stream("out")["state"] == "up", "with the new one")
+    assert site.stream("out")["authentication"] == "EXTERNAL"
 
 
 def test_streams_are_shown_and_closed(federation):

@@ -299,7 +299,13 @@ void Component::stream_error(const StreamError& error) {
             "ejabberd says the same when it does not know the component",
             options_.server, name, said));
   }
-  if (error.condition == "host-unknown") {
+  if (error.condition == "see-other-host") {
+    return end(Meaning::kRefused, kRefusedRetry,
+               fmt::format("{} sends us to {} ({}): our password is for no other; correct xmpp_host and "
+                           "xmpp_port if that is right",
+                           options_.server, one_line(error.other_host, 200), said));
+  }
+  if (error.condition == "host-unknown" || error.condition == "host-gone") {
     return end(
         Meaning::kRefused, kRefusedRetry,
         fmt::format(

@@ -59,9 +59,9 @@ class StreamSocket : private net::Reader {
   void established();
   void wait_readable();
   void readable();
-  void read() override;
-  void rest(Duration);
-  bool receive();
+  Came read() override;
+  void wait() override;
+  void rest(Duration first);
   bool take(std::string_view bytes);
   void end_of_turn();
   void write();
