@@ -87,9 +87,9 @@ struct UdpSocket::Buffers {
   }
 };
 
-UdpSocket::UdpSocket(net::Loop& loop, uint16_t index, Pace& pace, TransportUser& user,
+UdpSocket::UdpSocket(net::Loop& loop, uint16_t listener, Pace& pace, TransportUser& user,
                      std::function<void()> dirty)
-    : index_(index),
+    : listener_(listener),
       pace_(pace),
       user_(user),
       dirty_(std::move(dirty)),
@@ -98,10 +98,10 @@ UdpSocket::UdpSocket(net::Loop& loop, uint16_t index, Pace& pace, TransportUser&
 
 UdpSocket::~UdpSocket() = default;
 
-Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoint& bind, uint16_t index,
+Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoint& bind, uint16_t listener,
                                                    Pace& pace, TransportUser& user,
                                                    std::function<void()> dirty) {
-  std::unique_ptr<UdpSocket> self(new UdpSocket(loop, index, pace, user, std::move(dirty)));
+  std::unique_ptr<UdpSocket> self(new UdpSocket(loop, listener, pace, user, std::move(dirty)));
   asio::ip::udp::socket& socket = self->socket_;
   const auto failed = [&](const asio::error_code& why) {
     std::string address;
@@ -191,7 +191,7 @@ void UdpSocket::handle(std::span<char> datagram, const Endpoint& from, const End
   if (std::all_of(datagram.begin(), datagram.end(),
                   [](char c) { return c == '\r' || c == '\n' || c == '\0'; }))
     return;
-  const Flow flow{Transport::kUdp, index_, 0, from, local};
+  const Flow flow{Transport::kUdp, listener_, 0, from, local};
   if (const Parsed parsed = parse_datagram(datagram, buffers_->message)) {
     user_.received(buffers_->message, flow);
   } else {

@@ -14,8 +14,8 @@ namespace stox::sip {
 
 class UdpSocket : public Reader {
  public:
-  // `index` goes into the flows. Everything must outlive it; `dirty` is called when something was queued.
-  static Result<std::unique_ptr<UdpSocket>> open(net::Loop&, const Endpoint& bind, uint16_t index, Pace&,
+  // `listener` goes into the flows. Everything must outlive it; `dirty` is called when something was queued.
+  static Result<std::unique_ptr<UdpSocket>> open(net::Loop&, const Endpoint& bind, uint16_t listener, Pace&,
                                                  TransportUser&, std::function<void()> dirty);
   ~UdpSocket() override;
 
@@ -32,7 +32,7 @@ class UdpSocket : public Reader {
 
  private:
   struct Buffers;
-  UdpSocket(net::Loop&, uint16_t index, Pace&, TransportUser&, std::function<void()> dirty);
+  UdpSocket(net::Loop&, uint16_t listener, Pace&, TransportUser&, std::function<void()> dirty);
   void wait();
   int receive_batch();
   void handle(std::span<char> datagram, const Endpoint& from, const Endpoint& local);
@@ -43,7 +43,7 @@ class UdpSocket : public Reader {
     Endpoint to, from;
   };
 
-  uint16_t index_;
+  uint16_t listener_;
   Pace& pace_;
   TransportUser& user_;
   std::function<void()> dirty_;
