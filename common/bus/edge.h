@@ -155,7 +155,7 @@ class Edge : public WireUser {
   // Once per turn of the loop, before frames are read: heartbeats, time-outs, a loop that stood still.
   // Returns when it must be called next at the latest (at most a heartbeat away).
   Time turn();
-  // Gives the queued items to the wire, at most once per pace. Returns when to call again (kNever: nothing
+  // Gives the queued items to the wire, about once per pace. Returns when to call again (kNever: nothing
   // queued).
   Time flush();
   // Called when something was queued while nothing was: the loop arranges a flush.

@@ -39,7 +39,7 @@ std::string trouble_of(int event, uint32_t value, bool with_keys) {
   }
 }
 
-class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
+class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
  public:
   ZmqEdgeOnLoop(net::Loop& loop, EdgeOptions options, const MapperAddresses& mappers,
                 std::unique_ptr<net::Resolver> resolver, EdgeUser& user)
@@ -56,10 +56,14 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
         tend_(loop, [this] { tend(); }),
         end_of_turn_(loop, [this] { send_and_look(); }),
         first_turn_(loop, [this] { all_news(); }) {
-    edge_.on_queued([this] { end_of_turn_.ask(); });
+    edge_.on_queued([this] {
+      if (!pumping_) end_of_turn_.ask();
+    });
     finder_.look_for(mappers.connect);
     tend_.set(loop_.now() + kTend);
   }
+
+  ~ZmqEdgeOnLoop() override { loop_.pace().forget(*this); }
 
   Edge& edge() override { return edge_; }
   void connect_to(const std::vector<std::string>& connect) override { finder_.look_for(connect); }
@@ -84,7 +88,9 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
   };
 
   bool send(Pipe pipe, std::string_view bytes) override {
-    return zmq_send(pipes_[pipe].connection->socket.handle(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) >= 0;
+    if (zmq_send(pipes_[pipe].connection->socket.handle(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) < 0)
+      return false;
+    return sent_ = true;
   }
 
   void found();
@@ -96,33 +102,63 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
 
   // The first wakeup comes at once, the next not earlier than pace after it.
   void readable() {
-    if (loop_.now() >= last_pump_ + pace_) return pump();
-    alarm_.set(std::min(alarm_.at(), last_pump_ + pace_));
+    const Time now = loop_.now();
+    if (now >= last_pump_ + pace_) {
+      pump();
+    } else {
+      rest(last_pump_ + pace_ - now);
+    }
+  }
+
+  void rest(Duration rest) {
+    for (const auto& pipe : pipes_) {
+      if (pipe.connection) pipe.connection->readable->silence();
+    }
+    if (!std::exchange(resting_, true)) loop_.pace().rest(*this, rest);
+  }
+
+  void read() override {
+    resting_ = false;
+    if (receive_and_flush()) rest(pace_);
+    wait();
   }
 
   void pump() {
+    receive_and_flush();
+    wait();
+  }
+
+  void wait() {
+    for (const auto& pipe : pipes_) {
+      if (pipe.connection && !resting_) pipe.connection->readable->wait();
+    }
+  }
+
+  // Whether there was anything to receive.
+  bool receive_and_flush() {
     last_pump_ = loop_.now();
     const Time turn = edge_.turn();
-    bool more = true;
     Time flush = kNever;
-    while (more) {
+    bool any = false;
+    pumping_ = true;
+    do {  // a send may hide that there is input
+      sent_ = false;
       for (Pipe i = 0; i < pipes_.size(); ++i) {
         if (!pipes_[i].connection) continue;
-        for (Message message; message.receive(pipes_[i].connection->socket);) edge_.frame(i, message.bytes());
+        for (Message message; message.receive(pipes_[i].connection->socket); any = true)
+          edge_.frame(i, message.bytes());
       }
       flush = edge_.flush();
-      more = input_waits();
-    }
-    for (const auto& pipe : pipes_) {
-      if (pipe.connection) pipe.connection->readable->arm();
-    }
+    } while (sent_);
+    pumping_ = false;
     alarm_.set(std::min(turn, flush));
+    return any;
   }
 
   void send_and_look() {
     const Time flush = edge_.flush();
     alarm_.set(std::min(alarm_.at(), flush));
-    if (input_waits()) readable();
+    if (std::exchange(sent_, false) && !resting_ && input_waits()) readable();
   }
 
   bool input_waits() {
@@ -142,6 +178,8 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire {
   MapperFinder finder_;
   std::string finder_trouble_;
   Time last_pump_{};
+  bool resting_ = false, pumping_ = false;
+  bool sent_ = false;  // since the last look at what there is to receive
   net::Alarm alarm_;
   net::Alarm tend_;
   net::EndOfTurn end_of_turn_;
@@ -258,7 +296,7 @@ void ZmqEdgeOnLoop::read_news(Pipe i) {
     pipe.trouble = std::move(trouble);
     if (event != ZMQ_EVENT_CLOSED) user_.bus_trouble("mapper at " + pipe.endpoint + " " + pipe.trouble);
   }
-  pipe.connection->news->arm();
+  pipe.connection->news->wait();
 }
 
 std::vector<MapperState> ZmqEdgeOnLoop::mappers() const {

@@ -38,7 +38,7 @@ class Doorkeeper {
     do {
       for (std::vector<std::string> request = next(); !request.empty(); request = next()) answer(request);
     } while (has_input(socket_));
-    readable_->arm();
+    readable_->wait();
   }
 
  private:
@@ -147,7 +147,7 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
       receive();
       node_.flush();
     } while (has_input(socket_));
-    readable_->arm();
+    readable_->wait();
     alarm_.set(turn);
   }
 
@@ -186,7 +186,7 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
       node_.closed(pipe);  // if it is a newer connection on the same descriptor, its next frame is met with
                            // HelloWanted
     }
-    news_->arm();
+    news_->wait();
   }
 
   std::string trouble_of(uint32_t failure) const {

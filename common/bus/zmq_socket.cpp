@@ -65,21 +65,4 @@ bool Monitor::next(int* event, uint32_t* value) {
   return true;
 }
 
-Readiness::Readiness(net::Loop& loop, zmq::socket_t& socket, std::function<void()> ready)
-    : descriptor_(loop.io(), socket.get(zmq::sockopt::fd)), ready_(std::move(ready)) {
-  arm();
-}
-
-Readiness::~Readiness() { descriptor_.release(); }  // the descriptor is ZeroMQ's
-
-void Readiness::arm() {
-  if (std::exchange(armed_, true)) return;
-  descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
-                         [this, alive = std::weak_ptr<char>(alive_)](const asio::error_code& failure) {
-                           if (failure || alive.expired()) return;
-                           armed_ = false;
-                           ready_();
-                         });
-}
-
 }  // namespace stox::bus

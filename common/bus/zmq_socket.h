@@ -2,15 +2,15 @@
 // descriptor on our loop. Only common/bus sees this.
 #pragma once
 
-#include <asio/posix/stream_descriptor.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <zmq.hpp>
 
-#include "common/net/loop.h"
+#include "common/net/input.h"
 
 namespace stox::bus {
 
@@ -57,24 +57,14 @@ class Monitor {
   zmq::socket_t socket_;
 };
 
-// Not to be destroyed from inside its own callback. Calls back when ZeroMQ's descriptor says that there may
-// be news. It is edge-triggered: whoever is called must look at ZMQ_EVENTS until it is empty, and also after
-// each send.
-class Readiness {
+// Calls back when ZeroMQ's descriptor says that there may be news. It tells only of what comes after the last
+// look: whoever is called must read the socket until it is empty, and also after each send.
+class Readiness : public net::Input {
  public:
-  Readiness(net::Loop&, zmq::socket_t&, std::function<void()> ready);
-  ~Readiness();
-  Readiness(const Readiness&) = delete;
-  Readiness& operator=(const Readiness&) = delete;
-
-  void arm();
-
- private:
-  asio::posix::stream_descriptor descriptor_;
-  std::function<void()> ready_;
-  bool armed_ = false;
-  // What is ready already cannot be cancelled: it asks this whether we are still there.
-  std::shared_ptr<char> alive_ = std::make_shared<char>();
+  Readiness(net::Loop& loop, zmq::socket_t& socket, std::function<void()> ready)
+      : Input(loop, socket.get(zmq::sockopt::fd), std::move(ready)) {
+    wait();
+  }
 };
 
 }  // namespace stox::bus

@@ -1,8 +1,12 @@
 #include "common/net/loop.h"
 
+#include <algorithm>
 #include <asio/post.hpp>
 
 namespace stox::net {
+
+Alarm::Alarm(Loop& loop, std::function<void()> ring)
+    : loop_(loop), timer_(loop.io()), ring_(std::move(ring)) {}
 
 void Alarm::set(Time at) {
   at_ = at;
@@ -21,6 +25,24 @@ void Alarm::wait() {
     at_ = kNever;
     ring_();
   });
+}
+
+void Pace::rest(Reader& reader, Duration rest) {
+  alarm_.set(std::min(alarm_.at(), loop_.now() + rest));
+  resting_.push_back(&reader);
+}
+
+void Pace::forget(Reader& reader) {
+  std::erase(resting_, &reader);
+  std::replace(awake_.begin(), awake_.end(), &reader, static_cast<Reader*>(nullptr));
+}
+
+void Pace::wake() {
+  awake_.swap(resting_);
+  for (std::size_t i = 0; i < awake_.size(); ++i) {
+    if (awake_[i] != nullptr) awake_[i]->read();
+  }
+  awake_.clear();
 }
 
 void EndOfTurn::ask() {

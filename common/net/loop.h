@@ -1,34 +1,24 @@
-// The one event loop of a process, and the alarm that machines free of I/O are driven by.
+// The one event loop of a process, the alarm that machines free of I/O are driven by, and the pace that holds
+// a busy process back.
 #pragma once
 
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "common/base/clock.h"
 
 namespace stox::net {
 
-class Loop {
- public:
-  asio::io_context& io() { return io_; }
-  const Clock& clock() const { return clock_; }
-  Time now() const { return clock_.now(); }
-
-  void run() { io_.run(); }
-  void stop() { io_.stop(); }
-
- private:
-  SystemClock clock_;
-  asio::io_context io_{1};  // one thread: no locking inside
-};
+class Loop;
 
 // Calls back once at the time set, or never if unset or destroyed before. Setting again replaces the time;
 // setting a later or equal time than the one pending costs nothing. The loop must outlive it.
 class Alarm {
  public:
-  Alarm(Loop& loop, std::function<void()> ring) : loop_(loop), timer_(loop.io()), ring_(std::move(ring)) {}
+  Alarm(Loop& loop, std::function<void()> ring);
 
   // Rings at `at` or earlier-than-asked never; kNever clears.
   void set(Time at);
@@ -44,6 +34,47 @@ class Alarm {
   std::function<void()> ring_;
   Time at_ = kNever;       // when to ring
   Time waiting_ = kNever;  // what the timer waits for: at_ or earlier
+};
+
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  virtual void read() = 0;  // reads what is there, then rests again or waits for more
+};
+
+// Who reads more often than once in its pace rests instead, together with all of the process that do: they
+// go on in one wakeup. So under load many messages share it, and one that comes alone is read at once.
+class Pace {
+ public:
+  explicit Pace(Loop& loop) : loop_(loop), alarm_(loop, [this] { wake(); }) {}
+
+  // Calls reader.read() after `rest`, or earlier, when others go on. A reader rests once at a time.
+  void rest(Reader& reader, Duration rest);
+  // It will not be called. Who rests must say so before it is destroyed.
+  void forget(Reader& reader);
+
+ private:
+  void wake();
+
+  Loop& loop_;
+  Alarm alarm_;
+  std::vector<Reader*> resting_, awake_;
+};
+
+class Loop {
+ public:
+  asio::io_context& io() { return io_; }
+  const Clock& clock() const { return clock_; }
+  Time now() const { return clock_.now(); }
+  Pace& pace() { return pace_; }
+
+  void run() { io_.run(); }
+  void stop() { io_.stop(); }
+
+ private:
+  SystemClock clock_;
+  asio::io_context io_{1};  // one thread: no locking inside
+  Pace pace_{*this};
 };
 
 // Runs `work` once at the end of this wakeup (after the handlers that are ready now), however often it is

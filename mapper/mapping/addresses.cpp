@@ -23,7 +23,7 @@ constexpr AddressRefusal kRefusals[] = {
      "jid-malformed", "modify"},
     {kTooLong, "A7", "the address is too long", 414, 403, "jid-malformed", "modify"},
     {kNotAHost, "A8", "what follows the separator is not a host", 404, 403, "item-not-found", "cancel"},
-    {kNoSeparator, "A9", "no separator between user and domain", 404, 403, "item-not-found", "cancel"},
+    {kNoSeparator, "A9", "it names no domain behind the user", 404, 403, "item-not-found", "cancel"},
     {kScheme, "A10", "only sip: addresses can be reached", 416, 403, "jid-malformed", "modify"},
     {kSips, "A11", "sips: promises an encryption that XMPP cannot keep", 416, 403, "jid-malformed", "modify"},
     {kNotOurs, "A12", "the gateway does not serve this domain", 404, 403, "remote-server-not-found",

@@ -209,7 +209,7 @@ std::string xmpp_address(std::string_view contact, const Addresses& addresses) {
 
 std::string describe(AddressError e, std::string_view who) {
   const AddressRefusal& refusal = refusal_of(e);
-  return std::string(who) + ": " + refusal.text + " (" + refusal.name + ")";
+  return std::string(who) + ": " + refusal.text;
 }
 
 }  // namespace

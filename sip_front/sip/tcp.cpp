@@ -45,12 +45,11 @@ struct TcpTransport::Listener {
   bool paused = false;
 };
 
-TcpTransport::TcpTransport(net::Loop& loop, net::TlsContext tls, const TransportOptions& options, Pace& pace,
+TcpTransport::TcpTransport(net::Loop& loop, net::TlsContext tls, const TransportOptions& options,
                            TransportUser& user, std::function<void()> dirty)
     : loop_(loop),
       tls_(std::move(tls)),
       options_(options),
-      pace_(pace),
       user_(user),
       dirty_(std::move(dirty)),
       sweep_(loop, [this] { sweep(); }),
@@ -58,7 +57,7 @@ TcpTransport::TcpTransport(net::Loop& loop, net::TlsContext tls, const Transport
           {options.max_connections_per_source, options.max_strangers, options.max_strangers_per_source}),
       buffer_(std::make_unique_for_overwrite<char[]>(kReadAtOnce)) {}
 
-TcpTransport::~TcpTransport() = default;
+TcpTransport::~TcpTransport() { loop_.pace().forget(*this); }
 
 Result<Endpoint> TcpTransport::listen(const Endpoint& endpoint, bool tls, uint16_t which) {
   auto listener = std::make_unique<Listener>(loop_.io(), tls, which);

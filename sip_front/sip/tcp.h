@@ -22,15 +22,14 @@
 #include <vector>
 
 #include "sip_front/sip/admission.h"
-#include "sip_front/sip/pace.h"
 #include "sip_front/sip/transport.h"
 
 namespace stox::sip {
 
-class TcpTransport : public Reader {
+class TcpTransport : private net::Reader {
  public:
   // Everything must outlive it; `dirty` is called when something was queued.
-  TcpTransport(net::Loop&, net::TlsContext, const TransportOptions&, Pace&, TransportUser&,
+  TcpTransport(net::Loop&, net::TlsContext, const TransportOptions&, TransportUser&,
                std::function<void()> dirty);
   ~TcpTransport() override;
 
@@ -43,7 +42,6 @@ class TcpTransport : public Reader {
   void send(const Flow&, std::string_view bytes);
   void finish(uint32_t id);
   void flush();
-  void read() override;
 
   // Looks again at who of those connected is trusted, as others may be trusted now.
   void trust_changed();
@@ -56,6 +54,7 @@ class TcpTransport : public Reader {
   struct Connection;
   struct Listener;
 
+  void read() override;
   void accept(Listener&);
   void add_accepted(asio::ip::tcp::socket, const Listener&);
   Connection& add(asio::ip::tcp::socket, const Endpoint& peer, uint16_t listener, bool tls);
@@ -84,7 +83,6 @@ class TcpTransport : public Reader {
   net::Loop& loop_;
   net::TlsContext tls_;
   TransportOptions options_;
-  Pace& pace_;
   TransportUser& user_;
   std::function<void()> dirty_;
   net::Alarm sweep_;

@@ -44,7 +44,7 @@ void TcpTransport::read(Connection& c) {
     c.unread = true;
     return;
   }
-  if (resting_.empty()) pace_.rest(*this);
+  if (resting_.empty()) loop_.pace().rest(*this, options_.pace);
   resting_.push_back(c.id);
 }
 

@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "common/base/sip_uri.h"
-#include "sip_front/sip/pace.h"
 #include "sip_front/sip/socket_address.h"
 #include "sip_front/sip/tcp.h"
 #include "sip_front/sip/udp.h"
@@ -71,18 +70,17 @@ std::string describe_listen_failure(Transport transport, const std::string& addr
 
 std::string Listen::name() const { return std::string(scheme_of(transport)) + host_port(address, port); }
 
-Transports::Transports(net::Loop& loop, const TransportOptions& options)
-    : pace_(std::make_unique<Pace>(loop, options.pace)), end_of_turn_(loop, [this] { flush(); }) {}
+Transports::Transports(net::Loop& loop) : end_of_turn_(loop, [this] { flush(); }) {}
 
 Transports::~Transports() = default;
 
 Result<std::unique_ptr<Transports>> Transports::open(net::Loop& loop, const std::vector<Listen>& listens,
                                                      net::TlsContext tls, const TransportOptions& options,
                                                      TransportUser& user) {
-  std::unique_ptr<Transports> self(new Transports(loop, options));
+  std::unique_ptr<Transports> self(new Transports(loop));
   Transports& it = *self;
   const auto dirty = [&it] { it.end_of_turn_.ask(); };
-  it.tcp_ = std::make_unique<TcpTransport>(loop, std::move(tls), options, *it.pace_, user, dirty);
+  it.tcp_ = std::make_unique<TcpTransport>(loop, std::move(tls), options, user, dirty);
   for (const Listen& listen : listens) {
     const auto bind = Endpoint::parse(listen.address, listen.port);
     if (!bind) return error("cannot listen on " + listen.address + ": not an IP address");
@@ -91,7 +89,7 @@ Result<std::unique_ptr<Transports>> Transports::open(net::Loop& loop, const std:
     it.udp_.emplace_back();
     Listen& kept = it.listens_.back();
     if (listen.transport == Transport::kUdp) {
-      auto socket = UdpSocket::open(loop, *bind, listener, *it.pace_, user, dirty);
+      auto socket = UdpSocket::open(loop, *bind, listener, options.pace, user, dirty);
       if (!socket) return tl::make_unexpected(socket.error());
       kept.port = (*socket)->bound().port;
       it.udp_.back() = std::move(*socket);

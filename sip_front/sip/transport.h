@@ -94,7 +94,6 @@ struct TransportFigures {
 
 class UdpSocket;
 class TcpTransport;
-class Pace;
 
 class Transports {
  public:
@@ -133,11 +132,10 @@ class Transports {
   TransportFigures figures() const;
 
  private:
-  Transports(net::Loop&, const TransportOptions&);
+  explicit Transports(net::Loop&);
   const Listen* listen_for(const Flow&) const;
 
   std::vector<Listen> listens_;  // ports filled in
-  std::unique_ptr<Pace> pace_;
   net::EndOfTurn end_of_turn_;
   std::vector<std::unique_ptr<UdpSocket>> udp_;  // by listener; null for others
   std::unique_ptr<TcpTransport> tcp_;

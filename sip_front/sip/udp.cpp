@@ -1,9 +1,9 @@
 #include "sip_front/sip/udp.h"
 
 #include <linux/errqueue.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <asio/ip/v6_only.hpp>
 #include <cerrno>
 
 #include "sip_front/sip/socket_address.h"
@@ -15,7 +15,8 @@ constexpr std::size_t kBatch = 64;
 constexpr int kBatchesPerTurn = 16;  // then others get their turn
 constexpr std::size_t kLargestDatagram = 65535;
 constexpr int kSocketBuffer = 8 * 1024 * 1024;
-constexpr std::size_t kMaxQueued = 16 * 1024 * 1024;  // bytes, while the system takes none
+constexpr Duration kFull = std::chrono::milliseconds(1);  // until the system may take more
+constexpr std::size_t kMaxQueued = 16 * 1024 * 1024;      // bytes, while the system takes none
 
 // Room for one control message that names an address of ours.
 struct Control {
@@ -87,37 +88,37 @@ struct UdpSocket::Buffers {
   }
 };
 
-UdpSocket::UdpSocket(net::Loop& loop, uint16_t listener, Pace& pace, TransportUser& user,
+UdpSocket::UdpSocket(net::Loop& loop, uint16_t listener, Duration pace, TransportUser& user,
                      std::function<void()> dirty)
-    : listener_(listener),
+    : loop_(loop),
+      listener_(listener),
       pace_(pace),
       user_(user),
       dirty_(std::move(dirty)),
-      socket_(loop.io()),
-      buffers_(std::make_unique<Buffers>()) {}
+      buffers_(std::make_unique<Buffers>()),
+      full_(loop, [this] { flush(); }) {}
 
-UdpSocket::~UdpSocket() = default;
+UdpSocket::~UdpSocket() {
+  loop_.pace().forget(*this);
+  input_.reset();
+  if (fd_ >= 0) close(fd_);
+}
 
 Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoint& bind, uint16_t listener,
-                                                   Pace& pace, TransportUser& user,
+                                                   Duration pace, TransportUser& user,
                                                    std::function<void()> dirty) {
   std::unique_ptr<UdpSocket> self(new UdpSocket(loop, listener, pace, user, std::move(dirty)));
-  asio::ip::udp::socket& socket = self->socket_;
-  const auto failed = [&](const asio::error_code& why) {
-    std::string address;
-    bind.append_ip(address);
-    return error(describe_listen_failure(Transport::kUdp, address, bind.port, why.value()));
-  };
-  asio::error_code failure;
-  socket.open(bind.v6 ? asio::ip::udp::v6() : asio::ip::udp::v4(), failure);
-  if (failure) return failed(failure);
-  if (bind.v6) socket.set_option(asio::ip::v6_only(true), failure);
-  const int fd = socket.native_handle();
+  const int fd = self->fd_ =
+      socket(bind.v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  if (fd >= 0 && bind.v6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   const SocketAddress address(bind);
-  if (::bind(fd, &address.any, address.size()) != 0)
-    return failed(asio::error_code(errno, asio::error::get_system_category()));
-  socket.non_blocking(true, failure);
-  if (failure) return failed(failure);
+  if (fd < 0 || ::bind(fd, &address.any, address.size()) != 0) {
+    const int why = errno;
+    std::string name;
+    bind.append_ip(name);
+    return error(describe_listen_failure(Transport::kUdp, name, bind.port, why));
+  }
 
   // The privileged form first: it may exceed net.core.rmem_max.
   for (const auto& [forced, plain] :
@@ -129,7 +130,7 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoi
   socklen_t size = sizeof granted;
   getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &granted, &size);
   self->receive_buffer_ = static_cast<std::size_t>(granted / 2);  // the kernel counts its own share too
-  const int on = 1;                                               // ICMP errors with the address they concern
+  // ICMP errors with the address they concern.
   setsockopt(fd, bind.v6 ? IPPROTO_IPV6 : IPPROTO_IP, bind.v6 ? IPV6_RECVERR : IP_RECVERR, &on, sizeof on);
 
   self->wildcard_ = is_any(bind);
@@ -142,24 +143,39 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoi
   size = sizeof bound;
   getsockname(fd, &bound.any, &size);
   self->bound_ = bound.endpoint();
-  self->wait();
+  self->input_.emplace(loop, fd, [socket = self.get()] { socket->readable(); });
+  self->input_->wait();
   return self;
 }
 
-void UdpSocket::wait() {
-  socket_.async_wait(asio::ip::udp::socket::wait_read, [this](const asio::error_code& failure) {
-    if (!failure) read();
-  });
+// The first wakeup comes at once, the next not earlier than pace after it.
+void UdpSocket::readable() {
+  const Time now = loop_.now();
+  if (now < last_read_ + pace_) return rest(last_read_ + pace_ - now);
+  if (receive() == Received::kPart) return rest({});
+  input_->wait();
 }
 
 void UdpSocket::read() {
+  const Received received = receive();
+  if (received == Received::kNothing) return input_->wait();
+  rest(received == Received::kPart ? Duration{} : pace_);
+}
+
+void UdpSocket::rest(Duration rest) {
+  input_->silence();
+  loop_.pace().rest(*this, rest);
+}
+
+UdpSocket::Received UdpSocket::receive() {
+  last_read_ = loop_.now();
   bool any = false;
   for (int round = 0; round < kBatchesPerTurn; ++round) {
     const int count = receive_batch();
     any |= count > 0;
-    if (count < static_cast<int>(kBatch)) return any ? pace_.rest(*this) : wait();
+    if (count < static_cast<int>(kBatch)) return any ? Received::kAll : Received::kNothing;
   }
-  pace_.go_on(*this);
+  return Received::kPart;
 }
 
 // Returns how many datagrams came.
@@ -173,7 +189,7 @@ int UdpSocket::receive_batch() {
   }
   int count = -1;
   for (int tries = 0; count < 0 && tries < 8; ++tries) {
-    count = recvmmsg(socket_.native_handle(), buffers_->headers.data(), kBatch, MSG_DONTWAIT, nullptr);
+    count = recvmmsg(fd_, buffers_->headers.data(), kBatch, MSG_DONTWAIT, nullptr);
     if (count < 0 && errno == EAGAIN) break;
     if (count < 0) read_errors();
   }
@@ -209,7 +225,7 @@ void UdpSocket::read_errors() {
     header.msg_namelen = sizeof to;
     header.msg_control = control.data();
     header.msg_controllen = control.size();
-    if (recvmsg(socket_.native_handle(), &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) break;
+    if (recvmsg(fd_, &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) break;
     for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
       if (part->cmsg_type != IP_RECVERR && part->cmsg_type != IPV6_RECVERR) continue;
       sock_extended_err what{};
@@ -230,7 +246,7 @@ void UdpSocket::send(const Endpoint& to, const Endpoint& from, std::string_view 
 }
 
 void UdpSocket::flush() {
-  if (waiting_to_write_) return;
+  if (full_.at() != kNever) return;
   std::array<mmsghdr, kBatch> headers{};
   std::array<iovec, kBatch> parts{};
   std::array<SocketAddress, kBatch> addresses{};
@@ -251,14 +267,13 @@ void UdpSocket::flush() {
       headers[i].msg_hdr.msg_iovlen = 1;
       if (wildcard_ && !is_any(one.from)) set_local(headers[i].msg_hdr, controls[i], one.from);
     }
-    const int sent =
-        sendmmsg(socket_.native_handle(), headers.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
+    const int sent = sendmmsg(fd_, headers.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
     if (sent > 0) {
       done += static_cast<std::size_t>(sent);
       sent_ += static_cast<std::size_t>(sent);
       retried = false;
     } else if (errno == EAGAIN || errno == ENOBUFS) {
-      waiting_to_write_ = true;
+      full_.set(loop_.now() + kFull);
       break;
     } else if (errno != EINTR && !std::exchange(retried, true)) {
       continue;  // it may have been an ICMP error that waited for whoever comes next
@@ -273,11 +288,6 @@ void UdpSocket::flush() {
     out_.clear();
   } else {
     outgoing_.erase(outgoing_.begin(), outgoing_.begin() + static_cast<std::ptrdiff_t>(done));
-    socket_.async_wait(asio::ip::udp::socket::wait_write, [this](const asio::error_code& failure) {
-      if (failure) return;  // destroyed
-      waiting_to_write_ = false;
-      flush();
-    });
   }
   for (const Endpoint& peer : refused) user_.unreachable(peer);
 }

@@ -1,28 +1,27 @@
 // One UDP socket: batches in by recvmmsg, out by sendmmsg.
 #pragma once
 
-#include <asio/ip/udp.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "sip_front/sip/pace.h"
+#include "common/net/input.h"
 #include "sip_front/sip/transport.h"
 
 namespace stox::sip {
 
-class UdpSocket : public Reader {
+class UdpSocket : private net::Reader {
  public:
   // `listener` goes into the flows. Everything must outlive it; `dirty` is called when something was queued.
-  static Result<std::unique_ptr<UdpSocket>> open(net::Loop&, const Endpoint& bind, uint16_t listener, Pace&,
-                                                 TransportUser&, std::function<void()> dirty);
+  static Result<std::unique_ptr<UdpSocket>> open(net::Loop&, const Endpoint& bind, uint16_t listener,
+                                                 Duration pace, TransportUser&, std::function<void()> dirty);
   ~UdpSocket() override;
 
   // `from`: which address of ours, if the socket is bound to all of them; all zero = the system chooses.
   void send(const Endpoint& to, const Endpoint& from, std::string_view bytes);
   void flush();
-  void read() override;
 
   const Endpoint& bound() const { return bound_; }
   std::size_t receive_buffer() const { return receive_buffer_; }
@@ -32,8 +31,12 @@ class UdpSocket : public Reader {
 
  private:
   struct Buffers;
-  UdpSocket(net::Loop&, uint16_t listener, Pace&, TransportUser&, std::function<void()> dirty);
-  void wait();
+  UdpSocket(net::Loop&, uint16_t listener, Duration pace, TransportUser&, std::function<void()> dirty);
+  enum class Received { kNothing, kAll, kPart };  // kPart: there may be more
+  void readable();
+  void read() override;
+  void rest(Duration);
+  Received receive();
   int receive_batch();
   void handle(std::span<char> datagram, const Endpoint& from, const Endpoint& local);
   void read_errors();
@@ -43,18 +46,21 @@ class UdpSocket : public Reader {
     Endpoint to, from;
   };
 
+  net::Loop& loop_;
   uint16_t listener_;
-  Pace& pace_;
+  Duration pace_;
   TransportUser& user_;
   std::function<void()> dirty_;
-  asio::ip::udp::socket socket_;
+  int fd_ = -1;
+  std::optional<net::Input> input_;
+  Time last_read_{};
   Endpoint bound_;
   bool wildcard_ = false;  // bound to all addresses: each datagram says to which it came
   std::size_t receive_buffer_ = 0;
   std::unique_ptr<Buffers> buffers_;
   std::string out_;  // the datagrams of outgoing_, one behind the other
   std::vector<Outgoing> outgoing_;
-  bool waiting_to_write_ = false;
+  net::Alarm full_;  // set while the system takes no more
   uint64_t received_ = 0, sent_ = 0, failures_ = 0;
 };
 

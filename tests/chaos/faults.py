@@ -9,7 +9,11 @@ import struct
 import subprocess
 import time
 
-from chaos.site import FRONTS, LINKS, MAPPERS, NAMES, WORKERS, front_host, link_host, stream_host
+from chaos.site import (BUS, COMPONENTS, FRONTS, LINKS, NAMES, SERVERS, SIP_USERS, WORKERS, address, doors_of, link_host,
+                        stream_host)
+
+ALONE = 0.08  # of all faults
+CALM = 4.0    # seconds without others around those
 
 # kind: (weight, what it happens to, shortest and longest time it lasts in seconds)
 KINDS = {
@@ -17,20 +21,27 @@ KINDS = {
     "restart": (10, NAMES, 0.05, 0.5),        # TERM; started again so long after its end
     "freeze": (16, NAMES, 0.2, 8),            # STOP, then CONT
     "hang": (2, NAMES, 0.05, 0.5),            # the loop spins until the watchdog ends the process
-    "cut": (10, LINKS, 0.5, 8),               # nothing passes on one pipe of the bus
+    "unplug": (6, NAMES, 0.5, 8),             # the cable of its host: no packet of any kind, no reset
+    "cut": (10, LINKS, 0.5, 8),               # nothing passes on one pipe of the bus, or from a real server
     "isolate": (4, NAMES, 0.5, 8),            # nothing passes on all its pipes
     "thin": (6, LINKS, 1, 6),                 # a third of the packets on one pipe are lost
     "delay": (6, LINKS, 1, 6),                # one pipe is late
     "reset": (6, LINKS, 0, 0),                # one pipe's connection breaks
     "lose-sip": (6, FRONTS, 1, 6),            # a third of the datagrams from and to a front are lost
-    "cut-stream": (5, WORKERS, 0, 0),         # the XMPP server closes the stream
-    "stall-stream": (4, WORKERS, 1, 14),      # it reads and says nothing
-    "drop-stream": (4, WORKERS, 1, 20),       # nothing passes between it and the worker
+    "cut-stream": (5, COMPONENTS, 0, 0),      # the played server closes the stream
+    "stall-stream": (4, COMPONENTS, 1, 14),   # it reads and says nothing
+    "drop-stream": (4, COMPONENTS, 1, 20),    # nothing passes between it and the worker
+    "stop-server": (4, SERVERS, 0.1, 2),      # a real server: TERM; started again so long after its end
+    "freeze-server": (4, SERVERS, 0.5, 14),   # STOP, then CONT
+    "unplug-server": (4, SERVERS, 0.5, 14),   # the cable of its host
+    "kill-server": (2, SERVERS, 0.1, 1),      # kill -9; what dies with it is counted apart
 }
 PROCESS_KINDS = ["kill", "restart", "freeze", "hang"]
+SERVER_KINDS = ["stop-server", "freeze-server", "kill-server"]
+ENDING_KINDS = ["kill", "restart", "hang"]  # a process ends
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Fault:
     number: int
     at: float        # seconds after the load began
@@ -42,51 +53,69 @@ class Fault:
     over: float = 0
 
     def __str__(self):
-        target = " - ".join(self.target) if isinstance(self.target, tuple) else self.target
+        target = " to ".join(self.target) if isinstance(self.target, tuple) else self.target
         return f"fault {self.number}: {self.kind} {target} for {self.lasts:.2f} s"
 
 
+def spared(name, at, seconds):
+    """A third of the run leaves half of the processes alive, the next third the other half: long lives, in which
+    memory must stay level. In the last third any may die."""
+    return at < seconds * 2 / 3 and name.endswith("-2" if at < seconds / 3 else "-1")
+
+
 def plan(seed, seconds, gap, kinds):
-    """Faults from the fifth second on, `gap` seconds apart on average."""
+    """Faults from the fifth second on, `gap` seconds apart on average. Before and after some there is a time without
+    others: what their recovery takes can be seen."""
     dice = random.Random(seed)
     weights = [KINDS[kind][0] for kind in kinds]
-    out, at = [], 5.0
+    out, at, quiet = [], 5.0, 0.0
     while at < seconds - 2:
         kind = dice.choices(kinds, weights)[0]
         _, targets, shortest, longest = KINDS[kind]
         lasts = shortest + (longest - shortest) * dice.random() ** 2
+        if kind in ENDING_KINDS:
+            targets = [name for name in targets if not spared(name, at, seconds)]
+        alone = dice.random() < ALONE
+        if alone:
+            at = max(at, quiet)
         out.append(Fault(len(out) + 1, at, kind, dice.choice(targets), lasts, dice.random()))
-        at += max(0.2, dice.expovariate(1 / gap))
-    return out
+        quiet = max(quiet, at + lasts + (12 if kind in ("restart", "hang") else 0) + CALM)
+        at = quiet if alone else at + max(0.2, dice.expovariate(1 / gap))
+    return [fault for fault in out if fault.at < seconds - 2]
 
 
 class Firewall:
-    """Rules that drop packets, in this network namespace, which is the test's own."""
+    """Rules that drop packets, here and on the hosts of the site, each of which is a network namespace."""
 
-    def __init__(self):
-        self._nft("add table inet chaos", "add chain inet chaos drops { type filter hook input priority 0; }")
-        self.rules = {}
+    def __init__(self, hosts):
+        self.hosts = hosts
+        self.rules = {}  # number: (name of a host, rules)
         self.numbers = iter(range(1, 1 << 30))
+        for name in [None, *hosts]:
+            self._nft(name, "add table inet chaos", "add chain inet chaos drops { type filter hook input priority 0; }")
 
-    @staticmethod
-    def _nft(*commands):
-        subprocess.run(["nft", "-f", "-"], input="\n".join(commands) + "\n", check=True, text=True)
+    def _nft(self, name, *commands):
+        command = ["nft", "-f", "-"] if name is None else self.hosts[name].command("nft", "-f", "-")
+        subprocess.run([str(word) for word in command], input="\n".join(commands) + "\n", check=True, text=True)
 
-    def _write(self):
-        self._nft("flush chain inet chaos drops",
-                  *(f"add rule inet chaos drops {rule} drop" for rules in self.rules.values() for rule in rules))
+    def _write(self, name):
+        for place in None, name:
+            self._nft(place, "flush chain inet chaos drops",
+                      *(f"add rule inet chaos drops {rule} drop" for host, rules in self.rules.values()
+                        if place in (None, host) for rule in rules))
 
-    def drop(self, host, percent=100):
-        """Drops packets from and to this address; returns what forgive() takes."""
+    def drop(self, host, between, percent=100):
+        """Drops packets between a host of the site and an address, as they come in; returns what forgive() takes."""
         number = next(self.numbers)
         some = "" if percent == 100 else f"numgen random mod 100 < {percent} "
-        self.rules[number] = [f"ip {way} {host} {some}" for way in ("saddr", "daddr")]
-        self._write()
+        self.rules[number] = host, [f"ip {one} {address(host)} ip {other} {between} {some}"
+                                    for one, other in (("saddr", "daddr"), ("daddr", "saddr"))]
+        self._write(host)
         return number
 
     def forgive(self, number):
-        del self.rules[number]
-        self._write()
+        host, _ = self.rules.pop(number)
+        self._write(host)
 
 
 def spin(pid):
@@ -124,19 +153,24 @@ class Faults:
 
     def __init__(self, site, ends, violated):
         self.site, self.ends, self.violated = site, ends, violated
-        self.firewall = Firewall()
-        self.busy = set()   # names of processes to which something is being done
+        self.firewall = Firewall(site.hosts)
+        self.busy = set()   # names of processes, servers and cables to which something is being done
         self.running = []   # (time of the next step, fault, generator)
 
     def begin(self, fault):
+        if self._holds(fault) in self.busy:
+            return  # skipped
         fault.began = time.monotonic()
         step = getattr(self, "_" + fault.kind.replace("-", "_"))
-        if fault.kind in PROCESS_KINDS:
-            if fault.target in self.busy:
-                fault.began = 0  # skipped
-                return
-            self.busy.add(fault.target)
+        self.busy.add(self._holds(fault))
         self.running.append((fault.began, fault, step(fault, fault.target)))
+
+    @staticmethod
+    def _holds(fault):
+        """What no other fault may be done to meanwhile."""
+        if fault.kind in PROCESS_KINDS or fault.kind in SERVER_KINDS:
+            return fault.target
+        return ("cable", fault.target) if fault.kind.startswith("unplug") else fault
 
     def turn(self):
         now = time.monotonic()
@@ -147,17 +181,17 @@ class Faults:
                 self.running.append((now + next(steps), fault, steps))
             except StopIteration:
                 fault.over = time.monotonic()
-                if fault.kind in PROCESS_KINDS:
-                    self.busy.discard(fault.target)
-        for name, process in self.site.processes.items():
+                self.busy.discard(self._holds(fault))
+        for name, process in [*self.site.processes.items(), *self.site.servers.items()]:
             if name not in self.busy and not process.running():
                 self.violated(f"{name} ended by itself with status {process.process.returncode}:\n{process.log(20)}")
                 self._gone(name)
                 process.start()
 
     def _gone(self, name):
-        if name in WORKERS:
-            self.ends.tell(f"killed {WORKERS.index(name)}")
+        if name in WORKERS or name in SERVERS:
+            for door in doors_of(name):
+                self.ends.tell(f"{'server-' if name in SERVERS else ''}killed {door}")
 
     # Processes.
 
@@ -207,22 +241,28 @@ class Faults:
         yield fault.lasts
         process.start()
 
-    # Links.
+    # Cables and links.
 
-    def _drop(self, fault, hosts, percent=100):
-        rules = [self.firewall.drop(host, percent) for host in hosts]
+    def _unplug(self, fault, name):
+        self.site.hosts[name].unplug()
+        yield fault.lasts
+        self.site.hosts[name].plug()
+
+    def _drop(self, fault, pairs, percent=100):
+        rules = [self.firewall.drop(*pair, percent) for pair in pairs]
         yield fault.lasts
         for rule in rules:
             self.firewall.forgive(rule)
 
     def _cut(self, fault, link):
-        return self._drop(fault, [link_host(*link)])
+        return self._drop(fault, [(link[0], link_host(*link))])
 
     def _isolate(self, fault, name):
-        return self._drop(fault, [link_host(*link) for link in LINKS if name in link])
+        # A mapper's pipes are those of the edges.
+        return self._drop(fault, [(link[0], link_host(*link)) for link in BUS if name in link])
 
     def _thin(self, fault, link):
-        return self._drop(fault, [link_host(*link)], 33)
+        return self._drop(fault, [(link[0], link_host(*link))], 33)
 
     def _delay(self, fault, link):
         self.site.link(link, "delay", 20 + 480 * fault.amount)
@@ -234,17 +274,46 @@ class Faults:
         yield 0
 
     def _lose_sip(self, fault, front):
-        return self._drop(fault, [front_host(front)], 33)
+        return self._drop(fault, [(front, SIP_USERS.partition(":")[0])], 33)
 
-    # XMPP streams.
+    # XMPP streams of the played server.
 
     def _cut_stream(self, fault, worker):
-        self.ends.tell(f"cut {WORKERS.index(worker)}")
+        self.ends.tell(f"cut {COMPONENTS.index(worker)}")
         yield 0
 
     def _stall_stream(self, fault, worker):
-        self.ends.tell(f"stall {WORKERS.index(worker)} {fault.lasts}")
+        self.ends.tell(f"stall {COMPONENTS.index(worker)} {fault.lasts}")
         yield fault.lasts
 
     def _drop_stream(self, fault, worker):
-        return self._drop(fault, [stream_host(worker)])
+        return self._drop(fault, [(worker, stream_host(worker))])
+
+    # Real servers.
+
+    def _stop_server(self, fault, name):
+        server = self.site.servers[name]
+        server.signal(signal.SIGTERM)
+        limit = time.monotonic() + 20
+        while server.running():
+            if time.monotonic() > limit:
+                self._gone(name)
+                server.kill()
+                break
+            yield 0.02
+        server.stop()
+        yield fault.lasts
+        server.start()
+
+    def _freeze_server(self, fault, name):
+        self.site.servers[name].freeze()
+        yield fault.lasts
+        self.site.servers[name].thaw()
+
+    def _kill_server(self, fault, name):
+        self._gone(name)
+        self.site.servers[name].kill()
+        yield fault.lasts
+        self.site.servers[name].start()
+
+    _unplug_server = _unplug

@@ -13,6 +13,10 @@ namespace {
 constexpr int64_t kSlow = 1'000'000;
 constexpr int64_t kLongest = 110'000'000;  // longer than any message may be under way
 
+constexpr int64_t kOverlap = 2'000'000;  // a ping may be answered so much later on another connection
+constexpr uint8_t kPlayed = 0;           // Message::peer
+constexpr const char* kPeers[] = {"played", "prosody", "remote"};
+
 const char* text_of(Way way) { return way == Way::kToXmpp ? "sip-to-xmpp" : "xmpp-to-sip"; }
 
 }  // namespace
@@ -33,12 +37,13 @@ uint16_t Ledger::reason(std::string text) {
   return static_cast<uint16_t>(known == reasons_.end() ? 499 : known - reasons_.begin());
 }
 
-uint64_t Ledger::sent(Way way, uint32_t conversation, uint8_t given_to, bool meant_to_fail) {
+uint64_t Ledger::sent(Way way, uint32_t conversation, uint8_t given_to, uint8_t peer, bool meant_to_fail) {
   Message& m = messages_.emplace_back();
   m.sent_us = now();
   m.conversation = conversation;
   m.way = way;
   m.given_to = given_to;
+  m.peer = peer;
   m.meant_to_fail = meant_to_fail;
   return messages_.size() - 1;
 }
@@ -77,12 +82,32 @@ void Ledger::unanswered(uint64_t number) {
   m.outcome = reason("no answer (Timer F)");
 }
 
-void Ledger::killed(uint8_t worker) {
+void Ledger::proved(uint64_t number) {
+  messages_[number].accepted = true;
+  messages_[number].proved_us = now();
+}
+
+void Ledger::for_each_open(uint8_t door, const std::function<void(Message&)>& what) {
   const int64_t oldest = now() - kLongest;
   for (auto m = messages_.rbegin(); m != messages_.rend() && m->sent_us > oldest; ++m) {
-    if (m->way == Way::kToSip && m->given_to == worker && m->arrived_us == 0 && m->outcome == 0)
-      m->with_killed = true;
+    if (m->way == Way::kToSip && m->given_to == door && m->arrived_us == 0 && m->outcome == 0) what(*m);
   }
+}
+
+void Ledger::broken(uint8_t door) {
+  for_each_open(door, [now = now()](Message& m) {
+    if (!m.accepted || now - m.proved_us > kOverlap) return;
+    m.accepted = false;
+    m.unread = true;
+  });
+}
+
+void Ledger::killed(uint8_t door) {
+  for_each_open(door, [](Message& m) { m.with_killed = true; });
+}
+
+void Ledger::server_killed(uint8_t door) {
+  for_each_open(door, [](Message& m) { m.with_server = true; });
 }
 
 void Ledger::arrived(uint64_t number, uint8_t from, uint64_t copy_key, std::string_view as) {
@@ -108,7 +133,8 @@ void Ledger::arrived(uint64_t number, uint8_t from, uint64_t copy_key, std::stri
   last_arrival_[way] = m.arrived_us;
   auto& last = last_[way][m.conversation];
   if (last > static_cast<int64_t>(number)) {
-    if (m.with_killed && !journal_) {
+    // A real server turns to the next worker, which knows nothing of what is in the journal of the dead one.
+    if (m.with_killed && (!journal_ || m.peer != kPlayed)) {
       ++reordered_after_kill_;
     } else {
       ++reordered_;
@@ -131,7 +157,11 @@ void Ledger::give_up(uint64_t number) {
   settled_(number);
   if (m.way != Way::kToSip) return;
   if (m.with_killed && !(journal_ && m.accepted)) return;
-  if (m.unread) return;
+  if (m.unread || (m.peer != kPlayed && !m.accepted)) return;
+  if (m.with_server) {
+    ++died_with_server_;
+    return;
+  }
   ++lost_;
   violation("lost", number, m.accepted ? "taken in" : "written to a stream that stayed");
 }
@@ -169,6 +199,8 @@ void Ledger::violation(std::string_view what, uint64_t number, std::string_view 
                         {"taken_in", m.accepted},
                         {"stream_ended", m.unread},
                         {"worker_killed", m.with_killed},
+                        {"server_killed", m.with_server},
+                        {"peer", kPeers[m.peer]},
                         {"now_us", now()}};
   violated_(out.dump());
 }
@@ -183,41 +215,37 @@ std::string Ledger::report() const {
               {"told_twice", stray_},
               {"seconds", static_cast<double>(ended_us_ - began_us_) / 1e6}};
   for (const Way way : {Way::kToXmpp, Way::kToSip}) {
-    uint64_t sent = 0, accepted = 0, passed_on = 0, delivered = 0, failed = 0, in_doubt = 0,
-             doubts_arrived = 0, never_read = 0, killed = 0, silent = 0;
+    const auto index = static_cast<std::size_t>(way);
+    std::map<std::string, std::map<std::string, uint64_t>> counts;  // by peer
     std::map<std::string, uint64_t> reasons, meant;
     for (const Message& m : messages_) {
       if (m.way != way) continue;
-      ++sent;
+      auto& count = counts[kPeers[m.peer]];
+      ++count["sent"];
       const bool told = m.outcome != 0 && !(way == Way::kToXmpp && m.accepted);
-      accepted += m.accepted;
-      passed_on += m.passed_on;
-      delivered += m.arrived_us != 0;
+      count["accepted"] += m.accepted;
+      count["accepted_not_proved"] += m.passed_on;
+      count["delivered"] += m.arrived_us != 0;
       if (told) {
-        ++failed;
+        ++count["failed"];
         ++(m.meant_to_fail ? meant : reasons)[reasons_[m.outcome]];
-        in_doubt += reasons_[m.outcome].find("may have been delivered") != std::string::npos;
-        doubts_arrived += m.arrived_us != 0;
+        count["failed_in_doubt"] += reasons_[m.outcome].find("may have been delivered") != std::string::npos;
+        count["failed_but_delivered"] += m.arrived_us != 0;
       } else if (m.arrived_us == 0) {
-        ++(m.unread ? never_read : m.with_killed ? killed : silent);
+        const bool never_read = m.unread || (m.peer != kPlayed && !m.accepted);
+        ++count[never_read      ? "never_read"
+                : m.with_server ? "died_with_server"
+                : m.with_killed ? "died_with_worker"
+                                : "without_a_sign"];
       }
     }
-    const auto index = static_cast<std::size_t>(way);
-    out[text_of(way)] = {{"sent", sent},
-                         {"accepted", accepted},
-                         {"accepted_not_proved", passed_on},
-                         {"delivered", delivered},
-                         {"failed", failed},
-                         {"failed_in_doubt", in_doubt},
-                         {"failed_but_delivered", doubts_arrived},
-                         {"never_read", never_read},
-                         {"died_with_worker", killed},
-                         {"without_a_sign", silent},
+    out[text_of(way)] = {{"counts", counts},
                          {"reasons", reasons},
                          {"meant_to_fail", meant},
                          {"longest_silence_s", static_cast<double>(longest_silence_[index]) / 1e6},
                          {"silent_at_us", silent_at_[index]}};
   }
+  out["died_with_server"] = died_with_server_;
   return out.dump();
 }
 

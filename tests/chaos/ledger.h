@@ -2,7 +2,8 @@
 // conversation, so that order can be judged. What breaks a promise is printed at once, as a line of JSON.
 //
 // Accepted: from SIP, a 2xx was sent. From XMPP, the worker answered a ping that was written behind the
-// message (what came before it on the stream has been taken in).
+// message (what came before it on the stream has been taken in). A 202 is accepted and not proved: what then
+// neither arrives nor comes back is lost all the same.
 #pragma once
 
 #include <array>
@@ -19,16 +20,18 @@ namespace stox::chaos {
 enum class Way : uint8_t { kToXmpp, kToSip };
 
 struct Message {
-  int64_t sent_us = 0, ended_us = 0, arrived_us = 0;
+  int64_t sent_us = 0, ended_us = 0, arrived_us = 0, proved_us = 0;
   uint32_t conversation = 0;
   uint16_t outcome = 0;  // Ledger::reason(); 0: none came
   Way way = Way::kToXmpp;
-  uint8_t given_to = 0;        // the front or worker that the load gave it to
-  uint8_t arrived_from = 0;    // the worker or front that brought it
+  uint8_t given_to = 0;        // the front or door that the load gave it to
+  uint8_t arrived_from = 0;    // the door or front that brought it
+  uint8_t peer = 0;            // behind what its XMPP user is
   bool accepted = false;       // 2xx, or a stream's proof
   bool passed_on = false;      // 202
   bool unread = false;         // its stream ended before it was proved to be taken in
   bool with_killed = false;    // its worker was killed while it had it, or may have had it
+  bool with_server = false;    // a real server was killed that may have had it, or its error
   bool meant_to_fail = false;  // nobody there, or not willing
   bool given_up = false;       // nothing more is expected
   uint64_t copy_key = 0;       // what tells a copy of one transaction from a second delivery
@@ -40,13 +43,15 @@ class Ledger {
   // `journal`: what a killed worker had taken in must not be lost.
   Ledger(uint32_t conversations, bool journal, std::function<void(const std::string& json)> violated);
 
-  uint64_t sent(Way, uint32_t conversation, uint8_t given_to, bool meant_to_fail);
+  uint64_t sent(Way, uint32_t conversation, uint8_t given_to, uint8_t peer, bool meant_to_fail);
   void answered(uint64_t number, int status, std::string_view reason);               // SIP, final
   void errored(uint64_t number, std::string_view condition, std::string_view text);  // XMPP
   void unanswered(uint64_t number);                                                  // SIP, Timer F
-  void proved(uint64_t number) { messages_[number].accepted = true; }
+  void proved(uint64_t number);
   void unread(uint64_t number) { messages_[number].unread = true; }
-  void killed(uint8_t worker);  // just before it is
+  void broken(uint8_t door);         // what was proved there just now was not
+  void killed(uint8_t door);         // just before its worker is
+  void server_killed(uint8_t door);  // just before the real server is
   void arrived(uint64_t number, uint8_t from, uint64_t copy_key, std::string_view as);
   void give_up(uint64_t number);  // no sign of it came in any time that is allowed
 
@@ -66,6 +71,8 @@ class Ledger {
   void write_disturbed(const std::string& file) const;
 
  private:
+  // Those to SIP that were given to this door and of which there is no sign.
+  void for_each_open(uint8_t door, const std::function<void(Message&)>&);
   static int64_t now();
   void violation(std::string_view what, uint64_t number, std::string_view detail = {});
   uint16_t reason(std::string text);
@@ -77,7 +84,8 @@ class Ledger {
   std::function<void(const std::string&)> violated_;
   std::function<void(uint64_t)> settled_;
   std::size_t violations_ = 0;
-  uint64_t lost_ = 0, doubled_ = 0, reordered_ = 0, reordered_after_kill_ = 0, copies_ = 0, stray_ = 0;
+  uint64_t lost_ = 0, doubled_ = 0, reordered_ = 0, reordered_after_kill_ = 0, died_with_server_ = 0,
+           copies_ = 0, stray_ = 0;
   int64_t began_us_ = 0, ended_us_ = 0;
   std::array<int64_t, 2> last_arrival_{}, longest_silence_{}, silent_at_{};
 };

@@ -1,8 +1,8 @@
-// stox-chaos-ends: SIP users on one side of the gateway, an XMPP server on the other, and a ledger of what
-// became of each message. It prints "ready" when all workers are connected; lines on standard input then say
-//   go | rate N | killed WORKER | cut WORKER | stall WORKER SECONDS | stop
-// (workers by number, "killed" just before it is). What breaks a promise is printed as a line of JSON; after
-// "stop" it waits for what is owed and prints the report; it ends with its input.
+// stox-chaos-ends: SIP users on one side of the gateway, XMPP users on the other, and a ledger of what became
+// of each message. It prints "ready" when all doors (xmpp_side.h) are open; lines on standard input then say
+//   go | rate N | cut DOOR | stall DOOR SECONDS | broken DOOR | killed DOOR | server-killed DOOR | stop
+// (doors by number; "killed": its worker will be, now). What breaks a promise is printed as a line of JSON;
+// after "stop" it waits for what is owed and prints the report; it ends with its input.
 #include <poll.h>
 #include <unistd.h>
 
@@ -22,9 +22,8 @@ constexpr int64_t kTurn = 5'000;
 constexpr uint32_t kChatty = 64;  // conversations that half of the messages are of
 
 struct Options {
-  ends::Names names{"sip-xmpp.test", "xmpp-sip.test", "sip.test", "xmpp.test"};
   std::string sip, disturbed;
-  std::vector<std::string> fronts, workers;
+  std::vector<std::string> fronts, workers, servers;
   double rate = 200;
   uint32_t conversations = 2000;
   uint64_t seed = 1;
@@ -37,6 +36,15 @@ std::vector<sockaddr_in> addresses(const std::vector<std::string>& texts) {
   return out;
 }
 
+std::vector<XmppSide::Real> servers(const std::vector<std::string>& texts) {
+  std::vector<XmppSide::Real> out;
+  for (const auto& text : texts) {
+    const auto equals = text.find('=');
+    out.push_back({text.substr(0, equals), ends::parse_address(text.substr(equals + 1))});
+  }
+  return out;
+}
+
 class Run {
  public:
   explicit Run(const Options& options)
@@ -45,9 +53,8 @@ class Run {
         random_(options.seed),
         ledger_(options.conversations, options.journal,
                 [](const std::string& json) { std::cout << json << std::endl; }),
-        sip_(options.names, ends::parse_address(options.sip), addresses(options.fronts),
-             options.conversations, ledger_),
-        xmpp_(options.names, addresses(options.workers), options.conversations, ledger_) {}
+        sip_(ends::parse_address(options.sip), addresses(options.fronts), options.conversations, ledger_),
+        xmpp_(addresses(options.workers), servers(options.servers), options.conversations, ledger_) {}
 
   void run(const std::string& disturbed) {
     while (!xmpp_.ready()) turn();
@@ -67,7 +74,7 @@ class Run {
     polled_.clear();
     polled_.push_back({sip_.descriptor(), POLLIN, 0});
     polled_.push_back({STDIN_FILENO, POLLIN, 0});
-    for (std::size_t i = 0; i < xmpp_.workers(); ++i) {
+    for (std::size_t i = 0; i < xmpp_.doors(); ++i) {
       const int write = xmpp_.wants_to_write(i) ? POLLOUT : 0;
       polled_.push_back({xmpp_.listener(i), POLLIN, 0});
       polled_.push_back({xmpp_.descriptor(i), static_cast<short>(POLLIN | write), 0});
@@ -75,7 +82,7 @@ class Run {
     poll(polled_.data(), polled_.size(), 20);
     if (polled_[0].revents) sip_.read();
     if (polled_[1].revents) command();
-    for (std::size_t i = 0; i < xmpp_.workers(); ++i) {
+    for (std::size_t i = 0; i < xmpp_.doors(); ++i) {
       const bool readable = polled_[3 + 2 * i].revents & (POLLIN | POLLHUP | POLLERR);
       if (readable && xmpp_.descriptor(i) == polled_[3 + 2 * i].fd) xmpp_.read(i);
       if (polled_[2 + 2 * i].revents) xmpp_.accept(i);
@@ -114,7 +121,7 @@ class Run {
       return;
     }
     std::istringstream words(line);
-    std::size_t worker = 0;
+    std::size_t door = 0;
     double seconds = 0;
     words >> word;
     if (word == "go") {
@@ -125,13 +132,17 @@ class Run {
       stopping_ = true;
     } else if (word == "rate") {
       words >> rate_;
-    } else if (words >> worker && worker < xmpp_.workers()) {
+    } else if (words >> door && door < xmpp_.doors()) {
       if (word == "killed") {
-        ledger_.killed(static_cast<uint8_t>(worker));
+        ledger_.killed(static_cast<uint8_t>(door));
+      } else if (word == "server-killed") {
+        ledger_.server_killed(static_cast<uint8_t>(door));
+      } else if (word == "broken") {
+        xmpp_.broken(door);
       } else if (word == "cut") {
-        xmpp_.cut(worker);
+        xmpp_.cut(door);
       } else if (word == "stall" && words >> seconds) {
-        xmpp_.stall(worker, seconds);
+        xmpp_.stall(door, seconds);
       }
     }
     std::cout << "done " << line << std::endl;
@@ -154,6 +165,7 @@ int run(int argc, char** argv) {
   app.add_option("--sip", options.sip, "ADDRESS:PORT of the SIP users")->required();
   app.add_option("--fronts", options.fronts, "ADDRESS:PORT of each front")->required();
   app.add_option("--workers", options.workers, "ADDRESS:PORT that each worker connects to")->required();
+  app.add_option("--servers", options.servers, "DOMAIN=ADDRESS:PORT where its users are a component");
   app.add_option("--rate", options.rate, "messages a second, both ways together");
   app.add_option("--conversations", options.conversations, "in each direction");
   app.add_option("--seed", options.seed);

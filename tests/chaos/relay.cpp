@@ -1,6 +1,7 @@
 // stox-chaos-relay: carries TCP connections, each way late by a time that standard input sets. Arguments are
 // LISTEN=CONNECT pairs of ADDRESS:PORT; lines "delay NUMBER MILLISECONDS" set one pair's delay, "reset
-// NUMBER" closes its connections. Order is kept: nothing overtakes what came before it.
+// NUMBER" closes its connections. Order is kept: nothing overtakes what came before it. A connection that
+// ends is told: "closed NUMBER BYTES BYTES", as many as came from who had made it and from the other end.
 #include <arpa/inet.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -39,6 +40,7 @@ struct Connection {
   std::size_t pair = 0;
   int sockets[2] = {-1, -1};  // of the one who connected, of the one connected to
   Way ways[2];                // from sockets[i]
+  uint64_t came[2] = {0, 0};
 };
 
 int listen_on(const sockaddr_in& here) {
@@ -97,13 +99,14 @@ class Relay {
   void accept(std::size_t pair) {
     const int from = accept4(pairs_[pair].listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (from < 0) return;
-    const int to = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(to, reinterpret_cast<const sockaddr*>(&pairs_[pair].to), sizeof(sockaddr_in)) != 0) {
+    const int to = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (connect(to, reinterpret_cast<const sockaddr*>(&pairs_[pair].to), sizeof(sockaddr_in)) != 0 &&
+        errno != EINPROGRESS) {
       close(from);
       close(to);
       return;
     }
-    connections_.push_back({pair, {from, to}, {}});
+    connections_.push_back({pair, {from, to}, {}, {}});
   }
 
   bool read(Connection& c, int i) {
@@ -114,6 +117,7 @@ class Relay {
     if (count < 0) return errno == EAGAIN;
     way.ended = count == 0;
     if (way.ended) return true;
+    c.came[i] += static_cast<uint64_t>(count);
     const auto due = ends::now_us() + pairs_[c.pair].delay_us;
     way.waiting.emplace_back(way.waiting.empty() ? due : std::max(due, way.waiting.back().first),
                              std::string(buffer, static_cast<std::size_t>(count)));
@@ -138,6 +142,7 @@ class Relay {
 
   static void close_both(Connection& c) {
     for (const int each : c.sockets) close(each);
+    std::cout << "closed " << c.pair << ' ' << c.came[0] << ' ' << c.came[1] << std::endl;
   }
 
   bool command() {

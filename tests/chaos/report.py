@@ -2,23 +2,27 @@
 import bisect
 import collections
 
-SETTLED = 0.5  # seconds without a disturbed message before the next fault: recovered
+SETTLED = 0.5   # seconds without a disturbed message before the next fault: recovered
+PROMISED = 3.0  # seconds in which a killed process is to be made up for
+SHOWN = 5       # reasons of failures, where not all are asked for
+ROWS = ["sent", "accepted", "accepted not proved", "delivered", "failed", "failed in doubt", "failed but delivered",
+        "never read", "died with worker", "died with server"]
+COLUMNS = [(peer, way) for peer in ("played", "prosody", "remote") for way in ("sip-to-xmpp", "xmpp-to-sip")]
 
 
 class Report:
-    def __init__(self, options, ledger, plan, disturbed, samples, violations):
-        self.options, self.ledger, self.violations, self.samples = options, ledger, violations, samples
+    def __init__(self, options, ledger, plan, disturbed, levels, asked, violations):
+        self.options, self.ledger, self.violations, self.levels, self.asked = options, ledger, violations, levels, asked
         self.faults = [fault for fault in plan if fault.began]
-        self.skipped = len(plan) - len(self.faults)
         self.disturbed = sorted(int(line.split()[0]) / 1e6 for line in disturbed.splitlines())
 
     def good(self):
         return not (self.violations or self.ledger["lost"] or self.ledger["doubled"] or self.ledger["reordered"])
 
     def recoveries(self):
-        """By kind: seconds from the beginning of a fault (killed, restarted, reset) or from its end (what lasts) to
-        the last message that was given in then and failed or took more than a second; only of faults that began
-        when the ones before were over and recovered, and that had recovered before the next."""
+        """By kind: seconds from the beginning of a fault (of one that ends a process or connection) or from its end
+        (what lasts) to the last message that was given in then and failed or took more than a second; only of faults
+        that began when the ones before were over and recovered. None: it had not recovered before the next."""
         out = collections.defaultdict(list)
         over = 0.0  # when all earlier faults were over and the last message disturbed
         order = sorted(self.faults, key=lambda fault: fault.began)
@@ -29,9 +33,8 @@ class Report:
             end = self.disturbed[last] if last >= first else fault.began
             lasting = fault.kind not in ("kill", "restart", "hang")
             since = fault.over if lasting else fault.began
-            alone = over + SETTLED < fault.began
-            if alone and max(fault.over, end) + SETTLED < limit:
-                out[fault.kind].append(max(0.0, end - since))
+            if over + SETTLED < fault.began and fault.over + SETTLED < limit:
+                out[fault.kind].append((max(0.0, end - since) if end + SETTLED < limit else None, fault))
             over = max(over, fault.over, end)
         return out
 
@@ -39,33 +42,53 @@ class Report:
         ledger, options = self.ledger, self.options
         lines = [f"seed {options.seed}, {ledger['seconds']:.0f} s, {options.rate:.0f} messages a second both ways, "
                  f"{options.conversations} conversations each way, {len(self.faults)} faults", ""]
-        columns = ["sent", "accepted", "accepted_not_proved", "delivered", "failed", "failed_in_doubt", "failed_but_delivered", "never_read",
-                   "died_with_worker", "longest_silence_s"]
-        lines.append(f"{'':<22}{'SIP to XMPP':>12}{'XMPP to SIP':>12}")
-        both = ledger["sip-to-xmpp"], ledger["xmpp-to-sip"]
-        for name in columns:
-            lines.append(f"{name.replace('_', ' '):<22}" + "".join(
-                f"{each[name]:>12.2f}" if isinstance(each[name], float) else f"{each[name]:>12}" for each in both))
-        for title, way in zip(("SIP to XMPP", "XMPP to SIP"), both):
-            for name, reasons in ("failures", way["reasons"]), ("nobody there or refused", way["meant_to_fail"]):
-                lines += ["", f"{title}, {name}:"] if reasons else []
-                lines += [f"{count:>8}  {reason}" for reason, count in sorted(reasons.items(), key=lambda r: -r[1])]
-        lines += ["", f"{'fault':<14}{'times':>6}{'measured':>9}{'recovered after, s: median':>28}{'longest':>9}"]
-        recoveries = self.recoveries()
-        for kind, count in collections.Counter(fault.kind for fault in self.faults).most_common():
-            times = sorted(recoveries[kind])
-            shown = f"{times[len(times) // 2]:>28.2f}{times[-1]:>9.2f}" if times else ""
-            lines.append(f"{kind:<14}{count:>6}{len(times):>9}{shown}")
-        lines += ["", f"{'process':<14}{'starts':>7}{'memory, MB: first':>19}{'last':>7}{'most':>7}"
-                      f"{'descriptors: first':>20}{'last':>6}{'most':>6}"]
-        for name, samples in self.samples.items():
-            if not samples:
-                continue
-            (_, _, memory, descriptors), (_, _, last, last_descriptors) = samples[0], samples[-1]
-            lines.append(f"{name:<14}{len({s[0] for s in samples}):>7}{memory / 1024:>19.1f}{last / 1024:>7.1f}"
-                         f"{max(s[2] for s in samples) / 1024:>7.1f}{descriptors:>20}{last_descriptors:>6}"
-                         f"{max(s[3] for s in samples):>6}")
+        lines += self._messages() + [""] + self._faults() + [""] + self._killed() + self.asked.lines()
+        lines += [""] + self.levels.lines(options.verbose)
         lines += ["", f"lost {ledger['lost']}, doubled {ledger['doubled']}, reordered {ledger['reordered']}"]
         if ledger["reordered_after_kill"]:
-            lines.append(f"({ledger['reordered_after_kill']} reordered whose worker had been killed)")
+            lines.append(f"({ledger['reordered_after_kill']} overtaken while in the journal of a worker that was killed)")
         return "\n".join(lines)
+
+    def _messages(self):
+        ledger, options = self.ledger, self.options
+        lines = [f"{'':<21}{'played server':>18}{'Prosody':>18}{'S2S, Prosody':>18}",
+                 f"{'':<21}" + f"{'to XMPP':>9}{'to SIP':>9}" * 3]
+        for row in ROWS:
+            counts = [ledger[way]["counts"].get(peer, {}).get(row.replace(" ", "_"), 0) for peer, way in COLUMNS]
+            if any(counts):
+                lines.append(f"{row:<21}" + "".join(f"{count:>9}" for count in counts))
+        silences = (ledger[way]["longest_silence_s"] for way in ("sip-to-xmpp", "xmpp-to-sip"))
+        lines.append("longest silence: to XMPP {:.2f} s, to SIP {:.2f} s".format(*silences))
+        for title, way in ("SIP to XMPP", "sip-to-xmpp"), ("XMPP to SIP", "xmpp-to-sip"):
+            for name, kind in ("failures", "reasons"), ("nobody there or refused", "meant_to_fail"):
+                if kind == "meant_to_fail" and not options.verbose:
+                    continue
+                reasons = sorted(ledger[way][kind].items(), key=lambda reason: -reason[1])
+                lines += ["", f"{title}, {name}:"] if reasons else []
+                shown = reasons if options.verbose else reasons[:SHOWN]
+                lines += [f"{count:>8}  {reason[:100]}" for reason, count in shown]
+                if more := reasons[len(shown):]:
+                    lines.append(f"{sum(count for _, count in more):>8}  {len(more)} other reasons")
+        return lines
+
+    def _faults(self):
+        lines = [f"{'fault':<16}{'times':>6}{'alone':>7}{'recovered after, s: median':>28}{'longest':>9}{'not before the next':>21}"]
+        recoveries = self.recoveries()
+        for kind, count in collections.Counter(fault.kind for fault in self.faults).most_common():
+            times = sorted(time for time, _ in recoveries[kind] if time is not None)
+            cut_short = len(recoveries[kind]) - len(times)
+            shown = f"{times[len(times) // 2]:>28.2f}{times[-1]:>9.2f}{cut_short or '':>21}" if times else ""
+            lines.append(f"{kind:<16}{count:>6}{len(recoveries[kind]):>7}{shown}".rstrip())
+        return lines
+
+    def _killed(self):
+        """The promise about killed processes, and which broke it."""
+        lines, recoveries = [], self.recoveries()["kill"]
+        for role, prefix in ("front", "sip"), ("mapper", "mapper"), ("worker", ("component", "prosody", "server")):
+            of = [(time, fault) for time, fault in recoveries if fault.target.startswith(prefix)]
+            times = sorted(time for time, _ in of if time is not None)
+            late = [f"{fault.target} {time:.1f} s (fault {fault.number})" for time, fault in of if time and time > PROMISED]
+            if times:
+                lines.append(f"a killed {role}, {len(of)} times alone: made up for after {times[len(times) // 2]:.2f} s, at most "
+                             f"{times[-1]:.2f} s" + (f"; over {PROMISED:.0f} s: {', '.join(late)}" if late else ""))
+        return lines

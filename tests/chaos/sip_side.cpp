@@ -15,19 +15,42 @@ constexpr uint32_t kDomains = 8;
 }  // namespace
 
 Recipient recipient(Way way, uint32_t conversation) {
-  if (conversation % 200 == 77) return Recipient::kNobody;
-  if (conversation % 200 == 78 && way == Way::kToSip) return Recipient::kRefuses;
+  const auto number = conversation % 200;
+  if (number == 77 || number == 80 || number == 83) return Recipient::kNobody;  // one of each peer
+  if (way == Way::kToSip && (number == 78 || number == 85 || number == 91)) return Recipient::kRefuses;
   return Recipient::kThere;
 }
 
-std::string xmpp_domain(const ends::Names& names, uint32_t conversation) {
-  return "d" + std::to_string(conversation % kDomains) + "." + names.xmpp_domain;
+Peer peer(uint32_t conversation) {
+  const auto number = conversation % 8;
+  return number == 3 ? Peer::kProsody : number == 5 ? Peer::kRemote : Peer::kPlayed;
 }
 
-SipSide::SipSide(ends::Names names, const sockaddr_in& here, std::vector<sockaddr_in> fronts,
-                 uint32_t conversations, Ledger& ledger)
-    : names_(std::move(names)),
-      here_(ends::text_of(here)),
+std::string xmpp_domain(uint32_t conversation) {
+  switch (peer(conversation)) {
+    case Peer::kProsody:
+      return "users.prosody.test";
+    case Peer::kRemote:
+      return "d" + std::to_string(conversation / 8 % kRemoteDomains) + ".remote.test";
+    case Peer::kPlayed:
+      break;
+  }
+  return "d" + std::to_string(conversation / 8 % kDomains) + ".xmpp.test";
+}
+
+std::string sip_domain(uint32_t conversation) {
+  constexpr const char* kNames[] = {"sip.test", "sip-prosody.test", "sip-remote.test"};
+  return kNames[static_cast<std::size_t>(peer(conversation))];
+}
+
+std::string gateway_domain(uint32_t conversation) {
+  constexpr const char* kNames[] = {"xmpp-sip.test", "gateway.prosody.test", "gateway.test"};
+  return kNames[static_cast<std::size_t>(peer(conversation))];
+}
+
+SipSide::SipSide(const sockaddr_in& here, std::vector<sockaddr_in> fronts, uint32_t conversations,
+                 Ledger& ledger)
+    : here_(ends::text_of(here)),
       fronts_(std::move(fronts)),
       ledger_(ledger),
       socket_(here),
@@ -36,8 +59,9 @@ SipSide::SipSide(ends::Names names, const sockaddr_in& here, std::vector<sockadd
 }
 
 void SipSide::message(uint32_t conversation) {
-  const auto number = ledger_.sent(Way::kToXmpp, conversation, front_[conversation],
-                                   recipient(Way::kToXmpp, conversation) != Recipient::kThere);
+  const auto number =
+      ledger_.sent(Way::kToXmpp, conversation, front_[conversation], static_cast<uint8_t>(peer(conversation)),
+                   recipient(Way::kToXmpp, conversation) != Recipient::kThere);
   busy_[conversation] = true;
   ++waiting_;
   write_request(number);
@@ -50,11 +74,10 @@ void SipSide::write_request(uint64_t number) {
   const std::string id = std::to_string(number);
   const std::string who = std::to_string(m.conversation);
   const std::string body = ends::body_of(number, 1, 100);
-  const std::string uri =
-      "sip:v" + who + "*" + xmpp_domain(names_, m.conversation) + "@" + names_.gateway_domain;
+  const std::string uri = "sip:v" + who + "@" + xmpp_domain(m.conversation);
   out += "MESSAGE " + uri + " SIP/2.0\r\nVia: SIP/2.0/UDP " + here_ + ";rport;";
   out += kBranch;
-  out += id + "\r\nMax-Forwards: 70\r\nFrom: <sip:u" + who + "@" + names_.sip_domain + ">;tag=" + id;
+  out += id + "\r\nMax-Forwards: 70\r\nFrom: <sip:u" + who + "@" + sip_domain(m.conversation) + ">;tag=" + id;
   out += "\r\nTo: <" + uri + ">\r\nCall-ID: " + id + "@chaos\r\nCSeq: 1 MESSAGE\r\n";
   out +=
       "Content-Type: text/plain;charset=UTF-8\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n";

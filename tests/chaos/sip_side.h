@@ -18,13 +18,18 @@ namespace stox::chaos {
 // Some conversations have no happy end: their recipients are not there, or do not want.
 enum class Recipient { kThere, kNobody, kRefuses };
 Recipient recipient(Way, uint32_t conversation);
-// The domain of a conversation's XMPP user.
-std::string xmpp_domain(const ends::Names&, uint32_t conversation);
+// Behind what its XMPP user is: this program, which plays the server of components, or a real server that has
+// the user's domain as a component: a Prosody that has the gateway as one, too, or a server of other domains.
+enum class Peer : uint8_t { kPlayed, kProsody, kRemote };
+constexpr uint32_t kRemoteDomains = 3;
+Peer peer(uint32_t conversation);
+std::string xmpp_domain(uint32_t conversation);     // of its XMPP user
+std::string sip_domain(uint32_t conversation);      // of its SIP user
+std::string gateway_domain(uint32_t conversation);  // what the SIP user's domain is on XMPP
 
 class SipSide {
  public:
-  SipSide(ends::Names, const sockaddr_in& here, std::vector<sockaddr_in> fronts, uint32_t conversations,
-          Ledger&);
+  SipSide(const sockaddr_in& here, std::vector<sockaddr_in> fronts, uint32_t conversations, Ledger&);
 
   int descriptor() const { return socket_.descriptor(); }
   bool idle(uint32_t conversation) const { return !busy_[conversation]; }
@@ -47,7 +52,6 @@ class SipSide {
   void request(std::string_view, const sockaddr_in& from);
   void done(uint64_t number);
 
-  ends::Names names_;
   std::string here_;
   std::vector<sockaddr_in> fronts_;
   Ledger& ledger_;

@@ -17,6 +17,8 @@ constexpr int64_t kPingEvery = 50'000;
 // 60 s to begin and a client transaction's 32 s behind it, and some for the way.
 constexpr int64_t kGiveUp = 105'000'000;
 constexpr uint16_t kMaxPending = 5;
+constexpr int64_t kConnectEvery = 300'000;
+constexpr const char* kSecret = "secret";
 constexpr std::string_view kProof = "proof-";
 
 uint64_t number_of(std::string_view text) {
@@ -27,11 +29,14 @@ uint64_t number_of(std::string_view text) {
 
 }  // namespace
 
-XmppSide::XmppSide(ends::Names names, const std::vector<sockaddr_in>& here, uint32_t conversations,
-                   Ledger& ledger)
-    : names_(std::move(names)), ledger_(ledger), workers_(here.size()), conversations_(conversations) {
+XmppSide::XmppSide(const std::vector<sockaddr_in>& here, const std::vector<Real>& real,
+                   uint32_t conversations, Ledger& ledger)
+    : ledger_(ledger),
+      played_(here.size()),
+      doors_(here.size() + real.size()),
+      conversations_(conversations) {
   for (std::size_t i = 0; i < here.size(); ++i) {
-    int& listener = workers_[i].listener;
+    int& listener = doors_[i].listener;
     listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const int on = 1;
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -39,62 +44,90 @@ XmppSide::XmppSide(ends::Names names, const std::vector<sockaddr_in>& here, uint
         listen(listener, 8) != 0)
       throw std::runtime_error("cannot listen on tcp " + ends::text_of(here[i]));
   }
+  for (std::size_t i = 0; i < real.size(); ++i) doors_[played_ + i].real = real[i];
   ledger_.on_settled([this](uint64_t number) { settle(number); });
-  for (uint32_t i = 0; i < conversations; ++i)
-    conversations_[i].worker = static_cast<uint8_t>(i / 2 % here.size());
+  for (uint32_t i = 0; i < conversations; ++i) {
+    const auto found =
+        std::find_if(real.begin(), real.end(), [&](const Real& r) { return r.domain == xmpp_domain(i); });
+    if (found == real.end() && peer(i) != Peer::kPlayed)
+      throw std::runtime_error("no server has users of " + xmpp_domain(i));
+    conversations_[i].door = static_cast<uint8_t>(
+        found == real.end() ? i / 2 % played_ : played_ + static_cast<std::size_t>(found - real.begin()));
+  }
 }
 
 XmppSide::~XmppSide() {
-  for (const Worker& worker : workers_) close(worker.listener);
+  for (const Door& door : doors_) {
+    if (door.listener >= 0) close(door.listener);
+  }
 }
 
-bool XmppSide::up(std::size_t worker) const {
-  return workers_[worker].stream && workers_[worker].stream->ready();
-}
+bool XmppSide::up(std::size_t door) const { return doors_[door].stream && doors_[door].stream->ready(); }
 
 bool XmppSide::ready() const {
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
+  for (std::size_t i = 0; i < doors_.size(); ++i) {
     if (!up(i)) return false;
   }
   return true;
 }
 
-int XmppSide::descriptor(std::size_t worker) const {
-  const Worker& w = workers_[worker];
-  return w.stream && w.stalled_until_us < ends::now_us() ? w.stream->descriptor() : -1;
+int XmppSide::descriptor(std::size_t door) const {
+  const Door& d = doors_[door];
+  return d.stream && d.stalled_until_us < ends::now_us() ? d.stream->descriptor() : -1;
 }
 
-bool XmppSide::wants_to_write(std::size_t worker) const {
-  return descriptor(worker) >= 0 && workers_[worker].stream->wants_to_write();
+bool XmppSide::wants_to_write(std::size_t door) const {
+  return descriptor(door) >= 0 && doors_[door].stream->wants_to_write();
 }
 
-void XmppSide::stall(std::size_t worker, double seconds) {
-  workers_[worker].stalled_until_us = ends::now_us() + static_cast<int64_t>(seconds * 1e6);
+void XmppSide::stall(std::size_t door, double seconds) {
+  doors_[door].stalled_until_us = ends::now_us() + static_cast<int64_t>(seconds * 1e6);
 }
 
-void XmppSide::accept(std::size_t worker) {
-  const int socket = accept4(workers_[worker].listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+void XmppSide::accept(std::size_t door) {
+  const int socket = accept4(doors_[door].listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (socket < 0) return;
-  end_stream(worker);
-  workers_[worker].stream = std::make_unique<ends::ComponentStream>(
-      socket, names_.component, [this, worker](const ends::ReadStanza& s) { stanza(worker, s); });
+  end_stream(door);
+  doors_[door].stream = std::make_unique<ends::ComponentStream>(
+      socket, gateway_domain(0), [this, door](const ends::ReadStanza& s) { stanza(door, s); });
 }
 
-void XmppSide::read(std::size_t worker) {
-  if (!workers_[worker].stream->read()) end_stream(worker);
+void XmppSide::connect(std::size_t door) {
+  Door& d = doors_[door];
+  d.connect_us = ends::now_us() + kConnectEvery;
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&d.real.address), sizeof d.real.address) != 0 &&
+      errno != EINPROGRESS) {
+    close(socket);
+    return;
+  }
+  d.stream = std::make_unique<ends::ComponentStream>(
+      socket, d.real.domain, [this, door](const ends::ReadStanza& s) { stanza(door, s); }, kSecret);
 }
 
-void XmppSide::end_stream(std::size_t worker) {
-  Worker& w = workers_[worker];
-  if (!w.stream) return;
-  for (const auto number : w.unproved) {
+void XmppSide::read(std::size_t door) {
+  if (!doors_[door].stream->read()) end_stream(door);
+}
+
+void XmppSide::end_stream(std::size_t door) {
+  Door& d = doors_[door];
+  if (!d.stream) return;
+  broken(door);
+  d.stream.reset();
+}
+
+// What was proved a moment ago may have been written to the connection that has ended, and its ping to the
+// next.
+void XmppSide::broken(std::size_t door) {
+  Door& d = doors_[door];
+  for (const auto number : d.unproved) {
     if (!ledger_.settled(number)) ledger_.unread(number);
   }
-  w.unproved.clear();
-  w.pings.clear();
-  w.stream.reset();
+  d.unproved.clear();
+  d.pings.clear();
+  if (is_real(door)) ledger_.broken(static_cast<uint8_t>(door));
   for (Conversation& c : conversations_) {
-    if (c.worker != worker) continue;
+    if (c.door != door) continue;
     c.left_behind = static_cast<uint16_t>(c.left_behind + c.pending);
     c.pending = 0;
   }
@@ -111,8 +144,8 @@ bool XmppSide::can_send(uint32_t conversation) const {
   const Conversation& c = conversations_[conversation];
   const bool answers = recipient(Way::kToSip, conversation) == Recipient::kThere;
   if (c.pending >= (answers ? kMaxPending : 1)) return false;
-  if (c.pending + c.left_behind > 0) return up(c.worker);
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
+  if (is_real(c.door) || c.pending + c.left_behind > 0) return up(c.door);
+  for (std::size_t i = 0; i < played_; ++i) {
     if (up(i)) return true;
   }
   return false;
@@ -120,20 +153,20 @@ bool XmppSide::can_send(uint32_t conversation) const {
 
 void XmppSide::message(uint32_t conversation) {
   Conversation& c = conversations_[conversation];
-  if (c.pending + c.left_behind == 0) {
-    c.worker = static_cast<uint8_t>(conversation / 2 % workers_.size());
-    while (!up(c.worker)) c.worker = static_cast<uint8_t>((c.worker + 1u) % workers_.size());
+  if (!is_real(c.door) && c.pending + c.left_behind == 0) {
+    c.door = static_cast<uint8_t>(conversation / 2 % played_);
+    while (!up(c.door)) c.door = static_cast<uint8_t>((c.door + 1u) % played_);
   }
-  Worker& w = workers_[c.worker];
-  const auto number = ledger_.sent(Way::kToSip, conversation, c.worker,
-                                   recipient(Way::kToSip, conversation) != Recipient::kThere);
+  Door& d = doors_[c.door];
+  const auto number =
+      ledger_.sent(Way::kToSip, conversation, c.door, static_cast<uint8_t>(peer(conversation)),
+                   recipient(Way::kToSip, conversation) != Recipient::kThere);
   const std::string who = std::to_string(conversation);
-  w.stream->out() += "<message from='v" + who + "@" + xmpp_domain(names_, conversation) + "/chaos' to='u" +
-                     who + "*" + names_.sip_domain + "@" + names_.component + "' id='" +
-                     std::to_string(number) + "' type='chat'><body>" + ends::body_of(number, 1, 100) +
-                     "</body></message>";
-  w.unproved.push_back(number);
-  w.last_written = number;
+  d.stream->out() += "<message from='v" + who + "@" + xmpp_domain(conversation) + "/chaos' to='u" + who +
+                     "@" + gateway_domain(conversation) + "' id='" + std::to_string(number) +
+                     "' type='chat'><body>" + ends::body_of(number, 1, 100) + "</body></message>";
+  d.unproved.push_back(number);
+  d.last_written = number;
   waiting_.push_back(number);
   ++c.pending;
 }
@@ -159,56 +192,59 @@ void XmppSide::turn() {
   }
   if (now - pinged_us_ < kPingEvery) return;
   pinged_us_ = now;
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    Worker& w = workers_[i];
-    if (!up(i) || w.unproved.empty()) continue;
-    if (!w.pings.empty() && w.pings.back().second == w.last_written) continue;
-    w.pings.emplace_back(++pings_, w.last_written);
-    w.stream->out() += "<iq type='get' id='" + std::string(kProof) + std::to_string(pings_) +
-                       "' from='prover@" + xmpp_domain(names_, 0) + "' to='" + names_.component +
-                       "'><ping xmlns='urn:xmpp:ping'/></iq>";
+  for (std::size_t i = 0; i < doors_.size(); ++i) {
+    Door& d = doors_[i];
+    if (!d.stream && is_real(i) && now > d.connect_us) connect(i);
+    if (!up(i) || d.unproved.empty()) continue;
+    if (!d.pings.empty() && d.pings.back().second == d.last_written) continue;
+    d.pings.emplace_back(++pings_, d.last_written);
+    const auto conversation = ledger_.at(d.last_written).conversation;
+    d.stream->out() += "<iq type='get' id='" + std::string(kProof) + std::to_string(pings_) +
+                       "' from='prover@" + xmpp_domain(conversation) + "' to='" +
+                       gateway_domain(conversation) + "'><ping xmlns='urn:xmpp:ping'/></iq>";
   }
 }
 
-void XmppSide::proved(Worker& w, uint64_t ping) {
-  while (!w.pings.empty() && w.pings.front().first <= ping) {
-    while (!w.unproved.empty() && w.unproved.front() <= w.pings.front().second) {
-      ledger_.proved(w.unproved.front());
-      w.unproved.pop_front();
+void XmppSide::proved(Door& d, uint64_t ping) {
+  while (!d.pings.empty() && d.pings.front().first <= ping) {
+    while (!d.unproved.empty() && d.unproved.front() <= d.pings.front().second) {
+      ledger_.proved(d.unproved.front());
+      d.unproved.pop_front();
     }
-    w.pings.pop_front();
+    d.pings.pop_front();
   }
 }
 
 void XmppSide::flush() {
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    if (descriptor(i) >= 0) workers_[i].stream->flush();
+  for (std::size_t i = 0; i < doors_.size(); ++i) {
+    if (descriptor(i) >= 0) doors_[i].stream->flush();
   }
 }
 
-ends::ComponentStream& XmppSide::any_stream(std::size_t else_worker) {
-  const auto any = random_() % workers_.size();
-  return *workers_[up(any) ? any : else_worker].stream;
+// Where an answer to what came there goes: a played server's on any of a component's connections.
+ends::ComponentStream& XmppSide::stream_for(std::size_t door) {
+  const auto any = is_real(door) ? door : random_() % played_;
+  return *doors_[up(any) ? any : door].stream;
 }
 
-void XmppSide::stanza(std::size_t worker, const ends::ReadStanza& stanza) {
-  Worker& w = workers_[worker];
+void XmppSide::stanza(std::size_t door, const ends::ReadStanza& stanza) {
   uint64_t number = 0;
   if (stanza.name == "iq") {
-    if (stanza.type == "get") return any_stream(worker).answer_ping(stanza);
-    if (stanza.id.starts_with(kProof))
-      proved(w, number_of(std::string_view(stanza.id).substr(kProof.size())));
+    if (stanza.type == "get") return stream_for(door).answer_ping(stanza);
+    // Through a real server an error may be the server's own, while the gateway is not there.
+    if (stanza.id.starts_with(kProof) && (stanza.type == "result" || !is_real(door)))
+      proved(doors_[door], number_of(std::string_view(stanza.id).substr(kProof.size())));
   } else if (stanza.name == "message" && stanza.type == "error") {
     number = number_of(stanza.id);
     if (!ledger_.known(number)) return;
     ledger_.errored(number, stanza.condition, stanza.text);
   } else if (stanza.name == "message" && ends::number_in(stanza.body, 1, number) && ledger_.known(number)) {
     if (recipient(Way::kToXmpp, ledger_.at(number).conversation) == Recipient::kThere)
-      return ledger_.arrived(number, static_cast<uint8_t>(worker), hash64(stanza.id), stanza.id);
-    any_stream(worker).out() += "<message type='error' id='" + stanza.id + "' from='" + stanza.to + "' to='" +
-                                stanza.from +
-                                "'><error type='cancel'><item-not-found "
-                                "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>";
+      return ledger_.arrived(number, static_cast<uint8_t>(door), hash64(stanza.id), stanza.id);
+    stream_for(door).out() += "<message type='error' id='" + stanza.id + "' from='" + stanza.to + "' to='" +
+                              stanza.from +
+                              "'><error type='cancel'><item-not-found "
+                              "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>";
   }
 }
 

@@ -1,7 +1,10 @@
-// The XMPP server of a run: each worker of the gateway has a port of its own to connect to. A stanza that
-// comes is written down before the ping behind it is answered. Messages of its own users go to the worker
-// that their conversation is at, which changes only when nothing of the conversation is under way; a ping
-// behind them proves that they were taken in.
+// The XMPP users of a run. They are at doors: those that are played are a server's, and each worker of the
+// gateway has one of its own to connect to; the others are components of real servers. A stanza that comes is
+// written down before the ping behind it is answered, and the gateway's pings come as far as here.
+// Messages of played users go to the worker that their conversation is at, which changes only when nothing of
+// the conversation is under way. A ping behind messages proves that they were taken in, as long as both went
+// the same way: when a connection between a real server and the gateway ends (broken()), what was on it may
+// never be read.
 #pragma once
 
 #include <netinet/in.h>
@@ -22,22 +25,28 @@ namespace stox::chaos {
 
 class XmppSide {
  public:
-  // Listens on one address for each worker; throws std::runtime_error when it cannot.
-  XmppSide(ends::Names, const std::vector<sockaddr_in>& here, uint32_t conversations, Ledger&);
+  struct Real {
+    std::string domain;
+    sockaddr_in address;  // for components
+  };
+  // Listens on one address for each worker; throws std::runtime_error when it cannot. Doors are numbered,
+  // these first.
+  XmppSide(const std::vector<sockaddr_in>& here, const std::vector<Real>&, uint32_t conversations, Ledger&);
   ~XmppSide();
   XmppSide(const XmppSide&) = delete;
   XmppSide& operator=(const XmppSide&) = delete;
 
-  std::size_t workers() const { return workers_.size(); }
-  int listener(std::size_t worker) const { return workers_[worker].listener; }
-  int descriptor(std::size_t worker) const;  // -1: nothing to be read now
-  bool wants_to_write(std::size_t worker) const;
-  bool ready() const;  // all workers are connected
+  std::size_t doors() const { return doors_.size(); }
+  int listener(std::size_t door) const { return doors_[door].listener; }
+  int descriptor(std::size_t door) const;  // -1: nothing to be read now
+  bool wants_to_write(std::size_t door) const;
+  bool ready() const;  // all doors are connected
 
-  void accept(std::size_t worker);
-  void read(std::size_t worker);
-  void cut(std::size_t worker) { end_stream(worker); }
-  void stall(std::size_t worker, double seconds);  // reads nothing for so long
+  void accept(std::size_t door);
+  void read(std::size_t door);
+  void cut(std::size_t door) { end_stream(door); }
+  void stall(std::size_t door, double seconds);  // reads nothing for so long
+  void broken(std::size_t door);
 
   bool can_send(uint32_t conversation) const;
   void message(uint32_t conversation);  // only if it can
@@ -46,30 +55,34 @@ class XmppSide {
   bool owed() const;  // there are messages that someone must still say something of
 
  private:
-  struct Worker {
+  struct Door {
     int listener = -1;
+    Real real{};
     std::unique_ptr<ends::ComponentStream> stream;
     std::deque<uint64_t> unproved;                    // written, no ping behind them was answered
     std::deque<std::pair<uint64_t, uint64_t>> pings;  // number of a ping, last message before it
     uint64_t last_written = 0;
-    int64_t stalled_until_us = 0;
+    int64_t stalled_until_us = 0, connect_us = 0;
   };
   struct Conversation {
-    uint8_t worker = 0;
+    uint8_t door = 0;
     uint16_t pending = 0;      // under way, from a stream that is still up
     uint16_t left_behind = 0;  // under way, their stream has ended
   };
 
-  bool up(std::size_t worker) const;
-  ends::ComponentStream& any_stream(std::size_t else_worker);
-  void stanza(std::size_t worker, const ends::ReadStanza&);
-  void proved(Worker&, uint64_t ping);
-  void end_stream(std::size_t worker);
+  bool up(std::size_t door) const;
+  bool is_real(std::size_t door) const { return door >= played_; }
+  ends::ComponentStream& stream_for(std::size_t door);
+  void stanza(std::size_t door, const ends::ReadStanza&);
+  void proved(Door&, uint64_t ping);
+  void connect(std::size_t door);
+  void end_stream(std::size_t door);
+  void leave_behind(std::size_t door);
   void settle(uint64_t number);
 
-  ends::Names names_;
   Ledger& ledger_;
-  std::vector<Worker> workers_;
+  std::size_t played_;  // doors that are
+  std::vector<Door> doors_;
   std::vector<Conversation> conversations_;
   std::deque<uint64_t> waiting_;  // in the order in which they were sent; settled ones leave from the front
   std::minstd_rand random_;

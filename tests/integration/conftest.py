@@ -8,6 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support.child import Child, kill_all  # noqa: E402
 from support.federation import Federation  # noqa: E402
+from support.hosts import Network  # noqa: E402
 from support.site import Site  # noqa: E402
 
 
@@ -39,13 +40,24 @@ def new_site():
         made.stop()
 
 
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """On which a test has hosts of its own."""
+    try:
+        made = Network(tmp_path_factory.mktemp("network"), "10.77.0.250")
+    except PermissionError as why:
+        pytest.skip(f"hosts need network namespaces, which this machine does not let us make: {why}")
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def federation():
+def federation(network):
     """Makes gateways in server mode, each beside another server: federation(...) takes what Federation takes."""
     sites = []
 
     def make(**how):
-        sites.append(Federation(**how))
+        sites.append(Federation(network=network, **how))
         return sites[-1]
 
     yield make

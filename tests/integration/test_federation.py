@@ -4,61 +4,70 @@ import pytest
 from support.authority import Authority
 from support.waiting import eventually
 from support.federation import DOMAIN, EjabberdServer, Jabberd2Server, ProsodyServer
+from support.mcabber import Mcabber
+from support.stox import XMPP_DOMAIN
 
 DISTRUST = "s2s_secure_auth = false\ns2s_require_encryption = true"
 
 
 def prosody(**how):
-    def make(folder, host, name_server, authority):
-        return ProsodyServer(folder, host, name_server, **how)
+    def make(folder, host, s2s_host, authority):
+        return ProsodyServer(folder, host, s2s_host, **how)
     return make
+
+
+def signed(authority, trusted):
+    signer = authority if trusted else Authority(authority.folder / "other")
+    return signer.sign(DOMAIN), signer.certificate
 
 
 def prosody_tls(trusted=True, modules=(), more="s2s_secure_auth = true"):
-    def make(folder, host, name_server, authority):
-        signer = authority if trusted else Authority(authority.folder / "other")
-        return ProsodyServer(folder, host, name_server, signer.sign(DOMAIN), signer.certificate, modules, more)
+    def make(folder, host, s2s_host, authority):
+        return ProsodyServer(folder, host, s2s_host, *signed(authority, trusted), modules, more)
     return make
 
 
-def ejabberd(starttls="false", trusted=True):
-    def make(folder, host, name_server, authority):
-        signer = authority if trusted else Authority(authority.folder / "other")
-        files = () if starttls == "false" else (signer.sign(DOMAIN), signer.certificate)
-        return EjabberdServer(folder, host, name_server, *files, starttls=starttls)
-    make.asks_system = True  # for addresses, by a program of its own: only SRV goes by Erlang's resolver
+def ejabberd(starttls="false", trusted=True, direct_tls=False):
+    def make(folder, host, s2s_host, authority):
+        files = () if starttls == "false" else signed(authority, trusted)
+        return EjabberdServer(folder, host, s2s_host, *files, starttls=starttls, direct_tls=direct_tls)
     return make
 
 
 def jabberd2(with_tls=False):
-    def make(folder, host, name_server, authority):
-        return Jabberd2Server(folder, host, name_server, *((authority.sign(DOMAIN), authority.certificate) if with_tls else ()))
+    def make(folder, host, s2s_host, authority):
+        return Jabberd2Server(folder, host, s2s_host, *(signed(authority, True) if with_tls else ()))
     return make
 
 
-PLAIN = {"insecure_domains": [DOMAIN]}
+PLAIN = {"worker": {"insecure_domains": [DOMAIN]}}
+FOR_CLIENTS = {"usage": "serverAuth,clientAuth"}
+DIRECT = {DOMAIN: [("_xmpps-server", 5270)]}
+EXTERNAL = {"authentication": "EXTERNAL", "bidi": False, "stream_management": False}
+DIALBACK = {**EXTERNAL, "authentication": "dialback"}
+# Name: the other server, what its site is, whether there is TLS, and how the gateway's stream to it came up.
 CELLS = {
-    "prosody-plain-dialback": (prosody(), PLAIN),
-    "prosody-starttls-dialback": (prosody_tls(trusted=False, more=DISTRUST), PLAIN),
-    "prosody-starttls-external": (prosody_tls(), {}),
-    "prosody-bidi": (prosody_tls(modules=["s2s_bidi"]), {}),
-    "prosody-stream-management": (prosody_tls(modules=["smacks"]), {}),
-    "prosody-direct-tls": (prosody_tls(more="s2s_secure_auth = true\ns2s_direct_tls_ports = { 5270 }"), {},
-                           {DOMAIN: ("_xmpps-server", 5270)}),
-    "ejabberd-plain-dialback": (ejabberd(), PLAIN),
-    "ejabberd-starttls-dialback": (ejabberd("optional", trusted=False), PLAIN),
-    "ejabberd-starttls-external": (ejabberd("required"), {}),
-    "jabberd2-plain-dialback": (jabberd2(), PLAIN),
-    "jabberd2-starttls-dialback": (jabberd2(with_tls=True), {}),
+    "prosody-plain-dialback": (prosody(), PLAIN, False, DIALBACK),
+    "prosody-starttls-dialback": (prosody_tls(trusted=False, more=DISTRUST), PLAIN, True, DIALBACK),
+    "prosody-starttls-external": (prosody_tls(), {}, True, EXTERNAL),
+    "prosody-bidi": (prosody_tls(modules=["s2s_bidi"]), {}, True, {**EXTERNAL, "bidi": True}),
+    "prosody-stream-management": (prosody_tls(modules=["smacks"]), {}, True, {**EXTERNAL, "stream_management": True}),
+    "prosody-direct-tls": (prosody_tls(more="s2s_secure_auth = true\ns2s_direct_tls_ports = { 5270 }"), {"services": DIRECT},
+                           True, EXTERNAL),
+    "ejabberd-plain-dialback": (ejabberd(), PLAIN, False, DIALBACK),
+    "ejabberd-starttls-dialback": (ejabberd("optional", trusted=False), PLAIN, True, DIALBACK),
+    "ejabberd-starttls-external": (ejabberd("required"), FOR_CLIENTS, True, EXTERNAL),
+    # COMPAT(ejabberd 23): no client may be who is a server by its certificate's extendedKeyUsage.
+    "ejabberd-starttls-servers-certificate": (ejabberd("required"), {}, True, DIALBACK),
+    "ejabberd-direct-tls": (ejabberd("required", direct_tls=True),
+                            {**FOR_CLIENTS, "services": {DOMAIN: [("_xmpps-server", 5269)]}}, True, EXTERNAL),
+    "jabberd2-plain-dialback": (jabberd2(), PLAIN, False, DIALBACK),
+    # It offers neither SASL nor bidi nor stream management, whoever asks.
+    "jabberd2-starttls-dialback": (jabberd2(with_tls=True), {}, True, DIALBACK),
 }
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_text_goes_both_ways(federation, cell):
-    make, worker, *services = CELLS[cell]
-    site = federation(make=make, worker=worker, services=services[0] if services else ()).start()
-    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
-
+def text_goes_both_ways(site, romeo, juliet):
     answer = romeo.message(site.sip_uri(juliet), "Shall I hear more?")
     assert (answer.status, answer.reason) == (200, "Accepted")
     assert juliet.next_message().body == "Shall I hear more?"
@@ -71,10 +80,86 @@ def test_text_goes_both_ways(federation, cell):
     assert (refused.status, refused.reason) == (404, "Not found")
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_text_goes_both_ways(federation, cell):
+    make, how, with_tls, expected = CELLS[cell]
+    site = federation(make=make, **how).start()
+    text_goes_both_ways(site, site.sip_user("romeo"), site.xmpp_user("juliet"))
+
+    out = site.stream("out")
+    assert {key: out[key] for key in expected} == expected
+    assert bool(out["tls"]) == with_tls and out["address"].startswith(site.peer_host)
+    if not expected["bidi"]:
+        came = site.stream("in")
+        assert came["state"] == "up" and bool(came["tls"]) == with_tls and came["address"].startswith(site.peer_host)
+
+
+@pytest.mark.parametrize("server, usage", [(prosody_tls(), "serverAuth"), (ejabberd("required"), "serverAuth,clientAuth")],
+                         ids=["prosody", "ejabberd"])
+def test_they_come_by_direct_tls(federation, server, usage):
+    """DNS has no other way to the gateway."""
+    site = federation(make=server, usage=usage, services={XMPP_DOMAIN: [("_xmpps-server", 5269)]}).start()
+    text_goes_both_ways(site, site.sip_user("romeo"), site.xmpp_user("juliet"))
+    assert site.stream("in")["tls"].startswith("TLSv1.3")
+
+
+SERVERS = {"prosody": (prosody_tls(), {}), "ejabberd": (ejabberd("required"), {}), "jabberd2": (jabberd2(), PLAIN)}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_over_ipv6(federation, server):
+    """DNS knows no other addresses, of neither side."""
+    make, how = SERVERS[server]
+    site = federation(make=make, family="v6", **how).start()
+    text_goes_both_ways(site, site.sip_user("romeo"), site.xmpp_user("juliet"))
+    assert {site.stream(way)["address"].partition("]")[0] for way in ("out", "in")} == {"[" + site.hosts[1].address6}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_over_ipv4_when_ipv6_leads_nowhere(federation, server):
+    """The other listens at all addresses; that of version 6 in DNS is nobody's."""
+    make, how = SERVERS[server]
+    site = federation(make=make, family="both", records=lambda site, _: {
+        XMPP_DOMAIN: (site.host, 5269), DOMAIN: (f"{site.peer_host},fd77::beef", 5269)}, **how).start()
+    text_goes_both_ways(site, site.sip_user("romeo"), site.xmpp_user("juliet"))
+    assert {site.stream(way)["address"].rpartition(":")[0] for way in ("out", "in")} == {site.peer_host}
+
+
+def test_an_ipv6_address_in_the_configuration(federation):
+    site = federation(make=prosody_tls(), family="v6", records=lambda site, _: {XMPP_DOMAIN: (site.hosts[0].address6, 5269)})
+    site.stox.configuration["dns"] = {"static": {DOMAIN: f"[{site.hosts[1].address6}]:5269"}}
+    site.stox.configuration["xmpp_worker"][0]["xmpp_host"] = site.hosts[0].address6
+    site.stox.write()
+    site.start()
+    assert site.sip_user("romeo").message(site.sip_uri(f"juliet@{DOMAIN}"), "Hello").status == 200
+
+
+def test_a_client_that_people_use(federation):
+    """mcabber on Prosody, at a server of its own, and words that are not ASCII."""
+    site = federation(make=prosody_tls())
+    romeo = site.sip_user("romeo")
+    site.stox.configuration["gateway"]["outbound_proxy"] = f"sip:{romeo.host}:{romeo.port};transport=udp"
+    site.stox.write()
+    site.start()
+    juliet = Mcabber(site.folder / "mcabber", site.server, "juliet").start()
+    try:
+        eventually(lambda: "Authenticated as juliet" in site.server.log(10**6), "mcabber has logged in")
+        words = "Grüße, Юлия 🌹 & <Küsse>"
+        assert romeo.message(site.sip_uri(juliet), words).status == 200
+        address = f"romeo*sip.test@{XMPP_DOMAIN}"
+        assert eventually(lambda: juliet.came(address), "mcabber has shown it") == [words]
+
+        juliet.send(address, "Schöne Träume — 夢")
+        request = romeo.next_request()
+        assert (request.uri, request.text) == ("sip:romeo@sip.test", "Schöne Träume — 夢")
+    finally:
+        juliet.stop()
+
+
 def test_two_workers_of_one_domain(federation):
     """What the other server opens lands on either of them, and so do answers."""
-    site = federation(make=prosody(), worker=PLAIN)
-    second = site.stox.another_worker("component-1@2")
+    site = federation(make=prosody(), **PLAIN)
+    second = site.another_worker("component-1@2")
     site.start()
     second.start()
     try:

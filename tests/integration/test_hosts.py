@@ -8,7 +8,6 @@ import subprocess
 import pytest
 
 from support.child import Child
-from support.hosts import Network
 from support.sip_user import SipUser
 from support.stox import PROGRAMS, toml
 from support.waiting import PATIENCE, eventually
@@ -112,16 +111,6 @@ class Site:
                 server.close()
             for host in self.hosts.values():
                 host.close()
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    try:
-        made = Network(tmp_path_factory.mktemp("network"), HERE)
-    except PermissionError as why:
-        pytest.skip(f"hosts need network namespaces, which this machine does not let us make: {why}")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ def test_by_a_stream_in_one_piece(new_site):
     request = romeo.next_request()
     assert request.text == WORDS
     assert request.all("via")[-1].startswith("SIP/2.0/TCP")
+    juliet.send(to, "x" * 50_000)
+    assert romeo.next_request().text == "x" * 50_000
     assert juliet.nothing_came()
 
 

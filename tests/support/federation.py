@@ -1,6 +1,7 @@
 """The gateway as an XMPP server of its own, and a real server of another domain that it talks to."""
 import itertools
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,24 +18,24 @@ from support.xmpp_user import XmppUser
 DOMAIN = "xmpp.test"  # of the other server
 
 
-def resolv_conf(folder, name_server):
-    file = folder / "resolv.conf"
-    file.write_text(f"nameserver {name_server.partition(':')[0]}\n")  # which has no word for another port
-    return file
+def _reached(server):
+    """Where its port for servers is reached."""
+    return server.host if server.s2s_host == "::" else server.s2s_host
 
 
 class ProsodyServer(Child):
     """Prosody with streams to other servers. files: certificate and key, or none for no TLS; more: lines of its
     configuration."""
 
-    def __init__(self, folder, host, name_server, files=None, ca=None, modules=(), more="", users=("juliet",)):
+    def __init__(self, folder, host, s2s_host=None, files=None, ca=None, modules=(), more="", users=("juliet",)):
         folder.mkdir()
-        self.host, self.domain = host, DOMAIN
+        self.host, self.s2s_host, self.domain = host, s2s_host or host, DOMAIN
         self.c2s_port, self.s2s_port = loopback.free_port(host, 5222), loopback.free_port(host, 5269)
         listed = ", ".join(f'"{m}"' for m in ("roster", "saslauth", "disco", "ping", "offline", "message", "presence", "iq",
                                               "c2s", "s2s", "dialback", *(["tls"] if files else []), *modules))
         tls = (f'ssl = {{ certificate = "{files[0]}", key = "{files[1]}", cafile = "{ca}" }}' if files else
                "s2s_allow_encryption = false\ns2s_require_encryption = false")
+        listens = '"*", "::"' if self.s2s_host == "::" else f'"{self.s2s_host}"'
         self.config = folder / "prosody.cfg.lua"
         self.config.write_text(f"""
 pidfile = "{folder}/prosody.pid"
@@ -42,15 +43,16 @@ data_path = "{folder}/data"
 certificates = "{folder}"
 run_as_root = true
 log = {{ debug = "*console" }}
-interfaces = {{ "{host}" }}
+c2s_interfaces = {{ "{host}" }}
+s2s_interfaces = {{ {listens} }}
+s2s_direct_tls_interfaces = {{ {listens} }}
 c2s_ports = {{ {self.c2s_port} }}
 s2s_ports = {{ {self.s2s_port} }}
 modules_enabled = {{ {listed} }}
 authentication = "internal_plain"
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
-unbound = {{ resolvconf = "{resolv_conf(folder, name_server)}"; hoststxt = false; dnssec = false;
-            options = {{ ["local-zone:"] = "test. transparent"; ["do-not-query-localhost:"] = "no"; }} }}
+unbound = {{ dnssec = false; options = {{ ["local-zone:"] = "test. transparent"; }} }}
 {tls}
 {more}
 VirtualHost "{DOMAIN}"
@@ -64,16 +66,16 @@ VirtualHost "{DOMAIN}"
     def start(self):
         super().start()
         self.wait_until(lambda: loopback.accepts(self.host, self.c2s_port) and
-                        loopback.accepts(self.host, self.s2s_port), "listening")
+                        loopback.accepts(_reached(self), self.s2s_port), "listening")
         return self
 
 
 class EjabberdServer(Child):
     """ejabberd with streams to other servers. starttls: as its option s2s_use_starttls."""
 
-    def __init__(self, folder, host, name_server, files=None, ca=None, starttls="false", users=("juliet",)):
+    def __init__(self, folder, host, s2s_host=None, files=None, ca=None, starttls="false", direct_tls=False, users=("juliet",)):
         folder.mkdir()
-        self.host, self.domain = host, DOMAIN
+        self.host, self.s2s_host, self.domain = host, s2s_host or host, DOMAIN
         self.c2s_port, self.s2s_port = loopback.free_port(host, 5222), loopback.free_port(host, 5269)
         tls = ""
         if files:
@@ -87,15 +89,13 @@ auth_password_format: plain
 s2s_use_starttls: {starttls}
 {tls}listen:
   - {{port: {self.c2s_port}, ip: "{host}", module: ejabberd_c2s, starttls: false, access: all}}
-  - {{port: {self.s2s_port}, ip: "{host}", module: ejabberd_s2s_in}}
+  - {{port: {self.s2s_port}, ip: "{self.s2s_host}", module: ejabberd_s2s_in{", tls: true" if direct_tls else ""}}}
 modules: {{mod_roster: {{}}, mod_disco: {{}}, mod_ping: {{}}, mod_offline: {{}}, mod_s2s_dialback: {{}}}}
 """)
-        ip = name_server.partition(":")[0].replace(".", ",")
-        (folder / "inetrc").write_text(f"{{resolv_conf, \"\"}}.\n{{hosts_file, \"\"}}.\n{{lookup, [dns]}}.\n{{nameserver, {{{ip}}}}}.\n")
         ebin = next(pathlib.Path("/usr/lib").glob("*/ejabberd-*/ebin"))
         register = "".join(f'ejabberd_auth:try_register(<<"{user}">>, <<"{DOMAIN}">>, <<"pw">>), ' for user in users)
         super().__init__("ejabberd", [
-            "erl", "-noinput", "-pa", ebin, "-kernel", "inetrc", f'"{folder}/inetrc"', "-mnesia", "dir", f'"{folder}/db"',
+            "erl", "-noinput", "-pa", ebin, "-mnesia", "dir", f'"{folder}/db"',
             "-ejabberd", "config", f'"{folder}/ejabberd.yml"', "log_path", f'"{folder}/server.log"',
             "-s", "ejabberd", "-eval", f'{register}file:write_file("{folder}/started", <<>>).'],
             folder, {"HOME": str(folder), "ERL_LIBS": str(ebin.parent.parent), "ERL_EPMD_PORT": "1",
@@ -105,29 +105,33 @@ modules: {{mod_roster: {{}}, mod_disco: {{}}, mod_ping: {{}}, mod_offline: {{}},
     def start(self):
         super().start()
         self.wait_until(lambda: (self.folder / "started").exists() and loopback.accepts(self.host, self.c2s_port) and
-                        loopback.accepts(self.host, self.s2s_port), "listening")
+                        loopback.accepts(_reached(self), self.s2s_port), "listening")
         return self
 
 
 class Jabberd2Server(Jabberd2):
     """jabberd2 with its part for streams to other servers."""
 
-    def __init__(self, folder, host, name_server, files=None, ca=None, users=("juliet",)):
+    def __init__(self, folder, host, s2s_host=None, files=None, ca=None, users=("juliet",)):
         super().__init__(folder, host, DOMAIN, users=users)
+        # COMPAT(jabberd2 2.7): the address at which it listens is also where it connects from, with one family.
+        self.s2s_host = host if s2s_host == "::" else s2s_host or host
         self.s2s_port = loopback.free_port(host, 5269)
-        changes = [(r"<port>5269</port>", f"<port>{self.s2s_port}</port>")]
+        changes = [(r"<port>5269</port>", f"<port>{self.s2s_port}</port>"),
+                   (rf"(<local>\s*(?:<!--.*?-->\s*)*<ip>){re.escape(host)}</ip>", rf"\g<1>{self.s2s_host}</ip>"),
+                   (r"<!--\s*<resolve-ipv6/>\s*-->", "<resolve-ipv6/>")]
         if files:
             pem = folder / "own.pem"
             pem.write_text("".join(file.read_text() for file in files))
             changes += [(r"(</secret>\s*-->)", rf"\1<pemfile>{pem}</pemfile><cachain>{ca}</cachain>")]
         self._configure("s2s", *changes)
-        self.s2s = Child("s2s", ["jabberd2-s2s", "-c", folder / "s2s.xml"], folder,
-                         {"NAMESERVERS": name_server.partition(":")[0]})
+        self.s2s = Child("s2s", ["jabberd2-s2s", "-c", folder / "s2s.xml"], folder)
+        self.children = [*self.parts, self.s2s]
 
     def start(self):
         super().start()
         self.s2s.start()
-        self.s2s.wait_until(lambda: loopback.accepts(self.host, self.s2s_port), "listening")
+        self.s2s.wait_until(lambda: loopback.accepts(_reached(self), self.s2s_port), "listening")
         return self
 
     def stop(self):
@@ -136,32 +140,63 @@ class Jabberd2Server(Jabberd2):
 
 
 class Federation:
-    """make(folder, host, name_server, authority) makes the other server, not started. worker, tls: keys of the
-    gateway's worker; services: {domain: (service, port)} instead of _xmpp-server."""
+    """make(folder, host, s2s_host, authority) makes the other server, not started. network: a support.hosts.Network on
+    which gateway, other server and DNS are hosts of their own, found by SRV and the addresses of `family` (v4, v6, both);
+    without one they are at loopback addresses, where no real server is. records(site, peer): what DNS says instead; worker,
+    tls: keys of the gateway's worker; services: as of NameServer; usage: what the gateway's certificate is for."""
 
-    _hosts = map(loopback.address, itertools.count(120))
+    _loopback = map(loopback.address, itertools.count(120))
 
-    def __init__(self, make=None, worker=(), tls=(), records=None, with_certificate=True, services=()):
+    def __init__(self, make=None, worker=(), tls=(), records=None, with_certificate=True, services=(), network=None, family="v4",
+                 usage="serverAuth"):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="stox-", dir="/tmp"))
         self.folder.chmod(0o755)
-        self.users = []
-        self.host, peer_host, dns_host = next(self._hosts), next(self._hosts), next(self._hosts)
+        self.users, self.hosts, self.network = [], [], network
+        (self.host, listens, own), (peer_host, peer_listens, peer), (dns_host, _, _) = (
+            self._place(name, family) for name in ("gateway", "peer", "dns"))
+        self.peer_host = peer_host
         self.authority = Authority(self.folder / "authority")
         self.port = loopback.free_port(self.host, 5269)
-        peer_port = loopback.free_port(peer_host, 5269)
-        self.name_server = NameServer(self.folder / "dns", dns_host,
-                                      records(self, peer_host) if records else
-                                      {XMPP_DOMAIN: (self.host, self.port), DOMAIN: (peer_host, peer_port)},
-                                      services, getattr(make, "asks_system", False)).start()
-        self.server = make(self.folder / "peer", peer_host, self.name_server.address, self.authority) if make else None
-        files = dict(zip(("certificate", "key"), map(str, self.authority.sign(XMPP_DOMAIN)))) if with_certificate else {}
-        self.stox = Stox(self.folder / "stox", self.host, _Nobody, worker={
-            "backend": "server", "xmpp_host": self.host, "xmpp_port": self.port, "dialback_secret": "s3cr3t",
-            "tls": {**files, "ca": str(self.authority.certificate), **dict(tls)}, **dict(worker)})
-        self.stox.configuration["dns"] = {"servers": [self.name_server.address]}
-        self.stox.write()
+        self.name_server = NameServer(self.folder / "dns", dns_host, records(self, peer) if records else
+                                      {XMPP_DOMAIN: (own, self.port), DOMAIN: (peer, loopback.free_port(peer_host, 5269))}, services)
+        self.server = make(self.folder / "peer", peer_host, peer_listens, self.authority) if make else None
+        self.usage = usage
+        self.sign()
+        self.stox = Stox(self.folder / "stox", self.host, _Nobody, front={"trusted": ["127.0.0.0/8", "10.77.0.0/16"]}, worker={
+            "backend": "server", "xmpp_host": listens, "xmpp_port": self.port, "dialback_secret": "s3cr3t",
+            "tls": {**(self.files if with_certificate else {}), "ca": str(self.authority.certificate), **dict(tls)}, **dict(worker)})
+        if not network:
+            self.stox.configuration["dns"] = {"servers": [self.name_server.address]}
+            self.stox.write()
+        self._enclose(0, *self.stox.processes.values())
+        self._enclose(1, *(getattr(self.server, "children", [self.server]) if self.server else []))
+        self._enclose(2, self.name_server)
+
+    def _place(self, name, family):
+        """A new host: its address of version 4, where its servers listen, its addresses for DNS."""
+        if not self.network:
+            address = next(self._loopback)
+            return address, address, address
+        self.hosts.append(host := self.network.host(name))
+        return (host.address, *{"v4": (host.address, host.address), "v6": (host.address6, host.address6),
+                                "both": ("::", f"{host.address},{host.address6}")}[family])
+
+    def _enclose(self, number, *children):
+        if self.network:
+            self.hosts[number].asks(self.name_server.host)
+            self.hosts[number].enclose(*children)
+
+    def sign(self):
+        """A new certificate of the gateway, at the old place."""
+        self.files = dict(zip(("certificate", "key"), map(str, self.authority.sign(XMPP_DOMAIN, self.usage))))
+
+    def another_worker(self, name):
+        worker = self.stox.another_worker(name)
+        self._enclose(0, worker)
+        return worker
 
     def start(self):
+        self.name_server.start()
         if self.server:
             self.server.start()
         self.stox.start()
@@ -169,7 +204,8 @@ class Federation:
         return self
 
     def sip_user(self, name):
-        self.users.append(SipUser(next(self._hosts), f"sip:{name}@sip.test", self.stox.address, "udp", "pw"))
+        host = self.network.here if self.network else next(self._loopback)
+        self.users.append(SipUser(host, f"sip:{name}@sip.test", self.stox.address, "udp", "pw"))
         return self.users[-1]
 
     def xmpp_user(self, name):
@@ -186,6 +222,11 @@ class Federation:
     def streams(self):
         return self.stox.ctl_json("streams")["streams"]
 
+    def stream(self, direction, domain=DOMAIN):
+        """What stoxctl says of a stream, that which is up if there is one."""
+        found = [s for s in self.streams() if (s["direction"], s["domain"]) == (direction, domain)]
+        return next((s for s in found if s["state"] == "up"), found[0] if found else None)
+
     def stop(self):
         for user in self.users:
             user.close()
@@ -193,6 +234,8 @@ class Federation:
         if self.server:
             self.server.stop()
         self.name_server.stop()
+        for host in self.hosts:
+            host.close()
         shutil.rmtree(self.folder)
 
 

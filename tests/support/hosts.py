@@ -34,12 +34,14 @@ class Network:
         ip("link", "set", "lo", "up")
         ip("link", "add", "bridge", "type", "bridge")
         ip("link", "set", "bridge", "up")
+        self.here, self.here6 = here, f"fd77::{here.rpartition('.')[2]}"
         ip("address", "add", f"{here}/24", "dev", "bridge")
+        ip("address", "add", f"{self.here6}/64", "dev", "bridge", "nodad")
 
     def host(self, name):
         """A new one, at an address that no other had."""
         number = next(self._numbers)
-        return Host(self, f"{name}{number}", f"10.77.0.{number}")
+        return Host(self, f"{name}{number}", f"10.77.0.{number}", f"fd77::{number}")
 
     def close(self):
         background.begin_anew()
@@ -48,8 +50,8 @@ class Network:
 
 
 class Host:
-    def __init__(self, network, name, address):
-        self.name, self.address = name, address
+    def __init__(self, network, name, address, address6):
+        self.name, self.address, self.address6, self.resolv_conf = name, address, address6, None
         self.holder = Child(f"host-{name}", ["unshare", "--net", "sleep", "infinity"], network.folder).start()
         own = os.readlink("/proc/thread-self/ns/net")
         eventually(lambda: os.readlink(f"/proc/{self.holder.pid}/ns/net") != own, f"host {name} is there")
@@ -59,10 +61,23 @@ class Host:
         ip("link", "set", "lo", "up", inside=pid)
         ip("link", "set", "eth0", "up", inside=pid)
         ip("address", "add", f"{address}/24", "dev", "eth0", inside=pid)
+        ip("address", "add", f"{address6}/64", "dev", "eth0", "nodad", inside=pid)
+
+    def asks(self, name_server):
+        """What runs here from now on asks the server at this address for names."""
+        self.resolv_conf = self.holder.folder / f"{self.name}.resolv.conf"
+        self.resolv_conf.write_text(f"nameserver {name_server}\n")
 
     def command(self, *words):
         """What runs these words on this host."""
+        if self.resolv_conf:
+            words = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', self.resolv_conf, *words]
         return ["nsenter", "-t", self.holder.pid, "-n", *words]
+
+    def enclose(self, *children):
+        """What these start runs on this host."""
+        for child in children:
+            child.command = [str(word) for word in self.command(*child.command)]
 
     def unplug(self):
         ip("link", "set", f"to-{self.name}", "down")

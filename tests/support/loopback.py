@@ -25,9 +25,13 @@ def address(number):
     return _network() + str(number)
 
 
+def _family(host):
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def _is_free(host, port):
     for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
-        with socket.socket(type=kind) as probe:
+        with socket.socket(_family(host), kind) as probe:
             if kind == socket.SOCK_STREAM:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -57,6 +61,6 @@ def takes_datagrams(host, port):
 
 def accepts(host, port):
     """Whether a TCP connection can be made."""
-    with socket.socket() as probe:
+    with socket.socket(_family(host)) as probe:
         probe.settimeout(1)
         return probe.connect_ex((host, port)) == 0

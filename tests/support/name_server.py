@@ -7,16 +7,18 @@ from support.child import Child
 
 
 class NameServer(Child):
-    def __init__(self, folder, host, records, services=(), targets_are_addresses=False):
-        """records: {domain: (ip, port)}; services: {domain: (service, port)} where it is not _xmpp-server at that port.
-        targets_are_addresses: for who asks the system, not this server, for addresses. Served on port 53 of its own address, because some servers ask on no other."""
+    def __init__(self, folder, host, records, services=()):
+        """records: {domain: (addresses, port)}, the addresses, of either family, with a comma between; services: {domain:
+        [(service, port)]} where it is not _xmpp-server at that port. On port 53 of its own address, because some servers
+        ask on no other."""
         folder.mkdir()
         self.host = host
         self.port = loopback.free_port(host, 53)
         options = []
-        for domain, (ip, port) in records.items():
-            service, at = dict(services).get(domain, ("_xmpp-server", port))
-            options += [f"--host-record=host.{domain},{ip}", f"--srv-host={service}._tcp.{domain},{ip if targets_are_addresses else 'host.' + domain},{at},5,5"]
+        for domain, (addresses, port) in records.items():
+            options.append(f"--host-record=host.{domain},{addresses}")
+            for service, at in dict(services).get(domain, [("_xmpp-server", port)]):
+                options.append(f"--srv-host={service}._tcp.{domain},host.{domain},{at},5,5")
         super().__init__("dnsmasq", ["dnsmasq", "--keep-in-foreground", "--log-queries", "--log-facility=-", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
                                      "--pid-file=", "--user=root", "--local=/test/", "--bind-interfaces", f"--listen-address={host}",
                                      f"--port={self.port}", *options], folder)

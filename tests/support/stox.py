@@ -145,9 +145,9 @@ class Stox:
 
     # stoxctl.
 
-    def ctl(self, *words):
+    def ctl(self, *words, within=120):
         return subprocess.run([PROGRAMS / "stoxctl", "-f", self.file, *map(str, words)], capture_output=True, text=True,
-                              timeout=120)
+                              timeout=within)
 
     def ctl_json(self, *words):
         done = self.ctl(*words, "--json")

@@ -3,6 +3,7 @@
 #include <openssl/rand.h>
 
 #include <array>
+#include <utility>
 
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
@@ -13,6 +14,7 @@ namespace {
 // Answers that a peer does not read; beyond it is no peer.
 constexpr std::size_t kMaxUnread = 1'048'576;
 constexpr std::size_t kMaxUnsent = 4'194'304;  // of what we want to say on a bidirectional stream
+constexpr char kTlsHandshake = 0x16;           // RFC 8446 5.1; no XML begins with it
 
 }  // namespace
 
@@ -48,10 +50,11 @@ std::string S2sAccepted::new_stream_id() {
   return to_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
-void S2sAccepted::start_tls(S2sInbound&) {
+void S2sAccepted::start_tls(std::string_view begun) {
   net::TlsOptions options;
   options.role = net::TlsOptions::Role::kServer;
-  socket_.start_tls(*site_.tls, std::move(options));
+  options.alpn = "xmpp-server";
+  socket_.start_tls(*site_.tls, std::move(options), begun);
 }
 
 void S2sAccepted::ask(S2sInbound&, const DialbackQuestion& question) { user_.ask(*this, question); }
@@ -80,6 +83,8 @@ void S2sAccepted::answered(const DialbackQuestion& question, const DialbackVerdi
 void S2sAccepted::close(const StreamError& error) { machine_.close(error, site_.loop.now()); }
 
 void S2sAccepted::socket_received(std::string_view bytes) {
+  const bool is_first = !std::exchange(has_begun_, true);
+  if (is_first && bytes.front() == kTlsHandshake && site_.tls->has_certificate()) return start_tls(bytes);
   machine_.received(bytes, site_.loop.now());
   arrange();
 }

@@ -1,5 +1,6 @@
 // A connection of another server to us: the stream's machine over its socket, and, if it is bidirectional, a
-// way back.
+// way back. Whether it begins with TLS (XEP-0368) or with a stream its first byte tells, so one port does
+// both.
 #pragma once
 
 #include <memory>
@@ -53,7 +54,7 @@ class S2sAccepted final : public S2sCarrier, private S2sInboundUser, private Str
   const std::string& some_domain() const override { return site_.options.serves.front(); }
   bool is_insecure(std::string_view domain) const override { return site_.is_insecure(domain); }
   std::string new_stream_id() override;
-  void start_tls(S2sInbound&) override;
+  void start_tls(S2sInbound&) override { start_tls({}); }
   void ask(S2sInbound&, const DialbackQuestion&) override;
   void authenticated(S2sInbound&, const std::string& from, const std::string& to) override;
   void inbound_stanza(S2sInbound&, const Element&) override;
@@ -65,6 +66,7 @@ class S2sAccepted final : public S2sCarrier, private S2sInboundUser, private Str
   void socket_closed(const std::string& why) override;
   void tls_established(const net::TlsSession&) override;
   void fill_output(std::string& out) override;
+  void start_tls(std::string_view begun);
   void arrange();
 
   S2sSite& site_;
@@ -76,6 +78,7 @@ class S2sAccepted final : public S2sCarrier, private S2sInboundUser, private Str
   net::Alarm alarm_;
   std::vector<S2sRoute*> carried_;
   Time alive_at_{};
+  bool has_begun_ = false;  // something has come
 };
 
 }  // namespace stox::xmpp

@@ -4,11 +4,8 @@
 
 #include <algorithm>
 
-#include "common/base/jid.h"
-#include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "xmpp_worker/xmpp/names.h"
-#include "xmpp_worker/xmpp/stream_socket.h"
 
 namespace stox::xmpp {
 namespace {
@@ -16,7 +13,6 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr uint16_t kPort = 5269;
 constexpr Duration kConnect = seconds(10);  // of all addresses of one target
 constexpr Duration kFirstRetry = seconds(1), kLastRetry = seconds(60), kRefusedRetry = seconds(60);
 constexpr Duration kLasting = seconds(10);   // a stream that was up so long had worked
@@ -31,87 +27,6 @@ const StanzaError kTimeout{"wait", "remote-server-timeout"};
 
 }  // namespace
 
-// One connection that we opened: the stream's machine over its socket.
-class S2sRoute::Connection final : public S2sOutboundUser, public StreamSocketUser {
- public:
-  Connection(S2sRoute& route, OutboundOptions options)
-      : route_(&route),
-        site_(route.site_),
-        machine(std::move(options), route.site_.keys, *this),
-        socket(route.site_.loop, route.site_.resolver, *this, route.site_.options.pace),
-        number(++route.site_.streams),
-        alarm_(route.site_.loop, [this] {
-          machine.turn(site_.loop.now());
-          arrange();
-        }) {}
-
-  void start(int descriptor) {
-    socket.adopt(descriptor, machine.options().server);
-    machine.connected(site_.loop.now());
-    arrange();
-  }
-  // Nothing is told any more.
-  void leave() {
-    socket.close();
-    route_ = nullptr;
-  }
-  void forget() { route_ = nullptr; }
-  void arrange() {
-    if (route_ == nullptr) return;
-    if (!machine.output().empty()) socket.write_soon();
-    alarm_.set(machine.next());
-  }
-
- private:
-  // machine
-  void start_tls(S2sOutbound&) override {
-    net::TlsOptions options;
-    options.server_name = ascii_domain(machine.options().to).value_or("");
-    if (machine.options().direct_tls) options.alpn = "xmpp-server";
-    socket.start_tls(*site_.tls, std::move(options));
-  }
-  void outbound_up(S2sOutbound&) override { route_->stream_up(); }
-  void outbound_ended(S2sOutbound&, const StreamEnd& end) override {
-    if (route_ != nullptr) route_->stream_ended(end, machine.external_refused());
-  }
-  void verified(S2sOutbound&, const DialbackQuestion& question, const DialbackVerdict& verdict) override {
-    route_->verified(question, verdict);
-  }
-  void outbound_stanza(S2sOutbound&, const Element& element) override { site_.user.stanza(element, number); }
-  void outbound_oversized(S2sOutbound&, const Element& element) override { site_.user.oversized(element); }
-  // socket
-  void socket_connected() override {}
-  void socket_received(std::string_view bytes) override {
-    machine.received(bytes, site_.loop.now());
-    arrange();
-  }
-  void socket_closed(const std::string& why) override { machine.disconnected(why, site_.loop.now()); }
-  void tls_established(const net::TlsSession& session) override {
-    machine.tls_established(names_of(session.peer()), session.description(), site_.loop.now());
-    arrange();
-  }
-  void fill_output(std::string& out) override {
-    if (machine.is_up() && route_ != nullptr) route_->about_to_write();
-    if (machine.management().is_on()) site_.user.about_to_acknowledge();
-    machine.end_of_wakeup();
-    out.append(machine.output());
-    machine.output().clear();
-    if (machine.output().capacity() > 65'536) machine.output().shrink_to_fit();
-    arrange();
-  }
-
-  S2sRoute* route_;  // null: it has left us
-  S2sSite& site_;
-
- public:
-  S2sOutbound machine;
-  StreamSocket socket;
-  const uint64_t number;
-
- private:
-  net::Alarm alarm_;
-};
-
 S2sRoute::S2sRoute(S2sSite& site, S2sRouteUser& user, std::string own_domain, std::string domain)
     : site_(site),
       user_(user),
@@ -123,6 +38,7 @@ S2sRoute::S2sRoute(S2sSite& site, S2sRouteUser& user, std::string own_domain, st
                state_ = State::kIdle;
                reason_ = last_failure_;
              }),
+      lookup_(site),
       connector_(site.loop),
       used_(site.loop.now()),
       down_since_(site.loop.now()),
@@ -148,7 +64,6 @@ void S2sRoute::begin_anew() {
 void S2sRoute::begin() {
   wanted_ = false;
   attempt_ = std::make_shared<char>();
-  records_.clear();
   targets_.clear();
   failure_.reset();
   failures_text_.clear();
@@ -159,61 +74,21 @@ void S2sRoute::begin() {
       last_failure_.empty() ? "connecting to the server of " + domain_ : last_failure_ + "; trying again";
   if (told_.condition.empty()) told_ = kTimeout;
   state_ = State::kResolving;
-  resolve();
+  lookup_.domain(domain_, [this](ServerLookup::Found answer) { found(std::move(answer)); });
 }
 
 // --- where is the server?
 
-void S2sRoute::resolve() {
-  const auto& known = site_.options.static_servers;
-  if (const auto found = known.find(domain_); found != known.end()) {
-    const auto colon = found->second.rfind(':');
-    std::string host = found->second.substr(0, colon);
-    if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
-    const auto port = parse_number(found->second.substr(colon + 1), 1, 65'535).value_or(kPort);
-    targets_.push_back({0, 0, host, static_cast<uint16_t>(port), false});
-    return next_target();
+void S2sRoute::found(ServerLookup::Found found) {
+  lookup_failure_ = std::move(found.failure);
+  if (found.is_not_offered) {
+    no_such_host_ = false;
+    return target_failed({fmt::format("{} says in DNS that it has no XMPP server (SRV \".\")", domain_),
+                          {"cancel", "remote-server-not-found", "The domain has no XMPP server"},
+                          true});
   }
-  const std::string name = ascii_domain(domain_).value_or("");
-  if (name.empty() || normal_ipv6(domain_) || name.find_first_not_of("0123456789.") == std::string::npos) {
-    std::string literal = domain_;
-    if (literal.starts_with('[')) literal = literal.substr(1, literal.size() - 2);
-    targets_.push_back({0, 0, literal, kPort, false});
-    return next_target();
-  }
-  lookups_ = 2;
-  for (const bool direct_tls : {false, true}) {
-    site_.resolver.srv(std::string(direct_tls ? "_xmpps-server._tcp." : "_xmpp-server._tcp.") + name,
-                       [this, direct_tls, attempt = std::weak_ptr<char>(attempt_)](
-                           net::Resolved<std::vector<net::SrvRecord>> found) {
-                         if (attempt.expired()) return;
-                         if (found) {
-                           for (const net::SrvRecord& r : *found)
-                             records_.push_back({r.priority, r.weight, r.target, r.port, direct_tls});
-                         } else if (found.error().kind == net::ResolveError::Kind::kFailed) {
-                           lookup_failure_ = found.error().text;
-                         }
-                         if (--lookups_ == 0) records_came();
-                       });
-  }
-}
-
-void S2sRoute::records_came() {
-  ServerTargets chosen = choose_targets(std::move(records_), site_.random);
-  records_ = {};
-  switch (chosen.kind) {
-    case ServerTargets::Kind::kNotOffered:
-      no_such_host_ = false;
-      return target_failed({fmt::format("{} says in DNS that it has no XMPP server (SRV \".\")", domain_),
-                            {"cancel", "remote-server-not-found", "The domain has no XMPP server"},
-                            true});
-    case ServerTargets::Kind::kNoRecords:
-      targets_.push_back({0, 0, ascii_domain(domain_).value_or(domain_), kPort, false});
-      return next_target();
-    case ServerTargets::Kind::kOrdered:
-      targets_.assign(chosen.targets.begin(), chosen.targets.end());
-      return next_target();
-  }
+  targets_.assign(found.targets.begin(), found.targets.end());
+  next_target();
 }
 
 void S2sRoute::next_target() {
@@ -254,7 +129,7 @@ void S2sRoute::negotiate(int descriptor, const std::string& server) {
   options.direct_tls = target_.direct_tls;
   options.use_external = use_external_ && site_.tls->has_certificate();
   options.insecure = site_.is_insecure(domain_);
-  out_ = std::make_shared<Connection>(*this, std::move(options));
+  out_ = std::make_shared<S2sConnection>(site_, static_cast<S2sConnectionUser&>(*this), std::move(options));
   for (const Asked& each : asked_) out_->machine.verify(each.question);
   out_->start(descriptor);
 }
@@ -308,7 +183,7 @@ void S2sRoute::stream_ended(const StreamEnd& end, bool external_refused) {
   const bool was_up = is_up();
   const State state = std::exchange(state_, State::kIdle);
   const bool was_external = use_external_;
-  std::shared_ptr<Connection> out = std::move(out_);
+  std::shared_ptr<S2sConnection> out = std::move(out_);
   out->leave();
   user_.bury(std::move(out));
   if (state != State::kUp) {
@@ -356,13 +231,14 @@ void S2sRoute::set_carrier(S2sCarrier* carrier) {
 void S2sRoute::close(const std::string& reason) {
   const bool was_up = is_up();
   attempt_.reset();
+  lookup_.cancel();
   connector_.cancel();
   alarm_.set(kNever);
   answer_asked("remote-server-timeout");
   wanted_ = false;
   state_ = State::kIdle;
   if (out_) {
-    std::shared_ptr<Connection> out = std::move(out_);
+    std::shared_ptr<S2sConnection> out = std::move(out_);
     out->machine.close(loop().now());
     out->leave();
     user_.bury(std::move(out));
@@ -431,13 +307,13 @@ Link::Sent S2sRoute::send(std::string_view from, std::string_view xml) {
     return Sent::kWritten;
   }
   out_->machine.send(xml);
-  out_->socket.write_soon();
+  out_->write_soon();
   return Sent::kWritten;
 }
 
 void S2sRoute::write_soon() {
   if (is_out_up()) {
-    out_->socket.write_soon();
+    out_->write_soon();
   } else if (carrier_ != nullptr) {
     carrier_->write_soon();
   }
@@ -453,7 +329,7 @@ void S2sRoute::hurry(bool hurry, Time now) {
 
 bool S2sRoute::has_room() const {
   if (!is_out_up()) return carrier_ != nullptr && carrier_->has_room();
-  return out_->socket.unsent() + out_->machine.output().size() < kMaxUnsent;
+  return out_->unsent() < kMaxUnsent;
 }
 
 Time S2sRoute::last_proof_of_life() const {

@@ -15,8 +15,9 @@
 #include "common/net/loop.h"
 #include "xmpp_worker/xmpp/connector.h"
 #include "xmpp_worker/xmpp/link.h"
-#include "xmpp_worker/xmpp/s2s_outbound.h"
+#include "xmpp_worker/xmpp/s2s_connection.h"
 #include "xmpp_worker/xmpp/s2s_site.h"
+#include "xmpp_worker/xmpp/server_lookup.h"
 #include "xmpp_worker/xmpp/srv_order.h"
 
 namespace stox::xmpp {
@@ -43,7 +44,7 @@ class S2sRouteUser {
   virtual void bury(std::shared_ptr<void>) = 0;
 };
 
-class S2sRoute final : public Link {
+class S2sRoute final : public Link, private S2sConnectionUser {
  public:
   // Site and user must outlive it. Domains are prepared.
   S2sRoute(S2sSite&, S2sRouteUser&, std::string own_domain, std::string domain);
@@ -58,7 +59,7 @@ class S2sRoute final : public Link {
   void reconnect();                       // now, whatever happened before
   // Every few seconds: closes what has been idle. True: nobody needs the route any more.
   bool look_idle();
-  void about_to_write();
+  void about_to_write() override;
 
   const std::string& domain() const { return domain_; }
   StreamInfo info() const;
@@ -77,7 +78,6 @@ class S2sRoute final : public Link {
   Time last_proof_of_life() const override;
 
  private:
-  class Connection;
   enum class State { kIdle, kWaiting, kResolving, kConnecting, kNegotiating, kUp };
   struct Asked {
     DialbackQuestion question;
@@ -89,16 +89,15 @@ class S2sRoute final : public Link {
   net::Loop& loop() const { return site_.loop; }
   void begin();
   void begin_anew();
-  void resolve();
-  void records_came();
+  void found(ServerLookup::Found);
   void next_target();
   void connect(const ServerTarget&, const std::vector<std::string>& ips);
   void negotiate(int descriptor, const std::string& server);
   void target_failed(StreamEnd);
   void attempt_failed();
-  void stream_up();
-  void stream_ended(const StreamEnd&, bool external_refused);
-  void verified(const DialbackQuestion&, const DialbackVerdict&);
+  void stream_up() override;
+  void stream_ended(const StreamEnd&, bool external_refused) override;
+  void verified(const DialbackQuestion&, const DialbackVerdict&) override;
   void answer_asked(const std::string& condition);
   void check_up(bool was_up);
   void wait(Duration);
@@ -109,14 +108,13 @@ class S2sRoute final : public Link {
   std::string own_domain_, domain_;
   State state_ = State::kIdle;
   net::Alarm alarm_;
+  ServerLookup lookup_;
   Connector connector_;
-  std::shared_ptr<Connection> out_;
+  std::shared_ptr<S2sConnection> out_;
   S2sCarrier* carrier_ = nullptr;
   std::shared_ptr<char> attempt_;  // who resolves asks whether this is still the attempt it resolves for
 
   // of the attempt
-  std::vector<ServerTarget> records_;
-  unsigned lookups_ = 0;
   std::string lookup_failure_;
   std::deque<ServerTarget> targets_;
   ServerTarget target_;

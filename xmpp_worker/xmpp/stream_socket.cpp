@@ -18,6 +18,7 @@ constexpr int kUserTimeoutMs = 30'000;                         // sent and not a
 constexpr std::size_t kReadAtOnce = 65'536, kReadPerWakeup = 524'288;
 constexpr std::size_t kKeepBuffer = 1'048'576;
 constexpr Duration kLinger = std::chrono::seconds(2);
+constexpr int kRestingBytes = 65'536;  // more than these wake us all the same
 constexpr int kKeepaliveIdleS = 60, kKeepaliveEachS = 10;
 
 void set_options(tcp::socket& socket) {
@@ -51,11 +52,18 @@ struct StreamSocket::Connection {
     socket.close(ignored);
   }
 
+  // So many bytes must have come before they wake us.
+  void wake_from(int bytes) {
+    asio::error_code ignored;
+    socket.set_option(asio::socket_base::receive_low_watermark(bytes), ignored);
+  }
+
   // A connection that is closed while something of the peer is unread is reset, and what we said last lost:
   // so it is read and dropped until the peer closes, too.
   static void linger(const Shared& c) {
     c->given_up = true;
     asio::error_code ignored;
+    c->wake_from(1);
     c->socket.shutdown(tcp::socket::shutdown_send, ignored);
     c->end.expires_after(kLinger);
     c->end.async_wait([c](const asio::error_code&) { c->give_up(); });
@@ -78,11 +86,11 @@ StreamSocket::StreamSocket(net::Loop& loop, net::Resolver& resolver, StreamSocke
       user_(user),
       pace_(pace),
       connect_alarm_(loop, [this] { fail(trying_ + ": no answer"); }),
-      read_alarm_(loop, [this] { read(); }),
       write_alarm_(loop, [this] { write(); }),
       end_of_turn_(loop, [this] { end_of_turn(); }) {}
 
 StreamSocket::~StreamSocket() {
+  if (resting_) loop_.pace().forget(*this);
   if (connection_) connection_->give_up();
 }
 
@@ -143,13 +151,15 @@ void StreamSocket::adopt(int descriptor, std::string peer) {
   wait_readable();
 }
 
-void StreamSocket::start_tls(const net::TlsContext& context, net::TlsOptions options) {
+void StreamSocket::start_tls(const net::TlsContext& context, net::TlsOptions options,
+                             std::string_view begun) {
   if (!is_up_) return;
   user_.fill_output(out_);
   tls_.emplace(context, std::move(options));
   in_handshake_ = true;
   if (auto started = tls_->start(out_); !started) return;  // a first flight cannot fail but for memory
   if (!waits_for_room_) flush();
+  if (!begun.empty()) take(begun);
 }
 
 void StreamSocket::established() {
@@ -184,7 +194,8 @@ void StreamSocket::close() {
   connection_.reset();
   tls_.reset();
   in_handshake_ = false;
-  for (net::Alarm* alarm : {&connect_alarm_, &read_alarm_, &write_alarm_}) alarm->set(kNever);
+  for (net::Alarm* alarm : {&connect_alarm_, &write_alarm_}) alarm->set(kNever);
+  if (std::exchange(resting_, false)) loop_.pace().forget(*this);
   addresses_.clear();
   out_.clear();
   sent_ = 0;
@@ -196,26 +207,52 @@ void StreamSocket::wait_readable() {
                                  [this, c = connection_](const asio::error_code& failure) {
                                    if (c->given_up) return;
                                    if (failure) return fail(failure.message());
-                                   if (loop_.now() >= last_read_ + pace_) return read();
-                                   read_alarm_.set(last_read_ + pace_);
+                                   readable();
                                  });
 }
 
+void StreamSocket::readable() {
+  const Time now = loop_.now();
+  if (now < last_read_ + pace_) return rest(last_read_ + pace_ - now);
+  const Shared c = connection_;
+  receive();
+  if (!c->given_up) wait_readable();
+}
+
+void StreamSocket::rest(Duration rest) {
+  connection_->wake_from(kRestingBytes);
+  resting_ = true;
+  loop_.pace().rest(*this, rest);
+}
+
 void StreamSocket::read() {
+  resting_ = false;
+  const Shared c = connection_;
+  const bool any = receive();
+  if (c->given_up) return;
+  if (any) return rest(pace_);
+  c->wake_from(1);
+  wait_readable();
+}
+
+// Whether anything came. May give the connection up.
+bool StreamSocket::receive() {
   last_read_ = loop_.now();
   const Shared c = connection_;
   std::array<char, kReadAtOnce> buffer;
-  for (std::size_t total = 0; total < kReadPerWakeup;) {
+  std::size_t total = 0;
+  while (total < kReadPerWakeup) {
     asio::error_code failure;
     const std::size_t size = c->socket.read_some(asio::buffer(buffer), failure);
     if (would_block(failure)) break;
-    if (failure == asio::error::eof) return fail("the server closed the connection");
-    if (failure) return fail(failure.message());
+    if (failure) {
+      fail(failure == asio::error::eof ? "the server closed the connection" : failure.message());
+      break;
+    }
     total += size;
-    if (!take({buffer.data(), size}) || c->given_up) return;
-    if (size < buffer.size()) break;
+    if (!take({buffer.data(), size}) || c->given_up || size < buffer.size()) break;
   }
-  wait_readable();
+  return total > 0;
 }
 
 // False: the connection has failed.
@@ -245,7 +282,8 @@ void StreamSocket::write_soon() { end_of_turn_.ask(); }
 
 void StreamSocket::end_of_turn() {
   if (!is_up_) return;
-  if (loop_.now() >= last_write_ + pace_) return write();
+  // A wakeup that comes a little early, with others of the process, need not be followed by one of our own.
+  if (loop_.now() >= last_write_ + pace_ * 3 / 4) return write();
   write_alarm_.set(last_write_ + pace_);
 }
 

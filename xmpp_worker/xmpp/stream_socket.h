@@ -29,19 +29,20 @@ class StreamSocketUser {
   virtual void tls_established(const net::TlsSession&) {}  // behind start_tls()
 };
 
-class StreamSocket {
+class StreamSocket : private net::Reader {
  public:
   // All references must outlive it.
   StreamSocket(net::Loop&, net::Resolver&, StreamSocketUser&, Duration pace);
-  ~StreamSocket();
+  ~StreamSocket() override;
 
   void connect(const std::string& host, uint16_t port);  // gives up any connection there is
   // A connection that is established already, of which the socket becomes the owner; `peer` for people.
   // socket_connected() is not called.
   void adopt(int descriptor, std::string peer);
   // From now on. Takes what fill_output() has first; then it is not asked until tls_established(). May be
-  // called from inside socket_received(): what arrived with those bytes is not fed to TLS.
-  void start_tls(const net::TlsContext&, net::TlsOptions);
+  // called from inside socket_received(): of what arrived with those bytes only `begun` is fed to TLS, and
+  // may end the connection, socket_closed() and all.
+  void start_tls(const net::TlsContext&, net::TlsOptions, std::string_view begun = {});
   void write_soon();  // fill_output() will be called, at the end of a wakeup
   // After sending what there is and fits the kernel's buffer. The peer has a moment to read it before the
   // connection goes.
@@ -57,7 +58,10 @@ class StreamSocket {
   void connect_to(const std::string& ip);
   void established();
   void wait_readable();
-  void read();
+  void readable();
+  void read() override;
+  void rest(Duration);
+  bool receive();
   bool take(std::string_view bytes);
   void end_of_turn();
   void write();
@@ -79,7 +83,8 @@ class StreamSocket {
   std::optional<net::TlsSession> tls_;
   bool in_handshake_ = false;
   Time last_read_{}, last_write_{};
-  net::Alarm connect_alarm_, read_alarm_, write_alarm_;
+  bool resting_ = false;
+  net::Alarm connect_alarm_, write_alarm_;
   net::EndOfTurn end_of_turn_;
 };
 

@@ -2,16 +2,41 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <utility>
 
 namespace stox::ends {
+namespace {
 
-ComponentStream::ComponentStream(int socket, std::string domain, std::function<void(const ReadStanza&)> take)
+std::string header(const std::string& attributes) {
+  return "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' "
+         "xmlns:stream='http://etherx.jabber.org/streams' " +
+         attributes + ">";
+}
+
+std::string sha1_hex(const std::string& bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
+  unsigned size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha1(), nullptr);
+  std::string out;
+  for (unsigned i = 0; i < size; ++i) {
+    out += "0123456789abcdef"[digest[i] >> 4];
+    out += "0123456789abcdef"[digest[i] & 15];
+  }
+  return out;
+}
+
+}  // namespace
+
+ComponentStream::ComponentStream(int socket, std::string domain, std::function<void(const ReadStanza&)> take,
+                                 std::string secret)
     : socket_(socket),
       domain_(std::move(domain)),
+      secret_(std::move(secret)),
       take_(std::move(take)),
       parser_(XML_ParserCreate("UTF-8")) {
   const int on = 1;
@@ -19,6 +44,7 @@ ComponentStream::ComponentStream(int socket, std::string domain, std::function<v
   XML_SetUserData(parser_, this);
   XML_SetElementHandler(parser_, start_element, end_element);
   XML_SetCharacterDataHandler(parser_, characters);
+  if (!secret_.empty()) out_ = header("to='" + domain_ + "'");
 }
 
 ComponentStream::~ComponentStream() {
@@ -61,10 +87,14 @@ void ComponentStream::characters(void* self, const char* bytes, int length) {
 void ComponentStream::started(std::string_view name, const char** attributes) {
   ++depth_;
   if (depth_ == 1) {
-    out_ +=
-        "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' "
-        "xmlns:stream='http://etherx.jabber.org/streams' id='end' from='" +
-        domain_ + "'>";
+    if (secret_.empty()) {
+      out_ += header("id='end' from='" + domain_ + "'");
+      return;
+    }
+    for (; *attributes; attributes += 2) {
+      if (std::string_view(attributes[0]) == "id")
+        out_ += "<handshake>" + sha1_hex(attributes[1] + secret_) + "</handshake>";
+    }
   } else if (depth_ == 2) {
     current_ = {};
     current_.name = name;
@@ -91,7 +121,7 @@ void ComponentStream::ended() {
   if (depth_ == 0) closed_ = true;
   if (depth_ != 1) return;
   if (current_.name == "handshake") {
-    out_ += "<handshake/>";
+    if (secret_.empty()) out_ += "<handshake/>";
     ready_ = true;
   } else {
     take_(current_);

@@ -1,4 +1,5 @@
-// The server's end of one XEP-0114 stream: takes the handshake, any secret will do, and hands on stanzas.
+// One end of an XEP-0114 stream, which hands on stanzas. The server's end takes the handshake, any secret
+// will do; the component's end, which has a secret, begins the stream and shows it.
 #pragma once
 
 #include <expat.h>
@@ -19,7 +20,8 @@ struct ReadStanza {
 class ComponentStream {
  public:
   // Owns the connected socket. `take` is called from read().
-  ComponentStream(int socket, std::string domain, std::function<void(const ReadStanza&)> take);
+  ComponentStream(int socket, std::string domain, std::function<void(const ReadStanza&)> take,
+                  std::string secret = {});
   ~ComponentStream();
   ComponentStream(const ComponentStream&) = delete;
   ComponentStream& operator=(const ComponentStream&) = delete;
@@ -42,7 +44,7 @@ class ComponentStream {
   void ended();
 
   int socket_;
-  std::string domain_;
+  std::string domain_, secret_;
   std::function<void(const ReadStanza&)> take_;
   XML_Parser parser_;
   bool ready_ = false, closed_ = false;

@@ -323,7 +323,7 @@ TEST_F(Errors, AnAddressThatCannotBeMappedIsToldInTheSendersWords) {
   const pb::Outcome sip = refuse_sip(AddressError::kNoSeparator, Party::kRecipient);
   EXPECT_EQ(sip.sip_status().code(), 404u);
   EXPECT_EQ(sip.sip_status().reason(), "Not found");
-  EXPECT_EQ(sip.text(), "Request-URI or To: no separator between user and domain (A9)");
+  EXPECT_EQ(sip.text(), "Request-URI or To: it names no domain behind the user");
   EXPECT_EQ(refuse_sip(AddressError::kTooLong, Party::kSender).sip_status().code(), 403u);
   const pb::Outcome xmpp = refuse_xmpp(AddressError::kNotCanonical, Party::kSender);
   EXPECT_EQ(xmpp.stanza_error().condition(), "jid-malformed");

@@ -1,11 +1,15 @@
 #include "xmpp_worker/xmpp/s2s_server.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <asio/ip/tcp.hpp>
 #include <asio/post.hpp>
+#include <filesystem>
+#include <map>
 
+#include "tests/support/certificates.h"
 #include "xmpp_worker/xmpp/names.h"
 #include "xmpp_worker/xmpp/stanza.h"
 
@@ -25,10 +29,14 @@ class NoResolver : public net::Resolver {
   }
   void srv(const std::string& name,
            std::function<void(net::Resolved<std::vector<net::SrvRecord>>)> done) override {
-    asio::post(loop_.io(), [name, done] {
+    asio::post(loop_.io(), [this, name, done] {
+      const auto found = services.find(name);
+      if (found != services.end()) return done(std::vector<net::SrvRecord>{found->second});
       done(tl::make_unexpected(net::ResolveError{net::ResolveError::Kind::kNoName, name + ": no such name"}));
     });
   }
+
+  std::map<std::string, net::SrvRecord> services;
 
  private:
   net::Loop& loop_;
@@ -38,14 +46,15 @@ class NoResolver : public net::Resolver {
 class End : public LinksUser, public S2sEvents {
  public:
   End(net::Loop& loop, net::Resolver& resolver, const std::string& domain, uint16_t port,
-      const std::string& other, uint16_t other_port) {
+      const std::string& other, uint16_t other_port, const net::TlsFiles& tls = {}) {
     S2sOptions options;
     options.serves = {domain};
     options.address = "127.0.0.1";
     options.port = port;
     options.dialback_secret = domain;
     options.require_tls = false;
-    options.static_servers[other] = "127.0.0.1:" + std::to_string(other_port);
+    options.tls = tls;
+    if (other_port != 0) options.static_servers[other] = "127.0.0.1:" + std::to_string(other_port);
     auto made = S2sServer::create(loop, resolver, options, *this, *this);
     EXPECT_TRUE(made) << made.error().text;
     server = std::move(*made);
@@ -69,7 +78,7 @@ class End : public LinksUser, public S2sEvents {
   std::unique_ptr<S2sServer> server;
 };
 
-class S2sServers : public testing::Test {
+class S2sServers : public ::testing::Test {
  protected:
   static uint16_t free_port(net::Loop& loop) {
     asio::ip::tcp::acceptor probe(loop.io(), {asio::ip::make_address("127.0.0.1"), 0});
@@ -145,6 +154,32 @@ TEST_F(S2sServers, APeerThatStopsIsConnectedToAgain) {
   b.server->stop();
   ASSERT_TRUE(until([&] { return !there->is_up(); }));
   EXPECT_NE(there->reason().find("system-shutdown"), std::string::npos) << there->reason();
+}
+
+// On the port where streams without TLS come, too.
+TEST_F(S2sServers, TlsMayBeThereFromTheFirstByte) {
+  std::string folder = (std::filesystem::temp_directory_path() / "stox-s2s-XXXXXX").string();
+  const stox::testing::Authority authority(mkdtemp(folder.data()));
+  const uint16_t c_port = free_port(loop), d_port = free_port(loop);
+  End c(loop, resolver, "c.test", c_port, "", 0, authority.sign("c", {"c.test", "DNS:c.test", {}, false}));
+  End d(loop, resolver, "d.test", d_port, "", 0, authority.sign("d", {"d.test", "DNS:d.test", {}, false}));
+  const uint16_t e_port = free_port(loop);
+  End e(loop, resolver, "e.test", e_port, "d.test", d_port);
+  std::filesystem::remove_all(folder);
+  resolver.services["_xmpps-server._tcp.d.test"] = {0, 0, d_port, "127.0.0.1"};
+  resolver.services["_xmpp-server._tcp.e.test"] = {0, 0, e_port, "127.0.0.1"};
+
+  Link* there = c.server->link("c.test", "d.test");
+  ASSERT_TRUE(until([&] { return there->is_up(); })) << c.events << d.events;
+  const auto came = d.server->list();
+  ASSERT_EQ(came.size(), 1u);
+  EXPECT_EQ(came[0].authentication, "EXTERNAL");
+  EXPECT_NE(came[0].tls, "");
+  there->send("x@c.test", message("x@c.test", "y@d.test", "hello"));
+  EXPECT_TRUE(until([&] { return d.log.find("hello") != std::string::npos; }));
+
+  Link* without = e.server->link("e.test", "d.test");
+  EXPECT_TRUE(until([&] { return without->is_up(); })) << e.events;
 }
 
 TEST(Connector, TriesBothFamiliesInTurn) {

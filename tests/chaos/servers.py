@@ -1,0 +1,66 @@
+"""The real XMPP servers of a run, two Prosodys: one has the gateway as its component, one is of other domains. Their
+users are the ends' (xmpp_side.h), which are a component of theirs, too."""
+import socket
+
+from support.child import Child
+from support.name_server import NameServer
+
+
+class Server(Child):
+    def __init__(self, name, folder, host, components, modules, more):
+        self.host = host
+        own = folder / name
+        own.mkdir()
+        (own / "data").mkdir()
+        configuration = own / "prosody.cfg.lua"
+        configuration.write_text(f"""
+pidfile = "{own}/prosody.pid"
+data_path = "{own}/data"
+certificates = "{own}"
+run_as_root = true
+log = {{ info = "*console" }}
+interfaces = {{ "{host.address}" }}
+component_interfaces = {{ "{host.address}" }}
+component_ports = {{ 5347 }}
+modules_enabled = {{ {", ".join(f'"{module}"' for module in modules)} }}
+authentication = "internal_plain"
+{more}
+VirtualHost "{name}.test"
+""" + "".join(f'Component "{domain}"\n  component_secret = "secret"\n' for domain in components))
+        super().__init__(name, host.command("prosody", "--config", configuration, "-F"), folder)
+
+    def is_up(self):
+        self.wait_until(self._listens, "listening")
+
+    def _listens(self):
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            return probe.connect_ex((self.host.address, 5347)) == 0
+
+
+class LocalServer(Server):
+    def __init__(self, name, folder, host, components):
+        super().__init__(name, folder, host, components, ["disco", "ping", "message", "presence", "iq"],
+                         'modules_disabled = { "s2s" }')
+
+
+class RemoteServer(Server):
+    def __init__(self, name, folder, host, components, name_server, authority):
+        certificate, key = authority.sign(*(f"DNS:{domain}" for domain in components))
+        (folder / "resolv.conf").write_text(f"nameserver {name_server}\n")
+        super().__init__(name, folder, host, components,
+                         ["disco", "ping", "message", "presence", "iq", "s2s", "dialback", "tls", "saslauth"], f"""
+s2s_ports = {{ 5269 }}
+ssl = {{ certificate = "{certificate}", key = "{key}", cafile = "{authority.ca}" }}
+unbound = {{ resolvconf = "{folder}/resolv.conf"; hoststxt = false; dnssec = false;
+            options = {{ ["local-zone:"] = "test. transparent"; ["do-not-query-localhost:"] = "no"; }} }}
+""")
+
+
+def name_server(folder, host, domain, addresses):
+    """Knows where the servers of one domain are, all of the same priority and weight."""
+    server = NameServer(folder / "dns", host, {})
+    for i, address in enumerate(addresses):
+        server.command += [f"--host-record=host{i}.{domain},{address}",
+                           f"--srv-host=_xmpp-server._tcp.{domain},host{i}.{domain},5269,5,5"]
+    return server
