@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/memo.h"
 #include "common/base/result.h"
 #include "common/net/tls.h"
 #include "common/service/log.h"
@@ -125,6 +126,7 @@ class Inbound {
   sip::HashIndex by_number_;
   bool draining_ = false;
 
+  Memo<std::string> address_keys_;
   pb::Envelope envelope_;                                                       // reused
   sip::ResponseHead head_;                                                      // reused
   std::string out_;                                                             // reused
