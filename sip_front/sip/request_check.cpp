@@ -35,7 +35,7 @@ bool is_loop(const Message& request) {
 }
 
 bool is_trusted(const Flow& flow, const Policy& policy) {
-  return flow.certified || policy.trusted.contain(flow.peer);
+  return flow.certified || policy.trust_at(flow.listener).networks.contain(flow.peer);
 }
 
 // All option tags of Require: we know none.
