@@ -47,6 +47,7 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
 
   void connect() override;
   void disconnect() override;
+  void abort() override { socket_.abort(); }
   void write_soon() override;
   void state_changed() override;
   std::size_t unsent() const override;

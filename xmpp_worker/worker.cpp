@@ -31,6 +31,9 @@ constexpr Duration kNoticeWithin = std::chrono::seconds(60);
 constexpr Duration kTimerF = std::chrono::seconds(35);  // that a begun transaction runs
 constexpr Duration kTypingWithin = std::chrono::seconds(5);
 constexpr std::size_t kMaxListed = 10'000;
+// Between workers: an error stanza that this one is to send, and that it has arrived.
+constexpr std::string_view kSendFor = "send for ";
+constexpr std::string_view kSent = "sent";
 
 const service::XmppWorkerConfig* find_section(const service::Config& config, const std::string& name) {
   for (const auto& section : config.xmpp_workers) {
@@ -356,6 +359,30 @@ ToSipUser::Fate Worker::fate(std::string_view from, std::string_view to, Time se
   const xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
   if (link == nullptr || !link->is_up() || link->up_since() > sent) return Fate::kBroken;
   return link->proved_until() > sent ? Fate::kArrived : Fate::kWaits;
+}
+
+bool Worker::lend(std::string_view from, std::string_view to, std::string_view xml,
+                  std::function<void()> sent) {
+  const std::string holder = others_.holder();
+  if (holder.empty() || streams_->status().state != State::kStandby) return false;
+  const json stanza = {{"from", from}, {"to", to}, {"xml", xml}};
+  edge().query(holder, std::string(kSendFor) + stanza.dump(),
+               [sent = std::move(sent)](const std::string& text) {
+                 if (text == kSent) sent();
+               });
+  return true;
+}
+
+void Worker::asked(std::string_view text, std::function<void(std::string)> reply) {
+  if (!text.starts_with(kSendFor)) return context_.answer(text, std::move(reply));
+  const json stanza = json::parse(text.substr(kSendFor.size()), nullptr, false);
+  const auto field = [&](const char* name) {
+    return stanza.is_object() && stanza.contains(name) && stanza[name].is_string()
+               ? stanza[name].get<std::string>()
+               : std::string();
+  };
+  to_sip_.send_for(field("from"), field("to"), field("xml"),
+                   [reply = std::move(reply)] { reply(std::string(kSent)); });
 }
 
 void Worker::about_to_write(xmpp::Link& link) {

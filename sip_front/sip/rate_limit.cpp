@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/hash.h"
+#include "sip_front/sip/admission.h"
 
 namespace stox::sip {
 
@@ -38,8 +39,8 @@ bool RateLimit::take(std::string_view sender, uint32_t per_second, Time now) {
 }
 
 bool RateLimit::take(const Endpoint& source, uint32_t per_second, Time now) {
-  const std::size_t size = source.v6 ? 8 : 4;
-  return take({reinterpret_cast<const char*>(source.ip.data()), size}, per_second, now);
+  const uint64_t sender = source_of(source);
+  return take({reinterpret_cast<const char*>(&sender), sizeof sender}, per_second, now);
 }
 
 }  // namespace stox::sip

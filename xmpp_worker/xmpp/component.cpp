@@ -158,8 +158,7 @@ void Component::turn(Time now) {
       return bundles_++ < kMaxBundles ? probe() : come_up();
     case Phase::kUp:
       must_probe_ = pinged_at_ != kNever && ++misses_ >= kMisses;
-      if (must_probe_)
-        return end_with_backoff(fmt::format("{} does not answer pings any more", options_.server));
+      if (must_probe_) return give_up();
       return ping();
     case Phase::kClosing:
       owner_.disconnect();
@@ -270,6 +269,14 @@ void Component::come_up() {
   ++streams_;
   owner_.state_changed();
   user_.link_up(*this);
+}
+
+// What is under way ends as a doubt: it must not arrive behind what its sender writes after hearing that.
+void Component::give_up() {
+  connected_ = false;
+  output_.clear();
+  owner_.abort();
+  end_with_backoff(fmt::format("{} does not answer pings any more", options_.server));
 }
 
 void Component::stream_closed() { end_with_backoff(fmt::format("{} closed the stream", options_.server)); }

@@ -35,6 +35,7 @@ class ComponentOwner {
   virtual ~ComponentOwner() = default;
   virtual void connect() = 0;     // answer with connected() or disconnected(), later
   virtual void disconnect() = 0;  // send what output() holds, then close; nothing is told about it any more
+  virtual void abort() = 0;       // the same at once: what the server has not got yet it shall not get later
   virtual void write_soon() = 0;  // take output() at the end of this wakeup
   virtual void state_changed() = 0;        // reason() has
   virtual std::size_t unsent() const = 0;  // bytes taken from output() that the server has not read
@@ -126,6 +127,7 @@ class Component final : public Link, private XmlStreamUser {
   void alive(uint64_t number);
   void probed(uint64_t number);
   void ping();
+  void give_up();
   void write_ping(uint64_t number, const std::string& address);
   Duration jittered(Duration);
 

@@ -190,6 +190,18 @@ void StreamSocket::close() {
   } else if (connection_) {
     connection_->give_up();
   }
+  forget();
+}
+
+void StreamSocket::abort() {
+  if (!connection_) return;
+  asio::error_code ignored;
+  connection_->socket.set_option(tcp::socket::linger(true, 0), ignored);  // a reset
+  connection_->give_up();
+  forget();
+}
+
+void StreamSocket::forget() {
   is_up_ = false;
   connection_.reset();
   tls_.reset();

@@ -47,6 +47,8 @@ class StreamSocket : private net::Reader {
   // After sending what there is and fits the kernel's buffer. The peer has a moment to read it before the
   // connection goes.
   void close();
+  // At once; what the peer has not got yet it shall not get later, either.
+  void abort();
   // Taken from fill_output() and not yet by the kernel: grows when the peer does not read.
   std::size_t unsent() const { return out_.size() - sent_; }
 
@@ -67,6 +69,7 @@ class StreamSocket : private net::Reader {
   void write();
   void flush();
   void fail(std::string why);
+  void forget();
 
   net::Loop& loop_;
   net::Resolver& resolver_;

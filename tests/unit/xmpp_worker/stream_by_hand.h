@@ -17,6 +17,7 @@ class StreamByHand : public xmpp::ComponentOwner, public xmpp::LinksUser {
 
   void connect() override {}
   void disconnect() override {}
+  void abort() override {}
   void write_soon() override { ++wakeups; }
   std::size_t unsent() const override { return unread; }
   void link_up(xmpp::Link&) override {}

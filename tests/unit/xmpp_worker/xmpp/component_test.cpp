@@ -36,6 +36,7 @@ class Dialogue : public testing::Test, public ComponentOwner, public LinksUser {
     written += std::exchange(component.output(), {});
     ++disconnects;
   }
+  void abort() override { ++aborts; }
   void write_soon() override {}
   std::size_t unsent() const override { return 0; }
   void link_up(Link&) override { log += "up "; }
@@ -96,7 +97,7 @@ class Dialogue : public testing::Test, public ComponentOwner, public LinksUser {
   StanzaIds ids{"test", "w", 1};
   Component component{{"gw.test", "test", "127.0.0.1:5347"}, ids, *this, *this};
   std::string written, log;
-  int connects = 0, disconnects = 0;
+  int connects = 0, disconnects = 0, aborts = 0;
 };
 
 TEST_F(Dialogue, HandshakeAsInXep0114) {
@@ -382,6 +383,7 @@ TEST_F(Dialogue, WhileMessagesWaitADeadServerIsNoticedSoon) {
   EXPECT_TRUE(component.is_up());
   pass(seconds(2));
   EXPECT_FALSE(component.is_up());
+  EXPECT_EQ(aborts, 1) << "what it has not read by now is in doubt";
 }
 
 TEST_F(Dialogue, AKeepaliveThatCameOutElsewhereShowsThatTheServerLives) {
