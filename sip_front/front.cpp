@@ -8,6 +8,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/text.h"
+#include "common/bus/envelope_name.h"
 #include "common/bus/queues_json.h"
 
 namespace stox {
@@ -197,7 +198,7 @@ void Front::settle() {
   const Time due = std::min(inbound_.turn(), outbound_.turn());
   if (drained_ && inbound_.idle() && outbound_.idle() && edge().in_flight() == 0 && edge().begun() == 0)
     std::exchange(drained_, nullptr)();
-  alarm_.set(std::min(due, tick_));
+  alarm_.set(net::about(std::min(due, tick_)));
 }
 
 // --- bus
@@ -254,7 +255,9 @@ Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time e
 }
 
 std::string Front::id_of(uint64_t number) const {
-  return fmt::format("{}.{}.{}", edge().name(), edge().epoch(), number);
+  std::string name;
+  bus::write_envelope_name(edge().name(), edge().epoch(), number, name);
+  return name;
 }
 
 // Who sends a form takes it. A typing state may come in a CPIM, and will be taken so or so.

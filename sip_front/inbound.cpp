@@ -178,7 +178,9 @@ void Inbound::fill(const sip::Message& request) {
 
 void Inbound::fill_conversation() {
   const pb::SipMessage& message = envelope_.sip_message();
-  std::string conversation = conversation_key(message.from_uri(), message.request_uri());
+  // As conversation_key() has it.
+  std::string conversation = address_keys_.get(message.from_uri(), address_key);
+  conversation.append(" ").append(address_keys_.get(message.request_uri(), address_key));
   // Decoded, a user part may be any bytes; the mapper will refuse it, but the bus must carry it there.
   if (!is_utf8(conversation)) conversation = to_hex(conversation);
   envelope_.set_conversation(std::move(conversation));

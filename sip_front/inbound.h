@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/memo.h"
 #include "common/base/result.h"
 #include "common/service/log.h"
 #include "common/service/process.h"
@@ -123,6 +124,7 @@ class Inbound {
   sip::HashIndex by_number_;
   bool draining_ = false;
 
+  Memo<std::string> address_keys_;
   pb::Envelope envelope_;                                                       // reused
   sip::ResponseHead head_;                                                      // reused
   std::string out_;                                                             // reused

@@ -62,7 +62,7 @@ class ToXmpp {
   // Its id is one that a worker of this domain wrote.
   void answer(const xmpp::StanzaId&, const Answer&);
   // Connections of other workers on which our domain's answers may come (xmpp::Proof).
-  void set_others(std::vector<uint64_t> connections, Time unsure_until);
+  void set_others(std::vector<uint64_t> connections);
   void other_lost();
   void link_up(xmpp::Link&);
   void link_down(xmpp::Link&);
@@ -140,7 +140,6 @@ class ToXmpp {
   std::unordered_map<const xmpp::Link*, Way*> by_link_;
   uint64_t last_way_ = 0;
   std::vector<uint64_t> others_;
-  Time unsure_until_{};
   Deadlines<uint64_t> due_;  // ways
   Slots<Message> under_way_;
   std::size_t held_ = 0;

@@ -30,7 +30,7 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
         edge(e),
         memory(options.max_memory),
         origin(options, clock, *this, user),
-        hand_overs(options.name,
+        hand_overs(options.name, options.epoch,
                    [this](const std::string& to, const pb::Item& i) {
                      if (const auto route = route_to(to, {})) put(route->pipe, i);
                    }),
@@ -239,8 +239,8 @@ void Edge::State::ask(Pipe pipe, const pb::Ask& a) {
   put(pipe, item);
 }
 
-void Edge::hand_over(const std::string& to, uint64_t stream, std::string_view payload) {
-  s_->hand_overs.put(to, stream, payload, s_->process_epoch, s_->clock.now());
+bool Edge::hand_over(const std::string& to, uint64_t to_epoch, uint64_t stream, std::string_view payload) {
+  return s_->hand_overs.put(to, to_epoch, stream, payload, s_->clock.now());
 }
 
 void Edge::query(const std::string& to, std::string_view text, std::function<void(std::string)> reply) {
@@ -360,7 +360,7 @@ void Edge::State::update_members() {
     const auto [seen, fresh] = process_epochs.try_emplace(m.name(), m.process_epoch());
     if (fresh || seen->second == m.process_epoch()) continue;
     seen->second = m.process_epoch();
-    hand_overs.replaced(m.name());
+    hand_overs.replaced(m.name(), m.process_epoch());
   }
   known = std::move(now_known);
   std::vector<pb::Member> targets;
@@ -446,7 +446,7 @@ Time Edge::turn() {
     for (Pipe pipe = 0; pipe < s.mappers.size(); ++pipe) {
       if (s.mappers[pipe].link.up()) s.beat(pipe);
     }
-    s.hand_overs.turn(now);
+    if (!s.hand_overs.turn(now)) s.user.hand_overs_lost();
     s.queries.turn(now);
     s.memory.forget_old(now);
   }
@@ -477,6 +477,8 @@ std::vector<pb::Member> Edge::members() const { return s_->known; }
 bool Edge::has_mapper() const { return !s_->ready.empty(); }
 std::size_t Edge::in_flight() const { return s_->origin.size(); }
 std::size_t Edge::begun() const { return s_->memory.pending(); }
+std::size_t Edge::hand_overs_waiting() const { return s_->hand_overs.waiting(); }
+uint64_t Edge::hand_overs_given_up() const { return s_->hand_overs.given_up(); }
 std::size_t Edge::limit() const { return s_->options.max_in_flight; }
 Duration Edge::oldest_in_flight() const { return s_->origin.oldest(); }
 std::vector<InFlight> Edge::list_in_flight(std::size_t max) const { return s_->origin.list(max); }

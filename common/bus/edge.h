@@ -84,6 +84,8 @@ class EdgeUser {
   virtual void ended(uint64_t number, const pb::Outcome&) = 0;
   // Worker: a hand-over from another worker, in order per stream, each once.
   virtual void handed_over(const std::string& /*from*/, uint64_t /*stream*/, std::string_view /*payload*/) {}
+  // A worker that did not acknowledge for too long gets no more hand-overs of the streams so far.
+  virtual void hand_overs_lost() {}
   virtual void members_changed() {}
   // stoxctl asks this process over the bus; the reply may come later.
   virtual void asked(std::string_view /*text*/, std::function<void(std::string)> reply) { reply({}); }
@@ -135,9 +137,10 @@ class Edge : public WireUser {
   // ignored.
   void finish(const pb::EnvelopeId&, pb::Outcome);
 
-  // To another worker, delivered in order per (to, stream), again until acknowledged, given up when `to` has
-  // gone.
-  void hand_over(const std::string& to, uint64_t stream, std::string_view payload);
+  // To another worker's process, by the epoch that it began with: delivered in order per stream, again until
+  // acknowledged. False: too many wait already; it gets no more of this stream (EdgeUser::hand_overs_lost).
+  [[nodiscard]] bool hand_over(const std::string& to, uint64_t to_epoch, uint64_t stream,
+                               std::string_view payload);
 
   // Mappers come and go. A pipe for a new one; its number may have been one that was removed.
   Pipe add_mapper();
@@ -168,6 +171,8 @@ class Edge : public WireUser {
   std::size_t in_flight() const;            // as origin
   std::size_t begun() const;                // as target: begun and not finished
   std::size_t limit() const;
+  std::size_t hand_overs_waiting() const;  // not acknowledged
+  uint64_t hand_overs_given_up() const;
   Duration oldest_in_flight() const;
   std::vector<InFlight> list_in_flight(std::size_t max) const;
   std::vector<LinkFigures> links() const;

@@ -54,7 +54,8 @@ class TcpTransport : private net::Reader {
   struct Connection;
   struct Listener;
 
-  void read() override;
+  Came read() override;
+  void wait() override;
   void accept(Listener&);
   void add_accepted(asio::ip::tcp::socket, const Listener&);
   Connection& add(asio::ip::tcp::socket, const Endpoint& peer, uint16_t listener, bool tls);
@@ -93,6 +94,7 @@ class TcpTransport : private net::Reader {
   std::size_t kept_ = 0;  // bytes, for all connections
   uint32_t last_id_ = 0;
   std::vector<uint32_t> resting_, to_write_;
+  bool rests_ = false;  // for those in resting_
   std::unique_ptr<char[]> buffer_;
   std::string plain_;  // what was decrypted, during a read
   Message message_;

@@ -20,12 +20,18 @@ void TcpTransport::wait_to_read(Connection& c) {
   });
 }
 
-void TcpTransport::read() {
+TcpTransport::Came TcpTransport::read() {
   std::vector<uint32_t> ids;
   ids.swap(resting_);
   for (const uint32_t id : ids) {
     if (Connection* const c = find(id)) read(*c);
   }
+  return resting_.empty() ? Came::kNothing : Came::kAll;
+}
+
+void TcpTransport::wait() {
+  rests_ = !resting_.empty();
+  if (rests_) loop_.pace().rest(*this, options_.pace, options_.pace);
 }
 
 void TcpTransport::read(Connection& c) {
@@ -44,7 +50,7 @@ void TcpTransport::read(Connection& c) {
     c.unread = true;
     return;
   }
-  if (resting_.empty()) loop_.pace().rest(*this, options_.pace);
+  if (!std::exchange(rests_, true)) loop_.pace().rest(*this, options_.pace, options_.pace);
   resting_.push_back(c.id);
 }
 

@@ -152,30 +152,24 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoi
 void UdpSocket::readable() {
   const Time now = loop_.now();
   if (now < last_read_ + pace_) return rest(last_read_ + pace_ - now);
-  if (receive() == Received::kPart) return rest({});
-  input_->wait();
+  if (read() == Came::kPart) return rest({});
+  wait();
 }
 
-void UdpSocket::read() {
-  const Received received = receive();
-  if (received == Received::kNothing) return input_->wait();
-  rest(received == Received::kPart ? Duration{} : pace_);
-}
-
-void UdpSocket::rest(Duration rest) {
+void UdpSocket::rest(Duration first) {
   input_->silence();
-  loop_.pace().rest(*this, rest);
+  loop_.pace().rest(*this, first, pace_);
 }
 
-UdpSocket::Received UdpSocket::receive() {
+UdpSocket::Came UdpSocket::read() {
   last_read_ = loop_.now();
   bool any = false;
   for (int round = 0; round < kBatchesPerTurn; ++round) {
     const int count = receive_batch();
     any |= count > 0;
-    if (count < static_cast<int>(kBatch)) return any ? Received::kAll : Received::kNothing;
+    if (count < static_cast<int>(kBatch)) return any ? Came::kAll : Came::kNothing;
   }
-  return Received::kPart;
+  return Came::kPart;
 }
 
 // Returns how many datagrams came.

@@ -32,11 +32,10 @@ class UdpSocket : private net::Reader {
  private:
   struct Buffers;
   UdpSocket(net::Loop&, uint16_t listener, Duration pace, TransportUser&, std::function<void()> dirty);
-  enum class Received { kNothing, kAll, kPart };  // kPart: there may be more
   void readable();
-  void read() override;
+  Came read() override;
+  void wait() override { input_->wait(); }
   void rest(Duration);
-  Received receive();
   int receive_batch();
   void handle(std::span<char> datagram, const Endpoint& from, const Endpoint& local);
   void read_errors();

@@ -64,3 +64,23 @@ def test_the_standby_takes_over_under_way(site, way):
     site.stox.start(active)
     site.stox.until(active, "standby")
     assert site.stox.state(standby) == "ready"
+
+
+def test_the_standby_owes_an_error_that_only_the_other_can_send(site):
+    """The worker that has a message loses its place to the other before the phone has refused."""
+    before, after = active_and_standby(site)
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    romeo.automatic = None
+    juliet.send(site.jid_at_host(romeo), "Wherefore art thou?")
+    request = romeo.next_request()
+
+    juliet.close()
+    site.xmpp_server.kill()
+    site.stox.processes[before].freeze()
+    site.xmpp_server.start()
+    site.stox.until(after, "ready")
+    site.stox.processes[before].thaw()
+    site.stox.until(before, "standby")
+    juliet = site.xmpp_user("juliet")
+    request.respond(486, "Busy Here")
+    assert juliet.next_message().type == "error"

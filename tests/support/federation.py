@@ -139,6 +139,45 @@ class Jabberd2Server(Jabberd2):
         super().stop()
 
 
+# What makes the other server of a Federation.
+
+DISTRUST = "s2s_secure_auth = false\ns2s_require_encryption = true"
+
+
+def prosody(**how):
+    def make(folder, host, s2s_host, authority):
+        return ProsodyServer(folder, host, s2s_host, **how)
+    return make
+
+
+def signed(authority, trusted):
+    signer = authority if trusted else Authority(authority.folder / "other")
+    return signer.sign(DOMAIN), signer.certificate
+
+
+def prosody_tls(trusted=True, modules=(), more="s2s_secure_auth = true"):
+    def make(folder, host, s2s_host, authority):
+        return ProsodyServer(folder, host, s2s_host, *signed(authority, trusted), modules, more)
+    return make
+
+
+def ejabberd(starttls="false", trusted=True, direct_tls=False):
+    def make(folder, host, s2s_host, authority):
+        files = () if starttls == "false" else signed(authority, trusted)
+        return EjabberdServer(folder, host, s2s_host, *files, starttls=starttls, direct_tls=direct_tls)
+    return make
+
+
+def jabberd2(with_tls=False):
+    def make(folder, host, s2s_host, authority):
+        return Jabberd2Server(folder, host, s2s_host, *(signed(authority, True) if with_tls else ()))
+    return make
+
+
+PLAIN = {"worker": {"insecure_domains": [DOMAIN]}}
+SERVERS = {"prosody": (prosody_tls(), {}), "ejabberd": (ejabberd("required"), {}), "jabberd2": (jabberd2(), PLAIN)}
+
+
 class Federation:
     """make(folder, host, s2s_host, authority) makes the other server, not started. network: a support.hosts.Network on
     which gateway, other server and DNS are hosts of their own, found by SRV and the addresses of `family` (v4, v6, both);
@@ -218,6 +257,18 @@ class Federation:
     def jid_at_host(self, sip_user):
         name = sip_user.uri.partition(":")[2].partition("@")[0]
         return f"{name}*{sip_user.host}\\3a{sip_user.port}@{XMPP_DOMAIN}"
+
+    def text_goes_both_ways(self, sip_user, xmpp_user):
+        answer = sip_user.message(self.sip_uri(xmpp_user), "Shall I hear more?")
+        assert (answer.status, answer.reason) == (200, "Accepted")
+        assert xmpp_user.next_message().body == "Shall I hear more?"
+
+        xmpp_user.send(self.jid_at_host(sip_user), "Romeo, Romeo")
+        assert sip_user.next_request().text == "Romeo, Romeo"
+
+        # What jabberd2's session manager says of unknown users is the same condition.
+        refused = sip_user.message(self.sip_uri(f"nobody@{DOMAIN}"), "Anyone?")
+        assert (refused.status, refused.reason) == (404, "Not found")
 
     def streams(self):
         return self.stox.ctl_json("streams")["streams"]
