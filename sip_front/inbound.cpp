@@ -88,7 +88,8 @@ bool Inbound::apply(Verdict verdict, const sip::Message& request, const sip::Flo
       break;
     case Verdict::Kind::kOptions: {
       Answer answer = draining_ ? unavailable() : Answer{200, "OK", {}};
-      answer.headers.allow = answer.headers.accept = answer.headers.supported = true;
+      answer.headers.allow = answer.headers.accept = true;  // 11.2
+      answer.headers.accept_encoding = answer.headers.supported = true;
       answer_stateless(request, flow, answer);
       break;
     }

@@ -1,20 +1,14 @@
 #include "sip_front/sip/admission.h"
 
-#include <cstring>
-
 namespace stox::sip {
 
-uint64_t source_of(const Endpoint& endpoint) {
-  uint64_t out = 0;
-  std::memcpy(&out, endpoint.ip.data(), endpoint.v6 ? 8 : 4);
-  return out;
-}
-
-bool Admission::has_room(const Endpoint& peer, bool stranger) const {
+bool Admission::has_room(const Endpoint& peer, bool stranger, Time now) {
   const auto found = sources_.find(source_of(peer));
   const Count there = found == sources_.end() ? Count() : found->second;
   if (there.all >= limits_.per_source) return false;
-  return !stranger || (strangers_ < limits_.strangers && there.strangers < limits_.strangers_per_source);
+  if (!stranger) return true;
+  return strangers_ < limits_.strangers && there.strangers < limits_.strangers_per_source &&
+         new_strangers_.take(limits_.strangers_per_second, now);
 }
 
 void Admission::add(const Endpoint& peer, bool stranger) {

@@ -1,5 +1,5 @@
 // How many connections peers may have: all of them together, each source by itself (an IPv6 network of /64 is
-// one), and strangers, who are few and of whom each source has very few.
+// one), and strangers, who are few, of whom each source has very few, and who do not come quickly.
 #pragma once
 
 #include <cstddef>
@@ -7,20 +7,20 @@
 #include <unordered_map>
 
 #include "sip_front/sip/flow.h"
+#include "sip_front/sip/rate_limit.h"
 
 namespace stox::sip {
-
-// The part of an address that one sender cannot choose freely: IPv4 whole, IPv6 its /64.
-uint64_t source_of(const Endpoint&);
 
 class Admission {
  public:
   struct Limits {
     std::size_t per_source, strangers, strangers_per_source;
+    uint32_t strangers_per_second;
   };
   explicit Admission(Limits limits) : limits_(limits) {}
 
-  bool has_room(const Endpoint&, bool stranger) const;
+  // For one that comes now.
+  bool has_room(const Endpoint&, bool stranger, Time now);
   void add(const Endpoint&, bool stranger);
   void remove(const Endpoint&, bool stranger);
   // One that was counted as the other.
@@ -32,6 +32,7 @@ class Admission {
   };
   Limits limits_;
   std::size_t strangers_ = 0;
+  Bucket new_strangers_;
   std::unordered_map<uint64_t, Count> sources_;
 };
 

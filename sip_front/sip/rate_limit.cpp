@@ -1,11 +1,17 @@
 #include "sip_front/sip/rate_limit.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "common/base/hash.h"
-#include "sip_front/sip/admission.h"
 
 namespace stox::sip {
+
+uint64_t source_of(const Endpoint& endpoint) {
+  uint64_t out = 0;
+  std::memcpy(&out, endpoint.ip.data(), endpoint.v6 ? 8 : 4);
+  return out;
+}
 
 void Bucket::fill(uint32_t per_second, Time now) {
   const double seconds = std::chrono::duration<double>(now - filled).count();

@@ -53,8 +53,8 @@ TcpTransport::TcpTransport(net::Loop& loop, net::TlsContext tls, const Transport
       user_(user),
       dirty_(std::move(dirty)),
       sweep_(loop, [this] { sweep(); }),
-      admission_(
-          {options.max_connections_per_source, options.max_strangers, options.max_strangers_per_source}),
+      admission_({options.max_connections_per_source, options.max_strangers, options.max_strangers_per_source,
+                  options.max_strangers_per_second}),
       buffer_(std::make_unique_for_overwrite<char[]>(kReadAtOnce)) {}
 
 TcpTransport::~TcpTransport() { loop_.pace().forget(*this); }
@@ -103,7 +103,7 @@ void TcpTransport::add_accepted(asio::ip::tcp::socket socket, const Listener& li
   const Endpoint peer = remote.endpoint();
   const bool stranger = !user_.trust_at(listener.listener).networks.contain(peer);
   const std::size_t for_others = options_.max_connections - options_.max_connections / kPartOfOurs;
-  if (connections_.size() >= for_others || !admission_.has_room(peer, stranger)) {
+  if (connections_.size() >= for_others || !admission_.has_room(peer, stranger, loop_.now())) {
     ++figures_.connections_refused;
     return;
   }
@@ -254,8 +254,11 @@ void TcpTransport::sweep() {
     } else if (c->keep && c->answers_pings && c->pinged < now - options_.pong_within &&
                c->heard < c->pinged) {
       dead.push_back({c->tls ? Transport::kTls : Transport::kTcp, c->peer, c->domain, true});
-    } else if (now - c->active > (c->keep ? keepalive : idle_for)) {
-      (c->keep ? idle : done).push_back(id);
+    } else if (c->keep) {
+      const bool waits = c->answers_pings && c->pinged != kNever && c->heard < c->pinged;
+      if (!waits && now - c->active > keepalive) idle.push_back(id);
+    } else if (now - c->active > idle_for) {
+      done.push_back(id);
     }
   }
   figures_.connections_timed_out += stuck.size();

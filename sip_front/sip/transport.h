@@ -54,6 +54,7 @@ struct TransportOptions {
   std::size_t max_connections_per_source = 1024;  // inbound
   std::size_t max_strangers = 64;                 // connections from peers that are not trusted
   std::size_t max_strangers_per_source = 16;
+  uint32_t max_strangers_per_second = 100;  // a TLS handshake costs something
   std::size_t max_kept = 64 * 1024 * 1024;  // bytes of messages that are not whole or not written yet
   Duration connect_timeout = std::chrono::seconds(5);  // for TLS the handshake comes on top
   // For a message that has begun to come whole, a stuck write, and an idle stranger.

@@ -1,11 +1,8 @@
 """Each listener has its own answer to who may send: by address, or by the certificate of a TLS client."""
-import signal
-
 import pytest
 
 from support import loopback
 from support.sip_user import SipUser
-from support.waiting import eventually
 
 JULIET = "sip:juliet*xmpp.test@sip-xmpp.test"
 
@@ -60,6 +57,5 @@ def test_trust_in_a_certificate_ends_with_hup_on_connections_that_stand(site):
 
     site.stox.configuration["sip_front"][0]["listener"][0]["trusted_certificates"] = ["another.test"]
     site.stox.write()
-    site.stox.processes["sip-1"].signal(signal.SIGHUP)
-    eventually(lambda: "configuration read" in site.stox.log("sip-1"), "the new configuration is read")
+    site.stox.read_again()
     assert partner.message(JULIET, "Hello again").status == 403

@@ -59,7 +59,7 @@ TEST_F(KeepAlive, AnAnswerInPiecesOrBeforeAMessageIsOne) {
 }
 
 TEST_F(KeepAlive, WhoHasAnsweredAndDoesNotAnyMoreIsDeadAndConnectedToAnew) {
-  options_.pong_within = 1ms;
+  options_.pong_within = 1500ms;  // longer than from one ping to the next
   open_usual();
   connect_out();
   EXPECT_EQ(read_from(proxy_, 4), "\r\n\r\n");
