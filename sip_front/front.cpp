@@ -190,6 +190,7 @@ void Front::log_listeners() {
 }
 
 void Front::settle() {
+  notice_standstill();
   const Time now = context_.loop.now();
   if (now >= tick_) {
     tick_ = now + kTick;
@@ -218,6 +219,16 @@ bool Front::has_room() const { return edge().in_flight() < edge().limit(); }
 void Front::members_changed() {
   if (taken_) taken_->set_targets(edge().possible_targets());
   check_status();
+}
+
+// Before any event lets something out that the bus would have had us drop.
+void Front::notice_standstill() {
+  if (bus_ && context_.loop.now() >= tick_ + bus::kOutOfReach - kTick) edge().turn();
+}
+
+void Front::out_of_reach() {
+  outbound_.give_up("was out of reach");
+  end_of_turn_.ask();
 }
 
 void Front::open_taken() {
@@ -273,6 +284,7 @@ void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) { edge().finis
 // --- transports
 
 void Front::received(const sip::Message& message, const sip::Flow& flow) {
+  notice_standstill();
   if (!message.is_request) {
     if (!outbound_.response(message)) ++stray_;
   } else if (!inbound_.request(message, flow)) {
@@ -286,11 +298,13 @@ void Front::faulty(const sip::Message& message, const sip::Fault& fault, const s
 }
 
 void Front::connection_lost(uint32_t connection, bool never_made, std::string_view why) {
+  notice_standstill();
   outbound_.connection_lost(connection, never_made, why);
   end_of_turn_.ask();
 }
 
 void Front::unreachable(const sip::Endpoint& peer) {
+  notice_standstill();
   outbound_.unreachable(peer);
   end_of_turn_.ask();
 }
@@ -368,7 +382,7 @@ void Front::accept_new(bool on) {
 void Front::stop() {
   inbound_.drain();
   inbound_.give_up();
-  outbound_.give_up();
+  outbound_.give_up("stopped");
 }
 
 void Front::reload(const service::Config& config) {

@@ -549,16 +549,18 @@ Time Outbound::turn() {
   return std::min({transactions_.turn(now), begin_before_.next(), typing_.next()});
 }
 
-void Outbound::give_up() {
+void Outbound::give_up(std::string_view why) {
+  transactions_.abandon_all(clock_.now());
   // From the back, so that the end of one begins no other.
   for (auto stage : {Stage::kQueued, Stage::kResolving, Stage::kSent}) {
     for (uint32_t slot = 0; slot < deliveries_.capacity(); ++slot) {
       if (deliveries_[slot].stage != stage) continue;
       const sip::Id id = deliveries_.id_of(slot);
       if (stage == Stage::kSent) {
-        fail(id, 503, "Stopped", "this process stopped before an answer came; it may have been delivered");
+        fail(id, 503, "Stopped",
+             fmt::format("this process {} before an answer came; it may have been delivered", why));
       } else {
-        end(id, ended(pb::STOPPING, "this process stopped before it was begun"));
+        end(id, ended(pb::STOPPING, fmt::format("this process {} before it was begun", why)));
       }
     }
   }

@@ -67,7 +67,8 @@ class Outbound : private sip::ClientUser {
   void unreachable(const sip::Endpoint& peer) { transactions_.unreachable(peer); }
   Time turn();
 
-  void give_up();                                                  // all that is left ends now
+  // All that there is ends now, and nothing of it is sent any more. `why`: "this process ...".
+  void give_up(std::string_view why);
   std::size_t waiting() const { return transactions_.waiting(); }  // client transactions
   bool idle() const { return deliveries_.size() == statuses_under_way_; }
   PeerFormats& formats() { return formats_; }
