@@ -47,22 +47,20 @@ bool OtherWorkers::update(const std::vector<pb::Member>& members) {
   std::copy_if(members.begin(), members.end(), std::back_inserter(alike),
                [this](const pb::Member& m) { return is_alike(m); });
   const bool lost = std::any_of(alike_.begin(), alike_.end(), [&](const pb::Member& before) {
-    return lost_one(before, worker::find(alike, before.name()));
+    return lost_one(before, find(alike, before.name()));
   });
   connections_.clear();
   for (const pb::Member& each : alike) {
     const uint64_t number = each.serving().connection();
     if (number == 0) continue;
     connections_.push_back(connection(each.name(), number));
-    const pb::Member* before = find(each.name());
+    const pb::Member* before = find(alike_, each.name());
     if (before == nullptr || before->serving().connection() != number) news_.push_back(each);
   }
   alike_ = std::move(alike);
   has_been_ = has_been_ || !connections_.empty();
   return lost;
 }
-
-const pb::Member* OtherWorkers::find(std::string_view name) const { return worker::find(alike_, name); }
 
 std::string OtherWorkers::holder() const {
   const auto found = std::find_if(alike_.begin(), alike_.end(), is_connected);

@@ -28,7 +28,6 @@ class OtherWorkers {
   const std::vector<uint64_t>& connections() const { return connections_; }
   static uint64_t connection(std::string_view worker, uint64_t number);  // never 0
   bool has_been() const { return has_been_; }                            // there was one at some time
-  const pb::Member* find(std::string_view name) const;                   // valid until update()
   std::string holder() const;  // one that has such a connection; empty: none
 
   // Those of whose connections update() has learned, for us to say that we know.

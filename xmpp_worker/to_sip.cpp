@@ -258,8 +258,6 @@ void ToSip::note_told() {
       unsent_.push_back(std::move(each.error));
     } else if (each.error.row != 0) {
       journal_->told(each.error.row);
-    } else if (!each.error.sender.worker.empty()) {
-      user_.arrived_for(each.error.sender);
     }
     return true;
   });
@@ -336,20 +334,9 @@ void ToSip::refuse(const xmpp::Stanza& stanza, xmpp::StanzaError error, int64_t 
   send_error(failed.to, stanza.from, xml_, row);
 }
 
-void ToSip::send_for(ToSipUser::Sender sender, std::string_view from, std::string_view to,
-                     const std::string& xml) {
-  send_error(from, to, xml, 0, std::move(sender));
-}
-
-void ToSip::passed_on_arrived(int64_t row) {
-  const auto erased = std::erase_if(unsent_, [row](const Unsent& each) { return each.row == row; });
-  if (erased > 0) journal_->told(row);
-}
-
-void ToSip::send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row,
-                       ToSipUser::Sender sender) {
+void ToSip::send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row) {
   const Time now = clock_.now();
-  Unsent each{std::string(from), std::string(to), xml, row, now + kSendErrorWithin, 0, std::move(sender)};
+  Unsent each{std::string(from), std::string(to), xml, row, now + kSendErrorWithin};
   if (user_.send_stanza(from, to, xml)) {
     // Those of accepted stanzas are bounded by max_in_flight.
     if (row != 0 || told_errors_.size() < kMaxUnsent) told_errors_.push_back({std::move(each), now});
@@ -368,28 +355,20 @@ void ToSip::send_unsent() {
   const Time now = clock_.now();
   std::string failed;
   note_told();
-  std::erase_if(unsent_, [&](Unsent& each) { return !send_or_keep(each, now, &failed); });
-}
-
-// False: it has gone. `failed`: the domain whose stream took nothing just now.
-bool ToSip::send_or_keep(Unsent& each, Time now, std::string* failed) {
-  const uint64_t deputy = each.row != 0 ? user_.deputy() : 0;
-  if (deputy != 0 && deputy != each.deputy) {
-    each.deputy = deputy;
-    user_.pass_on(each.from, each.to, each.xml, each.row);
-  }
-  const auto domain = xmpp::domain_of(each.to);
-  if (domain == *failed && each.until > now) return true;
-  if (user_.send_stanza(each.from, each.to, each.xml)) {
-    told_errors_.push_back({std::move(each), now});
-    return false;
-  }
-  *failed = domain;
-  if (each.until > now) return true;
-  ++figures_.errors_lost;
-  log_.warn("an error stanza to {} is lost: no XMPP stream took it in time", each.to);
-  if (each.row != 0) journal_->ended(each.row);
-  return false;
+  std::erase_if(unsent_, [&](Unsent& each) {
+    const auto domain = xmpp::domain_of(each.to);
+    if (domain == failed && each.until > now) return false;
+    if (user_.send_stanza(each.from, each.to, each.xml)) {
+      told_errors_.push_back({std::move(each), now});
+      return true;
+    }
+    failed = domain;
+    if (each.until > now) return false;
+    ++figures_.errors_lost;
+    log_.warn("an error stanza to {} is lost: no XMPP stream took it in time", each.to);
+    if (each.row != 0) journal_->ended(each.row);
+    return true;
+  });
 }
 
 }  // namespace stox::worker

@@ -37,18 +37,6 @@ class ToSipUser {
   virtual bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) = 0;
   // Of a stanza that was sent then: the peer has processed it, or its stream has broken before that was
   // known.
-  // Another worker that sends errors for us while our own stream stands by; 0: none. It says when one has
-  // arrived (ToSip::passed_on_arrived).
-  virtual uint64_t deputy() const { return 0; }
-  virtual void pass_on(std::string_view /*from*/, std::string_view /*to*/, std::string_view /*xml*/,
-                       int64_t /*row*/) {}
-  // Of one that we sent for another worker's process: it has arrived.
-  struct Sender {
-    std::string worker;
-    uint64_t epoch = 0;
-    int64_t row = 0;
-  };
-  virtual void arrived_for(const Sender&) {}
   enum class Fate { kWaits, kArrived, kBroken };
   virtual Fate fate(std::string_view from, std::string_view to, Time sent) = 0;
   // A stanza without words, and one with words that is about to be handed on (notices.h).
@@ -83,9 +71,7 @@ class ToSip {
   void restore(std::vector<StanzaJournal::Left>);
   void stop();         // answers all there is; what is in the journal stays there
   void send_unsent();  // errors that found no room or no stream, or whose stream has broken
-  void send_for(ToSipUser::Sender, std::string_view from, std::string_view to, const std::string& xml);
-  void passed_on_arrived(int64_t row);
-  void note_told();  // errors of which it is known by now what became of them
+  void note_told();    // errors of which it is known by now what became of them
   // The streams are being closed: nothing can be answered any more. What still comes is kept for the next
   // start, if there is a journal.
   void close() { closing_ = true; }
@@ -114,8 +100,6 @@ class ToSip {
     std::string from, to, xml;
     int64_t row;
     Time until;
-    uint64_t deputy = 0;       // who was asked to send it
-    ToSipUser::Sender sender;  // for whom we send it; no name: for us
   };
   struct Told {  // its error was taken by the stream, and has perhaps not arrived
     Unsent error;
@@ -132,9 +116,7 @@ class ToSip {
   bool keep_for_next_start(Staged&);
   void answer_with(const Pending&, const pb::Outcome&);
   void refuse(const xmpp::Stanza&, xmpp::StanzaError, int64_t row);
-  void send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row,
-                  ToSipUser::Sender sender = {});
-  bool send_or_keep(Unsent&, Time now, std::string* failed);
+  void send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row);
 
   std::vector<std::string> serves_;
   const Clock& clock_;

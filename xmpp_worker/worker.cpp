@@ -25,9 +25,7 @@ using xmpp::Stanza;
 
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr Duration kStoodStill = std::chrono::seconds(1);  // so late is a tick of a loop that others may miss
-// Streams of hand-overs that are no answers: what other_workers.h says of known connections, errors that one
-// who stands by wants to be sent, and that they have arrived. No stream of stanzas has such a number.
-constexpr uint64_t kKnownConnections = UINT64_MAX, kErrors = UINT64_MAX - 1, kErrorsArrived = UINT64_MAX - 2;
+constexpr uint64_t kKnownConnections = 0;  // stream of hand-overs that say so, as other_workers.h has it
 constexpr Duration kLookWhileDraining = std::chrono::milliseconds(10);
 constexpr Duration kNoticeWithin = std::chrono::seconds(60);
 constexpr Duration kTimerF = std::chrono::seconds(35);  // that a begun transaction runs
@@ -241,7 +239,10 @@ void Worker::hand_overs_lost() { streams_->renew_connection(); }
 
 void Worker::handed_over(const std::string& from, uint64_t stream, std::string_view payload) {
   notice_standstill();
-  if (take_other_hand_over(from, stream, payload)) return arrange();
+  if (stream == kKnownConnections) {
+    others_.known_by(from, parse_number(payload, 0, UINT64_MAX).value_or(0));
+    return let_connect();
+  }
   const uint64_t connection =
       streams_->backend() == pb::COMPONENT ? OtherWorkers::connection(from, stream) : 0;
   if (!hand_over_.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return;
@@ -349,54 +350,6 @@ xmpp::Link* Worker::link(std::string_view from_domain, std::string_view to_domai
 bool Worker::send_stanza(std::string_view from, std::string_view to, std::string_view xml) {
   xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
   return link != nullptr && link->has_room() && link->send(from, xml) != xmpp::Link::Sent::kNotUp;
-}
-
-// --- errors of a worker that stands by
-
-// The one that has the stream, while we have none.
-const pb::Member* Worker::holder() const {
-  return streams_->status().state == State::kStandby ? others_.find(others_.holder()) : nullptr;
-}
-
-uint64_t Worker::deputy() const {
-  const pb::Member* other = holder();
-  return other == nullptr ? 0 : OtherWorkers::connection(other->name(), other->process_epoch());
-}
-
-// "EPOCH ROW FROM\nTO\nXML": addresses of stanzas have no line's end in them.
-void Worker::pass_on(std::string_view from, std::string_view to, std::string_view xml, int64_t row) {
-  const pb::Member* other = holder();
-  payload_ = fmt::format("{} {} {}\n{}\n{}", edge().process_epoch(), row, from, to, xml);
-  if (!edge().hand_over(other->name(), other->process_epoch(), kErrors, payload_)) hand_overs_lost();
-}
-
-void Worker::arrived_for(const Sender& sender) {
-  if (!edge().hand_over(sender.worker, sender.epoch, kErrorsArrived, std::to_string(sender.row)))
-    hand_overs_lost();
-}
-
-// False: it is an answer.
-bool Worker::take_other_hand_over(const std::string& from, uint64_t stream, std::string_view payload) {
-  const auto next = [&payload](char end) {
-    const auto field = payload.substr(0, payload.find(end));
-    payload.remove_prefix(std::min(field.size() + 1, payload.size()));
-    return field;
-  };
-  const auto next_number = [&](char end) { return parse_number(next(end), 0, INT64_MAX).value_or(0); };
-  if (stream == kKnownConnections) {
-    others_.known_by(from, next_number('\n'));
-    let_connect();
-  } else if (stream == kErrorsArrived) {
-    to_sip_.passed_on_arrived(static_cast<int64_t>(next_number('\n')));
-  } else if (stream == kErrors) {
-    const uint64_t epoch = next_number(' ');
-    const auto row = static_cast<int64_t>(next_number(' '));
-    const auto sender = next('\n'), to = next('\n');
-    to_sip_.send_for({from, epoch, row}, sender, to, std::string(payload));
-  } else {
-    return false;
-  }
-  return true;
 }
 
 ToSipUser::Fate Worker::fate(std::string_view from, std::string_view to, Time sent) {

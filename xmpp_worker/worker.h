@@ -88,9 +88,6 @@ class Worker final : public service::Process,
   void hand_on_soon() override { end_of_turn_.ask(); }
   void write_envelope_name(uint64_t number, std::string* out) const override;
   bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
-  uint64_t deputy() const override;
-  void pass_on(std::string_view from, std::string_view to, std::string_view xml, int64_t row) override;
-  void arrived_for(const Sender&) override;
   Fate fate(std::string_view from, std::string_view to, Time sent) override;
   // receipts and typing
   void refused_late(const xmpp::StanzaId&, const Answer&) override;
@@ -108,8 +105,6 @@ class Worker final : public service::Process,
   bool decline_invitation(const xmpp::Stanza& message);  // false: it is none
   void other_lost();
   void notice_standstill();
-  const pb::Member* holder() const;
-  bool take_other_hand_over(const std::string& from, uint64_t stream, std::string_view payload);
   void let_connect();
   void arrange();  // after every event: the next alarm
   void tell_serving();

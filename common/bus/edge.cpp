@@ -473,7 +473,6 @@ Time Edge::flush() {
 
 const std::string& Edge::name() const { return s_->options.name; }
 uint64_t Edge::epoch() const { return s_->options.epoch; }
-uint64_t Edge::process_epoch() const { return s_->process_epoch; }
 std::vector<pb::Member> Edge::members() const { return s_->known; }
 bool Edge::has_mapper() const { return !s_->ready.empty(); }
 std::size_t Edge::in_flight() const { return s_->origin.size(); }

@@ -166,7 +166,6 @@ class Edge : public WireUser {
 
   const std::string& name() const;
   uint64_t epoch() const;
-  uint64_t process_epoch() const;  // with which it began
   std::vector<pb::Member> members() const;  // all edges known through ready mappers
   bool has_mapper() const;                  // a ready one
   std::size_t in_flight() const;            // as origin

@@ -31,22 +31,6 @@ def test_one_is_ready_and_the_other_says_why_it_is_not(site):
     assert site.stox.metrics(standby)["stox_xmpp_streams_total"] == 0
 
 
-def test_errors_of_a_worker_that_was_killed_and_stands_by_now_go_out_by_the_other(site):
-    active, standby = active_and_standby(site)
-    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
-    romeo.automatic = None
-    sent = juliet.send(site.jid_at_host(romeo), "hello?")
-    request = romeo.next_request()
-    site.stox.kill(active)
-    site.stox.until(standby, "ready")
-    site.stox.start(active)
-    site.stox.until(active, "standby")
-    request.respond(486, "Busy Here")
-    error = juliet.next_message()
-    assert (error.id, error.condition) == (sent, "recipient-unavailable")
-    eventually(lambda: site.stox.metrics(active)["stox_journal_held"] == 0, "its journal holds nothing any more")
-
-
 @pytest.mark.parametrize("way", ["killed", "asked to stop"])
 def test_the_standby_takes_over_under_way(site, way):
     active, standby = active_and_standby(site)

@@ -49,11 +49,6 @@ class ToSipTest : public testing::Test, public ToSipUser {
   void write_envelope_name(uint64_t number, std::string* out) const override {
     *out = "w.1." + std::to_string(number);
   }
-  uint64_t deputy() const override { return sends_for_us; }
-  void pass_on(std::string_view from, std::string_view to, std::string_view xml, int64_t row) override {
-    passed_on.push_back({std::string(from), std::string(to), std::string(xml), row});
-  }
-  void arrived_for(const Sender& sender) override { arrived_for_others.push_back(sender.worker); }
   bool send_stanza(std::string_view from, std::string_view, std::string_view xml) override {
     return stream.component.send(from, xml) != xmpp::Component::Sent::kNotUp;
   }
@@ -82,13 +77,6 @@ class ToSipTest : public testing::Test, public ToSipUser {
   uint64_t ids = 0;
   int wakeups = 0;
   std::vector<std::pair<pb::Envelope, uint32_t>> restored;
-  uint64_t sends_for_us = 0;
-  struct PassedOn {
-    std::string from, to, xml;
-    int64_t row;
-  };
-  std::vector<PassedOn> passed_on;
-  std::vector<std::string> arrived_for_others;
 };
 
 TEST_F(ToSipTest, AMessageBecomesAnEnvelope) {
@@ -364,38 +352,6 @@ TEST_F(JournalledToSipTest, AnErrorThatFoundNoStreamIsSentByTheNextProcess) {
   EXPECT_THAT(sent, HasSubstr("may have been delivered"));
   EXPECT_THAT(sent, HasSubstr("to='Ann@X.test/Phone'"));
   EXPECT_THAT(sent, HasSubstr("id='m1'"));
-}
-
-TEST_F(JournalledToSipTest, WhileItStandsByAnotherWorkerSendsItsErrors) {
-  message("to='bob*sip.test@gw.test'");
-  journalled->hand_on();
-  stream.break_down();
-  sends_for_us = 5;
-  journalled->ended(1, failed(pb::IN_DOUBT));
-  for (int i = 0; i < 2; ++i) journalled->send_unsent();
-  ASSERT_EQ(passed_on.size(), 1u);
-  EXPECT_EQ(passed_on[0].from, "bob*sip.test@gw.test");
-  EXPECT_EQ(passed_on[0].to, "Ann@X.test/Phone");
-  EXPECT_THAT(passed_on[0].xml, HasSubstr("may have been delivered"));
-  sends_for_us = 6;  // that one has gone
-  journalled->send_unsent();
-  ASSERT_EQ(passed_on.size(), 2u);
-  journalled->hand_on();
-  EXPECT_EQ(journal->size(), 1u);
-  journalled->passed_on_arrived(passed_on[0].row);
-  EXPECT_FALSE(journalled->has_unsent());
-  EXPECT_EQ(journal->size(), 0u);
-}
-
-TEST_F(ToSipTest, AnErrorOfAnotherWorkerIsReportedToItWhenTheServerHasProcessedIt) {
-  to_sip.send_for({"w-2", 7, 3}, "bob*sip.test@gw.test", "ann@x.test", "<message type='error'/>");
-  EXPECT_THAT(stream.take(), HasSubstr("<message type='error'/>"));
-  clock.advance(seconds(1));
-  stream.component.ask_for_proof(clock.now());
-  EXPECT_TRUE(arrived_for_others.empty());
-  stream.server(stream.take());  // the server brings our ping back
-  to_sip.note_told();
-  EXPECT_EQ(arrived_for_others, (std::vector<std::string>{"w-2"}));
 }
 
 TEST_F(JournalledToSipTest, TheNextProcessGoesOnWithMoreAttemptsThanAnyBefore) {
