@@ -61,7 +61,7 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
       [&](const auto& o) { return ctl::accept_new(o, a.name, true); })
       ->add_option("NAME", a.name, "a process")
       ->required();
-  add("rolling-restart", "restarts every process, one after another, by runtime.restart_command",
+  add("rolling-restart", "restarts every process of the site, one after another",
       [&](const auto& o) { return ctl::rolling_restart(o, ms_of(a.timeout_s)); })
       ->add_option("--timeout", a.timeout_s, "seconds that one may take to be ready again, besides draining")
       ->check(CLI::Range(0.0, 86'400.0))

@@ -55,6 +55,12 @@ Result<void> run_in_shell(const std::string& command) {
   return error(fmt::format("it was ended by signal {}", WTERMSIG(status)));
 }
 
+Result<void> ask_to_restart(const Known& process) {
+  const std::string why = ask_all({process.place()}, {{"command", "restart"}}).front().error();
+  if (!why.empty()) return error(why);
+  return {};
+}
+
 }  // namespace
 
 std::string restart_command(const std::string& form, const Known& process) {
@@ -81,23 +87,34 @@ json restart_all(const std::vector<Known>& processes, const std::string& form, m
     return stopped("nothing was restarted, because not all are ready: " + why);
   for (std::size_t i = 0; i < processes.size(); ++i) {
     const std::string& name = processes[i].name;
-    const std::string command = restart_command(form, processes[i]);
-    world.show(fmt::format("[{}/{}] {}: {}", i + 1, processes.size(), name, command));
+    const std::string command = processes[i].through.empty() ? restart_command(form, processes[i]) : "";
+    world.show(fmt::format("[{}/{}] {}: {}", i + 1, processes.size(), name,
+                           command.empty() ? "asked to end, for its supervisor to start it again" : command));
     const milliseconds begun = world.now();
     const json* old = find(before, name);
     const json old_pid = old == nullptr ? json() : (*old)["pid"];
-    if (const auto done = world.run(command); !done)
-      return stopped(fmt::format("stopped at {}: \"{}\" failed: {}", name, command, done.error().text));
+    if (!command.empty()) {
+      if (const auto done = world.run(command); !done)
+        return stopped(fmt::format("stopped at {}: \"{}\" failed: {}", name, command, done.error().text));
+    } else if (const auto asked = world.ask(processes[i]); !asked) {
+      return stopped(fmt::format("stopped at {}: {}", name, asked.error().text));
+    }
     for (;;) {
+      const milliseconds since = world.now() - begun;
       before = world.status();
       const json* now = find(before, name);
-      const bool fresh = now != nullptr && (*now)["pid"].is_number() && (*now)["pid"] != old_pid;
+      // In a container every process has the same pid.
+      const bool fresh = now != nullptr && (*now)["pid"].is_number() &&
+                         ((*now)["pid"] != old_pid || number_at(*now, "uptime_ms") < since.count());
       const std::string why = not_ready(before);
       if (fresh && why.empty()) break;
       if (world.now() - begun >= timeout) {
-        return stopped(fmt::format("stopped at {}: {} after {} s", name,
-                                   fresh ? why : "no new process has taken its place",
-                                   std::chrono::duration_cast<std::chrono::seconds>(timeout).count()));
+        return stopped(fmt::format(
+            "stopped at {}: {} after {} s{}", name, fresh ? why : "no new process has taken its place",
+            std::chrono::duration_cast<std::chrono::seconds>(timeout).count(),
+            fresh || !command.empty()
+                ? ""
+                : "; start it, and see that its supervisor does so after exit status 75"));
       }
       world.pause();
     }
@@ -111,18 +128,8 @@ json restart_all(const std::vector<Known>& processes, const std::string& form, m
 
 ExitCode rolling_restart(const Options& options, milliseconds timeout) {
   const auto& runtime = options.config.runtime;
-  if (runtime.restart_command.empty()) {
-    fmt::print(stderr,
-               "{}: runtime.restart_command is missing: how the supervisor restarts one process, such as "
-               "\"supervisorctl "
-               "restart {{program}}\"\n",
-               options.config.file);
-    return kUsage;
-  }
   const std::vector<Known> known = known_processes(options.config);
-  std::vector<Known> here = known;  // the supervisor restarts what runs on its host
-  std::erase_if(here, [](const Known& one) { return !one.through.empty(); });
-  for (const Known& one : here) {
+  for (const Known& one : known) {
     // Instances are known by files in the runtime directory, and go into a shell.
     if (std::all_of(one.name.begin(), one.name.end(), [](unsigned char c) {
           return std::isalnum(c) != 0 ||
@@ -136,18 +143,20 @@ ExitCode rolling_restart(const Options& options, milliseconds timeout) {
       [&] {
         return status_json(known, ask_all(paths_of(known), {{"command", "status"}}));
       },
-      run_in_shell, [] { std::this_thread::sleep_for(milliseconds(100)); },
+      run_in_shell,
+      ask_to_restart,
+      [] { std::this_thread::sleep_for(milliseconds(100)); },
       [] {
         return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch());
       },
       [](const std::string& line) { fmt::print(stderr, "{}\n", line); }};
-  const json done = restart_all(here, runtime.restart_command,
+  const json done = restart_all(known, runtime.restart_command,
                                 timeout + std::chrono::seconds(runtime.drain_seconds), world);
   const std::string why = text_at(done, "error");
   if (options.json) {
     fmt::print("{}\n", done.dump(2, ' ', false, json::error_handler_t::replace));
   } else if (why.empty()) {
-    fmt::print("all {} processes were restarted\n", here.size());
+    fmt::print("all {} processes were restarted\n", known.size());
   } else {
     fmt::print(stderr, "{}\n", service::printable(why, 1000));
   }

@@ -1,5 +1,7 @@
-// `stoxctl rolling-restart`: one process after another is restarted by the supervisor's command, and the next
-// only when all are ready again. Each drains by itself when it is told to end, so nothing is lost.
+// `stoxctl rolling-restart`: one process after another is restarted, and the next only when all are ready
+// again. Each drains before it ends, so nothing is lost. On this host the supervisor's command does it, where
+// there is one; all others are asked to drain and to end by themselves, so that the supervisor of their host
+// starts them again.
 #pragma once
 
 #include <chrono>
@@ -20,13 +22,15 @@ std::string restart_command(const std::string& form, const Known&);
 struct RestartWorld {
   std::function<nlohmann::json()> status;                       // as status_json()
   std::function<Result<void>(const std::string& command)> run;  // waits for its end
+  std::function<Result<void>(const Known&)> ask;                // the process to restart
   std::function<void()> pause;                                  // between two looks
   std::function<std::chrono::milliseconds()> now;
   std::function<void(const std::string& line)> show;  // progress, a line at a time
 };
 
 // {"restarted":[{"name","ms"}],"error":text}; the error is empty if all went well, else it says at which
-// process it stopped, and why. `timeout`: for one process, from the command's begin until all are ready.
+// process it stopped, and why. `command`: may be empty. `timeout`: for one process, from the command's begin
+// until all are ready.
 nlohmann::json restart_all(const std::vector<Known>&, const std::string& command,
                            std::chrono::milliseconds timeout, const RestartWorld&);
 

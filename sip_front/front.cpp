@@ -1,12 +1,14 @@
 #include "sip_front/front.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "common/base/hash.h"
 #include "common/base/text.h"
+#include "common/bus/envelope_name.h"
 #include "common/bus/queues_json.h"
 
 namespace stox {
@@ -22,6 +24,7 @@ constexpr std::size_t kMaxListed = 10'000;
 constexpr std::size_t kMaxConnectionsListed = 200;
 constexpr std::size_t kMaxTlsFailures = 16;
 constexpr int64_t kTlsFailureShown_us = int64_t{10} * 60 * 1'000'000;
+constexpr std::size_t kDescriptorsForOthers = 128;  // bus, DNS, control socket, metrics, files
 constexpr std::size_t kGoodReceiveBuffer = 4 * 1024 * 1024;
 
 const service::SipFrontConfig* find_section(const service::Config& config, const std::string& name) {
@@ -31,16 +34,48 @@ const service::SipFrontConfig* find_section(const service::Config& config, const
   return nullptr;
 }
 
-Result<sip::Policy> make_policy(const service::Config& config, const service::SipFrontConfig& section) {
-  auto trusted = sip::Networks::parse(section.trusted);
-  if (!trusted) return error("sip_front " + section.name + ": trusted: " + trusted.error().text);
+// As the transports are opened with.
+std::vector<sip::Listen> make_listens(const service::SipFrontConfig& section) {
+  std::vector<sip::Listen> out;
+  for (const service::ListenConfig& listen : section.listen) {
+    using Configured = service::ListenConfig::Transport;
+    const auto transport = listen.transport == Configured::kUdp   ? sip::Transport::kUdp
+                           : listen.transport == Configured::kTcp ? sip::Transport::kTcp
+                                                                  : sip::Transport::kTls;
+    out.push_back(
+        {transport, listen.address, listen.port, listen.advertised_address, listen.advertised_port});
+  }
+  return out;
+}
+
+Result<sip::Trust> make_trust(const std::vector<std::string>& networks,
+                              const std::vector<std::string>& certificates) {
+  auto parsed = sip::Networks::parse(networks);
+  if (!parsed) return error("trusted: " + parsed.error().text);
+  sip::Trust trust{std::move(*parsed), {}};
+  for (const std::string& domain : certificates) trust.certificates.push_back(ascii_lower(domain));
+  return trust;
+}
+
+// `listening`: what the transports were opened with, which stays as it was when the configuration changes.
+Result<sip::Policy> make_policy(const service::Config& config, const service::SipFrontConfig& section,
+                                const std::vector<sip::Listen>& listening) {
   sip::Policy policy;
+  auto trust = make_trust(section.trusted, section.trusted_certificates);
+  if (!trust) return error("sip_front " + section.name + ": " + trust.error().text);
+  policy.trusted = std::move(*trust);
+  for (const service::ListenerConfig& own : section.listeners) {
+    trust = make_trust(own.trusted.value_or(section.trusted),
+                       own.trusted_certificates.value_or(section.trusted_certificates));
+    if (!trust) return error("sip_front " + section.name + ": listener: " + trust.error().text);
+    const auto at = std::find_if(listening.begin(), listening.end(),
+                                 [&](const sip::Listen& one) { return one.name() == own.listen; });
+    if (at != listening.end())
+      policy.trusted_at[static_cast<uint16_t>(at - listening.begin())] = std::move(*trust);
+  }
   // With a gwmap the mapper knows which domains are ours.
   if (config.gateway.gwmap.empty()) policy.domains = {config.gateway.gateway_domain};
-  policy.trusted = std::move(*trusted);
   for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
-  for (const std::string& domain : section.trusted_certificates)
-    policy.trusted_certificates.push_back(ascii_lower(domain));
   policy.max_datagram_bytes = section.max_datagram_bytes;
   policy.max_message_bytes = section.max_message_bytes;
   policy.max_rate_per_source = section.max_rate_per_source;
@@ -55,15 +90,27 @@ std::vector<sip::Credentials> make_credentials(const service::SipFrontConfig& se
   return out;
 }
 
-std::vector<sip::Listen> make_listens(const service::SipFrontConfig& section) {
-  std::vector<sip::Listen> out;
-  for (const service::ListenConfig& listen : section.listen) {
-    using Configured = service::ListenConfig::Transport;
-    const auto transport = listen.transport == Configured::kUdp   ? sip::Transport::kUdp
-                           : listen.transport == Configured::kTcp ? sip::Transport::kTcp
-                                                                  : sip::Transport::kTls;
-    out.push_back(
-        {transport, listen.address, listen.port, listen.advertised_address, listen.advertised_port});
+// Connections are fewer than descriptors, of which other things need some, too.
+std::size_t connections_in(std::size_t wanted) {
+  rlimit descriptors{};
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return wanted;
+  const auto all = static_cast<std::size_t>(descriptors.rlim_cur);
+  return std::min(wanted, all > 2 * kDescriptorsForOthers ? all - kDescriptorsForOthers : all / 2);
+}
+
+sip::TransportOptions make_transport_options(const service::SipFrontConfig& section, service::Log& log) {
+  sip::TransportOptions out;
+  out.pace = std::chrono::milliseconds(section.pace_ms);
+  out.max_message = section.max_message_bytes;
+  out.max_kept = std::max(out.max_kept, 4 * section.max_message_bytes);
+  out.keepalive = std::chrono::seconds(section.keepalive_seconds);
+  out.max_connections_per_source = section.max_connections_per_source;
+  out.max_connections = connections_in(section.max_connections);
+  if (out.max_connections < section.max_connections) {
+    log.warn(
+        "this process may have few open files, so it takes no more than {} connections instead of "
+        "max_connections = {}; raise LimitNOFILE (systemd) or ulimit -n",
+        out.max_connections, section.max_connections);
   }
   return out;
 }
@@ -79,7 +126,8 @@ Result<net::TlsContext> make_tls(const service::SipFrontConfig& section) {
 Result<std::unique_ptr<service::Process>> Front::create(const service::Context& context) {
   const auto* section = find_section(context.config, context.identity.section);
   if (section == nullptr) return error("no [[sip_front]] is named " + context.identity.section);
-  auto policy = make_policy(context.config, *section);
+  const std::vector<sip::Listen> listens = make_listens(*section);
+  auto policy = make_policy(context.config, *section, listens);
   if (!policy) return tl::make_unexpected(policy.error());
   std::unique_ptr<Front> front(new Front(context, std::move(*policy)));
 
@@ -92,13 +140,10 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   front->next_hop_ = std::move(*next_hop);
   front->outbound_.configure(front->next_hop_->route(), make_credentials(*section));
 
-  sip::TransportOptions transport;
-  transport.pace = std::chrono::milliseconds(section->pace_ms);
-  transport.max_message = section->max_message_bytes;
   auto tls = make_tls(*section);
   if (!tls) return tl::make_unexpected(tls.error());
-  auto transports =
-      sip::Transports::open(context.loop, make_listens(*section), std::move(*tls), transport, *front);
+  auto transports = sip::Transports::open(context.loop, listens, std::move(*tls),
+                                          make_transport_options(*section, context.log), *front);
   if (!transports) return tl::make_unexpected(transports.error());
   front->transports_ = std::move(*transports);
 
@@ -210,7 +255,9 @@ Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time e
 }
 
 std::string Front::id_of(uint64_t number) const {
-  return fmt::format("{}.{}.{}", edge().name(), edge().epoch(), number);
+  std::string name;
+  bus::write_envelope_name(edge().name(), edge().epoch(), number, name);
+  return name;
 }
 
 // Who sends a form takes it. A typing state may come in a CPIM, and will be taken so or so.
@@ -262,7 +309,7 @@ void Front::tls_failed(const sip::Endpoint& peer, bool ours, std::string_view wh
   }
   tls_failures_.push_back({context_.loop.clock().wall_us(), name, std::string(why), times});
   if (times > 1) return;
-  if (ours || trusts(peer)) {
+  if (ours || trust_at(sip::kNoListener).networks.contain(peer)) {
     context_.log.warn("no TLS connection {}: {}", name, why);
   } else {
     context_.log.debug("no TLS connection {}: {}", name, why);
@@ -328,7 +375,8 @@ void Front::reload(const service::Config& config) {
   bus_->connect_to(config.mapper_endpoints());
   const auto* section = find_section(config, context_.identity.section);
   if (section == nullptr) return;
-  auto policy = make_policy(config, *section);
+  const auto& opened = *find_section(context_.config, context_.identity.section);
+  auto policy = make_policy(config, *section, make_listens(opened));
   auto next_hop = sip::NextHop::create(*resolver_, random_, config.gateway.outbound_proxy);
   if (!policy || !next_hop) {
     context_.log.error("{}; the old values stay", (policy ? next_hop.error() : policy.error()).text);
@@ -340,6 +388,7 @@ void Front::reload(const service::Config& config) {
     context_.log.error("{}; the old certificates stay", tls.error().text);
   }
   inbound_.set_policy(std::move(*policy));
+  transports_->trust_changed();
   outbound_.formats().assume(config.gateway.unknown_peers_take);
   outbound_.refuse_large(config.gateway.long_messages == "reject");
   next_hop_ = std::move(*next_hop);
@@ -386,6 +435,7 @@ json Front::sip() const {
                            {"opened_by", one.ours ? "us" : "peer"},
                            {"state", one.state},
                            {"trusted", one.trusted},
+                           {"answers_pings", one.answers_pings},
                            {"idle_ms", to_ms(one.idle)}});
   }
   const Inbound::Figures in = inbound_.figures();
@@ -395,6 +445,8 @@ json Front::sip() const {
           {"connections", connections},
           {"connection_count", figures.connections()},
           {"connections_refused", figures.connections_refused},
+          {"connections_crowded_out", figures.connections_crowded_out},
+          {"pings_unanswered", figures.pings_unanswered},
           {"datagrams_received", figures.datagrams_in},
           {"datagrams_sent", figures.datagrams_out},
           {"server_transactions_waiting", in.waiting},
@@ -492,6 +544,11 @@ std::vector<Metric> Front::metrics() const {
       figures.connections_refused);
   add(Kind::kCounter, "stox_sip_connections_stuck_total", "Connections closed because the peer stalled",
       figures.connections_timed_out);
+  add(Kind::kCounter, "stox_sip_connections_crowded_out_total",
+      "Connections closed with half a message because all together kept too much",
+      figures.connections_crowded_out);
+  add(Kind::kCounter, "stox_sip_pings_unanswered_total",
+      "Connections to the outbound proxy that turned out to be dead", figures.pings_unanswered);
   add(Kind::kCounter, "stox_sip_tls_failures_total",
       "TLS connections that came to nothing: handshakes, certificates", figures.tls_failures);
   add(Kind::kCounter, "stox_sip_datagrams_received_total", "UDP datagrams received", figures.datagrams_in);

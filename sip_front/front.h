@@ -66,10 +66,7 @@ class Front final : public service::Process,
     context_.answer(text, std::move(reply));
   }
   // transports
-  bool trusts(const sip::Endpoint& peer) const override { return inbound_.trusts(peer); }
-  bool trusts_certificate(const net::CertificateNames& names) const override {
-    return inbound_.trusts_certificate(names);
-  }
+  const sip::Trust& trust_at(uint16_t listener) const override { return inbound_.trust_at(listener); }
   void received(const sip::Message&, const sip::Flow&) override;
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
   void connection_lost(uint32_t connection, bool never_made, std::string_view why) override;

@@ -14,6 +14,7 @@ namespace {
 constexpr Duration kRefreshWithin = std::chrono::seconds(5);
 constexpr const char* kNothingTaken = "the peer refused such a body before; stoxctl peers shows it";
 constexpr int64_t k2020 = 1'577'836'800;  // Unix time
+constexpr std::size_t kLarge = 4096;      // bytes of a message
 constexpr std::size_t kMaxChallenged = 1024, kMaxAvoided = 64;
 constexpr int kMaxStale = 3;                                // answers in a row to one realm
 constexpr Duration kAvoid = std::chrono::seconds(30);       // a hop that did not answer
@@ -509,6 +510,7 @@ void Outbound::end(sip::Id id, pb::Outcome outcome) {
   const bool was_first = queues_[queue_slot].first == id.slot;
   leave_queue(id);
   d.stage = Stage::kFree;
+  if (request_size(d) > kLarge) d.message = pb::SipMessage();  // no slot keeps an unusual one
   deliveries_.free(id);
   Queue& queue = queues_[queue_slot];
   if (queue.size == 0) {

@@ -66,9 +66,7 @@ class Worker final : public service::Process,
   void hand_overs_lost() override;
   void members_changed() override;
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
-  void asked(std::string_view text, std::function<void(std::string)> reply) override {
-    context_.answer(text, std::move(reply));
-  }
+  void asked(std::string_view text, std::function<void(std::string)> reply) override;
   // streams
   void link_up(xmpp::Link&) override;
   void link_down(xmpp::Link&) override;
@@ -89,6 +87,8 @@ class Worker final : public service::Process,
   void write_envelope_name(uint64_t number, std::string* out) const override;
   bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
   Fate fate(std::string_view from, std::string_view to, Time sent) override;
+  bool lend(std::string_view from, std::string_view to, std::string_view xml,
+            std::function<void()> sent) override;
   // receipts and typing
   void refused_late(const xmpp::StanzaId&, const Answer&) override;
   void without_words(const xmpp::Stanza&, const Jid& from, const Jid& to,
@@ -110,6 +110,7 @@ class Worker final : public service::Process,
   void tell_serving();
   void check_status();
   void finish_drain();
+  void give_place();
   Result<void> open_journal();
 
   service::Context context_;
@@ -133,6 +134,8 @@ class Worker final : public service::Process,
   service::Status told_;
   bool draining_ = false;
   std::function<void()> drained_;  // to be called once
+  Time stopped_{};                 // the streams, to end
+  bool place_given_ = false;       // to another worker
   uint64_t stanzas_in_ = 0, answered_ = 0, not_answered_ = 0;
   uint64_t handed_over_ = 0, notices_lost_ = 0;
   std::string xml_, payload_;  // reused, as is this:

@@ -29,10 +29,12 @@ json hop_json(const Hop& hop) {
 
 }  // namespace
 
-Commands::Commands(const Context& context, Process& process, std::function<Status()> status, Time started)
+Commands::Commands(const Context& context, Process& process, std::function<Status()> status,
+                   std::function<void()> restart, Time started)
     : context_(context),
       process_(process),
       status_(std::move(status)),
+      restart_(std::move(restart)),
       started_(started),
       usual_level_(context.log.level()),
       level_ends_(context.loop, [this] { reset_level(usual_level_); }),
@@ -51,6 +53,10 @@ void Commands::answer(const json& request, const Reply& reply) {
     return reply({{"ok", true}, {"forgotten", process_.forget_peers(text_at(request, "peer"))}});
   if (command == "drain" || command == "resume") {
     process_.accept_new(command == "resume");
+    return reply(status());
+  }
+  if (command == "restart") {
+    restart_();
     return reply(status());
   }
   if (command == "failed") return reply({{"ok", true}, {"failed", process_.failed()}});
@@ -74,7 +80,7 @@ void Commands::answer(const json& request, const Reply& reply) {
   }
   reply(
       failure(fmt::format("unknown command \"{}\"; known: status, queues, streams, inflight, failed, retry, "
-                          "drain, resume, peers, forget_peers, trace, tap, send, loglevel",
+                          "drain, resume, restart, peers, forget_peers, trace, tap, send, loglevel",
                           printable(command, 40))));
 }
 

@@ -6,6 +6,7 @@
 //   failed           failed: Process::failed()
 //   retry    id      trace: of the message that was submitted once more
 //   drain, resume    as status, after Process::accept_new()
+//   restart          as status; it drains and ends, and its supervisor starts it again
 //   streams  action ("", close, reconnect), domain     streams: Process::streams(), or count
 //   trace    id      hops: those that the id names, oldest first
 //   others   others: [{"name"}], the processes that a relay can reach
@@ -27,8 +28,9 @@ namespace stox::service {
 
 class Commands {
  public:
-  // Everything must outlive it.
-  Commands(const Context&, Process&, std::function<Status()> status, Time started);
+  // Everything must outlive it. `restart` begins to drain, and returns.
+  Commands(const Context&, Process&, std::function<Status()> status, std::function<void()> restart,
+           Time started);
 
   void answer(const nlohmann::json& request, const Reply&);
   // The level that the configuration says, from now on.
@@ -45,6 +47,7 @@ class Commands {
   const Context& context_;
   Process& process_;
   std::function<Status()> status_;
+  std::function<void()> restart_;
   Time started_;
   Level usual_level_;
   net::Alarm level_ends_;

@@ -391,8 +391,9 @@ Key<SipFrontConfig> listener() {
               for (const auto& [name, node] : table) {
                 const std::string full = fmt::format("{}.{}", one.key, name.str());
                 const Value part{node, one.section, full, one.problems};
-                const auto key = std::find_if(kListenerKeys.begin(), kListenerKeys.end(),
-                                              [&](const auto& each) { return each.name == name.str(); });
+                const auto key =
+                    std::find_if(kListenerKeys.begin(), kListenerKeys.end(),
+                                 [own = name.str()](const auto& each) { return each.name == own; });
                 if (key == kListenerKeys.end())
                   part.bad("is unknown; known here: listen, trusted, trusted_certificates");
                 else

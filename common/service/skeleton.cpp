@@ -71,8 +71,9 @@ std::vector<std::string> fixed_keys(const std::vector<std::string>& keys, const 
   for (const std::string& key : keys) {
     if (key.find(' ') != std::string::npos && !key.starts_with(own)) continue;
     const std::string_view last = std::string_view(key).substr(key.rfind('.') + 1);
-    for (const char* fixed : {"name", "listen", "bind", "metrics", "directory", "format", "mapper_public_key",
-                              "mapper_key_file", "edge_key_file"}) {
+    for (const char* fixed :
+         {"name", "listen", "max_connections", "max_connections_per_source", "keepalive_seconds", "bind",
+          "metrics", "directory", "format", "mapper_public_key", "mapper_key_file", "edge_key_file"}) {
       if (last == fixed) out.push_back(key);
     }
   }
@@ -113,7 +114,6 @@ int Skeleton::run(const MakeProcess& make) {
     notify::status(started.error().text);
     return 1;
   }
-  int exit_code = 0;
   try {
     const Watchdog watchdog(loop_, last_words(), [] { notify::alive(); });
     notify::ready();
@@ -121,7 +121,7 @@ int Skeleton::run(const MakeProcess& make) {
     loop_.run();
   } catch (const std::exception& e) {
     log_.error("internal error: {}; the supervisor will start the process again", e.what());
-    exit_code = 1;
+    exit_code_ = 1;
   }
   // It ends: one more signal must not kill it half-way, and have the supervisor think that it failed.
   sigset_t asked;
@@ -131,7 +131,7 @@ int Skeleton::run(const MakeProcess& make) {
   commands_.reset();
   process_.reset();  // first: it may hold replies and refers to all the rest
   log_.info("stopped");
-  return exit_code;
+  return exit_code_;
 }
 
 // The control socket comes first: it is what keeps a second process of the same name from taking anything.
@@ -153,7 +153,7 @@ Result<void> Skeleton::start(const MakeProcess& make) {
   if (!process) return tl::make_unexpected(process.error());
   process_ = std::move(*process);
   commands_ = std::make_unique<Commands>(
-      context_, *process_, [this] { return status(); }, started_);
+      context_, *process_, [this] { return status(); }, [this] { restart(); }, started_);
   if (const auto metrics = start_metrics(); !metrics) return metrics;
   log_.info("{} {} started, {}", role_name(identity_.role), STOX_VERSION, config.file);
   return {};
@@ -192,16 +192,24 @@ void Skeleton::wait_for_signal() {
 
 void Skeleton::take_signal(int number) {
   if (number == SIGHUP) return reload();
+  if (exit_code_ == kStartAgain) {  // the supervisor wants it to end just now
+    exit_code_ = 0;
+    return log_.info("SIG{}: ending as before, but not to be started again", sigabbrev_np(number));
+  }
   if (draining_) return stop("a second signal came");
-  drain(number);
+  drain(fmt::format("SIG{}", sigabbrev_np(number)));
 }
 
-void Skeleton::drain(int signal) {
+void Skeleton::restart() {
+  if (draining_) return;  // it ends already
+  exit_code_ = kStartAgain;
+  drain("asked to restart");
+}
+
+void Skeleton::drain(const std::string& why) {
   const int seconds = configs_.back().runtime.drain_seconds;
-  log_.info(
-      "SIG{}: taking nothing new, finishing what is in flight for at most {} s; a second signal stops at "
-      "once",
-      sigabbrev_np(signal), seconds);
+  log_.info("{}: taking nothing new, finishing what is in flight for at most {} s; a {}signal stops at once",
+            why, seconds, exit_code_ == kStartAgain ? "" : "second ");
   draining_ = true;
   notify::stopping();
   drain_ends_.set(loop_.now() + std::chrono::seconds(seconds));

@@ -20,12 +20,16 @@
 
 namespace stox::service {
 
+// The exit code of a process that was asked to restart (EX_TEMPFAIL of sysexits.h): to every supervisor an
+// end after which it starts the process again.
+constexpr int kStartAgain = 75;
+
 class Skeleton {
  public:
   // `read_again` reads the configuration as at the start (HUP).
   Skeleton(Loaded, std::function<Result<Loaded>()> read_again);
 
-  // Returns the exit code: 0 stopped as asked, 1 failed.
+  // Returns the exit code: 0 stopped as asked, 1 failed, kStartAgain.
   int run(const MakeProcess&);
 
  private:
@@ -33,7 +37,8 @@ class Skeleton {
   Result<void> start_metrics();
   void wait_for_signal();
   void take_signal(int number);
-  void drain(int signal);
+  void restart();
+  void drain(const std::string& why);
   void stop(const std::string& why);
   void reload();
   Status status() const;
@@ -56,6 +61,7 @@ class Skeleton {
   net::Alarm last_turn_;
   bool draining_ = false;
   bool stopping_ = false;
+  int exit_code_ = 0;
   State told_state_ = State::kStarting;
   std::string told_reason_;
 

@@ -7,6 +7,11 @@
 #include "sip_front/sip/timers.h"
 
 namespace stox::sip {
+namespace {
+
+constexpr std::size_t kUsualRequest = 4096;  // bytes
+
+}  // namespace
 
 void ClientTransactions::start(const Request& request, std::string& bytes, Time now) {
   const Id id = slots_.take();
@@ -96,6 +101,7 @@ void ClientTransactions::terminate(Id id) {
   Transaction& t = slots_[id.slot];
   if (t.state == State::kCompleted) --completed_;
   t.state = State::kTerminated;
+  if (t.request.capacity() > kUsualRequest) std::string().swap(t.request);  // as no slot keeps an unusual one
   by_branch_.erase(t.hash, id.slot);
   slots_.free(id);
 }

@@ -88,10 +88,10 @@ struct UdpSocket::Buffers {
   }
 };
 
-UdpSocket::UdpSocket(net::Loop& loop, uint16_t index, Duration pace, TransportUser& user,
+UdpSocket::UdpSocket(net::Loop& loop, uint16_t listener, Duration pace, TransportUser& user,
                      std::function<void()> dirty)
     : loop_(loop),
-      index_(index),
+      listener_(listener),
       pace_(pace),
       user_(user),
       dirty_(std::move(dirty)),
@@ -104,10 +104,10 @@ UdpSocket::~UdpSocket() {
   if (fd_ >= 0) close(fd_);
 }
 
-Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoint& bind, uint16_t index,
+Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoint& bind, uint16_t listener,
                                                    Duration pace, TransportUser& user,
                                                    std::function<void()> dirty) {
-  std::unique_ptr<UdpSocket> self(new UdpSocket(loop, index, pace, user, std::move(dirty)));
+  std::unique_ptr<UdpSocket> self(new UdpSocket(loop, listener, pace, user, std::move(dirty)));
   const int fd = self->fd_ =
       socket(bind.v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const int on = 1;
@@ -201,7 +201,7 @@ void UdpSocket::handle(std::span<char> datagram, const Endpoint& from, const End
   if (std::all_of(datagram.begin(), datagram.end(),
                   [](char c) { return c == '\r' || c == '\n' || c == '\0'; }))
     return;
-  const Flow flow{Transport::kUdp, index_, 0, from, local};
+  const Flow flow{Transport::kUdp, listener_, 0, from, local};
   if (const Parsed parsed = parse_datagram(datagram, buffers_->message)) {
     user_.received(buffers_->message, flow);
   } else {

@@ -171,10 +171,14 @@ def test_a_rolling_restart_stops_at_what_does_not_come_back(supervised):
     assert again.returncode == 1 and "nothing was restarted" in again.stderr
 
 
-def test_a_rolling_restart_needs_a_command(new_site):
-    site = new_site().start()
-    done = site.stox.ctl("rolling-restart")
-    assert done.returncode == 2 and "restart_command" in done.stderr
+def test_without_a_command_each_ends_by_itself_and_the_supervisor_starts_it_again(new_site):
+    site = new_site(supervised=True).start()
+    before = {name: site.stox.pid(name) for name in NAMES}
+    done = site.stox.ctl("rolling-restart", "--timeout", 60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not {name for name in NAMES if site.stox.pid(name) == before[name]}
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    assert romeo.message(site.sip_uri(juliet), "after it").status == 200
 
 
 def test_what_was_given_up_is_listed_and_sent_once_more(new_site):

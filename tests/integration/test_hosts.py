@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import subprocess
+import threading
 
 import pytest
 
@@ -19,6 +20,7 @@ ROLES = {"sip": "stox-sip-front", "mapper": "stox-mapper", "component": "stox-xm
 CLAIMED = "claimed.test"
 # Workers of one domain share their refusals: until the others are heard of, processing is not proved.
 TAKEN = {200, 202}
+START_AGAIN = 75  # exit status of a process that was asked to restart
 
 
 class Site:
@@ -196,3 +198,80 @@ def test_a_link_that_is_cut_and_restored_loses_no_order(site):
     done = site.ctl("a", "wait-ready", "--timeout", int(PATIENCE))
     assert done.returncode == 0, done.stdout + done.stderr
     assert {r.status for r in site.to_xmpp(site.users[1], names, ["at last"])} <= TAKEN
+
+
+class Supervisors:
+    """Of each host: what ends because it was asked to restart is started again, but for those in `left`."""
+
+    def __init__(self, site):
+        self.site, self.left, self.stopping = site, set(), threading.Event()
+        self.thread = threading.Thread(target=self._watch)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join()
+
+    def _watch(self):
+        while not self.stopping.wait(0.1):
+            for name, process in self.site.processes.items():
+                if name not in self.left and not process.running() and process.process.returncode == START_AGAIN:
+                    process.stop()
+                    process.start()
+
+
+class Load:
+    """Messages from a SIP user of each host, one after another, until it ends."""
+
+    def __init__(self, site):
+        self.site, self.stopping, self.answers = site, threading.Event(), {}
+        self.threads = [threading.Thread(target=self._send, args=user) for user in enumerate(site.users)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+    def _send(self, number, user):
+        for i in range(10**6):
+            if self.stopping.is_set():
+                return
+            text = f"{number} {i}"
+            self.answers[text] = user.message(f"sip:user{i % 8}*xmpp.test@sip-xmpp.test", text, within=60).status
+
+
+def test_a_rolling_restart_from_one_host_reaches_all_of_them_and_loses_nothing(site):
+    before = {name: process.pid for name, process in site.processes.items()}
+    with Supervisors(site), Load(site) as load:
+        eventually(lambda: len(load.answers) > 10, "the load is on")
+        done = site.ctl("a", "rolling-restart", "--timeout", int(PATIENCE))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"all {len(before)} processes were restarted" in done.stdout
+    assert not [name for name, process in site.processes.items() if process.pid == before[name]]
+
+    assert set(load.answers.values()) <= TAKEN | {503}
+    accepted = {text for text, status in load.answers.items() if status in TAKEN}
+    came = [text for ones in site.arrived(len(accepted)).values() for _, text in ones]
+    assert len(set(came)) == len(came), "doubled"
+    assert accepted <= set(came), "lost"
+    assert not {text for text, status in load.answers.items() if status == 503} & set(came)
+
+
+def test_a_rolling_restart_stops_at_the_host_whose_supervisor_does_not_start_again(site):
+    before = {name: process.pid for name, process in site.processes.items()}
+    with Supervisors(site) as supervisors:
+        supervisors.left.add("sip-2")
+        done = site.ctl("a", "rolling-restart", "--timeout", 1)
+    assert done.returncode == 1
+    assert "stopped at sip-2: no new process has taken its place" in done.stderr and "exit status 75" in done.stderr
+    assert site.processes["sip-2"].stop() == START_AGAIN
+    untouched = {"mapper-1", "mapper-2", "component-1", "component-2", "component-3"}
+    assert {name for name in untouched if site.processes[name].pid == before[name]} == untouched

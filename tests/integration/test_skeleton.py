@@ -187,6 +187,22 @@ def test_a_second_signal_stops_at_once(site):
     assert "a second signal came" in running.log() and "answered what was left" in running.log()
 
 
+def test_asked_to_restart_it_drains_and_ends_with_75(site):
+    running = site.start(FAKE_DRAIN="never", STOX_RUNTIME_DRAIN_SECONDS="1").ready()
+    assert running.ask({"command": "restart"})["state"] == "draining"
+    assert running.end() == 75
+    assert "asked to restart: taking nothing new" in running.log() and "answered what was left" in running.log()
+
+
+def test_asked_to_restart_and_then_to_end_it_ends_with_0(site):
+    running = site.start(FAKE_DRAIN="never").ready()
+    running.ask({"command": "restart"})
+    running.signal(signal.SIGTERM)
+    eventually(lambda: "not to be started again" in running.log(), "it knows")
+    running.signal(signal.SIGTERM)
+    assert running.end() == 0
+
+
 def test_signals_do_not_kill_it_while_it_ends(site):
     running = site.start().ready()
     while running.process.poll() is None:

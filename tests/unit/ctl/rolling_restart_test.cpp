@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 
 class RollingRestart : public ::testing::Test {
  protected:
-  json run(milliseconds timeout = seconds(30)) {
+  json run(milliseconds timeout = seconds(30), const std::string& form = "restart {name}") {
     const RestartWorld world{[this] { return status(); },
                              [this](const std::string& command) -> Result<void> {
                                commands.push_back(command);
@@ -26,13 +26,20 @@ class RollingRestart : public ::testing::Test {
                                slow = 3;
                                return {};
                              },
+                             [this](const Known& one) -> Result<void> {
+                               asked.push_back(one.name);
+                               if (one.name == fails) return error("it cannot be reached");
+                               if (one.name != stays) uptimes_ms[one.name] = 0;
+                               slow = 3;
+                               return {};
+                             },
                              [this] {
                                now += seconds(1);
                                --slow;
                              },
                              [this] { return now; },
                              [this](const std::string& line) { shown.push_back(line); }};
-    return restart_all(known, "restart {name}", timeout, world);
+    return restart_all(known, form, timeout, world);
   }
   json status() const {
     json all = json::array();
@@ -41,7 +48,8 @@ class RollingRestart : public ::testing::Test {
       all.push_back({{"name", one.name},
                      {"state", ready ? "ready" : "starting"},
                      {"reason", ready ? "" : "its reason"},
-                     {"pid", pids.at(one.name)}});
+                     {"pid", pids.at(one.name)},
+                     {"uptime_ms", uptimes_ms.at(one.name)}});
     }
     return {{"processes", all}};
   }
@@ -50,7 +58,8 @@ class RollingRestart : public ::testing::Test {
                               {"sip@a", "sip", service::Role::kSipFront, ""},
                               {"w-1", "w-1", service::Role::kXmppWorker, ""}};
   std::map<std::string, int> pids = {{"m-1", 1}, {"sip@a", 1}, {"w-1", 1}};
-  std::vector<std::string> commands, shown;
+  std::map<std::string, int> uptimes_ms = {{"m-1", 90'000}, {"sip@a", 90'000}, {"w-1", 90'000}};
+  std::vector<std::string> commands, asked, shown;
   std::string fails, stays, down;
   int slow = 0;
   milliseconds now{0};
@@ -83,6 +92,32 @@ TEST_F(RollingRestart, StopsWhereNoNewProcessComes) {
   stays = "m-1";
   EXPECT_THAT(run()["error"].get<std::string>(), HasSubstr("stopped at m-1: no new process"));
   EXPECT_EQ(commands.size(), 1u);
+}
+
+TEST_F(RollingRestart, ThoseOfOtherHostsEndByThemselves) {
+  known[1].through = "m-1";
+  EXPECT_EQ(run()["error"], "");
+  EXPECT_THAT(commands, ElementsAre("restart m-1", "restart w-1"));
+  EXPECT_THAT(asked, ElementsAre("sip@a"));
+}
+
+TEST_F(RollingRestart, WithoutACommandAllEndByThemselvesThoughThePidsStay) {
+  EXPECT_EQ(run(seconds(30), "")["error"], "");
+  EXPECT_THAT(asked, ElementsAre("m-1", "sip@a", "w-1"));
+}
+
+TEST_F(RollingRestart, StopsAtOneThatCannotBeAsked) {
+  fails = "sip@a";
+  EXPECT_EQ(run(seconds(30), "")["error"], "stopped at sip@a: it cannot be reached");
+  EXPECT_THAT(asked, ElementsAre("m-1", "sip@a"));
+}
+
+TEST_F(RollingRestart, StopsAtOneThatNobodyStartsAgain) {
+  stays = "sip@a";
+  const std::string why = run(seconds(30), "")["error"];
+  EXPECT_THAT(why, HasSubstr("stopped at sip@a: no new process has taken its place after 30 s"));
+  EXPECT_THAT(why, HasSubstr("exit status 75"));
+  EXPECT_THAT(asked, ElementsAre("m-1", "sip@a"));
 }
 
 TEST(RestartCommand, FillsInWhatSupervisorsNeed) {

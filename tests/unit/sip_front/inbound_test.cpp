@@ -35,7 +35,7 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   static sip::Policy policy() {
     sip::Policy policy;
     policy.domains = {"gw.test"};
-    policy.trusted = *sip::Networks::parse({"192.0.2.0/24"});
+    policy.trusted.networks = *sip::Networks::parse({"192.0.2.0/24"});
     return policy;
   }
   bool receive(const std::string& text, const char* source = "192.0.2.7") {
@@ -372,14 +372,12 @@ TEST_F(InboundTest, StrangersAreCountedAndMayBeCutOff) {
 }
 
 TEST_F(InboundTest, CertificatesAreTrustedByTheSipDomainsTheyStandFor) {
-  sip::Policy by_name = policy();
-  by_name.trusted_certificates = {"proxy.test"};
-  inbound_.set_policy(by_name);
+  const sip::Trust by_name{{}, {"proxy.test"}};
   const auto trusts = [&](std::vector<std::string> uris, std::vector<std::string> dns) {
     net::CertificateNames names;
     names.uris = std::move(uris);
     names.dns = std::move(dns);
-    return inbound_.trusts_certificate(names);
+    return by_name.covers(names);
   };
   EXPECT_TRUE(trusts({}, {"Proxy.test"}));
   EXPECT_TRUE(trusts({"sip:proxy.test"}, {}));

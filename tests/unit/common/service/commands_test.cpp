@@ -46,7 +46,9 @@ class AskedProcess : public ::testing::Test {
   Context context_{loop_, config_, {Role::kSipFront, "sip-1", "sip-1@2"}, log_, trace_, [] {}};
   ActorDouble process_;
   Status status_{State::kStarting, "no mapper is there"};
-  Commands commands_{context_, process_, [this] { return status_; }, loop_.now() - std::chrono::seconds(5)};
+  int restarts_ = 0;
+  Commands commands_{context_, process_, [this] { return status_; }, [this] { ++restarts_; },
+                     loop_.now() - std::chrono::seconds(5)};
 };
 
 TEST_F(AskedProcess, WhatIsKnownOfPeersIsToldAndForgotten) {
@@ -96,6 +98,11 @@ TEST_F(AskedProcess, SendIsCheckedAndHandedOn) {
             "send needs \"to\", a text");
 }
 
+TEST_F(AskedProcess, RestartIsBegunAndTheStateTold) {
+  EXPECT_EQ(ask({{"command", "restart"}})["state"], "starting");
+  EXPECT_EQ(restarts_, 1);
+}
+
 TEST_F(AskedProcess, LogLevelChangesForGoodOrForATime) {
   EXPECT_EQ(ask({{"command", "loglevel"}, {"level", "warn"}})["was"], "info");
   EXPECT_EQ(log_.level(), Level::kWarn);
@@ -112,7 +119,7 @@ TEST_F(AskedProcess, AnUnknownCommandListsTheKnown) {
   EXPECT_EQ(
       ask({{"command", "tap\n"}})["error"],
       "unknown command \"tap\\n\"; known: status, queues, streams, inflight, failed, retry, drain, resume, "
-      "peers, forget_peers, trace, tap, send, loglevel");
+      "restart, peers, forget_peers, trace, tap, send, loglevel");
   EXPECT_EQ(ask({{"command", 1}})["ok"], false);
 }
 

@@ -164,6 +164,18 @@ TEST_F(Dialogue, BehindAnEmptyIdTheErrorIsWaitedFor) {
   EXPECT_GE(wait(), seconds(60));
 }
 
+TEST_F(Dialogue, SeeOtherHostIsToldAndNotFollowed) {
+  tcp_connects();
+  take();
+  server(
+      "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='1'>"
+      "<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>other.test:5348"
+      "</see-other-host></stream:error>");
+  EXPECT_TRUE(component.is_refused());
+  EXPECT_THAT(component.reason(), AllOf(HasSubstr("other.test:5348"), HasSubstr("xmpp_host")));
+  EXPECT_GE(wait(), seconds(60));
+}
+
 TEST_F(Dialogue, AnEmptyIdWithoutErrorIsAnsweredAfterAWhile) {
   tcp_connects();
   take();
