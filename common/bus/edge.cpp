@@ -135,9 +135,7 @@ Result<uint64_t> Edge::submit(pb::Envelope& envelope, Time begin_before, Time en
   return s_->origin.submit(envelope, begin_before, end_by, &refusal_);
 }
 
-Result<void> Edge::room(std::size_t more) {
-  return s_->origin.room(more, &refusal_);
-}
+Result<void> Edge::room(std::size_t more) { return s_->origin.room(more, &refusal_); }
 
 pb::EnvelopeId Edge::new_id() { return s_->origin.new_id(); }
 
