@@ -12,7 +12,8 @@ import time
 from chaos.site import (BUS, COMPONENTS, FRONTS, LINKS, NAMES, SERVERS, SIP_USERS, WORKERS, address, doors_of, link_host,
                         stream_host)
 
-ALONE = 0.08  # of all faults
+ALONE = {"kill": 0.3}  # of the faults of this kind
+ALONE_ELSE = 0.04
 CALM = 4.0    # seconds without others around those
 
 # kind: (weight, what it happens to, shortest and longest time it lasts in seconds)
@@ -75,7 +76,7 @@ def plan(seed, seconds, gap, kinds):
         lasts = shortest + (longest - shortest) * dice.random() ** 2
         if kind in ENDING_KINDS:
             targets = [name for name in targets if not spared(name, at, seconds)]
-        alone = dice.random() < ALONE
+        alone = dice.random() < ALONE.get(kind, ALONE_ELSE)
         if alone:
             at = max(at, quiet)
         out.append(Fault(len(out) + 1, at, kind, dice.choice(targets), lasts, dice.random()))

@@ -31,6 +31,7 @@ class HandMadeServer:
         self.reads = True
         self.says = ""  # instead of features, where it has proved who it is or cannot
         self.connections = 0
+        self.latest = None  # connection of the gateway
         self._unanswered = []
         self.stanzas = queue.Queue()  # messages, as text
         self.port = loopback.free_port(host, 5269)
@@ -66,6 +67,7 @@ class HandMadeServer:
             except OSError:
                 return
             self.connections += 1
+            self.latest = peer
             threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 
     def _serve(self, peer):
@@ -77,7 +79,7 @@ class HandMadeServer:
                     break
                 text = self._take(peer, text + data.decode())
                 if text is None:
-                    peer = self.tls.wrap_socket(peer, server_side=True)
+                    peer = self.latest = self.tls.wrap_socket(peer, server_side=True)
                     text = ""
             if not self.reads:
                 threading.Event().wait(300)
