@@ -29,6 +29,7 @@ class OtherWorkers {
   static uint64_t connection(std::string_view worker, uint64_t number);  // never 0
   bool has_been() const { return has_been_; }                            // there was one at some time
   std::string holder() const;  // one that has such a connection; empty: none
+  bool any() const { return !alike_.empty(); }
 
   // Those of whose connections update() has learned, for us to say that we know.
   std::vector<pb::Member> take_news() { return std::exchange(news_, {}); }

@@ -363,7 +363,8 @@ void ToSip::send_error(std::string_view from, std::string_view to, const std::st
   const Time now = clock_.now();
   Unsent each{std::string(from), std::string(to), xml, row, now + (arrived ? kLendAgain : kSendErrorWithin)};
   each.arrived = std::move(arrived);
-  if (user_.send_stanza(from, to, xml)) {
+  const bool held = holding_errors_ && row != 0;
+  if (!held && user_.send_stanza(from, to, xml)) {
     // Those of accepted stanzas are bounded by max_in_flight.
     if (row != 0 || told_errors_.size() < kMaxUnsent) told_errors_.push_back({std::move(each), now});
     return;
@@ -383,12 +384,13 @@ void ToSip::send_unsent() {
   note_told();
   std::erase_if(unsent_, [&](Unsent& each) {
     const auto domain = xmpp::domain_of(each.to);
-    const bool is_up = domain != failed;
-    if (is_up && user_.send_stanza(each.from, each.to, each.xml)) {
+    const bool held = holding_errors_ && each.row != 0;
+    const bool may_be_up = !held && domain != failed;
+    if (may_be_up && user_.send_stanza(each.from, each.to, each.xml)) {
       told_errors_.push_back({std::move(each), now});
       return true;
     }
-    failed = domain;
+    if (!held) failed = domain;
     lend(each);
     if (each.until > now) return false;
     if (each.arrived) return true;  // its worker has it still

@@ -78,6 +78,9 @@ class ToSip {
   void stop();         // answers all there is; what is in the journal stays there
   void send_unsent();  // errors that found no room or no stream, or whose stream has broken
   void note_told();    // errors of which it is known by now what became of them
+  // Errors of what stands in the journal go by another worker or the next process, so that the stream can be
+  // closed behind those that have gone.
+  void hold_errors() { holding_errors_ = true; }
   // The streams are being closed: nothing can be answered any more. What still comes is kept for the next
   // start, if there is a journal.
   void close() { closing_ = true; }
@@ -141,7 +144,7 @@ class ToSip {
   StanzaJournal* journal_;
   Table pending_;
   std::vector<Staged> staged_, handing_on_;
-  bool closing_ = false;
+  bool closing_ = false, holding_errors_ = false;
   std::size_t staged_count_ = 0;  // of staged_, whose others keep their memory
   std::vector<Told> told_errors_;
   std::vector<Table::node_type> spares_;  // ended ones, their strings kept

@@ -26,6 +26,8 @@ using xmpp::Stanza;
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr Duration kStoodStill = std::chrono::seconds(1);  // so late is a tick of a loop that others may miss
 constexpr uint64_t kKnownConnections = 0;  // stream of hand-overs that say so, as other_workers.h has it
+constexpr Duration kGivesPlaceWithin = std::chrono::seconds(2);
+constexpr Duration kLendsWithin = std::chrono::seconds(4);
 constexpr Duration kLookWhileDraining = std::chrono::milliseconds(10);
 constexpr Duration kNoticeWithin = std::chrono::seconds(60);
 constexpr Duration kTimerF = std::chrono::seconds(35);  // that a begun transaction runs
@@ -266,6 +268,12 @@ void Worker::handed_over(const std::string& from, uint64_t stream, std::string_v
 void Worker::finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) { edge().finish(id, outcome); }
 
 Result<void> Worker::room(std::size_t more, pb::Reason* reason) {
+  // One that ends takes what the server sends until the stream is closed, if the next process could go on
+  // with it: a refusal would be no help to anybody.
+  if (draining_ && !(drained_ && journal_)) {
+    *reason = pb::STOPPING;
+    return error("this process takes nothing new");
+  }
   auto taken = edge().room(more);
   if (!taken) *reason = edge().refusal();
   return taken;
@@ -364,7 +372,7 @@ ToSipUser::Fate Worker::fate(std::string_view from, std::string_view to, Time se
 bool Worker::lend(std::string_view from, std::string_view to, std::string_view xml,
                   std::function<void()> sent) {
   const std::string holder = others_.holder();
-  if (holder.empty() || streams_->status().state != State::kStandby) return false;
+  if (holder.empty() || (stopped_ == Time{} && streams_->status().state != State::kStandby)) return false;
   const json stanza = {{"from", from}, {"to", to}, {"xml", xml}};
   edge().query(holder, std::string(kSendFor) + stanza.dump(),
                [sent = std::move(sent)](const std::string& text) {
@@ -505,7 +513,7 @@ void Worker::tell_serving() {
   serving.set_broken(streams_->broken());
   for (const std::string& domain : config_.domains) serving.add_domains(prepared(domain));
   // Who has drained and closed its streams is nothing on XMPP any more: another may take its place.
-  if (!draining_ || !streams_->is_stopped()) {
+  if (!place_given_) {
     for (const std::string& domain : serves_) serving.add_serves(domain);
   }
   edge().set_serving(std::move(serving));
@@ -526,17 +534,29 @@ void Worker::accept_new(bool on) {
   check_status();
 }
 
-// What is in flight first, then the stream.
+// First what was taken in from SIP, which needs the stream; then the stream is closed; then what came by it.
+// The next process sends what errors are left.
 void Worker::finish_drain() {
-  const bool busy =
-      edge().in_flight() > 0 || edge().begun() > 0 ||
-      ((to_sip_.has_unsent() || to_sip_.has_told()) && streams_->status().state == State::kReady);
-  if (busy) return;
-  if (!streams_->is_stopped()) {
-    to_sip_.close();
-    streams_->stop();
-  }
-  if (streams_->is_stopped()) std::exchange(drained_, nullptr)();
+  if (edge().begun() > 0 || (!journal_ && edge().in_flight() > 0)) return;
+  if (journal_) to_sip_.hold_errors();
+  to_sip_.note_told();
+  const bool owes = to_sip_.has_told() || (!journal_ && to_sip_.has_unsent());
+  if (owes && streams_->status().state == State::kReady) return;
+  if (!streams_->is_stopped()) streams_->stop();
+  if (!streams_->is_stopped()) return;
+  if (stopped_ == Time{}) stopped_ = now();
+  to_sip_.hand_on();
+  to_sip_.send_unsent();
+  give_place();
+  const bool lends = to_sip_.has_unsent() && others_.any() && now() < stopped_ + kLendsWithin;
+  if (edge().in_flight() == 0 && !lends) std::exchange(drained_, nullptr)();
+}
+
+// Another worker may take ours when nothing that came later can overtake what we have.
+void Worker::give_place() {
+  if (place_given_ || (edge().in_flight() > 0 && now() < stopped_ + kGivesPlaceWithin)) return;
+  place_given_ = true;
+  tell_serving();
 }
 
 void Worker::stop() {

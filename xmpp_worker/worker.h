@@ -110,6 +110,7 @@ class Worker final : public service::Process,
   void tell_serving();
   void check_status();
   void finish_drain();
+  void give_place();
   Result<void> open_journal();
 
   service::Context context_;
@@ -133,6 +134,8 @@ class Worker final : public service::Process,
   service::Status told_;
   bool draining_ = false;
   std::function<void()> drained_;  // to be called once
+  Time stopped_{};                 // the streams, to end
+  bool place_given_ = false;       // to another worker
   uint64_t stanzas_in_ = 0, answered_ = 0, not_answered_ = 0;
   uint64_t handed_over_ = 0, notices_lost_ = 0;
   std::string xml_, payload_;  // reused, as is this:

@@ -136,10 +136,6 @@ Result<uint64_t> Edge::submit(pb::Envelope& envelope, Time begin_before, Time en
 }
 
 Result<void> Edge::room(std::size_t more) {
-  if (s_->serving.state() == pb::DRAINING) {
-    refusal_ = pb::STOPPING;
-    return error(s_->options.name + " is stopping");
-  }
   return s_->origin.room(more, &refusal_);
 }
 
@@ -156,7 +152,7 @@ void Edge::restore_targets(const std::vector<PossibleTarget>& targets) {
 std::vector<PossibleTarget> Edge::possible_targets() const { return s_->origin.possible_targets(); }
 
 void Edge::submit_lossy(pb::Envelope& envelope, Time begin_before) {
-  if (s_->serving.state() != pb::DRAINING) s_->origin.submit_lossy(envelope, begin_before);
+  s_->origin.submit_lossy(envelope, begin_before);
 }
 
 void Edge::finish(const pb::EnvelopeId& id, pb::Outcome outcome) {

@@ -113,8 +113,8 @@ class Edge : public WireUser {
 
   // Origin. Fills schema, id, conversation_number, after, hops, attempt; the caller fills the rest
   // (conversation, dedup_key, trace_id, body). No target begins after `begin_before`; the outcome comes at
-  // `end_by` at the latest. Returns the number; an Error when nothing was taken: at the bound, draining, or
-  // no mapper for 10 s (refusal() says which).
+  // `end_by` at the latest. Returns the number; an Error when nothing was taken: at the bound, or no mapper
+  // for 10 s (refusal() says which).
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by);
   // Once and at once, or not at all: it is not kept, has no outcome, and counts nowhere.
   void submit_lossy(pb::Envelope&, Time begin_before);

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-from support.waiting import eventually
+from support.waiting import PATIENCE, eventually
 
 _libc = ctypes.CDLL(None)
 
@@ -57,7 +57,7 @@ class Child:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
-    def wait_until(self, condition, what):
+    def wait_until(self, condition, what, within=PATIENCE):
         """Polls condition() as long as the process runs."""
 
         def ready():
@@ -65,7 +65,7 @@ class Child:
                 raise AssertionError(f"{self.name} ended with {self.process.returncode} before {what}:\n{self.log()}")
             return condition()
 
-        return eventually(ready, f"{self.name}: {what}")
+        return eventually(ready, f"{self.name}: {what}", within)
 
     def signal(self, number):
         os.kill(self.pid, number)

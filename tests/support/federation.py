@@ -84,7 +84,7 @@ class EjabberdServer(Child):
             tls = f'certfiles: ["{pem}"]\nca_file: "{ca}"\ns2s_cafile: "{ca}"\n'
         (folder / "ejabberd.yml").write_text(f"""
 hosts: [{DOMAIN}]
-loglevel: debug
+loglevel: info
 auth_password_format: plain
 s2s_use_starttls: {starttls}
 {tls}listen:
@@ -105,7 +105,7 @@ modules: {{mod_roster: {{}}, mod_disco: {{}}, mod_ping: {{}}, mod_offline: {{}},
     def start(self):
         super().start()
         self.wait_until(lambda: (self.folder / "started").exists() and loopback.accepts(self.host, self.c2s_port) and
-                        loopback.accepts(_reached(self), self.s2s_port), "listening")
+                        loopback.accepts(_reached(self), self.s2s_port), "listening", within=120)  # it waits for the disk
         return self
 
 

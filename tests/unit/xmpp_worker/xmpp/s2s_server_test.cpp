@@ -6,6 +6,7 @@
 
 #include <asio/ip/tcp.hpp>
 #include <asio/post.hpp>
+#include <asio/write.hpp>
 #include <filesystem>
 #include <map>
 
@@ -177,6 +178,12 @@ TEST_F(S2sServers, TlsMayBeThereFromTheFirstByte) {
   EXPECT_NE(came[0].tls, "");
   there->send("x@c.test", message("x@c.test", "y@d.test", "hello"));
   EXPECT_TRUE(until([&] { return d.log.find("hello") != std::string::npos; }));
+
+  asio::ip::tcp::socket junk(loop.io());
+  junk.connect({asio::ip::make_address("127.0.0.1"), d_port});
+  asio::write(junk, asio::buffer(std::string("\x16 and what is no handshake")));
+  ASSERT_TRUE(
+      until([&] { return d.events.find("ended: the connection of 127.0.0.1") != std::string::npos; }));
 
   Link* without = e.server->link("e.test", "d.test");
   EXPECT_TRUE(until([&] { return without->is_up(); })) << e.events;
