@@ -52,6 +52,8 @@ class Fault:
     amount: float    # 0 to 1: of what the kind has a degree of
     began: float = 0  # monotonic; 0: not begun, as its target was not there
     over: float = 0
+    began_wall: float = 0
+    back: float = 0   # of a killed process: seconds from its beginning until its log says that it is ready; 0: never
 
     def __str__(self):
         target = " to ".join(self.target) if isinstance(self.target, tuple) else self.target
@@ -161,7 +163,7 @@ class Faults:
     def begin(self, fault):
         if self._holds(fault) in self.busy:
             return  # skipped
-        fault.began = time.monotonic()
+        fault.began, fault.began_wall = time.monotonic(), time.time()
         step = getattr(self, "_" + fault.kind.replace("-", "_"))
         self.busy.add(self._holds(fault))
         self.running.append((fault.began, fault, step(fault, fault.target)))
