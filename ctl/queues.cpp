@@ -61,7 +61,7 @@ json row(const std::string& from, const std::string& to, const json* sender, con
 
 json merge_queues(const Answers& answers) {
   json links = json::array();
-  json in_flight = json::array();
+  json in_flight = json::array(), hand_overs = json::array();
   for (const auto& [name, answer] : answers) {
     for (const json& link : list_at(answer, "links")) {
       const std::string peer = text_at(link, "peer");
@@ -76,8 +76,16 @@ json merge_queues(const Answers& answers) {
                            {"limit", value_at(own, "limit")},
                            {"oldest_age_ms", value_at(own, "oldest_age_ms")}});
     }
+    const json between = value_at(answer, "hand_overs");
+    if (number_at(between, "waiting") + number_at(between, "given_up") > 0) {
+      hand_overs.push_back({{"process", name},
+                            {"waiting", value_at(between, "waiting")},
+                            {"given_up", value_at(between, "given_up")}});
+    }
   }
-  return {{"links", std::move(links)}, {"in_flight", std::move(in_flight)}};
+  return {{"links", std::move(links)},
+          {"in_flight", std::move(in_flight)},
+          {"hand_overs", std::move(hand_overs)}};
 }
 
 std::string queues_text(const json& queues) {
@@ -94,7 +102,12 @@ std::string queues_text(const json& queues) {
   TextTable edges({"PROCESS", "IN FLIGHT", "LIMIT", "OLDEST"});
   for (const json& edge : queues["in_flight"])
     edges.add({text_at(edge, "process"), show(edge, "count"), show(edge, "limit"), age(edge)});
-  return links.str() + "\n" + edges.str();
+  std::string out = links.str() + "\n" + edges.str();
+  if (queues["hand_overs"].empty()) return out;
+  TextTable hand_overs({"PROCESS", "ANSWERS FOR OTHER WORKERS", "GIVEN UP"});
+  for (const json& each : queues["hand_overs"])
+    hand_overs.add({text_at(each, "process"), show(each, "waiting"), show(each, "given_up")});
+  return out + "\n" + hand_overs.str();
 }
 
 }  // namespace stox::ctl

@@ -1,13 +1,12 @@
 #include "mapper/translation.h"
 
-#include <fmt/format.h>
-
 #include <iterator>
 #include <string_view>
 #include <variant>
 
 #include "common/base/addressing.h"
 #include "common/base/hash.h"
+#include "common/bus/envelope_name.h"
 
 namespace stox {
 namespace {
@@ -16,8 +15,7 @@ constexpr std::size_t kOpen = 16'384;  // more than Trace::kMessages
 constexpr const char* kEchoLoop = "An echo loop: the same words went back and forth";
 
 void write(const pb::EnvelopeId& id, std::string& out) {
-  out.clear();
-  fmt::format_to(std::back_inserter(out), "{}.{}.{}", id.origin(), id.epoch(), id.number());
+  bus::write_envelope_name(id.origin(), id.epoch(), id.number(), out);
 }
 
 const char* text_of(pb::Verdict verdict) {
@@ -113,11 +111,12 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
 }
 
 bus::Placement Translation::to_xmpp(pb::Envelope& envelope, service::Hop& hop) {
-  sip_.Swap(envelope.mutable_sip_message());
-  show(sip_.from_uri(), hop.from);
-  show(sip_.request_uri(), hop.to);
+  sip_.reset(envelope.release_sip_message());
+  show(sip_->from_uri(), hop.from);
+  show(sip_->request_uri(), hop.to);
+  if (xmpp_) envelope.set_allocated_xmpp_message(xmpp_.release());
   pb::XmppMessage& stanza = *envelope.mutable_xmpp_message();
-  auto end = mapping::to_xmpp(sip_, stanza, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
+  auto end = mapping::to_xmpp(*sip_, stanza, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
   if (end) return bus::EndWith{std::move(*end)};
   if (stanza.bodies_size() > 0 &&
       echoes_.is_loop(stanza.from(), stanza.to(), 0, stanza.bodies(0).text(), clock_.now())) {
@@ -133,15 +132,16 @@ bus::Placement Translation::to_xmpp(pb::Envelope& envelope, service::Hop& hop) {
 }
 
 bus::Placement Translation::to_sip(pb::Envelope& envelope, service::Hop& hop) {
-  xmpp_.Swap(envelope.mutable_xmpp_message());
-  hop.from = xmpp_.from();
-  hop.to = xmpp_.to();
+  xmpp_.reset(envelope.release_xmpp_message());
+  hop.from = xmpp_->from();
+  hop.to = xmpp_->to();
+  if (sip_) envelope.set_allocated_sip_message(sip_.release());
   pb::SipMessage& message = *envelope.mutable_sip_message();
-  auto end = mapping::to_sip(xmpp_, message, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
+  auto end = mapping::to_sip(*xmpp_, message, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
   if (end) return bus::EndWith{std::move(*end)};
   const auto& forms = message.parts(0).alternatives();
-  if (xmpp_.bodies_size() > 0 &&
-      echoes_.is_loop(xmpp_.from(), xmpp_.to(), 1, forms[forms.size() - 1].data(), clock_.now())) {
+  if (xmpp_->bodies_size() > 0 &&
+      echoes_.is_loop(xmpp_->from(), xmpp_->to(), 1, forms[forms.size() - 1].data(), clock_.now())) {
     *end.emplace().mutable_stanza_error() = mapping::stanza_error("not-acceptable", "modify", kEchoLoop);
     end->set_text(kEchoLoop);
     return bus::EndWith{std::move(*end)};
@@ -149,6 +149,17 @@ bus::Placement Translation::to_sip(pb::Envelope& envelope, service::Hop& hop) {
   const std::string& front = routes_.front(message.request_uri());
   if (front.empty()) return bus::Refuse{pb::Refused::NO_TARGET, "no SIP front is there"};
   return bus::Forward{front};
+}
+
+// The next envelope will most likely come with the same body, and go with the same.
+void Translation::take_back(pb::Envelope& envelope) {
+  if (envelope.has_xmpp_message() && sip_) {
+    xmpp_.reset(envelope.release_xmpp_message());
+    envelope.set_allocated_sip_message(sip_.release());
+  } else if (envelope.has_sip_message() && xmpp_) {
+    sip_.reset(envelope.release_sip_message());
+    envelope.set_allocated_xmpp_message(xmpp_.release());
+  }
 }
 
 void Translation::translate(pb::Outcome& outcome) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,6 +40,7 @@ class Translation {
   void set_members(const std::vector<pb::Member>&);
 
   bus::Placement place(pb::Envelope&);  // as MapperUser::place
+  void take_back(pb::Envelope&);        // as MapperUser::placed
   void translate(pb::Outcome&);         // as MapperUser::translate
   std::vector<service::Metric> metrics() const;
 
@@ -67,8 +69,9 @@ class Translation {
   Passed to_xmpp_, to_sip_;
   std::map<std::string, uint64_t> refusals_;  // by status or condition
   std::string id_;                            // reused, as are the messages
-  pb::SipMessage sip_;
-  pb::XmppMessage xmpp_;
+  // Of an envelope on its way through: what came, and what goes in its place. The envelope owns the other.
+  std::unique_ptr<pb::SipMessage> sip_ = std::make_unique<pb::SipMessage>();
+  std::unique_ptr<pb::XmppMessage> xmpp_ = std::make_unique<pb::XmppMessage>();
 };
 
 }  // namespace stox

@@ -61,15 +61,13 @@ class Front final : public service::Process,
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
   void members_changed() override;
+  void out_of_reach() override;
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
   void asked(std::string_view text, std::function<void(std::string)> reply) override {
     context_.answer(text, std::move(reply));
   }
   // transports
-  bool trusts(const sip::Endpoint& peer) const override { return inbound_.trusts(peer); }
-  bool trusts_certificate(const net::CertificateNames& names) const override {
-    return inbound_.trusts_certificate(names);
-  }
+  const sip::Trust& trust_at(uint16_t listener) const override { return inbound_.trust_at(listener); }
   void received(const sip::Message&, const sip::Flow&) override;
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
   void connection_lost(uint32_t connection, bool never_made, std::string_view why) override;
@@ -96,6 +94,7 @@ class Front final : public service::Process,
   nlohmann::json sip() const;
   bus::Edge& edge() const { return bus_->edge(); }
   void open_taken();
+  void notice_standstill();
   void log_listeners();
   void tell_serving(pb::ProcessState);
   void check_status();

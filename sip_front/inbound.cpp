@@ -8,7 +8,6 @@
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "sip_front/peer_formats.h"
-#include "sip_front/sip/tls_identity.h"
 
 namespace stox {
 namespace {
@@ -51,14 +50,6 @@ Inbound::Inbound(sip::Policy policy, const Clock& clock, service::Log& log, serv
       sources_(secret_),
       from_domains_(secret_) {}
 
-bool Inbound::trusts_certificate(const net::CertificateNames& names) const {
-  const std::vector<std::string> domains = sip::sip_domains_of(names);
-  return std::any_of(domains.begin(), domains.end(), [this](const std::string& domain) {
-    const auto& trusted = policy_.trusted_certificates;
-    return std::find(trusted.begin(), trusted.end(), ascii_lower(domain)) != trusted.end();
-  });
-}
-
 bool Inbound::request(const sip::Message& request, const sip::Flow& flow) {
   const Verdict verdict = sip::check_request(request, flow, policy_);
   auto match = sip::ServerTransactions::Match::kNew;
@@ -97,7 +88,8 @@ bool Inbound::apply(Verdict verdict, const sip::Message& request, const sip::Flo
       break;
     case Verdict::Kind::kOptions: {
       Answer answer = draining_ ? unavailable() : Answer{200, "OK", {}};
-      answer.headers.allow = answer.headers.accept = answer.headers.supported = true;
+      answer.headers.allow = answer.headers.accept = true;  // 11.2
+      answer.headers.accept_encoding = answer.headers.supported = true;
       answer_stateless(request, flow, answer);
       break;
     }
@@ -186,7 +178,9 @@ void Inbound::fill(const sip::Message& request) {
 
 void Inbound::fill_conversation() {
   const pb::SipMessage& message = envelope_.sip_message();
-  std::string conversation = conversation_key(message.from_uri(), message.request_uri());
+  // As conversation_key() has it.
+  std::string conversation = address_keys_.get(message.from_uri(), address_key);
+  conversation.append(" ").append(address_keys_.get(message.request_uri(), address_key));
   // Decoded, a user part may be any bytes; the mapper will refuse it, but the bus must carry it there.
   if (!is_utf8(conversation)) conversation = to_hex(conversation);
   envelope_.set_conversation(std::move(conversation));
@@ -367,7 +361,7 @@ void Inbound::inject(std::string_view from, std::string_view to, std::string_vie
   if (!parsed) return done({false, {}, "not a message: " + std::string(parsed.error().reason)});
 
   sip::Policy policy = policy_;
-  policy.trusted = *sip::Networks::parse({"0.0.0.0/0"});
+  policy.trusted.networks = *sip::Networks::parse({"0.0.0.0/0"});
   const Verdict verdict = sip::check_request(*message, {sip::Transport::kTcp, 0, 0, {}}, policy);
   if (verdict.kind != Verdict::Kind::kTake) {
     const std::string_view usual = sip::usual_reason(verdict.status);

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/memo.h"
 #include "common/base/result.h"
-#include "common/net/tls.h"
 #include "common/service/log.h"
 #include "common/service/process.h"
 #include "common/service/trace.h"
@@ -48,8 +48,7 @@ class Inbound {
   Inbound(sip::Policy, const Clock&, service::Log&, service::Trace&, sip::Random&, sip::ResponseSender&,
           EnvelopeSink&);
 
-  bool trusts(const sip::Endpoint& peer) const { return policy_.trusted.contain(peer); }
-  bool trusts_certificate(const net::CertificateNames&) const;
+  const sip::Trust& trust_at(uint16_t listener) const { return policy_.trust_at(listener); }
   void set_policy(sip::Policy policy) { policy_ = std::move(policy); }
 
   // False: whoever sent this is a stranger, and its connection may be closed when the answer is written.
@@ -125,6 +124,7 @@ class Inbound {
   sip::HashIndex by_number_;
   bool draining_ = false;
 
+  Memo<std::string> address_keys_;
   pb::Envelope envelope_;                                                       // reused
   sip::ResponseHead head_;                                                      // reused
   std::string out_;                                                             // reused

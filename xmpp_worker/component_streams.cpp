@@ -1,5 +1,7 @@
 #include "xmpp_worker/component_streams.h"
 
+#include <utility>
+
 #include "common/base/sip_uri.h"
 
 namespace stox::worker {
@@ -26,8 +28,12 @@ ComponentStreams::ComponentStreams(const service::Context& context, const servic
       port_(config.xmpp_port),
       user_(user),
       resolver_(std::move(resolver)),
-      component_({domain, config.xmpp_password, host_port(host_, port_), 200'000,
-                  static_cast<uint32_t>(context.loop.clock().wall_us())},
+      component_({.domain = domain,
+                  .secret = config.xmpp_password,
+                  .server = host_port(host_, port_),
+                  .jitter_seed = static_cast<uint32_t>(context.loop.clock().wall_us()),
+                  .last_connection = static_cast<uint64_t>(context.loop.clock().wall_us()),
+                  .has_predecessor = true},
                  ids, *this, user),
       socket_(loop_, *resolver_, *this, std::chrono::milliseconds(config.pace_ms)),
       alarm_(loop_, [this] {
@@ -64,12 +70,29 @@ void ComponentStreams::reload(const service::XmppWorkerConfig& config) {
 
 void ComponentStreams::arrange() {
   if (!component_.output().empty()) socket_.write_soon();
-  alarm_.set(component_.next());
+  alarm_.set(net::about(component_.next()));
 }
 
-void ComponentStreams::connect() { socket_.connect(host_, port_); }
+void ComponentStreams::other_lost() {
+  component_.other_lost(loop_.now());
+  arrange();
+}
 
-void ComponentStreams::disconnect() { socket_.close(); }
+void ComponentStreams::renew_connection() { component_.renew_connection(loop_.now()); }
+
+void ComponentStreams::connect() {
+  waits_to_connect_ = true;
+  user_.state_changed();
+}
+
+void ComponentStreams::may_connect() {
+  if (std::exchange(waits_to_connect_, false)) socket_.connect(host_, port_);
+}
+
+void ComponentStreams::disconnect() {
+  waits_to_connect_ = false;
+  socket_.close();
+}
 
 void ComponentStreams::write_soon() { socket_.write_soon(); }
 
@@ -102,7 +125,7 @@ void ComponentStreams::fill_output(std::string& out) {
   if (component_.is_up()) user_.about_to_write(component_);
   out.append(component_.output());
   component_.output().clear();
-  alarm_.set(component_.next());
+  alarm_.set(net::about(component_.next()));
 }
 
 service::Status ComponentStreams::status() const {

@@ -30,6 +30,11 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
   service::Status status() const override;
   pb::Backend backend() const override { return pb::COMPONENT; }
   void set_holder(const std::string& worker) override;
+  uint64_t connection() const override { return component_.connection(); }
+  uint64_t broken() const override { return component_.broken(); }
+  void may_connect() override;
+  void renew_connection() override;
+  void other_lost() override;
   void keepalive_came_elsewhere(uint64_t number) override;
   void reload(const service::XmppWorkerConfig&) override;
   nlohmann::json list() const override;
@@ -42,6 +47,7 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
 
   void connect() override;
   void disconnect() override;
+  void abort() override { socket_.abort(); }
   void write_soon() override;
   void state_changed() override;
   std::size_t unsent() const override;
@@ -61,6 +67,7 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
   xmpp::Component component_;
   xmpp::StreamSocket socket_;
   net::Alarm alarm_;
+  bool waits_to_connect_ = false;
 };
 
 }  // namespace stox::worker

@@ -7,24 +7,26 @@
 namespace stox::worker {
 namespace {
 
-constexpr Duration kServersMayNotKnow = std::chrono::seconds(30);
-constexpr Duration kConnectsWithin = std::chrono::seconds(2);
-
-uint64_t connection_of(const pb::Member& member) { return hash64(member.name(), member.process_epoch()) | 1; }
+// Who has not answered by then is out of reach, and has noticed that itself.
+constexpr Duration kAnswersWithin = std::chrono::seconds(5);
+constexpr Duration kMapperWithin = std::chrono::seconds(2);
 
 bool is_connected(const pb::Member& member) {
   const auto state = member.serving().state();
   return member.serving().backend() == pb::COMPONENT && (state == pb::READY || state == pb::DRAINING);
 }
 
-bool is_connecting(const pb::Member& member) {
-  return member.serving().backend() == pb::COMPONENT && member.serving().state() == pb::STARTING;
-}
-
 const pb::Member* find(const std::vector<pb::Member>& members, std::string_view name) {
   const auto found =
       std::find_if(members.begin(), members.end(), [&](const pb::Member& m) { return m.name() == name; });
   return found == members.end() ? nullptr : &*found;
+}
+
+// What was on its way to a connection of `before` may have been lost, or still be to come.
+bool lost_one(const pb::Member& before, const pb::Member* after) {
+  if (after == nullptr || after->process_epoch() != before.process_epoch())
+    return before.serving().connection() != 0;
+  return after->serving().broken() != before.serving().broken();
 }
 
 }  // namespace
@@ -40,37 +42,24 @@ bool OtherWorkers::is_alike(const pb::Member& member) const {
          });
 }
 
-bool OtherWorkers::update(const std::vector<pb::Member>& members, bool is_up, Time now) {
+bool OtherWorkers::update(const std::vector<pb::Member>& members) {
   std::vector<pb::Member> alike;
   std::copy_if(members.begin(), members.end(), std::back_inserter(alike),
                [this](const pb::Member& m) { return is_alike(m); });
-  bool lost = false;
-  for (const pb::Member& before : alike_) {
-    if (!is_up || !is_connected(before)) continue;
-    const pb::Member* after = find(alike, before.name());
-    const bool is_new_process = after != nullptr && after->process_epoch() != before.process_epoch();
-    if (after != nullptr && !is_new_process && is_connected(*after)) continue;
-    lost = true;
-    // A process that has ended took its sockets with it, and one that drained said goodbye.
-    if (!is_new_process && before.serving().state() == pb::READY) unsure_until_ = now + kServersMayNotKnow;
-  }
-  if (std::none_of(alike.begin(), alike.end(), is_connecting)) starting_until_ = {};
+  const bool lost = std::any_of(alike_.begin(), alike_.end(), [&](const pb::Member& before) {
+    return lost_one(before, find(alike, before.name()));
+  });
   connections_.clear();
   for (const pb::Member& each : alike) {
-    if (is_connected(each)) connections_.push_back(connection_of(each));
+    const uint64_t number = each.serving().connection();
+    if (number == 0) continue;
+    connections_.push_back(connection(each.name(), number));
     const pb::Member* before = find(alike_, each.name());
-    // Its connection is there a moment before we hear of it.
-    if (is_connecting(each) && (before == nullptr || !is_connecting(*before)))
-      starting_until_ = now + kConnectsWithin;
-    if (before == nullptr) unsure_until_ = {};  // it is back, or has been started anew
+    if (before == nullptr || before->serving().connection() != number) news_.push_back(each);
   }
   alike_ = std::move(alike);
+  has_been_ = has_been_ || !connections_.empty();
   return lost;
-}
-
-bool OtherWorkers::is_there(std::string_view name, uint64_t epoch) const {
-  const pb::Member* member = find(alike_, name);
-  return member != nullptr && member->process_epoch() == epoch;
 }
 
 std::string OtherWorkers::holder() const {
@@ -78,9 +67,28 @@ std::string OtherWorkers::holder() const {
   return found == alike_.end() ? std::string() : found->name();
 }
 
-uint64_t OtherWorkers::connection(std::string_view name) const {
-  const pb::Member* member = find(alike_, name);
-  return member == nullptr ? 1 : connection_of(*member);
+uint64_t OtherWorkers::connection(std::string_view worker, uint64_t number) {
+  return hash64(worker, number) | 1;
+}
+
+void OtherWorkers::announce(uint64_t connection, Time now) {
+  if (connection == announced_) return;
+  announced_ = connection;
+  announced_at_ = now;
+}
+
+void OtherWorkers::known_by(std::string_view worker, uint64_t connection) {
+  known_by_[std::string(worker)] = connection;
+}
+
+bool OtherWorkers::may_connect(bool has_mapper, Time now) const {
+  if (announced_ == 0) return false;
+  if (now - announced_at_ >= (has_mapper ? kAnswersWithin : kMapperWithin)) return true;
+  return has_mapper && std::all_of(alike_.begin(), alike_.end(), [this](const pb::Member& each) {
+           const auto known = known_by_.find(each.name());
+           return each.serving().backend() != pb::COMPONENT ||
+                  (known != known_by_.end() && known->second == announced_);
+         });
 }
 
 }  // namespace stox::worker

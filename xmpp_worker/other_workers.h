@@ -1,11 +1,14 @@
 // The other workers that are the same domains on XMPP, as the bus knows them: to whom answers are handed
-// over, and, of components, on whose connections ours may come (xmpp::Proof).
+// over, and, of components, on whose connections ours may come (xmpp::Proof). For what comes on a connection
+// that we do not know of we would not wait, so each worker tells the others of a connection before it makes
+// it, and makes it when they have said that they know.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -17,18 +20,22 @@ class OtherWorkers {
  public:
   OtherWorkers(std::string own_name, std::vector<std::string> serves);
 
-  // True: a component's connection has gone that was there beside ours (`is_up`: ours is).
-  bool update(const std::vector<pb::Member>&, bool is_up, Time now);
+  // True: the server may send answers of ours, or have sent them, to a component's connection that is no
+  // more.
+  bool update(const std::vector<pb::Member>&);
 
-  // Whether the process that wrote a stanza's id lives, as far as is known.
-  bool is_there(std::string_view name, uint64_t epoch) const;
   // Components' connections to the server besides our own.
   const std::vector<uint64_t>& connections() const { return connections_; }
-  std::string holder() const;                        // one that has such a connection; empty: none
-  uint64_t connection(std::string_view name) const;  // of this worker; never 0
-  // Until then the server may send to a connection that went without a word, or to one that is just being
-  // made.
-  Time unsure_until() const { return std::max(unsure_until_, starting_until_); }
+  static uint64_t connection(std::string_view worker, uint64_t number);  // never 0
+  bool has_been() const { return has_been_; }                            // there was one at some time
+  std::string holder() const;  // one that has such a connection; empty: none
+  bool any() const { return !alike_.empty(); }
+
+  // Those of whose connections update() has learned, for us to say that we know.
+  std::vector<pb::Member> take_news() { return std::exchange(news_, {}); }
+  void announce(uint64_t connection, Time now);  // ours, which is to be made
+  void known_by(std::string_view worker, uint64_t connection);
+  bool may_connect(bool has_mapper, Time now) const;
 
  private:
   bool is_alike(const pb::Member&) const;
@@ -37,7 +44,11 @@ class OtherWorkers {
   std::vector<std::string> serves_;
   std::vector<pb::Member> alike_;
   std::vector<uint64_t> connections_;
-  Time unsure_until_{}, starting_until_{};
+  std::vector<pb::Member> news_;
+  bool has_been_ = false;
+  uint64_t announced_ = 0;
+  Time announced_at_{};
+  std::map<std::string, uint64_t, std::less<>> known_by_;  // by worker, which of ours
 };
 
 }  // namespace stox::worker

@@ -24,6 +24,14 @@ class Streams : public xmpp::Links {
   virtual pb::Backend backend() const = 0;
   // Another worker that is the same domain has a stream to the server; empty: none.
   virtual void set_holder(const std::string& /*worker*/) {}
+  // Of a component: to which connection the server may send to us (0: none), and how many of them broke. Told
+  // to the other workers before it is made: it waits for may_connect(), again after each state_changed().
+  virtual uint64_t connection() const { return 0; }
+  virtual uint64_t broken() const { return 0; }
+  virtual void may_connect() {}
+  virtual void renew_connection() {}  // as xmpp::Component
+  // Another worker lost its connection, which the server may not know yet.
+  virtual void other_lost() {}
   // A keepalive that this process wrote came to another worker of the domain.
   virtual void keepalive_came_elsewhere(uint64_t /*number*/) {}
   virtual void reload(const service::XmppWorkerConfig&) = 0;

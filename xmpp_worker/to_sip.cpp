@@ -22,6 +22,7 @@ constexpr Duration kEndWithin =
     kBeginWithin + std::chrono::seconds(35);  // a begun transaction runs its Timer F
 constexpr std::size_t kMaxUnsent = 4096;
 constexpr Duration kSendErrorWithin = std::chrono::minutes(10);
+constexpr Duration kLendAgain = std::chrono::seconds(15);
 
 bool has_text(const xmpp::MessageContent& content) {
   return !content.oobs.empty() || std::any_of(content.bodies.begin(), content.bodies.end(),
@@ -256,11 +257,34 @@ void ToSip::note_told() {
     if (fate == ToSipUser::Fate::kWaits) return false;
     if (fate == ToSipUser::Fate::kBroken) {
       unsent_.push_back(std::move(each.error));
-    } else if (each.error.row != 0) {
-      journal_->told(each.error.row);
+    } else {
+      if (each.error.row != 0) journal_->told(each.error.row);
+      if (each.error.arrived) each.error.arrived();
     }
     return true;
   });
+}
+
+// A sender is told twice when our connection comes back meanwhile, or that worker's dies: better than never.
+void ToSip::lend(Unsent& error) {
+  const Time now = clock_.now();
+  if (error.arrived || (error.lent != Time{} && now - error.lent < kLendAgain)) return;
+  if (error.number == 0) error.number = ++last_unsent_;
+  if (user_.lend(error.from, error.to, error.xml, [this, number = error.number] { lent_arrived(number); }))
+    error.lent = now;
+}
+
+void ToSip::lent_arrived(uint64_t number) {
+  const auto found = std::find_if(unsent_.begin(), unsent_.end(),
+                                  [number](const Unsent& each) { return each.number == number; });
+  if (found == unsent_.end()) return;
+  if (found->row != 0) journal_->told(found->row);
+  unsent_.erase(found);
+}
+
+void ToSip::send_for(std::string_view from, std::string_view to, const std::string& xml,
+                     std::function<void()> arrived) {
+  if (is_own(xmpp::domain_of(from))) send_error(from, to, xml, 0, std::move(arrived));
 }
 
 std::string ToSip::new_trace_id() {
@@ -334,10 +358,13 @@ void ToSip::refuse(const xmpp::Stanza& stanza, xmpp::StanzaError error, int64_t 
   send_error(failed.to, stanza.from, xml_, row);
 }
 
-void ToSip::send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row) {
+void ToSip::send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row,
+                       std::function<void()> arrived) {
   const Time now = clock_.now();
-  Unsent each{std::string(from), std::string(to), xml, row, now + kSendErrorWithin};
-  if (user_.send_stanza(from, to, xml)) {
+  Unsent each{std::string(from), std::string(to), xml, row, now + (arrived ? kLendAgain : kSendErrorWithin)};
+  each.arrived = std::move(arrived);
+  const bool held = holding_errors_ && row != 0;
+  if (!held && user_.send_stanza(from, to, xml)) {
     // Those of accepted stanzas are bounded by max_in_flight.
     if (row != 0 || told_errors_.size() < kMaxUnsent) told_errors_.push_back({std::move(each), now});
     return;
@@ -357,13 +384,16 @@ void ToSip::send_unsent() {
   note_told();
   std::erase_if(unsent_, [&](Unsent& each) {
     const auto domain = xmpp::domain_of(each.to);
-    if (domain == failed && each.until > now) return false;
-    if (user_.send_stanza(each.from, each.to, each.xml)) {
+    const bool held = holding_errors_ && each.row != 0;
+    const bool may_be_up = !held && domain != failed;
+    if (may_be_up && user_.send_stanza(each.from, each.to, each.xml)) {
       told_errors_.push_back({std::move(each), now});
       return true;
     }
-    failed = domain;
+    if (!held) failed = domain;
+    lend(each);
     if (each.until > now) return false;
+    if (each.arrived) return true;  // its worker has it still
     ++figures_.errors_lost;
     log_.warn("an error stanza to {} is lost: no XMPP stream took it in time", each.to);
     if (each.row != 0) journal_->ended(each.row);

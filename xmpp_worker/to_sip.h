@@ -39,6 +39,12 @@ class ToSipUser {
   // known.
   enum class Fate { kWaits, kArrived, kBroken };
   virtual Fate fate(std::string_view from, std::string_view to, Time sent) = 0;
+  // An error stanza goes to the worker that has the one connection of our domain, while ours stands by;
+  // `sent` is called when it has arrived from there. False: there is no such worker.
+  virtual bool lend(std::string_view /*from*/, std::string_view /*to*/, std::string_view /*xml*/,
+                    std::function<void()> /*sent*/) {
+    return false;
+  }
   // A stanza without words, and one with words that is about to be handed on (notices.h).
   virtual void without_words(const xmpp::Stanza&, const Jid& /*from*/, const Jid& /*to*/,
                              const xmpp::MessageContent&) {}
@@ -72,9 +78,15 @@ class ToSip {
   void stop();         // answers all there is; what is in the journal stays there
   void send_unsent();  // errors that found no room or no stream, or whose stream has broken
   void note_told();    // errors of which it is known by now what became of them
+  // Errors of what stands in the journal go by another worker or the next process, so that the stream can be
+  // closed behind those that have gone.
+  void hold_errors() { holding_errors_ = true; }
   // The streams are being closed: nothing can be answered any more. What still comes is kept for the next
   // start, if there is a journal.
   void close() { closing_ = true; }
+  // Sends an error stanza of another worker; `arrived` is called when the peer has processed it.
+  void send_for(std::string_view from, std::string_view to, const std::string& xml,
+                std::function<void()> arrived);
   // Sends the stanza's error, with `by` filled in.
   void refuse(const xmpp::Stanza&, xmpp::StanzaError);
 
@@ -100,6 +112,9 @@ class ToSip {
     std::string from, to, xml;
     int64_t row;
     Time until;
+    uint64_t number = 0;
+    Time lent{};                      // last, to another worker
+    std::function<void()> arrived{};  // another worker waits for it
   };
   struct Told {  // its error was taken by the stream, and has perhaps not arrived
     Unsent error;
@@ -116,7 +131,10 @@ class ToSip {
   bool keep_for_next_start(Staged&);
   void answer_with(const Pending&, const pb::Outcome&);
   void refuse(const xmpp::Stanza&, xmpp::StanzaError, int64_t row);
-  void send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row);
+  void send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row,
+                  std::function<void()> arrived = {});
+  void lend(Unsent&);
+  void lent_arrived(uint64_t number);
 
   std::vector<std::string> serves_;
   const Clock& clock_;
@@ -126,11 +144,12 @@ class ToSip {
   StanzaJournal* journal_;
   Table pending_;
   std::vector<Staged> staged_, handing_on_;
-  bool closing_ = false;
+  bool closing_ = false, holding_errors_ = false;
   std::size_t staged_count_ = 0;  // of staged_, whose others keep their memory
   std::vector<Told> told_errors_;
   std::vector<Table::node_type> spares_;  // ended ones, their strings kept
   std::deque<Unsent> unsent_;
+  uint64_t last_unsent_ = 0;
   Figures figures_;
   uint64_t seed_, traces_ = 0;  // of trace ids
   pb::Envelope envelope_;       // reused, as these are

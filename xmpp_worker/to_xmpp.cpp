@@ -54,7 +54,6 @@ ToXmpp::Way& ToXmpp::way_of(Link& link) {
                                   std::forward_as_tuple(*this, number, link));
   Way& way = made.first->second;
   way.proof.set_others(others_);
-  way.proof.set_unsure(unsure_until_);
   by_link_[&link] = &way;
   return way;
 }
@@ -308,7 +307,7 @@ void ToXmpp::about_to_write(Link& link) {
   Way* way = find(link);
   if (way == nullptr) return;
   write_held(*way);
-  way->proof.end_of_wakeup(clock_.now());
+  way->proof.end_of_wakeup(clock_.now(), link.is_sure());
   arrange(*way);
 }
 
@@ -369,10 +368,14 @@ void ToXmpp::arrange(Way& way) {
 }
 
 void ToXmpp::stop() {
+  drop_held("this worker stops");
+  for (auto& [number, way] : ways_) way.proof.stream_ended();
+}
+
+void ToXmpp::drop_held(const char* why) {
   for (auto& [number, way] : ways_) {
     for (const Held& each : std::exchange(way.held, {}))
-      end_unwritten(each.envelope, failure(pb::STOPPING, "the worker stops"));
-    way.proof.stream_ended();
+      end_unwritten(each.envelope, failure(pb::STOPPING, why));
   }
   held_ = 0;
 }
@@ -489,13 +492,9 @@ void ToXmpp::pong(const StanzaId& id, const Answer& answer) {
   arrange(way);
 }
 
-void ToXmpp::set_others(std::vector<uint64_t> connections, Time unsure_until) {
+void ToXmpp::set_others(std::vector<uint64_t> connections) {
   others_ = std::move(connections);
-  unsure_until_ = unsure_until;
-  for (auto& [number, way] : ways_) {
-    way.proof.set_others(others_);
-    way.proof.set_unsure(unsure_until_);
-  }
+  for (auto& [number, way] : ways_) way.proof.set_others(others_);
 }
 
 void ToXmpp::other_lost() {

@@ -62,7 +62,7 @@ class ToXmpp {
   // Its id is one that a worker of this domain wrote.
   void answer(const xmpp::StanzaId&, const Answer&);
   // Connections of other workers on which our domain's answers may come (xmpp::Proof).
-  void set_others(std::vector<uint64_t> connections, Time unsure_until);
+  void set_others(std::vector<uint64_t> connections);
   void other_lost();
   void link_up(xmpp::Link&);
   void link_down(xmpp::Link&);
@@ -70,7 +70,8 @@ class ToXmpp {
   void about_to_write(xmpp::Link&);
   void turn();
   Time next() const { return std::min(due_.next(), contacts_.next()); }
-  void stop();  // ends all there is
+  void stop();                      // ends all there is
+  void drop_held(const char* why);  // what waits for a stream is not written any more
 
   std::size_t held() const { return held_; }
   std::size_t unproved() const { return under_way_.size(); }
@@ -140,7 +141,6 @@ class ToXmpp {
   std::unordered_map<const xmpp::Link*, Way*> by_link_;
   uint64_t last_way_ = 0;
   std::vector<uint64_t> others_;
-  Time unsure_until_{};
   Deadlines<uint64_t> due_;  // ways
   Slots<Message> under_way_;
   std::size_t held_ = 0;

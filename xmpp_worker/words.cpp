@@ -5,6 +5,8 @@
 #include <iterator>
 #include <utility>
 
+#include "common/bus/envelope_name.h"
+
 namespace stox::worker {
 namespace {
 
@@ -119,8 +121,7 @@ xmpp::StanzaError to_stanza_error(const pb::StanzaError& said) {
 }
 
 void write_envelope_name(const std::string& origin, uint64_t epoch, uint64_t number, std::string* out) {
-  out->clear();
-  fmt::format_to(std::back_inserter(*out), "{}.{}.{}", origin, epoch, number);
+  bus::write_envelope_name(origin, epoch, number, *out);
 }
 
 std::string describe(const pb::Outcome& outcome) {

@@ -24,11 +24,18 @@ using service::State;
 using xmpp::Stanza;
 
 constexpr Duration kTick = std::chrono::seconds(1);
+constexpr Duration kStoodStill = std::chrono::seconds(1);  // so late is a tick of a loop that others may miss
+constexpr uint64_t kKnownConnections = 0;  // stream of hand-overs that say so, as other_workers.h has it
+constexpr Duration kGivesPlaceWithin = std::chrono::seconds(2);
+constexpr Duration kLendsWithin = std::chrono::seconds(4);
 constexpr Duration kLookWhileDraining = std::chrono::milliseconds(10);
 constexpr Duration kNoticeWithin = std::chrono::seconds(60);
 constexpr Duration kTimerF = std::chrono::seconds(35);  // that a begun transaction runs
 constexpr Duration kTypingWithin = std::chrono::seconds(5);
 constexpr std::size_t kMaxListed = 10'000;
+// Between workers: an error stanza that this one is to send, and that it has arrived.
+constexpr std::string_view kSendFor = "send for ";
+constexpr std::string_view kSent = "sent";
 
 const service::XmppWorkerConfig* find_section(const service::Config& config, const std::string& name) {
   for (const auto& section : config.xmpp_workers) {
@@ -164,9 +171,12 @@ Result<void> Worker::open_journal() {
 }
 
 void Worker::turn() {
+  notice_standstill();
   to_xmpp_.turn();
   if (now() >= tick_) {
+    if (!edge().has_mapper()) other_lost();
     tick_ = now() + kTick;
+    let_connect();
     (void)open_journal();
     check_status();
     to_sip_.send_unsent();
@@ -181,7 +191,7 @@ void Worker::arrange() {
   Time next = std::min(to_xmpp_.next(), tick_);
   if (journal_) next = std::min(next, journal_->next());
   if (drained_) next = std::min(next, now() + kLookWhileDraining);
-  alarm_.set(next);
+  alarm_.set(net::about(next));
 }
 
 // --- bus
@@ -198,32 +208,78 @@ void Worker::ended(uint64_t number, const pb::Outcome& outcome) {
 
 void Worker::members_changed() {
   if (!bus_) return;
-  const bool lost = others_.update(edge().members(), streams_->status().state == State::kReady, now());
-  if (lost) to_xmpp_.other_lost();
-  to_xmpp_.set_others(others_.connections(), others_.unsure_until());
+  if (others_.update(edge().members())) other_lost();
+  to_xmpp_.set_others(others_.connections());
+  for (const pb::Member& each : others_.take_news()) {
+    (void)edge().hand_over(each.name(), each.process_epoch(), kKnownConnections,
+                           std::to_string(each.serving().connection()));
+  }
+  let_connect();
   streams_->set_holder(others_.holder());
   if (journal_ && journal_->is_open()) journal_->set_targets(edge().possible_targets());
   check_status();
   arrange();
 }
 
-void Worker::handed_over(const std::string& from, uint64_t, std::string_view payload) {
+// What the server may have sent to a connection of another worker, and we shall not hear of, if it was ours.
+void Worker::other_lost() {
+  if (!others_.has_been()) return;
+  to_xmpp_.other_lost();
+  streams_->other_lost();
+}
+
+void Worker::out_of_reach() {
+  to_xmpp_.drop_held("this worker was out of reach");
+  arrange();
+}
+
+// Others have not waited for us: connections may have come and gone.
+void Worker::notice_standstill() {
+  if (now() < tick_ + kStoodStill) return;
+  edge().turn();
+  tick_ = now();
+  other_lost();
+}
+
+void Worker::let_connect() {
+  if (others_.may_connect(edge().has_mapper(), now())) streams_->may_connect();
+}
+
+// Answers that are handed over from now on must not seem to have nothing missing before them.
+void Worker::hand_overs_lost() { streams_->renew_connection(); }
+
+void Worker::handed_over(const std::string& from, uint64_t stream, std::string_view payload) {
+  notice_standstill();
+  if (stream == kKnownConnections) {
+    others_.known_by(from, parse_number(payload, 0, UINT64_MAX).value_or(0));
+    return let_connect();
+  }
+  const uint64_t connection =
+      streams_->backend() == pb::COMPONENT ? OtherWorkers::connection(from, stream) : 0;
   if (!hand_over_.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return;
   const auto id = ids_.read_answer(hand_over_.id(), hand_over_.from(), hand_over_.to());
   if (!id) return;
   if (id->has(xmpp::StanzaId::kKeepalive)) {
-    if (ids_.is_own(*id)) streams_->keepalive_came_elsewhere(id->number);
+    const auto& known = others_.connections();
+    const bool is_known = std::find(known.begin(), known.end(), connection) != known.end();
+    if (ids_.is_own(*id) && is_known) streams_->keepalive_came_elsewhere(id->number);
     return;
   }
   const pb::StanzaError& error = hand_over_.error();
   to_xmpp_.answer(*id, {hand_over_.to_message(), hand_over_.id(), hand_over_.from(), hand_over_.to(),
-                        to_stanza_error(error), others_.connection(from)});
+                        to_stanza_error(error), connection});
   arrange();
 }
 
 void Worker::finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) { edge().finish(id, outcome); }
 
 Result<void> Worker::room(std::size_t more, pb::Reason* reason) {
+  // One that ends takes what the server sends until the stream is closed, if the next process could go on
+  // with it: a refusal would be no help to anybody.
+  if (draining_ && !(drained_ && journal_)) {
+    *reason = pb::STOPPING;
+    return error("this process takes nothing new");
+  }
   auto taken = edge().room(more);
   if (!taken) *reason = edge().refusal();
   return taken;
@@ -319,7 +375,32 @@ ToSipUser::Fate Worker::fate(std::string_view from, std::string_view to, Time se
   return link->proved_until() > sent ? Fate::kArrived : Fate::kWaits;
 }
 
+bool Worker::lend(std::string_view from, std::string_view to, std::string_view xml,
+                  std::function<void()> sent) {
+  const std::string holder = others_.holder();
+  if (holder.empty() || (stopped_ == Time{} && streams_->status().state != State::kStandby)) return false;
+  const json stanza = {{"from", from}, {"to", to}, {"xml", xml}};
+  edge().query(holder, std::string(kSendFor) + stanza.dump(),
+               [sent = std::move(sent)](const std::string& text) {
+                 if (text == kSent) sent();
+               });
+  return true;
+}
+
+void Worker::asked(std::string_view text, std::function<void(std::string)> reply) {
+  if (!text.starts_with(kSendFor)) return context_.answer(text, std::move(reply));
+  const json stanza = json::parse(text.substr(kSendFor.size()), nullptr, false);
+  const auto field = [&](const char* name) {
+    return stanza.is_object() && stanza.contains(name) && stanza[name].is_string()
+               ? stanza[name].get<std::string>()
+               : std::string();
+  };
+  to_sip_.send_for(field("from"), field("to"), field("xml"),
+                   [reply = std::move(reply)] { reply(std::string(kSent)); });
+}
+
 void Worker::about_to_write(xmpp::Link& link) {
+  notice_standstill();
   to_sip_.send_unsent();
   to_xmpp_.about_to_write(link);
   if (to_sip_.has_told()) link.ask_for_proof(now());
@@ -340,13 +421,16 @@ void Worker::link_down(xmpp::Link& link) {
 void Worker::link_gone(xmpp::Link& link) { to_xmpp_.link_gone(link); }
 
 void Worker::state_changed() {
+  others_.announce(streams_->connection(), now());
   tell_serving();
+  let_connect();
   check_status();
 }
 
 void Worker::stanza(const xmpp::Element& element, uint64_t stream) {
   const auto stanza = xmpp::read_stanza(element);
   if (!stanza) return;
+  notice_standstill();
   ++stanzas_in_;
   const bool is_message = stanza->kind == Stanza::Kind::kMessage;
   if (stanza->is_error() || stanza->type == "result") {
@@ -383,7 +467,7 @@ void Worker::answer(const Stanza& stanza, uint64_t stream) {
   const bool to_message = stanza.kind == Stanza::Kind::kMessage;
   xmpp::StanzaError error;
   if (stanza.is_error()) error = xmpp::read_error(stanza.element);
-  if (ids_.is_own(*id) || !others_.is_there(id->worker, id->epoch))
+  if (ids_.is_own(*id) || id->worker == edge().name())
     return to_xmpp_.answer(*id, {to_message, stanza.id, stanza.from, stanza.to, std::move(error), 0});
   hand_over_.Clear();
   hand_over_.set_to_message(to_message);
@@ -392,7 +476,7 @@ void Worker::answer(const Stanza& stanza, uint64_t stream) {
   hand_over_.set_to(stanza.to.data(), stanza.to.size());
   if (stanza.is_error()) *hand_over_.mutable_error() = from_stanza_error(error, false);
   hand_over_.SerializeToString(&payload_);
-  edge().hand_over(id->worker, stream, payload_);
+  if (!edge().hand_over(id->worker, id->epoch, stream, payload_)) hand_overs_lost();
   ++handed_over_;
 }
 
@@ -432,9 +516,11 @@ void Worker::tell_serving() {
   serving.set_state(draining_ ? pb::DRAINING : to_bus(streams.state));
   serving.set_reason(streams.reason);
   serving.set_backend(streams_->backend());
+  serving.set_connection(streams_->connection());
+  serving.set_broken(streams_->broken());
   for (const std::string& domain : config_.domains) serving.add_domains(prepared(domain));
   // Who has drained and closed its streams is nothing on XMPP any more: another may take its place.
-  if (!draining_ || !streams_->is_stopped()) {
+  if (!place_given_) {
     for (const std::string& domain : serves_) serving.add_serves(domain);
   }
   edge().set_serving(std::move(serving));
@@ -455,17 +541,29 @@ void Worker::accept_new(bool on) {
   check_status();
 }
 
-// What is in flight first, then the stream.
+// First what was taken in from SIP, which needs the stream; then the stream is closed; then what came by it.
+// The next process sends what errors are left.
 void Worker::finish_drain() {
-  const bool busy =
-      edge().in_flight() > 0 || edge().begun() > 0 ||
-      ((to_sip_.has_unsent() || to_sip_.has_told()) && streams_->status().state == State::kReady);
-  if (busy) return;
-  if (!streams_->is_stopped()) {
-    to_sip_.close();
-    streams_->stop();
-  }
-  if (streams_->is_stopped()) std::exchange(drained_, nullptr)();
+  if (edge().begun() > 0 || (!journal_ && edge().in_flight() > 0)) return;
+  if (journal_) to_sip_.hold_errors();
+  to_sip_.note_told();
+  const bool owes = to_sip_.has_told() || (!journal_ && to_sip_.has_unsent());
+  if (owes && streams_->status().state == State::kReady) return;
+  if (!streams_->is_stopped()) streams_->stop();
+  if (!streams_->is_stopped()) return;
+  if (stopped_ == Time{}) stopped_ = now();
+  to_sip_.hand_on();
+  to_sip_.send_unsent();
+  give_place();
+  const bool lends = to_sip_.has_unsent() && others_.any() && now() < stopped_ + kLendsWithin;
+  if (edge().in_flight() == 0 && !lends) std::exchange(drained_, nullptr)();
+}
+
+// Another worker may take ours when nothing that came later can overtake what we have.
+void Worker::give_place() {
+  if (place_given_ || (edge().in_flight() > 0 && now() < stopped_ + kGivesPlaceWithin)) return;
+  place_given_ = true;
+  tell_serving();
 }
 
 void Worker::stop() {

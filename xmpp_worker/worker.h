@@ -63,11 +63,11 @@ class Worker final : public service::Process,
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
   void handed_over(const std::string& from, uint64_t stream, std::string_view payload) override;
+  void hand_overs_lost() override;
   void members_changed() override;
+  void out_of_reach() override;
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
-  void asked(std::string_view text, std::function<void(std::string)> reply) override {
-    context_.answer(text, std::move(reply));
-  }
+  void asked(std::string_view text, std::function<void(std::string)> reply) override;
   // streams
   void link_up(xmpp::Link&) override;
   void link_down(xmpp::Link&) override;
@@ -88,6 +88,8 @@ class Worker final : public service::Process,
   void write_envelope_name(uint64_t number, std::string* out) const override;
   bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
   Fate fate(std::string_view from, std::string_view to, Time sent) override;
+  bool lend(std::string_view from, std::string_view to, std::string_view xml,
+            std::function<void()> sent) override;
   // receipts and typing
   void refused_late(const xmpp::StanzaId&, const Answer&) override;
   void without_words(const xmpp::Stanza&, const Jid& from, const Jid& to,
@@ -102,10 +104,14 @@ class Worker final : public service::Process,
   void turn();
   void answer(const xmpp::Stanza&, uint64_t stream);
   bool decline_invitation(const xmpp::Stanza& message);  // false: it is none
-  void arrange();                                        // after every event: the next alarm
+  void other_lost();
+  void notice_standstill();
+  void let_connect();
+  void arrange();  // after every event: the next alarm
   void tell_serving();
   void check_status();
   void finish_drain();
+  void give_place();
   Result<void> open_journal();
 
   service::Context context_;
@@ -129,6 +135,8 @@ class Worker final : public service::Process,
   service::Status told_;
   bool draining_ = false;
   std::function<void()> drained_;  // to be called once
+  Time stopped_{};                 // the streams, to end
+  bool place_given_ = false;       // to another worker
   uint64_t stanzas_in_ = 0, answered_ = 0, not_answered_ = 0;
   uint64_t handed_over_ = 0, notices_lost_ = 0;
   std::string xml_, payload_;  // reused, as is this:

@@ -30,7 +30,7 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
         edge(e),
         memory(options.max_memory),
         origin(options, clock, *this, user),
-        hand_overs(options.name,
+        hand_overs(options.name, options.epoch,
                    [this](const std::string& to, const pb::Item& i) {
                      if (const auto route = route_to(to, {})) put(route->pipe, i);
                    }),
@@ -107,7 +107,8 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
   std::vector<Mapper> mappers;
   std::vector<Route> ready;
   std::map<std::string, uint64_t> process_epochs;  // of every edge ever seen
-  std::vector<pb::Member> known;                   // all edges, as the ready mappers list them
+  bool is_out_of_reach = true;
+  std::vector<pb::Member> known;  // all edges, as the ready mappers list them
   TargetMemory memory;
   Origin origin;
   HandOvers hand_overs;
@@ -135,13 +136,7 @@ Result<uint64_t> Edge::submit(pb::Envelope& envelope, Time begin_before, Time en
   return s_->origin.submit(envelope, begin_before, end_by, &refusal_);
 }
 
-Result<void> Edge::room(std::size_t more) {
-  if (s_->serving.state() == pb::DRAINING) {
-    refusal_ = pb::STOPPING;
-    return error(s_->options.name + " is stopping");
-  }
-  return s_->origin.room(more, &refusal_);
-}
+Result<void> Edge::room(std::size_t more) { return s_->origin.room(more, &refusal_); }
 
 pb::EnvelopeId Edge::new_id() { return s_->origin.new_id(); }
 
@@ -156,7 +151,7 @@ void Edge::restore_targets(const std::vector<PossibleTarget>& targets) {
 std::vector<PossibleTarget> Edge::possible_targets() const { return s_->origin.possible_targets(); }
 
 void Edge::submit_lossy(pb::Envelope& envelope, Time begin_before) {
-  if (s_->serving.state() != pb::DRAINING) s_->origin.submit_lossy(envelope, begin_before);
+  s_->origin.submit_lossy(envelope, begin_before);
 }
 
 void Edge::finish(const pb::EnvelopeId& id, pb::Outcome outcome) {
@@ -239,8 +234,8 @@ void Edge::State::ask(Pipe pipe, const pb::Ask& a) {
   put(pipe, item);
 }
 
-void Edge::hand_over(const std::string& to, uint64_t stream, std::string_view payload) {
-  s_->hand_overs.put(to, stream, payload, s_->process_epoch, s_->clock.now());
+bool Edge::hand_over(const std::string& to, uint64_t to_epoch, uint64_t stream, std::string_view payload) {
+  return s_->hand_overs.put(to, to_epoch, stream, payload, s_->clock.now());
 }
 
 void Edge::query(const std::string& to, std::string_view text, std::function<void(std::string)> reply) {
@@ -360,7 +355,7 @@ void Edge::State::update_members() {
     const auto [seen, fresh] = process_epochs.try_emplace(m.name(), m.process_epoch());
     if (fresh || seen->second == m.process_epoch()) continue;
     seen->second = m.process_epoch();
-    hand_overs.replaced(m.name());
+    hand_overs.replaced(m.name(), m.process_epoch());
   }
   known = std::move(now_known);
   std::vector<pb::Member> targets;
@@ -437,6 +432,12 @@ Time Edge::turn() {
       if (s.mappers[pipe].link.up()) opened(pipe);
     }
   }
+  Time heard{};
+  for (const auto& m : s.mappers) heard = std::max(heard, m.link.heard());
+  const bool stood_still = now - s.last_turn >= kOutOfReach;
+  const bool is_out = stood_still || now - heard >= kOutOfReach;
+  const bool was_out = std::exchange(s.is_out_of_reach, is_out);
+  if (stood_still || (is_out && !was_out)) s.user.out_of_reach();
   s.last_turn = now;
   for (Pipe pipe = 0; pipe < s.mappers.size(); ++pipe) {
     if (s.mappers[pipe].link.silent(now)) s.lost(pipe);
@@ -446,7 +447,7 @@ Time Edge::turn() {
     for (Pipe pipe = 0; pipe < s.mappers.size(); ++pipe) {
       if (s.mappers[pipe].link.up()) s.beat(pipe);
     }
-    s.hand_overs.turn(now);
+    if (!s.hand_overs.turn(now)) s.user.hand_overs_lost();
     s.queries.turn(now);
     s.memory.forget_old(now);
   }
@@ -477,6 +478,8 @@ std::vector<pb::Member> Edge::members() const { return s_->known; }
 bool Edge::has_mapper() const { return !s_->ready.empty(); }
 std::size_t Edge::in_flight() const { return s_->origin.size(); }
 std::size_t Edge::begun() const { return s_->memory.pending(); }
+std::size_t Edge::hand_overs_waiting() const { return s_->hand_overs.waiting(); }
+uint64_t Edge::hand_overs_given_up() const { return s_->hand_overs.given_up(); }
 std::size_t Edge::limit() const { return s_->options.max_in_flight; }
 Duration Edge::oldest_in_flight() const { return s_->origin.oldest(); }
 std::vector<InFlight> Edge::list_in_flight(std::size_t max) const { return s_->origin.list(max); }

@@ -28,6 +28,8 @@ constexpr uint32_t kSchemaVersion = 1;
 constexpr uint32_t kMaxHops = 8;
 constexpr Duration kHeartbeat = std::chrono::seconds(1);
 constexpr Duration kGone = 3 * kHeartbeat;
+// Mappers miss a silent process after kGone, and origins wait for it as long again.
+constexpr Duration kOutOfReach = 2 * kGone - kHeartbeat;
 constexpr Duration kAttemptTimeout = std::chrono::seconds(5);
 constexpr Duration kMemory = std::chrono::seconds(120);
 // How long an envelope waits for a mapper or a target to come back before it ends with NO_TARGET.
@@ -84,7 +86,12 @@ class EdgeUser {
   virtual void ended(uint64_t number, const pb::Outcome&) = 0;
   // Worker: a hand-over from another worker, in order per stream, each once.
   virtual void handed_over(const std::string& /*from*/, uint64_t /*stream*/, std::string_view /*payload*/) {}
+  // A worker that did not acknowledge for too long gets no more hand-overs of the streams so far.
+  virtual void hand_overs_lost() {}
   virtual void members_changed() {}
+  // We stood still, or heard of no mapper, for so long that others have given up what we began. What has not
+  // gone out must not go any more: newer messages may have overtaken it.
+  virtual void out_of_reach() {}
   // stoxctl asks this process over the bus; the reply may come later.
   virtual void asked(std::string_view /*text*/, std::function<void(std::string)> reply) { reply({}); }
   // Something keeps us from a mapper; for people, once until it changes.
@@ -111,8 +118,8 @@ class Edge : public WireUser {
 
   // Origin. Fills schema, id, conversation_number, after, hops, attempt; the caller fills the rest
   // (conversation, dedup_key, trace_id, body). No target begins after `begin_before`; the outcome comes at
-  // `end_by` at the latest. Returns the number; an Error when nothing was taken: at the bound, draining, or
-  // no mapper for 10 s (refusal() says which).
+  // `end_by` at the latest. Returns the number; an Error when nothing was taken: at the bound, or no mapper
+  // for 10 s (refusal() says which).
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by);
   // Once and at once, or not at all: it is not kept, has no outcome, and counts nowhere.
   void submit_lossy(pb::Envelope&, Time begin_before);
@@ -135,9 +142,10 @@ class Edge : public WireUser {
   // ignored.
   void finish(const pb::EnvelopeId&, pb::Outcome);
 
-  // To another worker, delivered in order per (to, stream), again until acknowledged, given up when `to` has
-  // gone.
-  void hand_over(const std::string& to, uint64_t stream, std::string_view payload);
+  // To another worker's process, by the epoch that it began with: delivered in order per stream, again until
+  // acknowledged. False: too many wait already; it gets no more of this stream (EdgeUser::hand_overs_lost).
+  [[nodiscard]] bool hand_over(const std::string& to, uint64_t to_epoch, uint64_t stream,
+                               std::string_view payload);
 
   // Mappers come and go. A pipe for a new one; its number may have been one that was removed.
   Pipe add_mapper();
@@ -168,6 +176,8 @@ class Edge : public WireUser {
   std::size_t in_flight() const;            // as origin
   std::size_t begun() const;                // as target: begun and not finished
   std::size_t limit() const;
+  std::size_t hand_overs_waiting() const;  // not acknowledged
+  uint64_t hand_overs_given_up() const;
   Duration oldest_in_flight() const;
   std::vector<InFlight> list_in_flight(std::size_t max) const;
   std::vector<LinkFigures> links() const;

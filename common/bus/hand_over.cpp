@@ -5,16 +5,20 @@
 namespace stox::bus {
 namespace {
 constexpr Duration kAgain = std::chrono::seconds(1);
-}
+constexpr Duration kIdle = std::chrono::hours(1);  // of a stream: it has ended
+}  // namespace
 
-void HandOvers::put(const std::string& to, uint64_t stream, std::string_view payload, uint64_t epoch,
+bool HandOvers::put(const std::string& to, uint64_t to_epoch, uint64_t stream, std::string_view payload,
                     Time now) {
-  Outgoing& out = outgoing_[{to, stream}];
+  Outgoing& out = outgoing_[{to, to_epoch, stream}];
+  if (out.is_broken) return ++given_up_, true;
+  if (out.waiting.size() >= kMaxWaiting) return ++given_up_, give_up(out), false;
   if (out.waiting.empty()) out.heard_at = now;
   pb::HandOver& h = out.waiting.emplace_back();
   h.set_from(name_);
-  h.set_from_epoch(epoch);
+  h.set_from_epoch(epoch_);
   h.set_to(to);
+  h.set_to_epoch(to_epoch);
   h.set_stream(stream);
   h.set_number(out.next++);
   h.set_payload(std::string(payload));
@@ -22,55 +26,71 @@ void HandOvers::put(const std::string& to, uint64_t stream, std::string_view pay
   pb::Item item;
   *item.mutable_hand_over() = h;
   send_(to, item);
+  return true;
+}
+
+void HandOvers::give_up(Outgoing& out) {
+  given_up_ += out.waiting.size();
+  out.waiting.clear();
+  out.is_broken = true;
 }
 
 void HandOvers::acknowledged(const pb::HandOverAck& ack) {
-  const auto out = outgoing_.find({ack.to(), ack.stream()});
-  if (out == outgoing_.end()) return;
+  const auto out = outgoing_.find({ack.to(), ack.to_epoch(), ack.stream()});
+  if (out == outgoing_.end() || ack.from_epoch() != epoch_) return;
   auto& waiting = out->second.waiting;
-  while (!waiting.empty() && waiting.front().from_epoch() == ack.from_epoch() &&
-         waiting.front().number() <= ack.number()) {
+  while (!waiting.empty() && waiting.front().number() <= ack.number()) {
     waiting.pop_front();
     out->second.heard_at = out->second.sent_at;
   }
 }
 
 bool HandOvers::arrived(const pb::HandOver& h) {
-  uint64_t& last = last_arrived_[{h.from(), h.from_epoch(), h.stream()}];
-  const bool next = h.number() == last + 1;  // a later one waits for the earlier to come again
-  if (next) ++last;
   pb::Item item;
   pb::HandOverAck& ack = *item.mutable_hand_over_ack();
   ack.set_from(h.from());
   ack.set_from_epoch(h.from_epoch());
   ack.set_to(h.to());
+  ack.set_to_epoch(h.to_epoch());
   ack.set_stream(h.stream());
+  ack.set_number(h.number());
+  if (h.to_epoch() != epoch_) return send_(h.from(), item), false;  // whom it was for is no more
+  uint64_t& last = last_arrived_[{h.from(), h.from_epoch(), h.stream()}];
+  const bool next = h.number() == last + 1;  // a later one waits for the earlier to come again
+  if (next) ++last;
   ack.set_number(last);
   send_(h.from(), item);
   return next;
 }
 
-void HandOvers::replaced(const std::string& worker) {
-  std::erase_if(outgoing_, [&](const auto& entry) { return entry.first.first == worker; });
-  std::erase_if(last_arrived_, [&](const auto& entry) { return std::get<0>(entry.first) == worker; });
+void HandOvers::replaced(const std::string& worker, uint64_t epoch) {
+  std::erase_if(last_arrived_, [&](const auto& entry) {
+    return std::get<0>(entry.first) == worker && std::get<1>(entry.first) != epoch;
+  });
 }
 
-void HandOvers::turn(Time now) {
-  std::erase_if(outgoing_, [&](const auto& o) {
-    return !o.second.waiting.empty() && now - o.second.heard_at >= kMemory;
-  });
+bool HandOvers::turn(Time now) {
+  bool all = true;
   for (auto& [key, out] : outgoing_) {
     if (out.waiting.empty() || now - out.sent_at < kAgain) continue;
+    if (now - out.heard_at >= kMemory) {
+      give_up(out);
+      all = false;
+      continue;
+    }
     out.sent_at = now;
     for (const pb::HandOver& h : out.waiting) {
       pb::Item item;
       *item.mutable_hand_over() = h;
-      send_(key.first, item);
+      send_(std::get<0>(key), item);
     }
   }
+  std::erase_if(outgoing_,
+                [&](const auto& o) { return o.second.waiting.empty() && now - o.second.sent_at >= kIdle; });
+  return all;
 }
 
-std::size_t HandOvers::unacknowledged() const {
+std::size_t HandOvers::waiting() const {
   std::size_t n = 0;
   for (const auto& [key, out] : outgoing_) n += out.waiting.size();
   return n;

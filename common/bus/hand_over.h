@@ -1,6 +1,7 @@
 // Hand-overs between workers: what arrived at one of them and is waited for by another. In order per stream,
-// again every second until acknowledged, each handed on once; dropped when the receiver has been replaced by
-// a new process or stays silent for kMemory, for then nobody waits for it.
+// again every second until acknowledged, each handed on once. A receiver that stays silent for kMemory, or
+// for kMaxWaiting of them, gets no more of that stream, and the user hears of it: what came later must not
+// arrive as if nothing were missing before it.
 #pragma once
 
 #include <cstdint>
@@ -19,27 +20,39 @@ namespace stox::bus {
 
 class HandOvers {
  public:
+  static constexpr std::size_t kMaxWaiting = 20'000;  // for one receiver, of one stream
+
   // `send`: passes an item towards the named worker.
   using Send = std::function<void(const std::string& to, const pb::Item&)>;
-  HandOvers(std::string name, Send send) : name_(std::move(name)), send_(std::move(send)) {}
+  HandOvers(std::string name, uint64_t epoch, Send send)
+      : name_(std::move(name)), epoch_(epoch), send_(std::move(send)) {}
 
-  void put(const std::string& to, uint64_t stream, std::string_view payload, uint64_t epoch, Time now);
+  // To one process. False: it gets no more of this stream, from this one on (said once).
+  [[nodiscard]] bool put(const std::string& to, uint64_t to_epoch, uint64_t stream, std::string_view payload,
+                         Time now);
   void acknowledged(const pb::HandOverAck&);
   // Acknowledges in any case; true: it is the next of its stream and is to be handed on.
   bool arrived(const pb::HandOver&);
-  void replaced(const std::string& worker);  // by a new process of this name
-  void turn(Time now);
-  std::size_t unacknowledged() const;
+  void replaced(const std::string& worker, uint64_t epoch);  // by a new process of this name
+  // False: one that was silent for too long gets no more.
+  [[nodiscard]] bool turn(Time now);
+  std::size_t waiting() const;
+  uint64_t given_up() const { return given_up_; }
 
  private:
   struct Outgoing {
     uint64_t next = 1;
     Time sent_at{}, heard_at{};
+    bool is_broken = false;
     std::deque<pb::HandOver> waiting;
   };
+  void give_up(Outgoing&);
+
   std::string name_;
+  uint64_t epoch_;
   Send send_;
-  std::map<std::pair<std::string, uint64_t>, Outgoing> outgoing_;                 // (to, stream)
+  uint64_t given_up_ = 0;
+  std::map<std::tuple<std::string, uint64_t, uint64_t>, Outgoing> outgoing_;      // (to, its epoch, stream)
   std::map<std::tuple<std::string, uint64_t, uint64_t>, uint64_t> last_arrived_;  // (from, epoch, stream)
 };
 

@@ -267,6 +267,7 @@ void MapperNode::State::envelope(Peer& from, pb::Item& i) {
   e.set_begin_before_us(to_us(begin_before));
   e.set_to_epoch(to->member.epoch());
   put(*to, i);
+  user.placed(e);
 }
 
 void MapperNode::State::refuse(Peer& to, const pb::EnvelopeId& id, uint32_t attempt, pb::Refused::Why why,

@@ -33,6 +33,8 @@ class MapperUser {
   virtual ~MapperUser() = default;
   // Translates the body in place and says where it goes.
   virtual Placement place(pb::Envelope&) = 0;
+  // An envelope that place() forwarded has been written: its body may be taken to be used again.
+  virtual void placed(pb::Envelope&) {}
   // Translates an outcome in place into the words of the origin's side.
   virtual void translate(pb::Outcome&) = 0;
   virtual void asked(std::string_view /*text*/, std::function<void(std::string)> reply) {

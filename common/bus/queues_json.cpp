@@ -31,7 +31,8 @@ nlohmann::json queues_json(const Edge& edge) {
           {"in_flight",
            {{"count", edge.in_flight()},
             {"limit", edge.limit()},
-            {"oldest_age_ms", to_ms(edge.oldest_in_flight())}}}};
+            {"oldest_age_ms", to_ms(edge.oldest_in_flight())}}},
+          {"hand_overs", {{"waiting", edge.hand_overs_waiting()}, {"given_up", edge.hand_overs_given_up()}}}};
 }
 
 nlohmann::json peers_json(const std::vector<MapperState>& mappers) {

@@ -103,34 +103,34 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
   // The first wakeup comes at once, the next not earlier than pace after it.
   void readable() {
     const Time now = loop_.now();
-    if (now >= last_pump_ + pace_) {
-      pump();
-    } else {
-      rest(last_pump_ + pace_ - now);
-    }
+    if (resting_) return;
+    if (now < last_pump_ + pace_) return rest(last_pump_ + pace_ - now);
+    pump();
   }
 
-  void rest(Duration rest) {
+  void rest(Duration first) {
     for (const auto& pipe : pipes_) {
       if (pipe.connection) pipe.connection->readable->silence();
     }
-    if (!std::exchange(resting_, true)) loop_.pace().rest(*this, rest);
+    resting_ = true;
+    loop_.pace().rest(*this, first, pace_);
   }
 
-  void read() override {
+  Came read() override { return receive_and_flush() ? Came::kAll : Came::kNothing; }
+
+  void wait() override {
     resting_ = false;
-    if (receive_and_flush()) rest(pace_);
-    wait();
+    wait_readable();
   }
 
   void pump() {
     receive_and_flush();
-    wait();
+    if (!resting_) wait_readable();
   }
 
-  void wait() {
+  void wait_readable() {
     for (const auto& pipe : pipes_) {
-      if (pipe.connection && !resting_) pipe.connection->readable->wait();
+      if (pipe.connection) pipe.connection->readable->wait();
     }
   }
 
@@ -151,7 +151,7 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
       flush = edge_.flush();
     } while (sent_);
     pumping_ = false;
-    alarm_.set(std::min(turn, flush));
+    alarm_.set(std::min(net::about(turn), flush));
     return any;
   }
 

@@ -116,7 +116,9 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
     socket_.bind(address.bind);
     readable_ = std::make_unique<Readiness>(loop, socket_, [this] { pump(); });
     news_ = std::make_unique<Readiness>(loop, monitor_->socket(), [this] { news(); });
-    node_.on_queued([this] { end_of_turn_.ask(); });
+    node_.on_queued([this] {
+      if (!pumping_) end_of_turn_.ask();
+    });
     first_turn_.ask();
   }
 
@@ -138,15 +140,18 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
     // With ROUTER_MANDATORY the first frame already tells a full or vanished pipe; the second then follows
     // it.
     if (zmq_send(socket_.handle(), id.data(), id.size(), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) return false;
-    return zmq_send(socket_.handle(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) >= 0;
+    return sent_ = zmq_send(socket_.handle(), bytes.data(), bytes.size(), ZMQ_DONTWAIT) >= 0;
   }
 
   void pump() {
+    pumping_ = true;
     const Time turn = node_.turn();
-    do {
+    do {  // a send may hide that there is input
+      sent_ = false;
       receive();
       node_.flush();
-    } while (has_input(socket_));
+    } while (sent_);
+    pumping_ = false;
     readable_->wait();
     alarm_.set(turn);
   }
@@ -208,6 +213,7 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
   Pipe next_pipe_ = 1;
   MapperNode node_;
   std::unique_ptr<Readiness> readable_, news_;
+  bool pumping_ = false, sent_ = false;
   net::Alarm alarm_;
   net::EndOfTurn end_of_turn_;
   net::EndOfTurn first_turn_;  // a descriptor says nothing before its socket was read for the first time

@@ -4,6 +4,17 @@
 #include <asio/post.hpp>
 
 namespace stox::net {
+namespace {
+
+constexpr Duration kAbout = std::chrono::milliseconds(10);
+constexpr int kEmptyTimes = 8;  // who has so often nothing where others have something waits again
+
+}  // namespace
+
+Time about(Time at) {
+  if (at == kNever) return at;
+  return Time((at.time_since_epoch() + kAbout - Duration(1)) / kAbout * kAbout);
+}
 
 Alarm::Alarm(Loop& loop, std::function<void()> ring)
     : loop_(loop), timer_(loop.io()), ring_(std::move(ring)) {}
@@ -27,20 +38,36 @@ void Alarm::wait() {
   });
 }
 
-void Pace::rest(Reader& reader, Duration rest) {
-  alarm_.set(std::min(alarm_.at(), loop_.now() + rest));
-  resting_.push_back(&reader);
+void Pace::rest(Reader& reader, Duration first, Duration pace) {
+  alarm_.set(std::min(alarm_.at(), loop_.now() + first));
+  resting_.push_back({&reader, pace});
 }
 
 void Pace::forget(Reader& reader) {
-  std::erase(resting_, &reader);
-  std::replace(awake_.begin(), awake_.end(), &reader, static_cast<Reader*>(nullptr));
+  std::erase_if(resting_, [&](const Resting& one) { return one.reader == &reader; });
+  for (Resting& one : awake_) {
+    if (one.reader == &reader) one.reader = nullptr;
+  }
 }
 
 void Pace::wake() {
   awake_.swap(resting_);
-  for (std::size_t i = 0; i < awake_.size(); ++i) {
-    if (awake_[i] != nullptr) awake_[i]->read();
+  bool any = false;
+  for (Resting& one : awake_) {
+    if (one.reader == nullptr) continue;
+    const Reader::Came came = one.reader->read();
+    if (came == Reader::Came::kPart) alarm_.set(loop_.now());
+    one.empty = came == Reader::Came::kNothing ? one.empty + 1 : 0;
+    any |= one.empty == 0;
+  }
+  for (Resting& one : awake_) {
+    if (one.reader == nullptr) continue;
+    if (!any || one.empty > kEmptyTimes) {
+      one.reader->wait();
+    } else {
+      alarm_.set(std::min(alarm_.at(), loop_.now() + one.pace));
+      resting_.push_back(one);
+    }
   }
   awake_.clear();
 }

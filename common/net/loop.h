@@ -36,29 +36,42 @@ class Alarm {
   Time waiting_ = kNever;  // what the timer waits for: at_ or earlier
 };
 
+// Up to 10 ms later, the same for all times in between: for an alarm that need not be exact, so that the
+// times of many messages make one wakeup.
+Time about(Time);
+
 class Reader {
  public:
+  enum class Came { kNothing, kAll, kPart };  // kPart: there may be more
+
   virtual ~Reader() = default;
-  virtual void read() = 0;  // reads what is there, then rests again or waits for more
+  virtual Came read() = 0;  // what is there
+  virtual void wait() = 0;  // it rests no longer
 };
 
-// Who reads more often than once in its pace rests instead, together with all of the process that do: they
-// go on in one wakeup. So under load many messages share it, and one that comes alone is read at once.
+// Who would read more often than once in its pace rests instead, together with all of the process that do:
+// they read in one wakeup, again and again, until nothing comes to any of them. So under load many messages
+// share a wakeup, and one that comes alone is read at once.
 class Pace {
  public:
   explicit Pace(Loop& loop) : loop_(loop), alarm_(loop, [this] { wake(); }) {}
 
-  // Calls reader.read() after `rest`, or earlier, when others go on. A reader rests once at a time.
-  void rest(Reader& reader, Duration rest);
-  // It will not be called. Who rests must say so before it is destroyed.
+  // Calls reader.read() after `first`, or earlier, when others read, and then each `pace`, until wait().
+  void rest(Reader& reader, Duration first, Duration pace);
+  // It will not be called any more. Who rests must say so before it is destroyed.
   void forget(Reader& reader);
 
  private:
+  struct Resting {
+    Reader* reader;  // null: forgotten while awake
+    Duration pace;
+    int empty = 0;  // times it had nothing
+  };
   void wake();
 
   Loop& loop_;
   Alarm alarm_;
-  std::vector<Reader*> resting_, awake_;
+  std::vector<Resting> resting_, awake_;
 };
 
 class Loop {

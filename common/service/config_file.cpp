@@ -279,13 +279,13 @@ void check_gwmap(const toml::table& root, const Config& config, Problems& proble
 }
 
 // Each [[sip_front.listener]] is one of the addresses in `listen`, and is there once.
-void check_listeners(const toml::table& root, std::size_t index, const SipFrontConfig& front,
-                     Problems& problems) {
+void check_listeners(const toml::table& root, std::size_t index, SipFrontConfig& front, Problems& problems) {
   std::set<std::string> seen;
   for (std::size_t i = 0; i < front.listeners.size(); ++i) {
-    const ListenerConfig& one = front.listeners[i];
+    ListenerConfig& one = front.listeners[i];
     const auto listen = parse_listen(one.listen);
     if (!listen) continue;  // said already
+    one.listen = print_listen(*listen);
     const toml::node* node = root["sip_front"][index]["listener"][i].node();
     const auto bad = [&](const std::string& what) {
       Value{*node, "sip_front", "listener", problems}.bad(what);

@@ -71,8 +71,9 @@ std::vector<std::string> fixed_keys(const std::vector<std::string>& keys, const 
   for (const std::string& key : keys) {
     if (key.find(' ') != std::string::npos && !key.starts_with(own)) continue;
     const std::string_view last = std::string_view(key).substr(key.rfind('.') + 1);
-    for (const char* fixed : {"name", "listen", "bind", "metrics", "directory", "format", "mapper_public_key",
-                              "mapper_key_file", "edge_key_file"}) {
+    for (const char* fixed :
+         {"name", "listen", "max_connections", "max_connections_per_source", "keepalive_seconds", "bind",
+          "metrics", "directory", "format", "mapper_public_key", "mapper_key_file", "edge_key_file"}) {
       if (last == fixed) out.push_back(key);
     }
   }

@@ -123,6 +123,10 @@ Mapped<Jid> make_jid(std::string_view local, std::string_view domain, std::strin
   return std::move(*jid);
 }
 
+Mapped<Jid> parse_jid(std::string_view text) {
+  return Jid::parse(text).map_error([](JidError) { return kNotAllowed; });
+}
+
 }  // namespace
 
 const AddressRefusal& refusal_of(AddressError error) {
@@ -231,6 +235,26 @@ bool Addresses::is_own_xmpp(std::string_view host) const {
 }
 
 Mapped<Jid> Addresses::xmpp_recipient(std::string_view request_uri) const {
+  return xmpp_recipients_.get(request_uri, [this](std::string_view uri) { return map_xmpp_recipient(uri); });
+}
+
+Mapped<Jid> Addresses::xmpp_sender(std::string_view from_uri) const {
+  return xmpp_senders_.get(from_uri, [this](std::string_view uri) { return map_xmpp_sender(uri); });
+}
+
+Mapped<std::string> Addresses::sip_recipient(std::string_view to) const {
+  return sip_recipients_.get(to, [this](std::string_view text) {
+    return parse_jid(text).and_then([this](const Jid& jid) { return sip_recipient(jid); });
+  });
+}
+
+Mapped<std::string> Addresses::sip_sender(std::string_view from) const {
+  return sip_senders_.get(from, [this](std::string_view text) {
+    return parse_jid(text).and_then([this](const Jid& jid) { return sip_sender(jid); });
+  });
+}
+
+Mapped<Jid> Addresses::map_xmpp_recipient(std::string_view request_uri) const {
   std::string text;
   const auto uri = parse(request_uri, false, text);
   if (!uri) return refuse(uri.error());
@@ -261,7 +285,7 @@ Mapped<Jid> Addresses::xmpp_recipient(std::string_view request_uri) const {
   return make_jid(*localpart, *host, *resource);
 }
 
-Mapped<Jid> Addresses::xmpp_sender(std::string_view from_uri) const {
+Mapped<Jid> Addresses::map_xmpp_sender(std::string_view from_uri) const {
   std::string text;
   const auto uri = parse(from_uri, true, text);
   if (!uri) return refuse(uri.error());

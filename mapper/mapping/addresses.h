@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "common/base/jid.h"
+#include "common/base/memo.h"
 #include "common/base/result.h"
 #include "common/base/sip_uri.h"
 
@@ -79,8 +80,13 @@ class Addresses {
   // addr-specs; a resource is carried in `gr` (RFC 7247 6.3).
   Mapped<std::string> sip_recipient(const Jid& to) const;  // the SIP user an XMPP user writes to
   Mapped<std::string> sip_sender(const Jid& from) const;   // how an XMPP user appears on SIP
+  // The same of a JID as text; one that is none is kNotAllowed.
+  Mapped<std::string> sip_recipient(std::string_view to) const;
+  Mapped<std::string> sip_sender(std::string_view from) const;
 
  private:
+  Mapped<Jid> map_xmpp_recipient(std::string_view request_uri) const;
+  Mapped<Jid> map_xmpp_sender(std::string_view from_uri) const;
   // A line of gwmap, hosts in their normal form. `ours`: SIP users appear at `xmpp`; else XMPP users at
   // `sip`.
   struct Pair {
@@ -96,6 +102,8 @@ class Addresses {
 
   AddressRules rules_;  // domains as A-labels
   std::vector<Pair> pairs_;
+  mutable Memo<Mapped<Jid>> xmpp_recipients_, xmpp_senders_;
+  mutable Memo<Mapped<std::string>> sip_recipients_, sip_senders_;
 };
 
 // The steps both directions share. A name is what the user part of both addresses says, unescaped.

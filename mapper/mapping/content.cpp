@@ -248,12 +248,9 @@ std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out
     return ended(pb::PASSED_ON, "a stanza without a body: nothing to send to SIP");
   if (in.type() == "groupchat")
     return refused("not-acceptable", "cancel", "group chat does not reach SIP users here");
-  const auto jid = [](const std::string& address) {
-    return Jid::parse(address).map_error([](JidError) { return AddressError::kNotAllowed; });
-  };
-  const auto to = jid(in.to()).and_then([&](const Jid& j) { return addresses.sip_recipient(j); });
+  const auto to = addresses.sip_recipient(in.to());
   if (!to) return refuse_xmpp(to.error(), Party::kRecipient);
-  const auto from = jid(in.from()).and_then([&](const Jid& j) { return addresses.sip_sender(j); });
+  const auto from = addresses.sip_sender(in.from());
   if (!from) return refuse_xmpp(from.error(), Party::kSender);
   if (text.size() > settings.max_text_bytes) {
     return refused("policy-violation", "modify",

@@ -7,6 +7,11 @@
 #include "sip_front/sip/timers.h"
 
 namespace stox::sip {
+namespace {
+
+constexpr std::size_t kUsualRequest = 4096;  // bytes
+
+}  // namespace
 
 void ClientTransactions::start(const Request& request, std::string& bytes, Time now) {
   const Id id = slots_.take();
@@ -96,6 +101,7 @@ void ClientTransactions::terminate(Id id) {
   Transaction& t = slots_[id.slot];
   if (t.state == State::kCompleted) --completed_;
   t.state = State::kTerminated;
+  if (t.request.capacity() > kUsualRequest) std::string().swap(t.request);  // as no slot keeps an unusual one
   by_branch_.erase(t.hash, id.slot);
   slots_.free(id);
 }
@@ -123,6 +129,16 @@ void ClientTransactions::connection_lost(uint32_t connection, bool never_made, s
 void ClientTransactions::unreachable(const Endpoint& peer) {
   const auto concerned = [&](const Flow& flow) { return !is_reliable(flow.transport) && flow.peer == peer; };
   fail_all(concerned, false, {});
+}
+
+void ClientTransactions::abandon_all(Time now) {
+  for (uint32_t slot = 0; slot < slots_.capacity(); ++slot) {
+    Transaction& t = slots_[slot];
+    if (t.state != State::kTrying && t.state != State::kProceeding) continue;
+    t.state = State::kCompleted;
+    ++completed_;
+    timers_.add(now + kTimerF, {slots_.id_of(slot), Timer::kK});
+  }
 }
 
 Time ClientTransactions::turn(Time now) {

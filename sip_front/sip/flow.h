@@ -33,12 +33,18 @@ struct Hop {
   Transport transport = Transport::kUdp;
   Endpoint peer;
   std::string domain = {};  // TLS: whom the peer must prove to be (RFC 5922), a host name or an address
+  bool keep = false;        // the connection stays open and is kept alive (RFC 5626 3.5.1)
   bool operator==(const Hop&) const = default;
+  std::string str() const;  // "UDP ADDRESS:PORT"
 };
+
+// Where we listen: the place in the list that the transports were opened with. This: a connection that we
+// opened.
+constexpr uint16_t kNoListener = UINT16_MAX;
 
 struct Flow {
   Transport transport = Transport::kUdp;
-  uint16_t socket = 0;      // UDP: which of our sockets
+  uint16_t listener = 0;    // at which it came, or from which it goes (UDP)
   uint32_t connection = 0;  // TCP, TLS: its id, never 0 and not used again; 0 = to be opened
   Endpoint peer;            // TCP: where to connect when the connection is gone
   Endpoint local = {};      // UDP on a wildcard: which address of ours; all zero = the system chooses

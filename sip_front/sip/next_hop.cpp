@@ -104,11 +104,12 @@ void order_servers(std::vector<net::SrvRecord>& records, Random& random) {
 // One look-up. The callback that waits for the resolver owns it, so it lives as long as there is one.
 class Search : public std::enable_shared_from_this<Search> {
  public:
-  Search(net::Resolver& resolver, Random& random, Target target, std::size_t size,
+  Search(net::Resolver& resolver, Random& random, Target target, bool keep, std::size_t size,
          std::function<void(Hops)> found)
       : resolver_(resolver),
         random_(random),
         target_(std::move(target)),
+        keep_(keep),
         large_(size > kLargestForUdp),
         found_(std::move(found)) {}
 
@@ -195,6 +196,7 @@ class Search : public std::enable_shared_from_this<Search> {
       if (!peer) continue;
       Hop hop{server.transport, *peer};
       if (server.transport == Transport::kTls) hop.domain = target_.host;
+      hop.keep = keep_;
       hops_.push_back(std::move(hop));
     }
   }
@@ -219,6 +221,7 @@ class Search : public std::enable_shared_from_this<Search> {
   net::Resolver& resolver_;
   Random& random_;
   Target target_;
+  bool keep_;  // connections to what is found
   bool large_;
   std::function<void(Hops)> found_;
   std::vector<Service> services_;
@@ -241,7 +244,9 @@ Result<NextHop> NextHop::create(net::Resolver& resolver, Random& random, std::st
 void NextHop::find(std::string_view request_uri, std::size_t size, std::function<void(Hops)> found) const {
   auto target = target_of(outbound_proxy_.empty() ? request_uri : outbound_proxy_);
   if (!target) return found(tl::make_unexpected(NoHop{true, target.error().text}));
-  std::make_shared<Search>(*resolver_, *random_, std::move(*target), size, std::move(found))->begin();
+  std::make_shared<Search>(*resolver_, *random_, std::move(*target), !outbound_proxy_.empty(), size,
+                           std::move(found))
+      ->begin();
 }
 
 std::string NextHop::route() const {

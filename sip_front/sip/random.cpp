@@ -2,10 +2,13 @@
 
 #include <sys/random.h>
 
-#include <cstdio>
-#include <cstdlib>
-
 namespace stox::sip {
+
+void append_hex(std::string& out, uint64_t value, int digits) {
+  std::array<char, 16> text{};
+  for (auto at = text.rbegin(); at != text.rend(); ++at, value >>= 4) *at = "0123456789abcdef"[value & 15];
+  out.append(text.end() - digits, text.end());
+}
 
 uint64_t Random::next() {
   if (used_ == pool_.size()) {
@@ -24,9 +27,9 @@ uint32_t Random::between(uint32_t low, uint32_t high) {
 }
 
 std::string Random::hex() {
-  std::array<char, 17> text{};
-  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(next()));
-  return text.data();
+  std::string out;
+  append_hex(out, next(), 16);
+  return out;
 }
 
 }  // namespace stox::sip

@@ -7,6 +7,8 @@
 
 namespace stox::sip {
 
+void append_hex(std::string& out, uint64_t value, int digits);  // the last 1 to 16
+
 class Random {
  public:
   uint64_t next();

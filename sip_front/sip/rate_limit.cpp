@@ -1,10 +1,17 @@
 #include "sip_front/sip/rate_limit.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "common/base/hash.h"
 
 namespace stox::sip {
+
+uint64_t source_of(const Endpoint& endpoint) {
+  uint64_t out = 0;
+  std::memcpy(&out, endpoint.ip.data(), endpoint.v6 ? 8 : 4);
+  return out;
+}
 
 void Bucket::fill(uint32_t per_second, Time now) {
   const double seconds = std::chrono::duration<double>(now - filled).count();
@@ -38,8 +45,8 @@ bool RateLimit::take(std::string_view sender, uint32_t per_second, Time now) {
 }
 
 bool RateLimit::take(const Endpoint& source, uint32_t per_second, Time now) {
-  const std::size_t size = source.v6 ? 8 : 4;
-  return take({reinterpret_cast<const char*>(source.ip.data()), size}, per_second, now);
+  const uint64_t sender = source_of(source);
+  return take({reinterpret_cast<const char*>(&sender), sizeof sender}, per_second, now);
 }
 
 }  // namespace stox::sip

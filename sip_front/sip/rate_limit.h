@@ -13,6 +13,9 @@
 
 namespace stox::sip {
 
+// The part of an address that one sender cannot choose freely: IPv4 whole, IPv6 its /64.
+uint64_t source_of(const Endpoint&);
+
 // Holds up to two seconds' worth.
 struct Bucket {
   double tokens = 0;

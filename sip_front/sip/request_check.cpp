@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 
 #include "common/base/addressing.h"
 #include "common/base/hash.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "sip_front/sip/random.h"
 
 namespace stox::sip {
 namespace {
@@ -19,9 +19,9 @@ Verdict refuse(Refused why, uint16_t status, std::string_view reason = {}) {
 }
 
 std::string mark_of(std::string_view request_uri) {
-  std::array<char, 10> text{};
-  std::snprintf(text.data(), text.size(), ".%08x", static_cast<unsigned>(hash64(request_uri)));
-  return text.data();
+  std::string out = ".";
+  append_hex(out, hash64(request_uri), 8);
+  return out;
 }
 
 bool is_loop(const Message& request) {
@@ -35,7 +35,7 @@ bool is_loop(const Message& request) {
 }
 
 bool is_trusted(const Flow& flow, const Policy& policy) {
-  return flow.certified || policy.trusted.contain(flow.peer);
+  return flow.certified || policy.trust_at(flow.listener).networks.contain(flow.peer);
 }
 
 // All option tags of Require: we know none.
@@ -138,9 +138,11 @@ Verdict check_fault(const Message& request, const Fault& fault, const Flow& flow
 }
 
 std::string make_branch(uint64_t unique, std::string_view request_uri) {
-  std::array<char, 24> text{};
-  std::snprintf(text.data(), text.size(), "z9hG4bK%016llx", static_cast<unsigned long long>(unique));
-  return text.data() + mark_of(request_uri);
+  std::string out;
+  out.reserve(kBranchSize);
+  out = "z9hG4bK";
+  append_hex(out, unique, 16);
+  return out += mark_of(request_uri);
 }
 
 }  // namespace stox::sip

@@ -2,29 +2,34 @@
 // protocol/sip-transport section 3, with the rules and the wording of the OpenSER sample. Pure.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "sip_front/sip/flow.h"
 #include "sip_front/sip/message.h"
-#include "sip_front/sip/networks.h"
 #include "sip_front/sip/parser.h"
+#include "sip_front/sip/trust.h"
 #include "sip_front/sip/writer.h"
 
 namespace stox::sip {
 
 struct Policy {
   std::vector<std::string> domains;  // that MESSAGE requests may be for; empty = any
-  Networks trusted;
-  // SIP domains: a TLS client whose certificate stands for one of them is trusted, too, wherever it is.
-  std::vector<std::string> trusted_certificates;
+  Trust trusted;
+  std::map<uint16_t, Trust> trusted_at;    // by Flow::listener, where others are trusted than elsewhere
   std::vector<std::string> from_domains;   // patterns; empty = any
   std::size_t max_datagram_bytes = 2048;   // of this size or more: 513
   std::size_t max_message_bytes = 65536;   // the same for streams
   uint16_t unhandled_method_status = 405;  // or 503
   uint32_t max_rate_per_source = 0;        // new requests a second of one address; 0 = any
   uint32_t max_rate_per_from_domain = 0;   // MESSAGE requests a second; 0 = any
+
+  const Trust& trust_at(uint16_t listener) const {
+    const auto own = trusted_at.find(listener);
+    return own == trusted_at.end() ? trusted : own->second;
+  }
 };
 
 enum class Refused : uint8_t {

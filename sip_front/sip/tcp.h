@@ -1,10 +1,15 @@
-// All TCP and TLS connections, accepted and opened, and the listening sockets (RFC 3261 18, RFC 5626 3.5.1,
-// RFC 5922). Requests of ours go only over connections that we opened, kept by the peer's address and, of
-// TLS, the domain that it has proved to be; responses go back over the connection of the request. TLS stands
-// between the socket and the framing and changes nothing else.
+// All TCP and TLS connections, accepted and opened, and the listening sockets (RFC 3261 18, RFC 5922).
+// tcp.cpp says which connections there are, tcp_io.cpp what goes over them. Requests of ours go only over
+// connections that we opened, kept by the peer's address and, of TLS, the domain that it has proved to be;
+// responses go back over the connection of the request. TLS stands between the socket and the framing and
+// changes nothing else.
 //
 // A connection costs no buffer while nothing is under way on it: bytes are read into one buffer that all
-// share, and only a message that is not whole yet is kept.
+// share, and only a message that is not whole yet is kept. All that is kept is bounded: over the bound nobody
+// may begin a message that does not come whole, and nobody is read from who does not read.
+//
+// Connections that are to be kept are pinged when they are idle (RFC 5626 3.5.1, 4.4.1). Of a peer that has
+// ever answered, a missing answer means that the connection is dead: it is closed, and opened again.
 #pragma once
 
 #include <array>
@@ -16,7 +21,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "sip_front/sip/framing.h"
+#include "sip_front/sip/admission.h"
 #include "sip_front/sip/transport.h"
 
 namespace stox::sip {
@@ -28,26 +33,32 @@ class TcpTransport : private net::Reader {
                std::function<void()> dirty);
   ~TcpTransport() override;
 
-  Result<Endpoint> listen(const Endpoint&, bool tls);
+  Result<Endpoint> listen(const Endpoint&, bool tls, uint16_t listener);
   void set_tls(net::TlsContext tls) { tls_ = std::move(tls); }
   // Id of a connection to this peer that we opened; it may still be connecting, and what is sent waits.
   Result<uint32_t> connection_to(const Hop&);
-  // If the connection is gone, a new one is opened to the flow's peer, but for TLS.
+  // A response whose connection is gone goes by a new one to the flow's peer (18.2.2), over TLS if that
+  // proves to be whom the response's Via names.
   void send(const Flow&, std::string_view bytes);
   void finish(uint32_t id);
   void flush();
+
+  // Looks again at who of those connected is trusted, as others may be trusted now.
+  void trust_changed();
 
   TransportFigures figures() const;
   std::vector<ConnectionShown> list(std::size_t max) const;
 
  private:
+  static constexpr std::size_t kReadAtOnce = 64 * 1024;
   struct Connection;
   struct Listener;
 
-  void read() override;
+  Came read() override;
+  void wait() override;
   void accept(Listener&);
-  void add_accepted(asio::ip::tcp::socket, bool tls);
-  Connection& add(asio::ip::tcp::socket, const Endpoint& peer, bool outbound, bool tls);
+  void add_accepted(asio::ip::tcp::socket, const Listener&);
+  Connection& add(asio::ip::tcp::socket, const Endpoint& peer, uint16_t listener, bool tls);
   Connection* find(uint32_t id);
   void connected(uint32_t id, const asio::error_code&);
   void wait_to_read(Connection&);
@@ -55,7 +66,12 @@ class TcpTransport : private net::Reader {
   bool decrypt(Connection&, std::string_view wire);
   std::optional<std::string> established(Connection&);
   void tls_failed(Connection&, std::string why);
-  void take_bytes(Connection&, std::span<char>);
+  bool take_bytes(Connection&, std::span<char>);
+  bool take_pong(Connection&, std::span<char> bytes);
+  void ping(Connection&);
+  void look_at_trust(Connection&);
+  void count_kept(Connection&);
+  Result<uint32_t> way_back(const Flow&, std::string_view response);
   bool take(Connection&, std::span<char> bytes, std::size_t& consumed);
   void queue(Connection&, std::string_view bytes);
   void write(Connection&);
@@ -73,11 +89,12 @@ class TcpTransport : private net::Reader {
   net::Alarm sweep_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::unordered_map<uint32_t, std::unique_ptr<Connection>> connections_;
-  std::unordered_map<std::string, uint32_t> outbound_;       // by name()
-  std::unordered_map<std::string, std::size_t> inbound_of_;  // how many, by the peer's address
-  std::size_t strangers_ = 0;
+  std::unordered_map<std::string, uint32_t> outbound_;  // by name()
+  Admission admission_;
+  std::size_t kept_ = 0;  // bytes, for all connections
   uint32_t last_id_ = 0;
   std::vector<uint32_t> resting_, to_write_;
+  bool rests_ = false;  // for those in resting_
   std::unique_ptr<char[]> buffer_;
   std::string plain_;  // what was decrypted, during a read
   Message message_;

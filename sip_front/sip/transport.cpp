@@ -68,6 +68,8 @@ std::string describe_listen_failure(Transport transport, const std::string& addr
   }
 }
 
+std::string Listen::name() const { return std::string(scheme_of(transport)) + host_port(address, port); }
+
 Transports::Transports(net::Loop& loop) : end_of_turn_(loop, [this] { flush(); }) {}
 
 Transports::~Transports() = default;
@@ -82,16 +84,17 @@ Result<std::unique_ptr<Transports>> Transports::open(net::Loop& loop, const std:
   for (const Listen& listen : listens) {
     const auto bind = Endpoint::parse(listen.address, listen.port);
     if (!bind) return error("cannot listen on " + listen.address + ": not an IP address");
+    const auto listener = static_cast<uint16_t>(it.listens_.size());
     it.listens_.push_back(listen);
+    it.udp_.emplace_back();
     Listen& kept = it.listens_.back();
     if (listen.transport == Transport::kUdp) {
-      auto socket =
-          UdpSocket::open(loop, *bind, static_cast<uint16_t>(it.udp_.size()), options.pace, user, dirty);
+      auto socket = UdpSocket::open(loop, *bind, listener, options.pace, user, dirty);
       if (!socket) return tl::make_unexpected(socket.error());
       kept.port = (*socket)->bound().port;
-      it.udp_.push_back(std::move(*socket));
+      it.udp_.back() = std::move(*socket);
     } else {
-      const auto bound = it.tcp_->listen(*bind, listen.transport == Transport::kTls);
+      const auto bound = it.tcp_->listen(*bind, listen.transport == Transport::kTls, listener);
       if (!bound) return tl::make_unexpected(bound.error());
       kept.port = bound->port;
     }
@@ -104,25 +107,22 @@ Result<Flow> Transports::flow_to(const Hop& hop) {
   if (is_reliable(hop.transport)) {
     const auto connection = tcp_->connection_to(hop);
     if (!connection) return tl::make_unexpected(connection.error());
-    return Flow{hop.transport, 0, *connection, peer};
+    return Flow{hop.transport, kNoListener, *connection, peer};
   }
   for (std::size_t i = 0; i < udp_.size(); ++i) {
-    if (udp_[i]->bound().v6 == peer.v6) return Flow{Transport::kUdp, static_cast<uint16_t>(i), 0, peer};
+    if (udp_[i] && udp_[i]->bound().v6 == peer.v6)
+      return Flow{Transport::kUdp, static_cast<uint16_t>(i), 0, peer};
   }
   return error(std::string("no UDP socket for ") + (peer.v6 ? "IPv6" : "IPv4") + ": add one to `listen`");
 }
 
 // What we listen on that a peer would send requests to: of the same transport and family if there is one.
 const Listen* Transports::listen_for(const Flow& flow) const {
+  if (flow.transport == Transport::kUdp) return &listens_[flow.listener];
   const Listen* best = nullptr;
-  std::size_t udp = 0;
   for (const Listen& listen : listens_) {
     const bool same_family = (listen.address.find(':') != std::string::npos) == flow.peer.v6;
-    const std::size_t index = listen.transport == Transport::kUdp ? udp++ : 0;
-    if (listen.transport == flow.transport && same_family &&
-        (flow.transport != Transport::kUdp || index == flow.socket)) {
-      return &listen;
-    }
+    if (listen.transport == flow.transport && same_family) return &listen;
     if (best == nullptr || same_family) best = &listen;
   }
   return best;
@@ -143,8 +143,8 @@ SentBy Transports::sent_by(const Flow& flow) const {
 void Transports::send(const Flow& flow, std::string_view bytes) {
   if (is_reliable(flow.transport)) {
     tcp_->send(flow, bytes);
-  } else if (flow.socket < udp_.size()) {
-    udp_[flow.socket]->send(flow.peer, flow.local, bytes);
+  } else if (flow.listener < udp_.size() && udp_[flow.listener]) {
+    udp_[flow.listener]->send(flow.peer, flow.local, bytes);
   }
 }
 
@@ -154,21 +154,24 @@ void Transports::finish(const Flow& flow) {
 
 void Transports::set_tls(net::TlsContext tls) { tcp_->set_tls(std::move(tls)); }
 
+void Transports::trust_changed() { tcp_->trust_changed(); }
+
 void Transports::flush() {
-  for (const auto& socket : udp_) socket->flush();
+  for (const auto& socket : udp_) {
+    if (socket) socket->flush();
+  }
   tcp_->flush();
 }
 
 std::vector<Transports::Listening> Transports::listening() const {
   std::vector<Listening> out;
-  std::size_t udp = 0;
   for (const Listen& listen : listens_) {
-    const bool is_udp = listen.transport == Transport::kUdp;
+    const auto& udp = udp_[out.size()];
     Listening one;
-    one.name = std::string(scheme_of(listen.transport)) + host_port(listen.address, listen.port);
+    one.name = listen.name();
     one.transport = listen.transport;
     one.bound = *Endpoint::parse(listen.address, listen.port);
-    one.receive_buffer = is_udp ? udp_[udp++]->receive_buffer() : 0;
+    one.receive_buffer = udp ? udp->receive_buffer() : 0;
     out.push_back(std::move(one));
   }
   return out;
@@ -179,6 +182,7 @@ std::vector<ConnectionShown> Transports::connections(std::size_t max) const { re
 TransportFigures Transports::figures() const {
   TransportFigures out = tcp_->figures();
   for (const auto& socket : udp_) {
+    if (!socket) continue;
     out.datagrams_in += socket->received();
     out.datagrams_out += socket->sent();
     out.send_failures += socket->failures();

@@ -15,16 +15,15 @@
 #include "sip_front/sip/flow.h"
 #include "sip_front/sip/message.h"
 #include "sip_front/sip/parser.h"
+#include "sip_front/sip/trust.h"
 
 namespace stox::sip {
 
 class TransportUser {
  public:
   virtual ~TransportUser() = default;
-  // Connections of others are few and short, enough for a refusal.
-  virtual bool trusts(const Endpoint& peer) const = 0;
-  // Of a TLS client's certificate that is valid: whether it makes its owner one of those that are trusted.
-  virtual bool trusts_certificate(const net::CertificateNames&) const { return false; }
+  // Connections of others are few and short, enough for a refusal. The reference lives during the call.
+  virtual const Trust& trust_at(uint16_t listener) const = 0;
   // Message and buffer live during the call.
   virtual void received(const Message&, const Flow&) = 0;
   // What could be read of it is in the message; without a top Via there is nobody to answer.
@@ -44,18 +43,26 @@ struct Listen {
   uint16_t port = 5060;            // 0: any
   std::string advertised_address;  // what others reach it by; empty: address
   uint16_t advertised_port = 0;    // 0: port
+
+  std::string name() const;  // "udp:ADDRESS:PORT", as in the configuration
 };
 
 struct TransportOptions {
   Duration pace = std::chrono::milliseconds(2);
-  std::size_t max_message = 65536;                     // of a message over TCP or TLS, in bytes
-  std::size_t max_connections = 8192;                  // in all
-  std::size_t max_connections_per_ip = 1024;           // inbound
-  std::size_t max_strangers = 64;                      // connections from peers that are not trusted
+  std::size_t max_message = 65536;                // of a message over TCP or TLS, in bytes
+  std::size_t max_connections = 8192;             // in all; a part of them is for those that we open
+  std::size_t max_connections_per_source = 1024;  // inbound
+  std::size_t max_strangers = 64;                 // connections from peers that are not trusted
+  std::size_t max_strangers_per_source = 16;
+  uint32_t max_strangers_per_second = 100;  // a TLS handshake costs something
+  std::size_t max_kept = 64 * 1024 * 1024;  // bytes of messages that are not whole or not written yet
   Duration connect_timeout = std::chrono::seconds(5);  // for TLS the handshake comes on top
   // For a message that has begun to come whole, a stuck write, and an idle stranger.
   Duration message_timeout = std::chrono::seconds(10);
   Duration idle_timeout = std::chrono::seconds(180);
+  // Of connections that are kept: after so long without a byte a ping goes out, and its answer is waited for.
+  Duration keepalive = std::chrono::seconds(100);  // zero: no pings, and no connection is kept
+  Duration pong_within = std::chrono::seconds(10);
 };
 
 // What our Via says: who sent this.
@@ -70,6 +77,7 @@ struct ConnectionShown {
   bool ours = false;       // opened by us
   const char* state = "";  // "connecting", "handshake", "open", "closing", "stuck"
   bool trusted = true;
+  bool answers_pings = false;
   Duration idle{};  // since the last byte
 };
 
@@ -78,9 +86,11 @@ struct TransportFigures {
   std::size_t connections() const { return tcp_in + tcp_out + tls_in + tls_out; }
   uint64_t tls_failures = 0;  // handshakes that failed, peers that are not whom we want
   uint64_t datagrams_in = 0, datagrams_out = 0;
-  uint64_t send_failures = 0;          // datagrams that the system did not take
-  uint64_t connections_refused = 0;    // at a limit
-  uint64_t connections_timed_out = 0;  // stuck: half a message, or never reading
+  uint64_t send_failures = 0;            // datagrams that the system did not take
+  uint64_t connections_refused = 0;      // at a limit
+  uint64_t connections_timed_out = 0;    // stuck: half a message, or never reading
+  uint64_t connections_crowded_out = 0;  // with half a message, when all together kept too much
+  uint64_t pings_unanswered = 0;         // connections of ours that turned out to be dead
 };
 
 class UdpSocket;
@@ -97,14 +107,15 @@ class Transports {
 
   // For connections from now on.
   void set_tls(net::TlsContext);
+  // TransportUser::trust_at() says something else from now on.
+  void trust_changed();
 
   // The way to a peer: a socket of its address family, or a connection, opened if there is none. An Error
   // when there is no way.
   Result<Flow> flow_to(const Hop&);
   SentBy sent_by(const Flow&) const;
 
-  // Leaves at the end of this turn. Responses whose TCP connection is gone go by a new one (18.2.2); not so
-  // over TLS, as nothing says whom that should lead to.
+  // Leaves at the end of this turn. Responses whose connection is gone go by a new one (18.2.2).
   void send(const Flow&, std::string_view bytes);
   // Takes nothing more from the connection of this flow and closes it when what was queued is written.
   void finish(const Flow&);
@@ -127,7 +138,7 @@ class Transports {
 
   std::vector<Listen> listens_;  // ports filled in
   net::EndOfTurn end_of_turn_;
-  std::vector<std::unique_ptr<UdpSocket>> udp_;
+  std::vector<std::unique_ptr<UdpSocket>> udp_;  // by listener; null for others
   std::unique_ptr<TcpTransport> tcp_;
 };
 

@@ -88,10 +88,10 @@ struct UdpSocket::Buffers {
   }
 };
 
-UdpSocket::UdpSocket(net::Loop& loop, uint16_t index, Duration pace, TransportUser& user,
+UdpSocket::UdpSocket(net::Loop& loop, uint16_t listener, Duration pace, TransportUser& user,
                      std::function<void()> dirty)
     : loop_(loop),
-      index_(index),
+      listener_(listener),
       pace_(pace),
       user_(user),
       dirty_(std::move(dirty)),
@@ -104,10 +104,10 @@ UdpSocket::~UdpSocket() {
   if (fd_ >= 0) close(fd_);
 }
 
-Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoint& bind, uint16_t index,
+Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoint& bind, uint16_t listener,
                                                    Duration pace, TransportUser& user,
                                                    std::function<void()> dirty) {
-  std::unique_ptr<UdpSocket> self(new UdpSocket(loop, index, pace, user, std::move(dirty)));
+  std::unique_ptr<UdpSocket> self(new UdpSocket(loop, listener, pace, user, std::move(dirty)));
   const int fd = self->fd_ =
       socket(bind.v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const int on = 1;
@@ -152,30 +152,24 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoi
 void UdpSocket::readable() {
   const Time now = loop_.now();
   if (now < last_read_ + pace_) return rest(last_read_ + pace_ - now);
-  if (receive() == Received::kPart) return rest({});
-  input_->wait();
+  if (read() == Came::kPart) return rest({});
+  wait();
 }
 
-void UdpSocket::read() {
-  const Received received = receive();
-  if (received == Received::kNothing) return input_->wait();
-  rest(received == Received::kPart ? Duration{} : pace_);
-}
-
-void UdpSocket::rest(Duration rest) {
+void UdpSocket::rest(Duration first) {
   input_->silence();
-  loop_.pace().rest(*this, rest);
+  loop_.pace().rest(*this, first, pace_);
 }
 
-UdpSocket::Received UdpSocket::receive() {
+UdpSocket::Came UdpSocket::read() {
   last_read_ = loop_.now();
   bool any = false;
   for (int round = 0; round < kBatchesPerTurn; ++round) {
     const int count = receive_batch();
     any |= count > 0;
-    if (count < static_cast<int>(kBatch)) return any ? Received::kAll : Received::kNothing;
+    if (count < static_cast<int>(kBatch)) return any ? Came::kAll : Came::kNothing;
   }
-  return Received::kPart;
+  return Came::kPart;
 }
 
 // Returns how many datagrams came.
@@ -207,7 +201,7 @@ void UdpSocket::handle(std::span<char> datagram, const Endpoint& from, const End
   if (std::all_of(datagram.begin(), datagram.end(),
                   [](char c) { return c == '\r' || c == '\n' || c == '\0'; }))
     return;
-  const Flow flow{Transport::kUdp, index_, 0, from, local};
+  const Flow flow{Transport::kUdp, listener_, 0, from, local};
   if (const Parsed parsed = parse_datagram(datagram, buffers_->message)) {
     user_.received(buffers_->message, flow);
   } else {

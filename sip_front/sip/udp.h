@@ -14,8 +14,8 @@ namespace stox::sip {
 
 class UdpSocket : private net::Reader {
  public:
-  // `index` goes into the flows. Everything must outlive it; `dirty` is called when something was queued.
-  static Result<std::unique_ptr<UdpSocket>> open(net::Loop&, const Endpoint& bind, uint16_t index,
+  // `listener` goes into the flows. Everything must outlive it; `dirty` is called when something was queued.
+  static Result<std::unique_ptr<UdpSocket>> open(net::Loop&, const Endpoint& bind, uint16_t listener,
                                                  Duration pace, TransportUser&, std::function<void()> dirty);
   ~UdpSocket() override;
 
@@ -31,12 +31,11 @@ class UdpSocket : private net::Reader {
 
  private:
   struct Buffers;
-  UdpSocket(net::Loop&, uint16_t index, Duration pace, TransportUser&, std::function<void()> dirty);
-  enum class Received { kNothing, kAll, kPart };  // kPart: there may be more
+  UdpSocket(net::Loop&, uint16_t listener, Duration pace, TransportUser&, std::function<void()> dirty);
   void readable();
-  void read() override;
+  Came read() override;
+  void wait() override { input_->wait(); }
   void rest(Duration);
-  Received receive();
   int receive_batch();
   void handle(std::span<char> datagram, const Endpoint& from, const Endpoint& local);
   void read_errors();
@@ -47,7 +46,7 @@ class UdpSocket : private net::Reader {
   };
 
   net::Loop& loop_;
-  uint16_t index_;
+  uint16_t listener_;
   Duration pace_;
   TransportUser& user_;
   std::function<void()> dirty_;

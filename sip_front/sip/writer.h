@@ -32,8 +32,8 @@ void write_response_head(const Message& request, const Endpoint& source, std::st
 struct ResponseHeaders {
   bool allow = false;            // 405, OPTIONS
   bool accept = false;           // 415, OPTIONS
-  bool accept_encoding = false;  // 415 for a Content-Encoding
-  bool supported = false;        // OPTIONS
+  bool accept_encoding = false;  // 415 for a Content-Encoding, OPTIONS
+  bool supported = false;        // OPTIONS; any language with it
   std::string unsupported = {};  // 420: the option tags
   std::string contact = {};      // 301, 302: where to; an addr-spec
   uint32_t retry_after_s = 0;    // 0 = none

@@ -12,7 +12,8 @@ import time
 from chaos.site import (BUS, COMPONENTS, FRONTS, LINKS, NAMES, SERVERS, SIP_USERS, WORKERS, address, doors_of, link_host,
                         stream_host)
 
-ALONE = 0.08  # of all faults
+ALONE = {"kill": 0.3}  # of the faults of this kind
+ALONE_ELSE = 0.04
 CALM = 4.0    # seconds without others around those
 
 # kind: (weight, what it happens to, shortest and longest time it lasts in seconds)
@@ -51,6 +52,8 @@ class Fault:
     amount: float    # 0 to 1: of what the kind has a degree of
     began: float = 0  # monotonic; 0: not begun, as its target was not there
     over: float = 0
+    began_wall: float = 0
+    back: float = 0   # of a killed process: seconds from its beginning until its log says that it is ready; 0: never
 
     def __str__(self):
         target = " to ".join(self.target) if isinstance(self.target, tuple) else self.target
@@ -75,7 +78,7 @@ def plan(seed, seconds, gap, kinds):
         lasts = shortest + (longest - shortest) * dice.random() ** 2
         if kind in ENDING_KINDS:
             targets = [name for name in targets if not spared(name, at, seconds)]
-        alone = dice.random() < ALONE
+        alone = dice.random() < ALONE.get(kind, ALONE_ELSE)
         if alone:
             at = max(at, quiet)
         out.append(Fault(len(out) + 1, at, kind, dice.choice(targets), lasts, dice.random()))
@@ -160,7 +163,7 @@ class Faults:
     def begin(self, fault):
         if self._holds(fault) in self.busy:
             return  # skipped
-        fault.began = time.monotonic()
+        fault.began, fault.began_wall = time.monotonic(), time.time()
         step = getattr(self, "_" + fault.kind.replace("-", "_"))
         self.busy.add(self._holds(fault))
         self.running.append((fault.began, fault, step(fault, fault.target)))

@@ -82,13 +82,18 @@ class Report:
         return lines
 
     def _killed(self):
-        """The promise about killed processes, and which broke it."""
+        """The promise about killed processes, which broke it, and when they were back themselves: in the middle of
+        other faults, too."""
         lines, recoveries = [], self.recoveries()["kill"]
         for role, prefix in ("front", "sip"), ("mapper", "mapper"), ("worker", ("component", "prosody", "server")):
             of = [(time, fault) for time, fault in recoveries if fault.target.startswith(prefix)]
             times = sorted(time for time, _ in of if time is not None)
             late = [f"{fault.target} {time:.1f} s (fault {fault.number})" for time, fault in of if time and time > PROMISED]
+            back = sorted(f.back for f in self.faults if f.kind == "kill" and f.target.startswith(prefix) and f.back)
+            line = f"a killed {role}:"
             if times:
-                lines.append(f"a killed {role}, {len(of)} times alone: made up for after {times[len(times) // 2]:.2f} s, at most "
-                             f"{times[-1]:.2f} s" + (f"; over {PROMISED:.0f} s: {', '.join(late)}" if late else ""))
+                line += (f" {len(of)} times alone: made up for after {times[len(times) // 2]:.2f} s, at most {times[-1]:.2f} s" +
+                         (f"; over {PROMISED:.0f} s: {', '.join(late)}" if late else "") + ";")
+            if back:
+                lines.append(f"{line} ready again after {back[len(back) // 2]:.2f} s, at most {back[-1]:.2f} s ({len(back)} times)")
         return lines

@@ -1,6 +1,7 @@
 """The gateway under chaos: two of each process, each on a host of its own (a network namespace behind a cable), as
 are the two real XMPP servers; the bus over TCP with CURVE. Every pipe of the bus and every connection that a real
 server's stanzas come by goes through a relay, so that each can be cut, thinned, delayed and reset by itself."""
+import datetime
 import os
 import pathlib
 import queue
@@ -221,6 +222,16 @@ class ChaosSite(Stox):
             with open(self.processes[name].log_file, errors="replace") as log:
                 lines += [f"{name}: {line.rstrip()}" for line in log if any(word in line for word in words)]
         return lines
+
+    def times_ready(self, name):
+        """When this process has said that it is ready, or stands by, as time.time() counts."""
+        times = []
+        with open(self.processes[name].log_file, errors="replace") as log:
+            for line in log:
+                words = line.split(" ", 4)
+                if len(words) > 3 and words[2] == name and words[3].rstrip(":\n") in ("ready", "standby"):
+                    times.append(datetime.datetime.fromisoformat(words[0].replace("Z", "+00:00")).timestamp())
+        return times
 
     def stop_all(self):
         self.stop()

@@ -1,6 +1,6 @@
-// Whatever bytes another server sends on a stream to us: what it answers is well-formed, and no stanza comes
-// through but from a domain that was proved on this stream, to one of ours. Input: a byte that says how to
-// split and how keys are judged, then the stream.
+// Whatever bytes another server sends, on a stream to us or on one that we opened: what we answer is
+// well-formed, and no stanza comes through but from a domain that was proved on this stream, to one of ours.
+// Input: a byte that says which, how to split and how keys and certificates are judged, then the stream.
 #include <cstdio>
 #include <cstdlib>
 #include <set>
@@ -10,6 +10,7 @@
 
 #include "xmpp_worker/xmpp/names.h"
 #include "xmpp_worker/xmpp/s2s_inbound.h"
+#include "xmpp_worker/xmpp/s2s_outbound.h"
 
 namespace {
 
@@ -53,6 +54,28 @@ class Owner : public S2sInboundUser {
   int ids_ = 0;
 };
 
+class Opener : public S2sOutboundUser {
+ public:
+  void start_tls(S2sOutbound&) override { tls_wanted = true; }
+  void outbound_up(S2sOutbound& s) override { hold(!s.authentication().empty(), "up is proved"); }
+  void outbound_ended(S2sOutbound&, const StreamEnd& end) override {
+    hold(++ends == 1, "one end");
+    hold(end.other_host.empty() || is_trusted, "who has proved nothing sends nobody on");
+  }
+  void verified(S2sOutbound&, const DialbackQuestion& question, const DialbackVerdict&) override {
+    hold(question.id == "1" && ++answers == 1, "one answer to each question");
+  }
+  void outbound_stanza(S2sOutbound& s, const Element& stanza) override {
+    hold(s.is_up() && s.is_bidi(), "only on a bidirectional stream");
+    hold(prepared_domain(domain_of(stanza.attribute("from"))) == "peer.test", "from is the other");
+    hold(prepared_domain(domain_of(stanza.attribute("to"))) == "gw.test", "to is ours");
+  }
+  void outbound_oversized(S2sOutbound& s, const Element& e) override { outbound_stanza(s, e); }
+
+  bool tls_wanted = false, is_trusted = false;
+  int ends = 0, answers = 0;
+};
+
 class WellFormed : public XmlStreamUser {
  public:
   void stream_opened(const Element&) override {}
@@ -76,6 +99,33 @@ void check_output(const std::string& output) {
   }
 }
 
+PeerNames certificate(uint8_t how) {
+  PeerNames peer{.present = true, .valid = (how & 32) != 0};
+  peer.dns = {"peer.test"};
+  return peer;
+}
+
+void open_one(uint8_t how, std::string_view bytes, const DialbackKeys& keys) {
+  Opener opener;
+  ManualClock clock;
+  OutboundOptions options{"gw.test", "peer.test", "192.0.2.1:1"};
+  options.insecure = (how & 16) != 0;
+  options.use_external = (how & 64) != 0;
+  S2sOutbound stream(options, keys, opener);
+  stream.connected(clock.now());
+  stream.verify({"gw.test", "peer.test", "1", "key"});
+  const std::size_t step = how % 16 + 1u;
+  for (std::size_t at = 0; at < bytes.size(); at += step) {
+    stream.received(bytes.substr(at, step), clock.now());
+    if (stream.is_up()) stream.send("<message from='a@gw.test' to='b@peer.test'/>");
+    stream.end_of_wakeup();
+    if (!std::exchange(opener.tls_wanted, false) || stream.is_ended()) continue;
+    opener.is_trusted = certificate(how).valid;
+    stream.tls_established(certificate(how), "TLSv1.3", clock.now());
+  }
+  check_output(stream.output());
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
@@ -83,15 +133,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data + 1), size - 1);
   const std::size_t step = data[0] % 16 + 1u;
   static const DialbackKeys keys("s3cr3t");
+  if ((data[0] & 128) != 0) {
+    open_one(data[0], bytes, keys);
+    return 0;
+  }
   Owner owner(data[0]);
   ManualClock clock;
   S2sInbound stream({"192.0.2.1:1"}, keys, owner, clock.now());
   for (std::size_t at = 0; at < bytes.size(); at += step) {
     stream.received(bytes.substr(at, step), clock.now());
     if (std::exchange(owner.tls_wanted, false) && !stream.is_ended()) {
-      PeerNames peer{.present = true, .valid = (data[0] & 32) != 0};
-      peer.dns = {"peer.test"};
-      stream.tls_established(peer, "TLSv1.3", clock.now());
+      stream.tls_established(certificate(data[0]), "TLSv1.3", clock.now());
     }
     for (const DialbackQuestion& each : std::exchange(owner.asked, {})) {
       const auto kind = (data[0] & 64) != 0 ? DialbackVerdict::Kind::kValid : DialbackVerdict::Kind::kInvalid;

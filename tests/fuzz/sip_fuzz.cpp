@@ -91,7 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   static const Policy policy = [] {
     Policy p;
     p.domains = {"gw.test"};
-    p.trusted = *Networks::parse({"0.0.0.0/0"});
+    p.trusted.networks = *Networks::parse({"0.0.0.0/0"});
     return p;
   }();
   std::string datagram(input);

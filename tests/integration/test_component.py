@@ -12,6 +12,20 @@ def test_the_gateway_says_what_it_is(site):
             "jid\\20escaping"} <= set(features)
 
 
+def test_its_users_are_phones(site):
+    identities, features = site.xmpp_user("juliet").disco(USER)
+    assert identities == ["client/phone"]
+    assert {"http://jabber.org/protocol/disco#info", "urn:xmpp:ping", "urn:xmpp:receipts",
+            "http://jabber.org/protocol/chatstates"} <= set(features)
+    assert not {"jabber:iq:last", "jabber:iq:gateway", "vcard-temp"} & set(features)
+
+
+def test_it_lists_nothing(site):
+    juliet = site.xmpp_user("juliet")
+    for jid in GATEWAY, USER:
+        assert len(juliet.ask(jid, "<query xmlns='http://jabber.org/protocol/disco#items'/>")) == 0
+
+
 def test_it_answers_pings(site):
     juliet = site.xmpp_user("juliet")
     assert juliet.ping(GATEWAY) is None
@@ -51,6 +65,14 @@ def test_a_contact_on_a_roster_shows_no_error(site):
     assert "subscribed" in presences and "error" not in presences
 
 
+def test_it_is_there_for_who_has_subscribed(site):
+    """At once, and to the probe that the server sends when a client comes online."""
+    juliet = site.xmpp_user("juliet")
+    assert "subscribed" in juliet.subscribe(GATEWAY)
+    juliet.presence_of(GATEWAY, "available")
+    site.xmpp_user("juliet", "orchard").presence_of(GATEWAY, "available")
+
+
 def test_invitations_are_declined(site):
     juliet = site.xmpp_user("juliet")
     juliet.send_raw(f"<message to='{USER}'><x xmlns='jabber:x:conference' jid='room@muc.test'/></message>")
@@ -58,7 +80,9 @@ def test_invitations_are_declined(site):
     assert refusal.condition == "not-acceptable" and "group chats" in refusal.text
     juliet.send_raw(f"<message to='{USER}'><x xmlns='http://jabber.org/protocol/muc#user'>"
                     "<invite from='nurse@xmpp.test'/></x></message>")
-    assert juliet.next_message().declined == "nurse@xmpp.test"
+    declined = juliet.next_message()
+    assert declined.declined == "nurse@xmpp.test"
+    assert "group chats" in declined.element.findtext("*/*/{http://jabber.org/protocol/muc#user}reason")
 
 
 def test_a_features_node_that_does_not_exist(site):

@@ -1,4 +1,5 @@
-"""Real user agents: baresip and linphonec, registered at Kamailio, write to XMPP users and get their answers."""
+"""Real user agents write to XMPP users and get their answers: baresip and linphonec, registered at Kamailio, and baresip
+with nothing between it and the gateway."""
 import pytest
 
 from support import loopback
@@ -29,3 +30,23 @@ def test_text_both_ways(site, tmp_path, phone, transport):
     romeo.shows("Ebenfalls, Ромео 𝄞")
     assert juliet.nothing_came()
     romeo.kill()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+def test_text_both_ways_without_a_proxy(site, tmp_path, transport):
+    juliet = site.xmpp_user("juliet")
+    romeo = Baresip(tmp_path / "romeo", loopback.address(211), site.stox, "romeo", site.sip_uri(juliet), transport,
+                    site.authority, domain="sip.test").start()
+    proxy = site.stox.configuration["gateway"]["outbound_proxy"]
+    port = romeo.tls_port if transport == "tls" else romeo.port
+    site.stox.send_all_to(f"sip:{romeo.host}:{port};transport={transport}")
+
+    romeo.say("Grüß Gott, Юлия ☕")
+    message = juliet.next_message()
+    assert (message.body, message.sender) == ("Grüß Gott, Юлия ☕", "romeo*sip.test@xmpp-sip.test")
+
+    juliet.send(message.sender, "Ebenfalls, Ромео 𝄞")
+    romeo.shows("Ebenfalls, Ромео 𝄞")
+    assert juliet.nothing_came()
+    romeo.kill()
+    site.stox.send_all_to(proxy)

@@ -15,6 +15,7 @@ def test_options_are_answered(site, transport, to):
     assert answer.status == 200
     assert "MESSAGE" in answer.get("allow") and "OPTIONS" in answer.get("allow")
     assert "text/plain" in answer.get("accept")
+    assert (answer.get("accept-encoding"), answer.get("accept-language"), answer.get("supported")) == ("identity", "*", "")
 
 
 @pytest.mark.parametrize("method", ["INVITE", "SUBSCRIBE", "REGISTER", "PUBLISH", "NOTIFY", "INFO", "BYE"])

@@ -1,5 +1,4 @@
 """TLS on the SIP side: as server, as client, through Kamailio, with certificates that are right and wrong."""
-import signal
 import ssl
 import socket
 
@@ -22,15 +21,6 @@ def tls_uri(user):
     return f"sip:{user.host}:{user.port};transport=tls"
 
 
-def to_proxy(site, uri):
-    """From now on the gateway sends everything to this URI."""
-    site.stox.configuration["gateway"]["outbound_proxy"] = uri
-    site.stox.write()
-    before = site.stox.log("sip-1").count("configuration read")
-    site.stox.processes["sip-1"].signal(signal.SIGHUP)
-    eventually(lambda: site.stox.log("sip-1").count("configuration read") > before, "the new configuration is read")
-
-
 def test_a_sip_user_writes_over_tls(site):
     romeo, juliet = site.sip_user("romeo", "tls"), site.xmpp_user("juliet")
     answer = romeo.message(site.sip_uri(juliet), "Grüße ☕")
@@ -43,7 +33,7 @@ def test_a_sip_user_writes_over_tls(site):
 
 def test_the_gateway_writes_over_tls(site):
     romeo, juliet = site.sip_user("romeo", "tls"), site.xmpp_user("juliet")
-    to_proxy(site, tls_uri(romeo))
+    site.stox.send_all_to(tls_uri(romeo))
     for text in "one", "zwei ü", "three":
         juliet.send("romeo*sip.test@xmpp-sip.test", text)
         request = romeo.next_request()
@@ -58,7 +48,7 @@ def test_a_peer_with_the_wrong_name_gets_nothing_and_is_named(site):
     juliet = site.xmpp_user("juliet")
     other = SipUser(loopback.address(200), "sip:romeo@sip.test", transport="tls", authority=_Named(site, "DNS:other.test"))
     site.users.append(other)
-    to_proxy(site, tls_uri(other))
+    site.stox.send_all_to(tls_uri(other))
     juliet.send("romeo*sip.test@xmpp-sip.test", "secret")
     assert juliet.next_message().type == "error"
     shown = site.stox.ctl("status").stdout
@@ -89,12 +79,12 @@ def _serial(site):
 def test_a_new_certificate_comes_with_hup_and_a_bad_one_changes_nothing(site):
     first = _serial(site)
     site.stox.use_certificate(site.authority, f"IP:{site.stox.host}")
-    to_proxy(site, "sip:127.0.0.1:9")
+    site.stox.send_all_to("sip:127.0.0.1:9")
     second = eventually(lambda: _serial(site) != first and _serial(site), "the new certificate is shown")
 
     good = dict(site.stox.configuration["sip_front"][0]["tls"])
     site.stox.configuration["sip_front"][0]["tls"]["certificate"] = "/nonexistent.pem"
-    to_proxy(site, "sip:127.0.0.1:9")
+    site.stox.send_all_to("sip:127.0.0.1:9")
     eventually(lambda: "/nonexistent.pem: No such file or directory; the old certificates stay" in site.stox.log("sip-1"),
                "the log says what is wrong")
     assert _serial(site) == second

@@ -1,5 +1,6 @@
 """Two workers of one component on Prosody, which lets only one in: the other stands by and takes over."""
 import concurrent.futures
+import signal
 
 import pytest
 
@@ -64,3 +65,49 @@ def test_the_standby_takes_over_under_way(site, way):
     site.stox.start(active)
     site.stox.until(active, "standby")
     assert site.stox.state(standby) == "ready"
+
+
+def test_the_standby_owes_an_error_that_only_the_other_can_send(site):
+    """The worker that has a message loses its place to the other before the phone has refused."""
+    before, after = active_and_standby(site)
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    romeo.automatic = None
+    juliet.send(site.jid_at_host(romeo), "Wherefore art thou?")
+    request = romeo.next_request()
+
+    juliet.close()
+    site.xmpp_server.kill()
+    site.stox.processes[before].freeze()
+    site.xmpp_server.start()
+    site.stox.until(after, "ready")
+    site.stox.processes[before].thaw()
+    site.stox.until(before, "standby")
+    juliet = site.xmpp_user("juliet")
+    request.respond(486, "Busy Here")
+    assert juliet.next_message().type == "error"
+
+
+@pytest.mark.parametrize("status", [200, 486])
+def test_one_that_is_asked_to_stop_waits_for_a_phone_but_not_with_its_place(site, status):
+    active, standby = active_and_standby(site)
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    romeo.automatic = None
+    slow = juliet.send(site.jid_at_host(romeo), "slow")
+    request = romeo.next_request()
+    process = site.stox.processes[active]
+    process.signal(signal.SIGTERM)
+    site.stox.until(standby, "ready")
+    assert process.running(), "it waits for the phone"
+    request.respond(status, "As it says")
+    if status != 200:
+        error = juliet.next_message()
+        assert (error.type, error.id) == ("error", slow)
+    eventually(lambda: not process.running(), "it ends")
+    assert process.process.returncode == 0
+    juliet.send(site.jid_at_host(romeo), "by the other")
+    while (request := romeo.next_request()).text == "slow":
+        pass  # a copy
+    request.respond(200, "OK")
+    site.stox.start(active)
+    site.stox.until(active, "standby")
+    assert juliet.nothing_came(), "told once, and never that the gateway is being restarted"

@@ -1,11 +1,12 @@
 """A process started by a test."""
 import ctypes
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 
-from support.waiting import eventually
+from support.waiting import PATIENCE, eventually
 
 _libc = ctypes.CDLL(None)
 
@@ -13,6 +14,20 @@ _libc = ctypes.CDLL(None)
 def _die_with_parent():
     PR_SET_PDEATHSIG = 1
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _states_of_group(group):
+    """Of all threads of a process group, as in proc(5)."""
+    states = set()
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if stat.read_text().rpartition(")")[2].split()[2] != str(group):
+                continue
+            for thread in stat.parent.glob("task/*/stat"):
+                states.add(thread.read_text().rpartition(")")[2].split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it has ended meanwhile
+    return states
 
 
 class Child:
@@ -42,7 +57,7 @@ class Child:
     def running(self):
         return self.process is not None and self.process.poll() is None
 
-    def wait_until(self, condition, what):
+    def wait_until(self, condition, what, within=PATIENCE):
         """Polls condition() as long as the process runs."""
 
         def ready():
@@ -50,13 +65,15 @@ class Child:
                 raise AssertionError(f"{self.name} ended with {self.process.returncode} before {what}:\n{self.log()}")
             return condition()
 
-        return eventually(ready, f"{self.name}: {what}")
+        return eventually(ready, f"{self.name}: {what}", within)
 
     def signal(self, number):
         os.kill(self.pid, number)
 
     def freeze(self):
+        """Returns when no thread of the group runs any more: one that is just running does so a little longer."""
         os.killpg(self.pid, signal.SIGSTOP)
+        eventually(lambda: _states_of_group(self.pid) <= set("TtZX"), f"{self.name} stands still")
 
     def thaw(self):
         os.killpg(self.pid, signal.SIGCONT)

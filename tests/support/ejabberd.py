@@ -45,5 +45,5 @@ class Ejabberd(Child):
         started.unlink(missing_ok=True)
         super().start()
         self.wait_until(lambda: started.exists() and loopback.accepts(self.host, self.c2s_port) and
-                        loopback.accepts(self.host, self.component_port), "listening")
+                        loopback.accepts(self.host, self.component_port), "listening", within=120)  # it waits for the disk
         return self

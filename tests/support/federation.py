@@ -84,7 +84,7 @@ class EjabberdServer(Child):
             tls = f'certfiles: ["{pem}"]\nca_file: "{ca}"\ns2s_cafile: "{ca}"\n'
         (folder / "ejabberd.yml").write_text(f"""
 hosts: [{DOMAIN}]
-loglevel: debug
+loglevel: info
 auth_password_format: plain
 s2s_use_starttls: {starttls}
 {tls}listen:
@@ -105,7 +105,7 @@ modules: {{mod_roster: {{}}, mod_disco: {{}}, mod_ping: {{}}, mod_offline: {{}},
     def start(self):
         super().start()
         self.wait_until(lambda: (self.folder / "started").exists() and loopback.accepts(self.host, self.c2s_port) and
-                        loopback.accepts(_reached(self), self.s2s_port), "listening")
+                        loopback.accepts(_reached(self), self.s2s_port), "listening", within=120)  # it waits for the disk
         return self
 
 
@@ -137,6 +137,45 @@ class Jabberd2Server(Jabberd2):
     def stop(self):
         self.s2s.stop()
         super().stop()
+
+
+# What makes the other server of a Federation.
+
+DISTRUST = "s2s_secure_auth = false\ns2s_require_encryption = true"
+
+
+def prosody(**how):
+    def make(folder, host, s2s_host, authority):
+        return ProsodyServer(folder, host, s2s_host, **how)
+    return make
+
+
+def signed(authority, trusted):
+    signer = authority if trusted else Authority(authority.folder / "other")
+    return signer.sign(DOMAIN), signer.certificate
+
+
+def prosody_tls(trusted=True, modules=(), more="s2s_secure_auth = true"):
+    def make(folder, host, s2s_host, authority):
+        return ProsodyServer(folder, host, s2s_host, *signed(authority, trusted), modules, more)
+    return make
+
+
+def ejabberd(starttls="false", trusted=True, direct_tls=False):
+    def make(folder, host, s2s_host, authority):
+        files = () if starttls == "false" else signed(authority, trusted)
+        return EjabberdServer(folder, host, s2s_host, *files, starttls=starttls, direct_tls=direct_tls)
+    return make
+
+
+def jabberd2(with_tls=False):
+    def make(folder, host, s2s_host, authority):
+        return Jabberd2Server(folder, host, s2s_host, *(signed(authority, True) if with_tls else ()))
+    return make
+
+
+PLAIN = {"worker": {"insecure_domains": [DOMAIN]}}
+SERVERS = {"prosody": (prosody_tls(), {}), "ejabberd": (ejabberd("required"), {}), "jabberd2": (jabberd2(), PLAIN)}
 
 
 class Federation:
@@ -218,6 +257,18 @@ class Federation:
     def jid_at_host(self, sip_user):
         name = sip_user.uri.partition(":")[2].partition("@")[0]
         return f"{name}*{sip_user.host}\\3a{sip_user.port}@{XMPP_DOMAIN}"
+
+    def text_goes_both_ways(self, sip_user, xmpp_user):
+        answer = sip_user.message(self.sip_uri(xmpp_user), "Shall I hear more?")
+        assert (answer.status, answer.reason) == (200, "Accepted")
+        assert xmpp_user.next_message().body == "Shall I hear more?"
+
+        xmpp_user.send(self.jid_at_host(sip_user), "Romeo, Romeo")
+        assert sip_user.next_request().text == "Romeo, Romeo"
+
+        # What jabberd2's session manager says of unknown users is the same condition.
+        refused = sip_user.message(self.sip_uri(f"nobody@{DOMAIN}"), "Anyone?")
+        assert (refused.status, refused.reason) == (404, "Not found")
 
     def streams(self):
         return self.stox.ctl_json("streams")["streams"]

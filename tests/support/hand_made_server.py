@@ -29,6 +29,10 @@ class HandMadeServer:
         self.bidi = True
         self.answers_pings = True
         self.reads = True
+        self.says = ""  # instead of features, where it has proved who it is or cannot
+        self.connections = 0
+        self.latest = None  # connection of the gateway
+        self._unanswered = []
         self.stanzas = queue.Queue()  # messages, as text
         self.port = loopback.free_port(host, 5269)
         self._listener = socket.create_server((host, self.port), backlog=1024)
@@ -39,6 +43,12 @@ class HandMadeServer:
 
     def next_stanza(self, within=PATIENCE):
         return self.stanzas.get(timeout=within)
+
+    def answer_late(self):
+        """From now on it answers pings, first those that it has not."""
+        self.answers_pings = True
+        for peer, reply in self._unanswered:
+            peer.sendall(reply.encode())
 
     def open(self, own=None):
         """A stream to the gateway, its features read."""
@@ -56,6 +66,8 @@ class HandMadeServer:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
+            self.latest = peer
             threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 
     def _serve(self, peer):
@@ -67,7 +79,7 @@ class HandMadeServer:
                     break
                 text = self._take(peer, text + data.decode())
                 if text is None:
-                    peer = self.tls.wrap_socket(peer, server_side=True)
+                    peer = self.latest = self.tls.wrap_socket(peer, server_side=True)
                     text = ""
             if not self.reads:
                 threading.Event().wait(300)
@@ -87,7 +99,7 @@ class HandMadeServer:
             if one.startswith("<stream:stream"):
                 offer = STARTTLS if self.tls and not isinstance(peer, ssl.SSLSocket) else BIDI if self.bidi else ""
                 reply = (HEADER.format(own=names.get("to", self.domain), to=names.get("from", ""), more="id='theirs' ") +
-                         FEATURES.format(more=offer))
+                         (self.says if self.says and offer != STARTTLS else FEATURES.format(more=offer)))
             elif one.startswith("<starttls"):
                 peer.sendall(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
                 return None
@@ -96,8 +108,11 @@ class HandMadeServer:
             elif one.startswith("<db:verify"):
                 reply = (f"<db:verify from='{names['to']}' to='{names['from']}' id='{names['id']}' "
                          f"type='{self.verdict}'/>")
-            elif one.startswith("<iq") and "urn:xmpp:ping" in one and self.answers_pings:
+            elif one.startswith("<iq") and "urn:xmpp:ping" in one:
                 reply = f"<iq type='result' id='{names['id']}' from='{names['to']}' to='{names['from']}'/>"
+                if not self.answers_pings:
+                    self._unanswered.append((peer, reply))
+                    reply = ""
             else:
                 reply = ""
                 if one.startswith("<message"):

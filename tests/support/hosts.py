@@ -50,7 +50,7 @@ class Network:
 
 
 class Host:
-    def __init__(self, network, name, address, address6):
+    def __init__(self, network, name, address, address6=None):
         self.name, self.address, self.address6, self.resolv_conf = name, address, address6, None
         self.holder = Child(f"host-{name}", ["unshare", "--net", "sleep", "infinity"], network.folder).start()
         own = os.readlink("/proc/thread-self/ns/net")
@@ -61,7 +61,8 @@ class Host:
         ip("link", "set", "lo", "up", inside=pid)
         ip("link", "set", "eth0", "up", inside=pid)
         ip("address", "add", f"{address}/24", "dev", "eth0", inside=pid)
-        ip("address", "add", f"{address6}/64", "dev", "eth0", "nodad", inside=pid)
+        if address6:
+            ip("address", "add", f"{address6}/64", "dev", "eth0", "nodad", inside=pid)
 
     def asks(self, name_server):
         """What runs here from now on asks the server at this address for names."""

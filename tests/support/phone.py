@@ -1,4 +1,4 @@
-"""Real user agents behind the proxy: baresip and linphonec, told what to do on their standard input."""
+"""Real user agents, behind the proxy or by themselves: baresip and linphonec, told what to do on their standard input."""
 import subprocess
 
 from support import loopback
@@ -7,9 +7,9 @@ from support.waiting import eventually
 
 
 class _Phone(Child):
-    """Registered at a support.kamailio.Kamailio as `name`; prints what it receives into its log."""
+    """Registered at a support.kamailio.Kamailio as `name`, or not; prints what it receives into its log."""
 
-    registered = ""  # what stands in `diary` then
+    up = ""  # what stands in `diary` once it is ready
 
     def __init__(self, name, command, folder, environment=None):
         super().__init__(name, command, folder, environment, stdin=subprocess.PIPE)
@@ -17,8 +17,7 @@ class _Phone(Child):
 
     def start(self):
         super().start()
-        self.wait_until(lambda: self.diary.exists() and self.registered in self.diary.read_text(errors="replace"),
-                        "registered")
+        self.wait_until(lambda: self.diary.exists() and self.up in self.diary.read_text(errors="replace"), "up")
         return self
 
     def type(self, line):
@@ -30,22 +29,27 @@ class _Phone(Child):
 
 
 class Baresip(_Phone):
-    registered = "200 OK"
-
-    def __init__(self, folder, host, proxy, name, contact, transport="udp", authority=None):
-        """contact: the SIP URI that say() writes to."""
+    def __init__(self, folder, host, proxy, name, contact, transport="udp", authority=None, domain=None):
+        """contact: the SIP URI that say() writes to. domain: of its address, if it does not register; then `proxy` is
+        who gets all its requests, say a support.stox.Stox."""
         folder.mkdir()
+        self.up = "baresip is ready" if domain else "200 OK"
+        # It listens with TLS at the next port.
+        self.host, self.port = host, loopback.free_port(host, 5060)
+        self.tls_port = self.port + 1
+        account = "regint=0" if domain else f"auth_user={name};auth_pass={proxy.password};regint=600"
+        domain = domain or proxy.domain
         port = proxy.tls_port if transport == "tls" else proxy.port
         modules = ["module_tmp uuid.so", "module stdio.so", "module_app account.so", "module_app contact.so",
                    "module_app menu.so"]
-        settings = ["module_path /usr/lib/baresip/modules", f"sip_listen {host}:{loopback.free_port(host, 5060)}"]
+        settings = ["module_path /usr/lib/baresip/modules", f"sip_listen {host}:{self.port}"]
         if transport == "tls":
             both = folder / "certificate.pem"
             both.write_text("".join(file.read_text() for file in authority.sign(f"IP:{host}")))
             settings += [f"sip_cafile {authority.ca}", f"sip_certificate {both}"]
         (folder / "config").write_text("\n".join(settings + modules) + "\n")
         (folder / "accounts").write_text(
-            f'<sip:{name}@{proxy.domain};transport={transport}>;auth_user={name};auth_pass={proxy.password};regint=600;'
+            f'<sip:{name}@{domain};transport={transport}>;{account};'
             f'outbound="sip:{proxy.host}:{port};transport={transport}"\n')
         (folder / "contacts").write_text(f'"contact" <{contact}>\n')
         super().__init__(f"baresip-{transport}", ["baresip", "-4", "-f", folder], folder)
@@ -55,7 +59,7 @@ class Baresip(_Phone):
 
 
 class Linphone(_Phone):
-    registered = "to [LinphoneRegistrationOk]"
+    up = "to [LinphoneRegistrationOk]"
 
     def __init__(self, folder, host, proxy, name, contact, transport="udp", authority=None):
         folder.mkdir()

@@ -79,6 +79,18 @@ class Stox:
         """Writes the configuration as it is now; a process reads it when it starts."""
         self.file.write_text(toml(self.configuration))
 
+    def send_all_to(self, uri):
+        """From now on the gateway sends all requests to this SIP URI (gateway.outbound_proxy)."""
+        self.configuration["gateway"]["outbound_proxy"] = uri
+        self.write()
+        self.read_again()
+
+    def read_again(self):
+        """The front reads the configuration again, by HUP."""
+        before = self.log("sip-1").count("configuration read")
+        self.processes["sip-1"].signal(signal.SIGHUP)
+        eventually(lambda: self.log("sip-1").count("configuration read") > before, "the configuration is read again")
+
     def use_certificate(self, authority, *names):
         certificate, key = authority.sign(*names)
         self.configuration["sip_front"][0]["tls"] = {"certificate": str(certificate), "key": str(key),

@@ -44,6 +44,9 @@ class _Client(slixmpp.ClientXMPP):
         for plugin in "xep_0030", "xep_0092", "xep_0199":
             self.register_plugin(plugin)
         self.add_event_handler("session_start", self._came_online)
+        self.presences = queue.Queue()  # (from, type), the type of presence itself being "available"
+        self.register_handler(Callback("every presence", MatchXPath("{jabber:client}presence"), lambda p: self.presences.put(
+            (str(p["from"]), p.xml.get("type", "available")))))
         self.register_handler(Callback("every message", MatchXPath("{jabber:client}message"), self._took_in))
         self.add_event_handler("failed_all_auth", lambda _: self.online.put("authentication failed"))
         self.add_event_handler("connection_failed", lambda reason: self.online.put(f"connection failed: {reason}"))
@@ -154,6 +157,11 @@ class XmppUser:
         while not came.empty():
             types.append(came.get())
         return types
+
+    def presence_of(self, jid, wanted, within=PATIENCE):
+        """Waits for presence of this type."""
+        while (came := self._client.presences.get(timeout=within)) != (jid, wanted):
+            assert came != (jid, "error"), f"{jid} answers with an error"
 
     def ping(self, jid):
         """None if it answered, else the error's condition."""

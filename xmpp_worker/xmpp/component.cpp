@@ -29,8 +29,9 @@ constexpr Duration kLasting =
     seconds(10);  // a stream that was up so long, or that brought stanzas, had worked
 constexpr Duration kKeepalive = seconds(60), kHurriedKeepalive = seconds(5);
 constexpr unsigned kMisses = 2;
-// With two connections a bundle passes by the broken one with a probability of 2^-16.
-constexpr unsigned kProbes = 16, kMaxBundles = 10;
+// With three connections a bundle passes by the broken one with a probability of (2/3)^64.
+constexpr unsigned kProbes = 64, kMaxBundles = 10;
+constexpr uint64_t kIsProbe = uint64_t{1} << 63;  // in the number of a ping
 constexpr Duration kProbeAgain = seconds(1);
 constexpr std::size_t kAllTakeThis = 10'000;   // bytes (RFC 6120 13.12)
 constexpr std::size_t kMaxUnsent = 4'194'304;  // bytes that the server has not read
@@ -50,7 +51,9 @@ Component::Component(ComponentOptions options, StanzaIds& ids, ComponentOwner& o
       owner_(owner),
       user_(user),
       xml_(XmlLimits::before_authentication(), *this),
-      random_(options_.jitter_seed) {}
+      random_(options_.jitter_seed),
+      connection_(options_.last_connection),
+      must_probe_(options_.has_predecessor) {}
 
 void Component::start(Time now) {
   now_ = down_since_ = now;
@@ -130,6 +133,10 @@ void Component::disconnected(const std::string& why, Time now) {
 }
 
 void Component::turn(Time now) {
+  if (is_up() && now >= probe_at_) {
+    now_ = now;
+    probe();
+  }
   if (now < next_) return;
   now_ = now;
   next_ = kNever;
@@ -139,6 +146,7 @@ void Component::turn(Time now) {
       return;
     case Phase::kWaiting:
       phase_ = Phase::kConnecting;
+      ++connection_;
       return owner_.connect();
     case Phase::kDoubt:
       return send_handshake();
@@ -147,11 +155,10 @@ void Component::turn(Time now) {
       return end_with_backoff(
           fmt::format("{} does not answer; does xmpp_port name its component port?", options_.server));
     case Phase::kProbing:
-      return bundles_ < kMaxBundles ? probe() : come_up();
+      return bundles_++ < kMaxBundles ? probe() : come_up();
     case Phase::kUp:
       must_probe_ = pinged_at_ != kNever && ++misses_ >= kMisses;
-      if (must_probe_)
-        return end_with_backoff(fmt::format("{} does not answer pings any more", options_.server));
+      if (must_probe_) return give_up();
       return ping();
     case Phase::kClosing:
       owner_.disconnect();
@@ -193,15 +200,17 @@ void Component::stream_element(const Element& element) {
     case Phase::kHandshake:
       if (element.name() != "handshake") return;
       xml_.set_limits(XmlLimits{});
-      bundles_ = 0;
-      return must_probe_ ? probe() : come_up();
+      bundles_ = 1;
+      if (!must_probe_) return come_up();
+      phase_ = Phase::kProbing;
+      return probe();
     case Phase::kProbing:
     case Phase::kUp:
       has_brought_ = true;
-      if (!take_keepalive(element)) user_.stanza(element, streams_);
+      if (!take_keepalive(element)) user_.stanza(element, connection_);
       return;
     case Phase::kClosing:  // written before the server saw our end of the stream
-      return user_.stanza(element, streams_);
+      return user_.stanza(element, connection_);
     default:
       return;
   }
@@ -212,20 +221,41 @@ void Component::stream_oversized(const Element& element) {
 }
 
 // A server that lets several connections in (COMPAT(ejabberd 23), COMPAT(jabberd2 2.7)) sends answers to the
-// one that broke, too, until it has noticed; what it sends there makes it notice.
+// one that broke, too, until it has noticed; what it sends there makes it notice. Which one it takes it may
+// choose by the address.
 void Component::probe() {
-  phase_ = Phase::kProbing;
-  reason_ = fmt::format("{} may still send to our connection that broke", options_.server);
-  ++bundles_;
-  first_probe_ = pings_ + 1;
-  unanswered_ = (1u << kProbes) - 1;
-  for (unsigned i = 0; i < kProbes; ++i) ping();
+  first_probe_ = probes_;
+  unanswered_ = UINT64_MAX;
+  while (probes_ < first_probe_ + kProbes) {
+    write_ping(kIsProbe | probes_, fmt::format("ping-{}@{}", probes_, options_.domain));
+    ++probes_;
+  }
+  if (is_up()) {
+    probe_at_ = now_ + kProbeAgain;
+    return owner_.write_soon();
+  }
   next_ = now_ + kProbeAgain;
+  reason_ = fmt::format("{} may still send to a connection of ours that broke", options_.server);
+}
+
+void Component::other_lost(Time now) {
+  now_ = now;
+  must_probe_ = !is_up();
+  if (phase_ == Phase::kProbing || is_up()) probe();
+}
+
+void Component::renew_connection(Time now) {
+  now_ = now;
+  if (!has_connection()) return;
+  ++connection_;
+  ++broken_;
+  owner_.state_changed();
 }
 
 void Component::come_up() {
   phase_ = Phase::kUp;
   must_probe_ = false;
+  probe_at_ = unanswered_ == 0 ? kNever : now_ + kProbeAgain;
   reason_.clear();
   refused_ = contended_ = is_standby_ = false;
   up_since_ = alive_at_ = now_;
@@ -239,6 +269,14 @@ void Component::come_up() {
   ++streams_;
   owner_.state_changed();
   user_.link_up(*this);
+}
+
+// What is under way ends as a doubt: it must not arrive behind what its sender writes after hearing that.
+void Component::give_up() {
+  connected_ = false;
+  output_.clear();
+  owner_.abort();
+  end_with_backoff(fmt::format("{} does not answer pings any more", options_.server));
 }
 
 void Component::stream_closed() { end_with_backoff(fmt::format("{} closed the stream", options_.server)); }
@@ -268,7 +306,13 @@ void Component::stream_error(const StreamError& error) {
             "ejabberd says the same when it does not know the component",
             options_.server, name, said));
   }
-  if (error.condition == "host-unknown") {
+  if (error.condition == "see-other-host") {
+    return end(Meaning::kRefused, kRefusedRetry,
+               fmt::format("{} sends us to {} ({}): our password is for no other; correct xmpp_host and "
+                           "xmpp_port if that is right",
+                           options_.server, one_line(error.other_host, 200), said));
+  }
+  if (error.condition == "host-unknown" || error.condition == "host-gone") {
     return end(
         Meaning::kRefused, kRefusedRetry,
         fmt::format(
@@ -343,6 +387,10 @@ void Component::end(Meaning meaning, Duration wait, const std::string& reason) {
     return set_stopped();
   }
   const bool was_up = is_up();
+  const bool may_be_in = phase_ == Phase::kHandshake && meaning == Meaning::kPasses;
+  if (was_up || phase_ == Phase::kProbing || may_be_in) ++broken_;
+  must_probe_ = must_probe_ || may_be_in || !is_sure();
+  unanswered_ = 0;
   phase_ = Phase::kWaiting;
   if (connected_) {
     connected_ = false;
@@ -360,6 +408,14 @@ void Component::end(Meaning meaning, Duration wait, const std::string& reason) {
   if (meaning == Meaning::kStandby) stand_by();
   if (was_up) user_.link_down(*this);
   owner_.state_changed();
+}
+
+void Component::probed(uint64_t number) {
+  if (number < first_probe_ || is_sure()) return;
+  unanswered_ &= ~(uint64_t{1} << (number - first_probe_));
+  if (!is_sure()) return;
+  probe_at_ = kNever;
+  if (phase_ == Phase::kProbing) come_up();
 }
 
 Duration Component::jittered(Duration wait) {
@@ -393,35 +449,37 @@ void Component::ask_for_proof(Time now) {
 
 // To ourselves: the server must handle it to bring it back, whatever its own name is.
 void Component::ping() {
-  std::string id;
-  ids_.append(id, ++pings_, std::string_view(&StanzaId::kKeepalive, 1), {}, options_.domain, options_.domain);
-  XmlWriter xml(output_);
-  write_ping(xml, options_.domain, options_.domain, id);
+  write_ping(++pings_, options_.domain);
   pinged_at_ = now_;
   next_ = now_ + (hurry_ || proof_wanted_ ? kHurriedKeepalive : kKeepalive);
 }
 
 bool Component::take_keepalive(const Element& element) {
-  if (element.name() != "iq" || element.attribute("from") != options_.domain) return false;
-  const auto id = ids_.read(element.attribute("id"), options_.domain, element.attribute("to"));
+  const auto from = element.attribute("from");
+  if (element.name() != "iq" || domain_of(from) != options_.domain) return false;
+  const auto id = ids_.read(element.attribute("id"), from, element.attribute("to"));
   if (!id || !id->has(StanzaId::kKeepalive) || !ids_.is_own(*id)) return false;
   alive(id->number);
   return true;
 }
 
+void Component::write_ping(uint64_t number, const std::string& address) {
+  std::string id;
+  ids_.append(id, number, std::string_view(&StanzaId::kKeepalive, 1), {}, address, address);
+  XmlWriter xml(output_);
+  xmpp::write_ping(xml, address, address, id);
+}
+
 void Component::keepalive_came_elsewhere(uint64_t number, Time now) {
   now_ = now;
-  if (phase_ == Phase::kProbing || (is_up() && pinged_at_ != kNever)) alive(number);
+  if (phase_ == Phase::kProbing || is_up()) alive(number);
 }
 
 void Component::alive(uint64_t number) {
-  if (phase_ == Phase::kProbing) {
-    if (number >= first_probe_ && number < first_probe_ + kProbes)
-      unanswered_ &= ~(1u << (number - first_probe_));
-    return unanswered_ == 0 ? come_up() : void();
-  }
   alive_at_ = now_;
-  if (misses_ == 0 && pinged_at_ != kNever) proved_until_ = pinged_at_;  // else it may answer an earlier ping
+  if ((number & kIsProbe) != 0) return probed(number & ~kIsProbe);
+  if (pinged_at_ == kNever) return;
+  if (misses_ == 0) proved_until_ = pinged_at_;  // else it may answer an earlier ping
   pinged_at_ = kNever;
   misses_ = 0;
   next_ = now_ + (hurry_ ? kHurriedKeepalive : kKeepalive);

@@ -6,6 +6,7 @@
 // but not turn().
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -25,6 +26,8 @@ struct ComponentOptions {
   // What servers take is 262,144 bytes and more; an oversized stanza costs the whole stream.
   std::size_t max_stanza_bytes = 200'000;
   uint32_t jitter_seed = 1;
+  uint64_t last_connection = 0;  // numbers of connections rise from there
+  bool has_predecessor = false;  // a process before us may have had a connection
 };
 
 class ComponentOwner {
@@ -32,6 +35,7 @@ class ComponentOwner {
   virtual ~ComponentOwner() = default;
   virtual void connect() = 0;     // answer with connected() or disconnected(), later
   virtual void disconnect() = 0;  // send what output() holds, then close; nothing is told about it any more
+  virtual void abort() = 0;       // the same at once: what the server has not got yet it shall not get later
   virtual void write_soon() = 0;  // take output() at the end of this wakeup
   virtual void state_changed() = 0;        // reason() has
   virtual std::size_t unsent() const = 0;  // bytes taken from output() that the server has not read
@@ -51,10 +55,16 @@ class Component final : public Link, private XmlStreamUser {
   // Another worker of ours (its name; empty: none) is connected as our domain. Where the server lets only one
   // be, we stand by until it has gone, and then connect at once.
   void set_holder(std::string worker, Time now);
+  // One of them lost its connection, which the server may not know yet: what we write is not sure until pings
+  // have shown that the server sends nothing there any more.
+  void other_lost(Time now);
+  // What came on our connection so far may not have reached whom it was for: it counts as another from now
+  // on.
+  void renew_connection(Time now);
   // Our keepalive with this number came out of the server on another connection of our domain.
   void keepalive_came_elsewhere(uint64_t number, Time now);
   void turn(Time now);
-  Time next() const { return next_; }
+  Time next() const { return phase_ == Phase::kUp ? std::min(next_, probe_at_) : next_; }
 
   std::string& output() { return output_; }
   const std::string& output() const { return output_; }
@@ -68,6 +78,7 @@ class Component final : public Link, private XmlStreamUser {
   void ask_for_proof(Time now) override;
   Time up_since() const override { return up_since_; }
   void hurry(bool, Time now) override;
+  bool is_sure() const override { return unanswered_ == 0; }
   bool has_room() const override;
   bool is_up() const override { return phase_ == Phase::kUp; }
   bool is_refused() const override { return refused_; }
@@ -82,6 +93,10 @@ class Component final : public Link, private XmlStreamUser {
   // A program that is none of ours holds our name.
   bool is_contended() const { return contended_; }
   uint64_t streams() const { return streams_; }  // how many have been up
+  // On which the server may send to us, from before it is made until it has ended; 0: none. LinksUser::stanza
+  // gets it as the stream's number.
+  uint64_t connection() const { return has_connection() ? connection_ : 0; }
+  uint64_t broken() const { return broken_; }  // connections to which the server may have sent what was lost
 
  private:
   // kDoubt: a header with an empty id came, behind which an error is expected. kProbing: connected, but the
@@ -98,6 +113,7 @@ class Component final : public Link, private XmlStreamUser {
   void stream_failed(const StreamError&) override;
 
   void send_handshake();
+  bool has_connection() const { return phase_ != Phase::kStopped && phase_ != Phase::kWaiting; }
   void probe();
   void come_up();
   void stream_error(const StreamError&);
@@ -109,7 +125,10 @@ class Component final : public Link, private XmlStreamUser {
   void set_stopped();
   bool take_keepalive(const Element&);
   void alive(uint64_t number);
+  void probed(uint64_t number);
   void ping();
+  void give_up();
+  void write_ping(uint64_t number, const std::string& address);
   Duration jittered(Duration);
 
   ComponentOptions options_;
@@ -136,7 +155,7 @@ class Component final : public Link, private XmlStreamUser {
   std::size_t largest_ = 0;   // written since it came up
   Time broke_at_ = kNever;    // when a stream of ours that was up broke: the server may not know yet
   unsigned failures_ = 0;     // since a stream lasted
-  uint64_t streams_ = 0;
+  uint64_t streams_ = 0, connection_ = 0, broken_ = 0;
 
   Time alive_at_{};
   Time pinged_at_ = kNever;  // the ping that is not answered
@@ -146,7 +165,9 @@ class Component final : public Link, private XmlStreamUser {
   uint64_t pings_ = 0;
   bool must_probe_ = false;
   uint64_t first_probe_ = 0;  // of the bundle
-  uint32_t unanswered_ = 0;   // of the bundle, a bit each
+  uint64_t unanswered_ = 0;   // of the bundle, a bit each
+  uint64_t probes_ = 0;
+  Time probe_at_ = kNever;  // while up: another bundle
   unsigned bundles_ = 0;
   bool hurry_ = false;
 };

@@ -35,6 +35,8 @@ class Link {
   // answer.
   virtual void ask_for_proof(Time) {}
   virtual Time up_since() const { return Time{}; }
+  // The peer sends the answers to what is sent now to connections only that we know of.
+  virtual bool is_sure() const { return true; }
   virtual bool has_room() const = 0;  // the peer reads what it is sent
   virtual bool is_up() const = 0;
   // The peer refuses us and will until someone changes a configuration.

@@ -25,12 +25,12 @@ void Proof::written(uint64_t number, std::string_view domain, Time deadline) {
   found->second.open.push_back({number, deadline});
 }
 
-void Proof::end_of_wakeup(Time now) {
-  for (Entry* each : touched_) close_group(*each, now);
+void Proof::end_of_wakeup(Time now, bool sure) {
+  for (Entry* each : touched_) close_group(*each, now, sure);
   touched_.clear();
 }
 
-void Proof::close_group(Entry& entry, Time now) {
+void Proof::close_group(Entry& entry, Time now, bool sure) {
   auto& [name, domain] = entry;
   if (cleaned_ == Time{}) cleaned_ = now;
   domain.used = now;
@@ -39,7 +39,7 @@ void Proof::close_group(Entry& entry, Time now) {
     domain.open.clear();
     if (now - domain.asked < kAskMuteEvery) return;
   }
-  Group group{pings_ + 1, now, spare(), now < unsure_until_};
+  Group group{pings_ + 1, now, spare(), !sure};
   group.members.swap(domain.open);
   Time due = now + kMuteAnswer;
   for (const Member& each : group.members) due = std::min(due, each.deadline);
@@ -68,7 +68,7 @@ void Proof::answered(uint64_t number, std::string_view name, uint64_t connection
   if (domain.is_mute) --mute_;
   domain.is_mute = false;
   domain.answered = std::max(domain.answered, number);
-  if (others_.empty()) return settle_until(domain, number, Fate::kProved);
+  if (others_.empty() && connection == 0) return settle_until(domain, number, Fate::kProved);
 
   const auto on = std::find_if(domain.answered_on.begin(), domain.answered_on.end(),
                                [&](const auto& each) { return each.first == connection; });

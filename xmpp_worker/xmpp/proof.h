@@ -47,7 +47,9 @@ class Proof {
   explicit Proof(ProofUser& user) : user_(user) {}
 
   void written(uint64_t number, std::string_view domain, Time deadline);
-  void end_of_wakeup(Time now);  // before the bytes leave: pings behind what was written
+  // Before the bytes leave: pings behind what was written. `sure`: the server sends answers to no connection
+  // but ours and set_others(), so that they can be proof.
+  void end_of_wakeup(Time now, bool sure = true);
   // An answer from the domain to the ping with this number, on our own connection (0) or another; one that is
   // not waited for is ignored.
   void answered(uint64_t ping, std::string_view domain, uint64_t connection = 0);
@@ -55,8 +57,6 @@ class Proof {
   // The other connections of our domain, on which answers may come as well.
   void set_others(std::vector<uint64_t> connections);
   void other_lost(Time now);  // one of them went, maybe with answers
-  // Until then one that went may still be there for the server, and swallow answers.
-  void set_unsure(Time until) { unsure_until_ = until; }
   void turn(Time now);
   Time next() const;
 
@@ -96,7 +96,7 @@ class Proof {
   using Domains = std::unordered_map<std::string, Domain, Hash, std::equal_to<>>;
   using Entry = Domains::value_type;  // stays where it is while it is in the table
 
-  void close_group(Entry&, Time now);
+  void close_group(Entry&, Time now, bool sure);
   void ping(Entry&, bool to_any_user);
   uint64_t covered(const Domain&) const;  // answers to this ping came on every connection
   void settle_until(Domain&, uint64_t ping, Fate);
@@ -114,7 +114,6 @@ class Proof {
   Deadlines<std::pair<Entry*, uint64_t>> due_;
   std::vector<std::vector<Member>> spares_;
   std::vector<uint64_t> others_;
-  Time unsure_until_{};
   uint64_t pings_ = 0;
   std::size_t waiting_ = 0;
   std::size_t mute_ = 0;

@@ -41,7 +41,7 @@ void S2sAccepted::arrange() {
   if (unread > (carried_.empty() ? kMaxUnread : 2 * kMaxUnsent))
     return machine_.close({"resource-constraint", "what we send is not read"}, site_.loop.now());
   if (!machine_.output().empty()) socket_.write_soon();
-  alarm_.set(machine_.next());
+  alarm_.set(net::about(machine_.next()));
 }
 
 std::string S2sAccepted::new_stream_id() {

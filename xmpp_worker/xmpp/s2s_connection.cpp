@@ -31,7 +31,7 @@ void S2sConnection::leave() {
 void S2sConnection::arrange() {
   if (user_ == nullptr) return;
   if (!machine.output().empty()) socket_.write_soon();
-  alarm_.set(machine.next());
+  alarm_.set(net::about(machine.next()));
 }
 
 // --- the machine

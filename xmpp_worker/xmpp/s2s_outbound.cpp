@@ -7,6 +7,7 @@
 #include "common/base/text.h"
 #include "xmpp_worker/xmpp/base64.h"
 #include "xmpp_worker/xmpp/names.h"
+#include "xmpp_worker/xmpp/s2s_errors.h"
 #include "xmpp_worker/xmpp/stanza.h"
 
 namespace stox::xmpp {
@@ -29,6 +30,11 @@ S2sOutbound::S2sOutbound(OutboundOptions options, const DialbackKeys& keys, S2sO
     : options_(std::move(options)), keys_(keys), user_(user) {}
 
 std::string S2sOutbound::peer_name() const { return fmt::format("{} ({})", options_.to, options_.server); }
+
+StreamEnd S2sOutbound::end_by_peer(const StreamError& error) const {
+  return end_by(error, {peer_name(), options_.from, options_.to, is_up(),
+                        is_encrypted() && stands_for(peer(), options_.to)});
+}
 
 void S2sOutbound::go(Phase phase, Duration at_most) {
   phase_ = phase;

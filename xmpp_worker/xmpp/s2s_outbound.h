@@ -67,6 +67,7 @@ class S2sOutbound : public S2sStream {
   void open_header() override;
   void ended(const StreamEnd&) override;
   std::string peer_name() const override;
+  StreamEnd end_by_peer(const StreamError&) const override;
   void peer_answered() override;
 
   void go(Phase, Duration at_most);

@@ -19,6 +19,7 @@ constexpr Duration kLasting = seconds(10);   // a stream that was up so long had
 constexpr Duration kIdle = minutes(30);      // then a stream is closed
 constexpr Duration kForget = minutes(10);    // then the route is, with its last failure
 constexpr Duration kQuestion = seconds(60);  // of dialback
+constexpr unsigned kMaxRedirects = 2;        // one after the other
 constexpr std::size_t kMaxAsked = 100;
 constexpr std::size_t kMaxUnsent = 4'194'304;
 
@@ -62,6 +63,15 @@ void S2sRoute::begin_anew() {
 }
 
 void S2sRoute::begin() {
+  begin_attempt();
+  redirects_ = 0;
+  reason_ =
+      last_failure_.empty() ? "connecting to the server of " + domain_ : last_failure_ + "; trying again";
+  if (told_.condition.empty()) told_ = kTimeout;
+  lookup_.domain(domain_, [this](ServerLookup::Found answer) { found(std::move(answer)); });
+}
+
+void S2sRoute::begin_attempt() {
   wanted_ = false;
   attempt_ = std::make_shared<char>();
   targets_.clear();
@@ -70,11 +80,7 @@ void S2sRoute::begin() {
   lookup_failure_.clear();
   no_such_host_ = true;
   use_external_ = true;
-  reason_ =
-      last_failure_.empty() ? "connecting to the server of " + domain_ : last_failure_ + "; trying again";
-  if (told_.condition.empty()) told_ = kTimeout;
   state_ = State::kResolving;
-  lookup_.domain(domain_, [this](ServerLookup::Found answer) { found(std::move(answer)); });
 }
 
 // --- where is the server?
@@ -87,8 +93,25 @@ void S2sRoute::found(ServerLookup::Found found) {
                           {"cancel", "remote-server-not-found", "The domain has no XMPP server"},
                           true});
   }
-  targets_.assign(found.targets.begin(), found.targets.end());
+  if (found.targets.empty()) return target_failed({std::exchange(lookup_failure_, {}), kNotFound});
+  targets_.insert(targets_.begin(), found.targets.begin(), found.targets.end());
   next_target();
+}
+
+// The domain stays the one that certificates are checked against, and that we ask for.
+bool S2sRoute::follow(StreamEnd& end) {
+  if (end.other_host.empty()) return false;
+  if (redirects_ >= kMaxRedirects) {
+    end.reason += ", which is not followed: it has sent us on too often";
+    return false;
+  }
+  ++redirects_;
+  no_such_host_ = false;
+  state_ = State::kResolving;
+  reason_ = end.reason;
+  site_.events.stream_event(end.reason);
+  lookup_.host(end.other_host, [this](ServerLookup::Found answer) { found(std::move(answer)); });
+  return true;
 }
 
 void S2sRoute::next_target() {
@@ -153,7 +176,8 @@ void S2sRoute::attempt_failed() {
   if (!lookup_failure_.empty()) last_failure_ += "; " + lookup_failure_;
   answer_asked(no_such_host_ ? "remote-server-not-found" : "remote-connection-failed");
   const unsigned doublings = std::min(failures_++, 10u);
-  wait(refused_ ? kRefusedRetry : std::min<Duration>(kFirstRetry * (1u << doublings), kLastRetry));
+  const Duration next = std::min<Duration>(kFirstRetry * (1u << doublings), kLastRetry);
+  wait(refused_ ? kRefusedRetry : std::max(next, failure_->rest));
   site_.events.stream_trouble(fmt::format("no stream to {} as {}: {}", domain_, own_domain_, reason_));
 }
 
@@ -179,7 +203,8 @@ void S2sRoute::stream_up() {
   check_up(was_up);
 }
 
-void S2sRoute::stream_ended(const StreamEnd& end, bool external_refused) {
+void S2sRoute::stream_ended(const StreamEnd& why, bool external_refused) {
+  StreamEnd end = why;
   const bool was_up = is_up();
   const State state = std::exchange(state_, State::kIdle);
   const bool was_external = use_external_;
@@ -191,16 +216,20 @@ void S2sRoute::stream_ended(const StreamEnd& end, bool external_refused) {
       use_external_ = false;
       targets_.push_front(target_);
     }
-    return target_failed(end);
+    return follow(end) ? void() : target_failed(std::move(end));
   }
   attempt_.reset();
   answer_asked("remote-server-timeout");
+  const bool had_worked = loop().now() - up_since_ >= kLasting;
+  if (had_worked) redirects_ = 0;
   last_failure_ = end.reason;
   reason_ = end.reason;
   told_ = end.told;
   site_.events.stream_event(fmt::format("stream to {} as {} ended: {}", domain_, own_domain_, end.reason));
+  if (!end.other_host.empty()) begin_attempt();
   // Whoever accepts us only to send us away is not asked again and again.
-  if (loop().now() - up_since_ < kLasting) wait(kFirstRetry);
+  if (!follow(end) && (!had_worked || end.rest > Duration{} || !end.other_host.empty()))
+    wait(std::max(kFirstRetry, end.rest));
   check_up(was_up);
 }
 

@@ -88,6 +88,7 @@ class S2sRoute final : public Link, private S2sConnectionUser {
   bool is_out_up() const { return state_ == State::kUp; }
   net::Loop& loop() const { return site_.loop; }
   void begin();
+  void begin_attempt();
   void begin_anew();
   void found(ServerLookup::Found);
   void next_target();
@@ -95,6 +96,7 @@ class S2sRoute final : public Link, private S2sConnectionUser {
   void negotiate(int descriptor, const std::string& server);
   void target_failed(StreamEnd);
   void attempt_failed();
+  bool follow(StreamEnd&);
   void stream_up() override;
   void stream_ended(const StreamEnd&, bool external_refused) override;
   void verified(const DialbackQuestion&, const DialbackVerdict&) override;
@@ -122,6 +124,7 @@ class S2sRoute final : public Link, private S2sConnectionUser {
   std::string failures_text_;
   bool no_such_host_ = false;  // no target had an address
   bool use_external_ = true;
+  unsigned redirects_ = 0;  // followed, one after the other
 
   std::vector<Asked> asked_;
   bool wanted_ = false;

@@ -120,12 +120,12 @@ void S2sStream::stream_opened(const Element& header) {
 void S2sStream::stream_element(const Element& child) {
   if (ended_) return;
   if (!child.is("error", ns::kStreams)) return element(child);
-  const StreamError error = read_stream_error(child);
-  std::string said = error.condition;
-  if (!error.text.empty()) said += ", " + one_line(error.text, 200);
-  finish({fmt::format("{} ended the stream: {}", peer_name(), said),
-          {"wait", "remote-server-timeout", "The server ended the stream: " + error.condition},
-          error.condition == "host-unknown"});
+  finish(end_by_peer(read_stream_error(child)));
+}
+
+StreamEnd S2sStream::end_by_peer(const StreamError& error) const {
+  const std::string said = error.text.empty() ? "" : ", " + one_line(error.text, 200);
+  return {fmt::format("{} ended the stream: {}{}", peer_name(), error.condition, said)};
 }
 
 void S2sStream::stream_oversized(const Element& child) {

@@ -19,9 +19,11 @@ namespace stox::xmpp {
 
 // Why a stream is no more.
 struct StreamEnd {
-  std::string reason;     // for an operator: what happened, and what to do
-  StanzaError told = {};  // to the senders of stanzas that cannot leave
-  bool refused = false;   // it will be so until someone changes something
+  std::string reason;           // for an operator: what happened, and what to do
+  StanzaError told = {};        // to the senders of stanzas that cannot leave
+  bool refused = false;         // it will be so until someone changes something
+  std::string other_host = {};  // it told us to go there (RFC 6120 4.9.3.19), and may
+  Duration rest{};              // it is not asked again before
 };
 
 // How a dialback key was judged.
@@ -72,6 +74,7 @@ class S2sStream : protected XmlStreamUser {
   virtual void open_header() = 0;
   virtual void ended(const StreamEnd&) = 0;
   virtual std::string peer_name() const = 0;  // for people
+  virtual StreamEnd end_by_peer(const StreamError&) const;
 
   void expect_restart();
   void wait_for_tls();

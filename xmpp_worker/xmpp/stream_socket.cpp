@@ -190,6 +190,18 @@ void StreamSocket::close() {
   } else if (connection_) {
     connection_->give_up();
   }
+  forget();
+}
+
+void StreamSocket::abort() {
+  if (!connection_) return;
+  asio::error_code ignored;
+  connection_->socket.set_option(tcp::socket::linger(true, 0), ignored);  // a reset
+  connection_->give_up();
+  forget();
+}
+
+void StreamSocket::forget() {
   is_up_ = false;
   connection_.reset();
   tls_.reset();
@@ -215,28 +227,24 @@ void StreamSocket::readable() {
   const Time now = loop_.now();
   if (now < last_read_ + pace_) return rest(last_read_ + pace_ - now);
   const Shared c = connection_;
-  receive();
+  read();
   if (!c->given_up) wait_readable();
 }
 
-void StreamSocket::rest(Duration rest) {
+void StreamSocket::rest(Duration first) {
   connection_->wake_from(kRestingBytes);
   resting_ = true;
-  loop_.pace().rest(*this, rest);
+  loop_.pace().rest(*this, first, pace_);
 }
 
-void StreamSocket::read() {
+void StreamSocket::wait() {
   resting_ = false;
-  const Shared c = connection_;
-  const bool any = receive();
-  if (c->given_up) return;
-  if (any) return rest(pace_);
-  c->wake_from(1);
+  connection_->wake_from(1);
   wait_readable();
 }
 
-// Whether anything came. May give the connection up.
-bool StreamSocket::receive() {
+// May give the connection up.
+StreamSocket::Came StreamSocket::read() {
   last_read_ = loop_.now();
   const Shared c = connection_;
   std::array<char, kReadAtOnce> buffer;
@@ -252,7 +260,7 @@ bool StreamSocket::receive() {
     total += size;
     if (!take({buffer.data(), size}) || c->given_up || size < buffer.size()) break;
   }
-  return total > 0;
+  return total > 0 ? Came::kAll : Came::kNothing;
 }
 
 // False: the connection has failed.

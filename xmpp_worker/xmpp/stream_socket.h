@@ -47,6 +47,8 @@ class StreamSocket : private net::Reader {
   // After sending what there is and fits the kernel's buffer. The peer has a moment to read it before the
   // connection goes.
   void close();
+  // At once; what the peer has not got yet it shall not get later, either.
+  void abort();
   // Taken from fill_output() and not yet by the kernel: grows when the peer does not read.
   std::size_t unsent() const { return out_.size() - sent_; }
 
@@ -59,14 +61,15 @@ class StreamSocket : private net::Reader {
   void established();
   void wait_readable();
   void readable();
-  void read() override;
-  void rest(Duration);
-  bool receive();
+  Came read() override;
+  void wait() override;
+  void rest(Duration first);
   bool take(std::string_view bytes);
   void end_of_turn();
   void write();
   void flush();
   void fail(std::string why);
+  void forget();
 
   net::Loop& loop_;
   net::Resolver& resolver_;

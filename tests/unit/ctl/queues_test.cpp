@@ -106,7 +106,7 @@ TEST(Queues, APeerThatHasNotSaidHelloIsLeftOut) {
 
 TEST(Queues, AnswersOfAnotherVersionDoNoHarm) {
   EXPECT_EQ(merge_queues({{"a", json::object()}, {"b", {{"links", 5}, {"in_flight", {}}}}}),
-            json({{"links", json::array()}, {"in_flight", json::array()}}));
+            json({{"links", json::array()}, {"in_flight", json::array()}, {"hand_overs", json::array()}}));
 }
 
 TEST(Queues, TheTableIsAligned) {
@@ -118,6 +118,16 @@ TEST(Queues, TheTableIsAligned) {
             "\n"
             "PROCESS  IN FLIGHT  LIMIT  OLDEST\n"
             "sip-1    5          4096   7.0 ms\n");
+}
+
+TEST(Queues, AnswersThatWaitForAnotherWorkerAreShownIfThereAreAny) {
+  json worker = edge(11, {}, 5);
+  worker["hand_overs"] = {{"waiting", 0}, {"given_up", 0}};
+  EXPECT_TRUE(merge_queues({{"w-1", worker}})["hand_overs"].empty());
+  worker["hand_overs"] = {{"waiting", 20}, {"given_up", 3}};
+  EXPECT_TRUE(queues_text(merge_queues({{"w-1", worker}}))
+                  .ends_with("PROCESS  ANSWERS FOR OTHER WORKERS  GIVEN UP\n"
+                             "w-1      20                         3\n"));
 }
 
 }  // namespace

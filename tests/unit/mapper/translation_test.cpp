@@ -97,6 +97,7 @@ class TranslationTest : public testing::Test, private bus::MapperUser {
     translation_.set_members(node_->members());
     return translation_.place(envelope);
   }
+  void placed(pb::Envelope& envelope) override { translation_.take_back(envelope); }
   void translate(pb::Outcome& outcome) override {
     translation_.set_members(node_->members());
     translation_.translate(outcome);
@@ -109,6 +110,39 @@ class TranslationTest : public testing::Test, private bus::MapperUser {
   bus::MapperNode* node_ = nullptr;
   Actor front_, worker_;
 };
+
+TEST_F(TranslationTest, NothingOfAnEnvelopeGetsIntoTheNext) {
+  pb::Envelope long_one;
+  auto& message = *long_one.mutable_sip_message();
+  message.set_request_uri("sip:juliet*example.com@gw.example");
+  message.set_to_uri(message.request_uri());
+  message.set_from_uri("sip:romeo@example.net");
+  message.set_subject("Balcony");
+  message.set_call_id("call");
+  auto* content = message.add_parts()->add_alternatives();
+  content->set_content_type("text/plain");
+  content->set_data("Hello");
+  send(front_, long_one);
+  front_.outcomes.clear();
+  send_xmpp("romeo*example.net@sip.example");
+  worker_.outcomes.clear();
+  send_sip("sip:nurse*example.com@gw.example");
+  front_.outcomes.clear();
+  send_sip("sip:nobody@elsewhere.example");  // goes no further
+  front_.outcomes.clear();
+  send_xmpp("tybalt*example.net@sip.example");
+
+  ASSERT_EQ(worker_.began.size(), 2u);
+  EXPECT_EQ(worker_.began[0].xmpp_message().subjects(0).text(), "Balcony");
+  EXPECT_EQ(worker_.began[1].xmpp_message().to(), "nurse@example.com");
+  EXPECT_EQ(worker_.began[1].xmpp_message().subjects_size(), 0);
+  EXPECT_EQ(worker_.began[1].xmpp_message().call_id(), "");
+  EXPECT_EQ(worker_.began[1].xmpp_message().bodies_size(), 1);
+  ASSERT_EQ(front_.began.size(), 2u);
+  EXPECT_EQ(front_.began[0].sip_message().request_uri(), "sip:romeo@example.net");
+  EXPECT_EQ(front_.began[1].sip_message().request_uri(), "sip:tybalt@example.net");
+  EXPECT_EQ(front_.began[1].sip_message().parts_size(), 1);
+}
 
 TEST_F(TranslationTest, ASipMessageReachesTheWorkerAsAStanza) {
   worker_.answer.set_verdict(pb::DELIVERED);

@@ -35,7 +35,7 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   static sip::Policy policy() {
     sip::Policy policy;
     policy.domains = {"gw.test"};
-    policy.trusted = *sip::Networks::parse({"192.0.2.0/24"});
+    policy.trusted.networks = *sip::Networks::parse({"192.0.2.0/24"});
     return policy;
   }
   bool receive(const std::string& text, const char* source = "192.0.2.7") {
@@ -316,6 +316,21 @@ TEST_F(InboundTest, OfManyStrangersNotAllAreAnswered) {
   EXPECT_EQ(said(), "SIP/2.0 403 Forbidden");
 }
 
+// Who forges his address makes us answer somebody else: not with more than he sends himself.
+TEST_F(InboundTest, AStrangersAnswerIsHardlyLongerThanHisRequest) {
+  std::string vias = "SIP/2.0/UDP a";
+  for (int i = 0; i < 60; ++i) vias += ",SIP/2.0/UDP a";
+  for (const std::string& top : {std::string("SIP/2.0/UDP a"), vias}) {
+    const std::string request =
+        "MESSAGE sip:a@b SIP/2.0\r\nv:" + top +
+        "\r\nf:<sip:a@b>;tag=1\r\nt:<sip:a@b>\r\ni:1\r\nCSeq:1 MESSAGE\r\nl:0\r\n\r\n";
+    responses_.clear();
+    receive(request, "198.51.100.1");
+    ASSERT_EQ(responses_.size(), 1u);
+    EXPECT_LT(responses_[0].size(), 2 * request.size() + 100);
+  }
+}
+
 TEST_F(InboundTest, WhatExpiresIsNotBegunLater) {
   valid_for_ = 5s;
   receive(replaced(kHello, "Max-Forwards", "Expires: 5\r\nMax-Forwards"));
@@ -372,14 +387,12 @@ TEST_F(InboundTest, StrangersAreCountedAndMayBeCutOff) {
 }
 
 TEST_F(InboundTest, CertificatesAreTrustedByTheSipDomainsTheyStandFor) {
-  sip::Policy by_name = policy();
-  by_name.trusted_certificates = {"proxy.test"};
-  inbound_.set_policy(by_name);
+  const sip::Trust by_name{{}, {"proxy.test"}};
   const auto trusts = [&](std::vector<std::string> uris, std::vector<std::string> dns) {
     net::CertificateNames names;
     names.uris = std::move(uris);
     names.dns = std::move(dns);
-    return inbound_.trusts_certificate(names);
+    return by_name.covers(names);
   };
   EXPECT_TRUE(trusts({}, {"Proxy.test"}));
   EXPECT_TRUE(trusts({"sip:proxy.test"}, {}));

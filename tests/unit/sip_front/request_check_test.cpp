@@ -13,7 +13,7 @@ using Kind = Verdict::Kind;
 Policy usual_policy() {
   Policy policy;
   policy.domains = {"gw.test"};
-  policy.trusted = *Networks::parse({"192.0.2.0/24", "::1"});
+  policy.trusted.networks = *Networks::parse({"192.0.2.0/24", "::1"});
   return policy;
 }
 
@@ -145,6 +145,23 @@ TEST(RequestCheck, ACertificateThatIsTrustedIsEnough) {
   EXPECT_EQ(check_request(d.message, flow, usual_policy()).status, 403);
   flow.certified = true;
   EXPECT_EQ(check_request(d.message, flow, usual_policy()).kind, Kind::kTake);
+}
+
+TEST(RequestCheck, AListenerMayTrustOthersThanTheRest) {
+  Policy policy = usual_policy();
+  policy.trusted_at[1].networks = *Networks::parse({"198.51.100.0/24"});
+  Datagram d(kHello);
+  const auto status = [&](uint16_t listener, const char* source) {
+    Flow flow;
+    flow.listener = listener;
+    flow.peer = *Endpoint::parse(source, 5060);
+    return check_request(d.message, flow, policy).status;
+  };
+  EXPECT_EQ(status(0, "192.0.2.7"), 0);
+  EXPECT_EQ(status(0, "198.51.100.1"), 403);
+  EXPECT_EQ(status(1, "192.0.2.7"), 403);
+  EXPECT_EQ(status(1, "198.51.100.1"), 0);
+  EXPECT_EQ(status(kNoListener, "192.0.2.7"), 0);
 }
 
 TEST(RequestCheck, WithoutAViaNobodyIsAnswered) {

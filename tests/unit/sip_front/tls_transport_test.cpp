@@ -98,10 +98,10 @@ struct TlsPeer {
 
 TEST_F(TlsTransportTest, ACertificateCanMakeItsOwnerTrusted) {
   open_tls("DNS:proxy.test");  // and that is what we show as a client, too
-  trusts_ = false;
+  trust_ = {};
   EXPECT_EQ(say_hello("proxy.test"), "hello");
   EXPECT_FALSE(came_.at(0).flow.certified);
-  trusted_name_ = "proxy.test";
+  trust_.certificates = {"proxy.test"};
   open_tls("DNS:proxy.test");
   EXPECT_EQ(say_hello("proxy.test"), "hello");
   EXPECT_TRUE(came_.at(0).flow.certified);
@@ -113,6 +113,26 @@ TEST_F(TlsTransportTest, ACertificateCanMakeItsOwnerTrusted) {
     EXPECT_STREQ(one.state, "open");
   }
   EXPECT_TRUE(transports_->connections(0).empty());
+}
+
+TEST_F(TlsTransportTest, TrustThatIsTakenBackIsGoneAtOnce) {
+  trust_ = {{}, {"proxy.test"}};
+  open_tls("DNS:proxy.test");
+  EXPECT_EQ(say_hello("proxy.test"), "hello");
+  EXPECT_TRUE(came_.at(0).flow.certified);
+  trust_ = {};
+  transports_->trust_changed();
+  const auto trusted = [&] {
+    const auto shown = transports_->connections(10);
+    return std::count_if(shown.begin(), shown.end(),
+                         [](const auto& one) { return !one.ours && one.trusted; });
+  };
+  EXPECT_EQ(trusted(), 0);
+  EXPECT_EQ(say_hello("proxy.test"), "hello");  // on the same connection
+  EXPECT_FALSE(came_.at(0).flow.certified);
+  trust_.certificates = {"proxy.test"};
+  transports_->trust_changed();
+  EXPECT_EQ(trusted(), 1);
 }
 
 TEST_F(TlsTransportTest, ARequestAndItsAnswerCross) {
@@ -249,6 +269,23 @@ TEST_F(TlsTransportTest, NothingIsSentToWhomeverAfterTheConnectionHasGone) {
   transports_->send(came_[0].flow, "late");
   EXPECT_EQ(transports_->figures().send_failures, 1u);
   EXPECT_EQ(transports_->figures().connections(), 0u);
+
+  // RFC 3261 18.2.2: a response goes to whom its Via names, who must prove it.
+  const std::string late =
+      "SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS proxy.test;branch=z9hG4bK1;received=127.0.0.1\r\n" +
+      kHello.substr(kHello.find("From:"));
+  Flow back = came_[0].flow;
+  back.peer.port = tcp_port_;
+  came_.clear();
+  transports_->send(back, replaced(late, "proxy.test", "other.test"));
+  ASSERT_TRUE(run_until([&] {
+    return std::any_of(tls_failures_.begin(), tls_failures_.end(),
+                       [](const auto& why) { return why.find("not for other.test") != std::string::npos; });
+  }));
+  EXPECT_TRUE(came_.empty());
+  transports_->send(back, late);
+  ASSERT_TRUE(run_until([&] { return came_.size() == 1; }));
+  EXPECT_EQ(came_[0].body, "hello");
 }
 
 TEST(TlsIdentity, IsSipUrisThenDnsThenTheCommonName) {

@@ -42,7 +42,7 @@ std::string message_of(const Row& row) {
 std::string answer_to(const Message& message, const Parsed& parsed, Transport transport) {
   static const Policy policy = [] {
     Policy p;  // of a gateway to which every domain belongs
-    p.trusted = *Networks::parse({"0.0.0.0/0"});
+    p.trusted.networks = *Networks::parse({"0.0.0.0/0"});
     return p;
   }();
   Flow flow;

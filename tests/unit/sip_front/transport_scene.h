@@ -7,6 +7,7 @@
 #include <array>
 #include <asio/ip/tcp.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,9 +36,9 @@ class TransportTest : public ::testing::Test, public TransportUser {
     tcp_port_ = transports_->listening()[1].bound.port;
   }
 
-  bool trusts(const Endpoint&) const override { return trusts_; }
-  bool trusts_certificate(const net::CertificateNames& names) const override {
-    return std::find(names.dns.begin(), names.dns.end(), trusted_name_) != names.dns.end();
+  const Trust& trust_at(uint16_t listener) const override {
+    const auto own = trust_at_.find(listener);
+    return own == trust_at_.end() ? trust_ : own->second;
   }
   void received(const Message& message, const Flow& flow) override {
     came_.push_back({std::string(message.body), flow});
@@ -93,6 +94,7 @@ class TransportTest : public ::testing::Test, public TransportUser {
     }));
     return out;
   }
+  static Trust everybody() { return {*Networks::parse({"0.0.0.0/0", "::/0"}), {}}; }
   bool closes(asio::ip::tcp::socket& socket) {
     bool closed = false;
     read_from(socket, SIZE_MAX, &closed);
@@ -105,8 +107,9 @@ class TransportTest : public ::testing::Test, public TransportUser {
   std::unique_ptr<Transports> transports_;
   uint16_t udp_port_ = 0, tcp_port_ = 0;
   std::string answer_;
-  bool finish_ = false, trusts_ = true;
-  std::string trusted_name_;  // of a certificate
+  bool finish_ = false;
+  Trust trust_ = everybody();
+  std::map<uint16_t, Trust> trust_at_;
   std::vector<Came> came_;
   std::vector<uint32_t> lost_;
   bool never_made_ = false;

@@ -235,7 +235,7 @@ TEST_F(TransportTest, TcpStopsReadingFromAPeerThatDoesNotReadAndClosesIt) {
 }
 
 TEST_F(TransportTest, TcpRefusesConnectionsOverTheLimit) {
-  options_.max_connections_per_ip = 2;
+  options_.max_connections_per_source = 2;
   open_usual();
   auto first = connect();
   auto second = connect();
@@ -252,18 +252,42 @@ TEST_F(TransportTest, TcpConnectionsOfStrangersAreFewAndShort) {
   options_.max_strangers = 1;
   options_.message_timeout = 100ms;
   open_usual();
-  trusts_ = false;
+  trust_ = {};
   auto first = connect();
   auto second = connect();
   EXPECT_TRUE(closes(second));
-  trusts_ = true;
+  trust_ = everybody();
   auto known = connect();
   EXPECT_TRUE(closes(first));
   EXPECT_TRUE(run_until([&] { return transports_->figures().connections() == 1; }));
-  trusts_ = false;
+  trust_ = {};
   auto third = connect();
   asio::write(third, asio::buffer(kHello));
   EXPECT_TRUE(run_until([&] { return came_.size() == 1; }));
+}
+
+TEST_F(TransportTest, EachListenerHasItsOwnTrust) {
+  trust_at_[1] = {};
+  open({{Transport::kTcp, "127.0.0.1", 0, "", 0},
+        {Transport::kTcp, "127.0.0.1", 0, "", 0},
+        {Transport::kUdp, "127.0.0.1", 0, "", 0}});
+  const auto listening = transports_->listening();
+  for (const std::size_t at : {0, 1}) {
+    tcp_port_ = listening[at].bound.port;
+    auto peer = connect();
+    asio::write(peer, asio::buffer(kHello));
+    ASSERT_TRUE(run_until([&] { return came_.size() == at + 1; }));
+    EXPECT_EQ(came_[at].flow.listener, at);
+    EXPECT_EQ(transports_->connections(1).at(0).trusted, at == 0);
+    peer.close();
+    ASSERT_TRUE(run_until([&] { return transports_->figures().connections() == 0; }));
+  }
+  asio::ip::udp::socket peer(loop_.io(), {asio::ip::address_v4::loopback(), 0});
+  peer.send_to(asio::buffer(kHello), {asio::ip::address_v4::loopback(), listening[2].bound.port});
+  ASSERT_TRUE(run_until([&] { return came_.size() == 3; }));
+  EXPECT_EQ(came_[2].flow.listener, 2);
+  transports_->send(came_[2].flow, "answer");
+  EXPECT_TRUE(run_until([&] { return peer.available() > 0; }));
 }
 
 TEST_F(TransportTest, TcpConnectsOnceAndKeepsTheConnection) {

@@ -7,89 +7,121 @@ namespace {
 
 using std::chrono::seconds;
 
-pb::Member worker(const std::string& name, pb::ProcessState state = pb::READY, uint64_t epoch = 5,
-                  const std::string& serves = "gw.test") {
+struct Is {
+  uint64_t connection = 40, broken = 0, epoch = 5;
+  pb::ProcessState state = pb::READY;
+  std::string serves = "gw.test";
+};
+
+pb::Member worker(const std::string& name, const Is& is = {}) {
   pb::Member member;
   member.set_role(pb::WORKER);
   member.set_name(name);
-  member.set_process_epoch(epoch);
-  member.mutable_serving()->set_state(state);
+  member.set_process_epoch(is.epoch);
+  member.mutable_serving()->set_state(is.state);
   member.mutable_serving()->set_backend(pb::COMPONENT);
-  member.mutable_serving()->add_serves(serves);
+  member.mutable_serving()->add_serves(is.serves);
+  member.mutable_serving()->set_connection(is.connection);
+  member.mutable_serving()->set_broken(is.broken);
   return member;
 }
 
 class OtherWorkersTest : public testing::Test {
  protected:
+  static uint64_t connection(const std::string& name, uint64_t number) {
+    return OtherWorkers::connection(name, number);
+  }
+
   OtherWorkers others{"c@1", {"gw.test"}};
   Time now = Time{} + seconds(1000);
 };
 
 TEST_F(OtherWorkersTest, AreThoseOfOurDomainsButNotWe) {
-  EXPECT_FALSE(
-      others.update({worker("c@1"), worker("c@2"), worker("d", pb::READY, 5, "other.test")}, true, now));
-  EXPECT_EQ(others.connections(), (std::vector<uint64_t>{others.connection("c@2")}));
-  EXPECT_TRUE(others.is_there("c@2", 5));
-  EXPECT_FALSE(others.is_there("c@2", 4));
-  EXPECT_FALSE(others.is_there("d", 5));
-  EXPECT_FALSE(others.is_there("c@1", 5));
+  EXPECT_FALSE(others.update({worker("c@1"), worker("c@2"), worker("d", {.serves = "other.test"})}));
+  EXPECT_EQ(others.connections(), (std::vector<uint64_t>{connection("c@2", 40)}));
 }
 
-TEST_F(OtherWorkersTest, HaveAConnectionWhileTheyAreConnected) {
-  EXPECT_FALSE(others.update({worker("c@2", pb::STARTING), worker("c@3", pb::STANDBY)}, true, now));
+TEST_F(OtherWorkersTest, AConnectionCountsFromBeforeItIsMade) {
+  others.update({worker("c@2", {.connection = 0, .state = pb::STARTING})});
   EXPECT_TRUE(others.connections().empty());
-  EXPECT_TRUE(others.is_there("c@3", 5));
-  EXPECT_EQ(others.holder(), "");
-  EXPECT_FALSE(others.update({worker("c@2", pb::DRAINING), worker("c@3", pb::READY)}, true, now));
-  EXPECT_EQ(others.connections().size(), 2u);
-  EXPECT_EQ(others.holder(), "c@2");
+  others.update({worker("c@2", {.connection = 41, .state = pb::STARTING})});
+  EXPECT_EQ(others.connections(), (std::vector<uint64_t>{connection("c@2", 41)}));
 }
 
-TEST_F(OtherWorkersTest, OneThatHasDrainedGivesItsPlaceFree) {
-  others.update({worker("c@2", pb::DRAINING)}, false, now);
+TEST_F(OtherWorkersTest, WhoIsConnectedHoldsThePlaceUntilItHasDrained) {
+  others.update({worker("c@2", {.state = pb::STANDBY}), worker("c@3", {.state = pb::STARTING})});
+  EXPECT_EQ(others.holder(), "");
+  others.update({worker("c@2", {.state = pb::DRAINING})});
   EXPECT_EQ(others.holder(), "c@2");
-  pb::Member drained = worker("c@2", pb::DRAINING);
-  drained.mutable_serving()->clear_serves();
-  others.update({drained}, false, now);
+  others.update({worker("c@2", {.state = pb::DRAINING, .serves = ""})});
   EXPECT_EQ(others.holder(), "");
 }
 
-TEST_F(OtherWorkersTest, OneThatIsGoneMayStillBeThereForTheServer) {
-  others.update({worker("c@2")}, true, now);
-  EXPECT_TRUE(others.update({}, true, now));
-  EXPECT_GT(others.unsure_until(), now);
-  EXPECT_FALSE(others.update({worker("c@2", pb::READY, 6)}, true, now + seconds(1)));
-  EXPECT_LE(others.unsure_until(), now);
+TEST_F(OtherWorkersTest, WhoHasGoneTookWhatWasOnItsConnection) {
+  others.update({worker("c@2")});
+  EXPECT_TRUE(others.update({}));
+  EXPECT_TRUE(others.connections().empty());
+  EXPECT_FALSE(others.update({worker("c@2", {.connection = 50, .epoch = 6})}));
 }
 
-TEST_F(OtherWorkersTest, OneThatHeldThePlaceAloneTookNothingOfOurs) {
-  others.update({worker("c@2")}, false, now);
-  EXPECT_FALSE(others.update({}, false, now));
-  EXPECT_LE(others.unsure_until(), now);
+TEST_F(OtherWorkersTest, SoDidWhoIsReplacedByANewProcessBeforeItWasMissed) {
+  others.update({worker("c@2")});
+  EXPECT_TRUE(others.update({worker("c@2", {.connection = 50, .epoch = 6})}));
 }
 
-TEST_F(OtherWorkersTest, OneThatConnectsIsThereBeforeItIsKnown) {
-  others.update({worker("c@2", pb::STARTING)}, true, now);
-  EXPECT_EQ(others.unsure_until(), now + seconds(2));
-  others.update({worker("c@2", pb::STARTING)}, true, now + seconds(1));  // for another reason now
-  EXPECT_EQ(others.unsure_until(), now + seconds(2));
-  others.update({worker("c@2", pb::READY)}, true, now + seconds(1));
-  EXPECT_LE(others.unsure_until(), now);
+TEST_F(OtherWorkersTest, AConnectionThatCameBackAsAnotherIsLostAlsoWhenNobodySawItDown) {
+  others.update({worker("c@2")});
+  EXPECT_TRUE(others.update({worker("c@2", {.connection = 41, .broken = 1})}));
+  EXPECT_TRUE(others.update({worker("c@2", {.connection = 0, .broken = 2, .state = pb::STARTING})}));
+  EXPECT_TRUE(others.update({worker("c@2", {.connection = 0, .broken = 3, .state = pb::STARTING})}))
+      << "one was there and broke, and we were not told";
 }
 
-TEST_F(OtherWorkersTest, OneThatBrokeItsStreamMayStillBeThereForTheServer) {
-  others.update({worker("c@2")}, true, now);
-  EXPECT_TRUE(others.update({worker("c@2", pb::STARTING)}, true, now));
-  EXPECT_GT(others.unsure_until(), now);
+TEST_F(OtherWorkersTest, AConnectionThatTheServerRefusedTookNothing) {
+  others.update({worker("c@2", {.connection = 41, .state = pb::STARTING})});
+  EXPECT_FALSE(others.update({worker("c@2", {.connection = 0, .state = pb::STANDBY})}));
+  others.update({worker("c@2", {.connection = 42, .state = pb::STANDBY})});
+  EXPECT_FALSE(others.update({worker("c@2", {.connection = 43, .state = pb::STANDBY})}));
+  EXPECT_FALSE(others.update({worker("c@2", {.connection = 0, .state = pb::STANDBY})}));
+  EXPECT_FALSE(others.update({}));
 }
 
-TEST_F(OtherWorkersTest, OneThatDrainedOrWasReplacedIsGoneForTheServerToo) {
-  others.update({worker("c@2"), worker("c@3")}, true, now);
-  others.update({worker("c@2", pb::DRAINING), worker("c@3")}, true, now);
-  EXPECT_TRUE(others.update({worker("c@3")}, true, now));
-  EXPECT_LE(others.unsure_until(), now);
-  EXPECT_TRUE(others.update({worker("c@3", pb::READY, 6)}, true, now));
-  EXPECT_LE(others.unsure_until(), now);
+TEST_F(OtherWorkersTest, TheirConnectionsAreNewsOnce) {
+  others.update({worker("c@2"), worker("c@3", {.connection = 0})});
+  const auto news = others.take_news();
+  ASSERT_EQ(news.size(), 1u);
+  EXPECT_EQ(news[0].name(), "c@2");
+  others.update({worker("c@2"), worker("c@3", {.connection = 7})});
+  EXPECT_EQ(others.take_news().size(), 1u);
+  EXPECT_TRUE(others.take_news().empty());
+}
+
+TEST_F(OtherWorkersTest, OursIsMadeWhenAllOthersKnowOfIt) {
+  EXPECT_FALSE(others.may_connect(true, now));
+  others.update({worker("c@2"), worker("c@3", {.connection = 0})});
+  others.announce(60, now);
+  others.known_by("c@2", 60);
+  others.known_by("c@3", 59);
+  EXPECT_FALSE(others.may_connect(true, now));
+  others.known_by("c@3", 60);
+  EXPECT_TRUE(others.may_connect(true, now));
+  others.announce(61, now);
+  EXPECT_FALSE(others.may_connect(true, now));
+}
+
+TEST_F(OtherWorkersTest, WhoHasGoneOrDoesNotAnswerIsNotWaitedFor) {
+  others.update({worker("c@2")});
+  others.announce(60, now);
+  EXPECT_FALSE(others.may_connect(true, now + seconds(4)));
+  EXPECT_TRUE(others.may_connect(true, now + seconds(5)));
+  others.update({});
+  EXPECT_TRUE(others.may_connect(true, now));
+}
+
+TEST_F(OtherWorkersTest, WithoutAMapperNobodyHearsOfItForAWhile) {
+  others.announce(60, now);
+  EXPECT_FALSE(others.may_connect(false, now + seconds(1)));
+  EXPECT_TRUE(others.may_connect(false, now + seconds(2)));
 }
 
 }  // namespace

@@ -52,6 +52,11 @@ class ToSipTest : public testing::Test, public ToSipUser {
   bool send_stanza(std::string_view from, std::string_view, std::string_view xml) override {
     return stream.component.send(from, xml) != xmpp::Component::Sent::kNotUp;
   }
+  bool lend(std::string_view, std::string_view to, std::string_view xml,
+            std::function<void()> sent) override {
+    if (other_is_up) lent.push_back({std::string(to) + ": " + std::string(xml), std::move(sent)});
+    return other_is_up;
+  }
 
   void message(const std::string& attributes, const std::string& content = "<body>hi</body>") {
     stream.server("<message from='Ann@X.test/Phone' id='m1' " + attributes + ">" + content + "</message>");
@@ -76,6 +81,8 @@ class ToSipTest : public testing::Test, public ToSipUser {
   pb::Reason refusal = pb::NOT_GIVEN;
   uint64_t ids = 0;
   int wakeups = 0;
+  bool other_is_up = false;
+  std::vector<std::pair<std::string, std::function<void()>>> lent;
   std::vector<std::pair<pb::Envelope, uint32_t>> restored;
 };
 
@@ -237,6 +244,55 @@ TEST_F(ToSipTest, AnErrorGoesAgainWhenItsStreamBrokeBeforeItWasProcessed) {
   stream.come_up();
   to_sip.send_unsent();
   EXPECT_EQ(stream.take(), "");
+}
+
+TEST_F(ToSipTest, WhileTheStreamStandsByAnErrorGoesByTheOtherWorker) {
+  message("to='bob@gw.test'");
+  stream.break_down();
+  other_is_up = true;
+  to_sip.ended(1, failed(pb::DEADLINE));
+  to_sip.send_unsent();
+  to_sip.send_unsent();
+  ASSERT_EQ(lent.size(), 1u);
+  EXPECT_THAT(lent[0].first, HasSubstr("Ann@X.test/Phone: <message from='bob@gw.test'"));
+  EXPECT_TRUE(to_sip.has_unsent()) << "until it has arrived";
+  lent[0].second();
+  EXPECT_FALSE(to_sip.has_unsent());
+  stream.come_up();
+  to_sip.send_unsent();
+  EXPECT_EQ(stream.take(), "");
+}
+
+TEST_F(ToSipTest, TheOtherWorkerIsAskedAgain) {
+  message("to='bob@gw.test'");
+  stream.break_down();
+  other_is_up = true;
+  to_sip.ended(1, failed(pb::DEADLINE));
+  to_sip.send_unsent();
+  clock.advance(seconds(20));
+  to_sip.send_unsent();
+  EXPECT_EQ(lent.size(), 2u);
+  clock.advance(seconds(1));
+  stream.come_up();
+  to_sip.send_unsent();
+  EXPECT_THAT(stream.take(), HasSubstr("<remote-server-timeout ")) << "our own came back first";
+  lent[1].second();
+  EXPECT_FALSE(to_sip.has_unsent());
+}
+
+TEST_F(ToSipTest, AnErrorOfAnotherWorkerIsSentAndSaidToHaveArrived) {
+  int arrived = 0;
+  to_sip.send_for("eve@else.test", "ann@x.test", "<message/>", [&] { ++arrived; });
+  EXPECT_EQ(stream.take(), "") << "not of our domain";
+  to_sip.send_for("bob@gw.test", "ann@x.test", "<message type='error'/>", [&] { ++arrived; });
+  EXPECT_EQ(stream.take(), "<message type='error'/>");
+  to_sip.note_told();
+  EXPECT_EQ(arrived, 0);
+  clock.advance(seconds(1));
+  stream.component.ask_for_proof(clock.now());
+  stream.server(stream.take());
+  to_sip.note_told();
+  EXPECT_EQ(arrived, 1);
 }
 
 TEST_F(ToSipTest, AnInjectedMessageTellsWhoInjectedIt) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "common/bus/hand_over.h"
 #include "common/bus/memory_wire.h"
 
 namespace stox::bus {
@@ -26,6 +27,8 @@ class Actor : public EdgeUser {
     outcomes[number] = o;
     order.push_back(number);
   }
+  void hand_overs_lost() override { ++hand_overs_lost_count; }
+  void out_of_reach() override { ++times_out_of_reach; }
   void handed_over(const std::string& from, uint64_t, std::string_view payload) override {
     handed.push_back(from + ":" + std::string(payload));
   }
@@ -47,6 +50,7 @@ class Actor : public EdgeUser {
   std::map<uint64_t, pb::Outcome> outcomes;
   std::vector<uint64_t> order;
   std::vector<std::string> handed;
+  int hand_overs_lost_count = 0, times_out_of_reach = 0;
 };
 
 // Sends everything to the first worker there is, or to the one it is told.
@@ -106,6 +110,11 @@ class BusTest : public ::testing::Test {
     e.set_conversation("a b");
     e.mutable_sip_message()->set_call_id(call_id);
     front().edge->submit_lossy(e, bus_.clock().now() + within);
+  }
+  // To w-2, or the process of that name with this epoch.
+  void hand_over(const std::string& text, uint64_t epoch = 0) {
+    EXPECT_TRUE(
+        worker("w-1").edge->hand_over("w-2", epoch != 0 ? epoch : worker("w-2").edge->epoch(), 9, text));
   }
   Actor& front() { return actors_["sip-1"]; }
   Actor& worker(const std::string& name = "w-1") { return actors_[name]; }
@@ -615,6 +624,30 @@ TEST_F(BusTest, ADrainingTargetIsNotGivenAnythingNew) {
   EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
 }
 
+TEST_F(BusTest, WhoStoodStillSoLongThatOthersGaveItUpIsTold) {
+  bus_.sleep("w-1");
+  bus_.advance(seconds(4));
+  bus_.wake("w-1");
+  bus_.advance(seconds(4));
+  EXPECT_EQ(worker().times_out_of_reach, 0);
+  bus_.sleep("w-1");
+  bus_.advance(seconds(7));
+  bus_.wake("w-1");
+  bus_.advance(seconds(4));
+  EXPECT_EQ(worker().times_out_of_reach, 1);
+}
+
+TEST_F(BusTest, WhoHearsOfNoMapperForSoLongIsToldOnce) {
+  for (const char* mapper : {"m-1", "m-2"}) bus_.hold(mapper, "w-1");
+  bus_.advance(seconds(4));
+  EXPECT_EQ(worker().times_out_of_reach, 0);
+  bus_.advance(seconds(10));
+  EXPECT_EQ(worker().times_out_of_reach, 1);
+  bus_.release("m-1", "w-1");
+  bus_.advance(seconds(10));
+  EXPECT_EQ(worker().times_out_of_reach, 1);
+}
+
 TEST_F(BusTest, ADrainingMapperIsPassedBy) {
   bus_.mapper("m-1").drain();
   bus_.run();
@@ -645,11 +678,11 @@ TEST_F(BusTest, HandOversArriveInOrderOnceAlsoWhenSomeAreLost) {
   bus_.run();
   one_mapper();
   bus_.hold("w-1", "m-1");
-  worker("w-1").edge->hand_over("w-2", 9, "a");
+  hand_over("a");
   bus_.run();
   EXPECT_EQ(bus_.lose("w-1", "m-1"), 1u);
   bus_.release("w-1", "m-1");
-  worker("w-1").edge->hand_over("w-2", 9, "b");
+  hand_over("b");
   bus_.advance(seconds(5));
   EXPECT_EQ(worker("w-2").handed, (std::vector<std::string>{"w-1:a", "w-1:b"}));
 }
@@ -657,15 +690,65 @@ TEST_F(BusTest, HandOversArriveInOrderOnceAlsoWhenSomeAreLost) {
 TEST_F(BusTest, HandOversToANewProcessBeginAnew) {
   start("w-2", pb::WORKER);
   bus_.run();
-  worker("w-1").edge->hand_over("w-2", 9, "a");
+  hand_over("a");
   bus_.run();
   bus_.kill("w-2");
   bus_.advance(seconds(1));
   start("w-2", pb::WORKER);
   bus_.advance(seconds(1));
-  worker("w-1").edge->hand_over("w-2", 9, "b");
+  hand_over("b");
   bus_.advance(seconds(2));
   EXPECT_EQ(worker("w-2").handed, (std::vector<std::string>{"w-1:a", "w-1:b"}));
+}
+
+TEST_F(BusTest, AHandOverToAProcessThatIsNoMoreEndsAtTheNextOne) {
+  start("w-2", pb::WORKER);
+  bus_.run();
+  EXPECT_TRUE(worker("w-1").edge->hand_over("w-2", 4711, 9, "old"));
+  bus_.advance(seconds(2));
+  EXPECT_TRUE(worker("w-2").handed.empty());
+  EXPECT_EQ(worker("w-1").edge->hand_overs_waiting(), 0u);
+}
+
+TEST_F(BusTest, AHandOverToAProcessThatIsNotKnownYetWaitsForIt) {
+  EXPECT_TRUE(worker("w-1").edge->hand_over("w-2", 4711, 9, "a"));
+  bus_.advance(seconds(2));
+  EXPECT_EQ(worker("w-1").edge->hand_overs_waiting(), 1u);
+}
+
+TEST_F(BusTest, WhoDoesNotTakeHandOversGetsNoneThatWouldSeemToFollow) {
+  start("w-2", pb::WORKER);
+  bus_.run();
+  const auto epoch = worker("w-2").edge->epoch();
+  hand_over("a");
+  bus_.run();
+  for (const auto& mapper : {"m-1", "m-2"}) bus_.hold("w-1", mapper);
+  for (std::size_t i = 0; i < HandOvers::kMaxWaiting; ++i) hand_over("b");
+  EXPECT_FALSE(worker("w-1").edge->hand_over("w-2", epoch, 9, "c"));
+  EXPECT_TRUE(worker("w-1").edge->hand_over("w-2", epoch, 9, "c")) << "said once";
+  EXPECT_EQ(worker("w-1").edge->hand_overs_waiting(), 0u);
+  EXPECT_EQ(worker("w-1").edge->hand_overs_given_up(), HandOvers::kMaxWaiting + 2);
+  bus_.run();
+  for (const auto& mapper : {"m-1", "m-2"}) {
+    bus_.lose("w-1", mapper);
+    bus_.release("w-1", mapper);
+  }
+  bus_.advance(seconds(5));
+  EXPECT_TRUE(worker("w-1").edge->hand_over("w-2", epoch, 9, "c"));
+  EXPECT_TRUE(worker("w-1").edge->hand_over("w-2", epoch, 10, "d"));
+  bus_.advance(seconds(2));
+  EXPECT_EQ(worker("w-2").handed, (std::vector<std::string>{"w-1:a", "w-1:d"}));
+}
+
+TEST_F(BusTest, HandOversThatNobodyTakesAreGivenUpAndThatIsTold) {
+  hand_over("a", 4711);
+  bus_.advance(seconds(119));
+  EXPECT_EQ(worker("w-1").hand_overs_lost_count, 0);
+  bus_.advance(seconds(3));
+  EXPECT_EQ(worker("w-1").hand_overs_lost_count, 1);
+  EXPECT_EQ(worker("w-1").edge->hand_overs_waiting(), 0u);
+  bus_.advance(seconds(200));
+  EXPECT_EQ(worker("w-1").hand_overs_lost_count, 1);
 }
 
 // Faults at random under load, with a seed: everything ends, once, nothing twice, everything in order.

@@ -16,58 +16,102 @@ using std::chrono::milliseconds;
 struct Rester : Reader {
   explicit Rester(Loop& l) : loop(l) {}
   ~Rester() override { loop.pace().forget(*this); }
-  void read() override {
+  Came read() override {
     ++reads;
     read_at = loop.now();
-    if (and_then) and_then();
+    if (then) then();
+    return reads <= comes ? Came::kAll : Came::kNothing;
   }
+  void wait() override { ++waits; }
   Loop& loop;
-  int reads = 0;
+  int comes = 0;  // in so many of the first reads
+  int reads = 0, waits = 0;
   Time read_at{};
-  std::function<void()> and_then;
+  std::function<void()> then;
 };
 
-TEST(Pace, WhoRestsReadsOnceWhenTheTimeHasCome) {
+TEST(Pace, WhoRestsReadsWhenTheTimeHasCome) {
   Loop loop;
   Rester one(loop);
   const Time start = loop.now();
-  loop.pace().rest(one, milliseconds(5));
+  loop.pace().rest(one, milliseconds(5), milliseconds(1));
   loop.run();
-  EXPECT_EQ(one.reads, 1);
   EXPECT_GE(one.read_at, start + milliseconds(5));
+  EXPECT_EQ(one.reads, 1);
+  EXPECT_EQ(one.waits, 1);
 }
 
-TEST(Pace, AllGoOnWithTheFirst) {
+TEST(Pace, ReadsAgainUntilNothingComes) {
+  Loop loop;
+  Rester one(loop);
+  one.comes = 3;
+  const Time start = loop.now();
+  loop.pace().rest(one, milliseconds(1), milliseconds(2));
+  loop.run();
+  EXPECT_GE(loop.now(), start + milliseconds(7));
+  EXPECT_EQ(one.reads, 4);
+  EXPECT_EQ(one.waits, 1);
+}
+
+TEST(Pace, AllReadWithTheFirst) {
   Loop loop;
   Rester first(loop), second(loop);
-  loop.pace().rest(second, std::chrono::hours(1));
-  loop.pace().rest(first, milliseconds(1));
+  loop.pace().rest(second, std::chrono::hours(1), milliseconds(1));
+  loop.pace().rest(first, milliseconds(1), milliseconds(1));
   loop.run();
   EXPECT_EQ(first.reads, 1);
   EXPECT_EQ(second.reads, 1);
 }
 
-TEST(Pace, MayRestAgainFromItsRead) {
+TEST(Pace, WhoHasNothingRestsAWhileWithThoseThatHave) {
   Loop loop;
-  Rester one(loop);
-  one.and_then = [&] {
-    if (one.reads < 3) loop.pace().rest(one, milliseconds(1));
-  };
-  loop.pace().rest(one, milliseconds(1));
+  Rester busy(loop), idle(loop);
+  busy.comes = 100;
+  int waited_after = 0;
+  idle.then = [&] { waited_after = busy.reads; };
+  loop.pace().rest(busy, milliseconds(1), Duration(1));
+  loop.pace().rest(idle, milliseconds(1), Duration(1));
   loop.run();
-  EXPECT_EQ(one.reads, 3);
+  EXPECT_EQ(busy.reads, 101);
+  EXPECT_EQ(idle.waits, 1);
+  EXPECT_GT(waited_after, 1);
+  EXPECT_LT(waited_after, 50);
+}
+
+TEST(Pace, WhoHasReadOnlyAPartReadsTheRestAtOnce) {
+  Loop loop;
+  struct : Reader {
+    Came read() override { return ++reads == 1 ? Came::kPart : Came::kNothing; }
+    void wait() override {}
+    int reads = 0;
+  } one;
+  const Time start = loop.now();
+  loop.pace().rest(one, milliseconds(1), std::chrono::hours(1));
+  loop.run();
+  EXPECT_EQ(one.reads, 2);
+  EXPECT_LT(loop.now(), start + std::chrono::minutes(30));
 }
 
 TEST(Pace, WhoIsDestroyedByAnotherInTheSameWakeupIsNotCalled) {
   Loop loop;
   Rester first(loop);
   std::optional<Rester> second(loop);
-  first.and_then = [&] { second.reset(); };
-  loop.pace().rest(first, milliseconds(1));
-  loop.pace().rest(*second, milliseconds(1));
+  first.then = [&] { second.reset(); };
+  loop.pace().rest(first, milliseconds(1), milliseconds(1));
+  loop.pace().rest(*second, milliseconds(1), milliseconds(1));
   loop.run();
   EXPECT_EQ(first.reads, 1);
   EXPECT_FALSE(second);
+}
+
+TEST(About, IsNeverEarlierAndUpToTenMillisecondsLater) {
+  for (int64_t us : {0, 1, 9'999, 10'000, 10'001, 123'456'789}) {
+    const Time at = from_us(us);
+    EXPECT_GE(about(at), at);
+    EXPECT_LT(about(at), at + milliseconds(10));
+  }
+  EXPECT_EQ(about(from_us(10'001)), about(from_us(19'999)));
+  EXPECT_EQ(about(kNever), kNever);
 }
 
 class InputTest : public testing::Test {

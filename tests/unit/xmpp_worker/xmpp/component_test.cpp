@@ -36,6 +36,7 @@ class Dialogue : public testing::Test, public ComponentOwner, public LinksUser {
     written += std::exchange(component.output(), {});
     ++disconnects;
   }
+  void abort() override { ++aborts; }
   void write_soon() override {}
   std::size_t unsent() const override { return 0; }
   void link_up(Link&) override { log += "up "; }
@@ -87,19 +88,16 @@ class Dialogue : public testing::Test, public ComponentOwner, public LinksUser {
   }
   // As a server does with what the component sends to itself.
   void bring_back_pings(std::size_t but = 0) {
-    const std::string sent = take();
-    std::vector<std::string> ids_sent;
-    for (auto at = sent.find(" id='"); at != std::string::npos; at = sent.find(" id='", at + 1))
-      ids_sent.push_back(sent.substr(at + 5, sent.find('\'', at + 5) - at - 5));
-    for (std::size_t i = but; i < ids_sent.size(); ++i)
-      server("<iq type='get' from='gw.test' to='gw.test' id='" + ids_sent[i] + "'/>");
+    std::string sent = take();
+    for (; but > 0; --but) sent.erase(sent.find("<iq"), sent.find("</iq>") + 5 - sent.find("<iq"));
+    server(sent);
   }
 
   ManualClock clock;
   StanzaIds ids{"test", "w", 1};
   Component component{{"gw.test", "test", "127.0.0.1:5347"}, ids, *this, *this};
   std::string written, log;
-  int connects = 0, disconnects = 0;
+  int connects = 0, disconnects = 0, aborts = 0;
 };
 
 TEST_F(Dialogue, HandshakeAsInXep0114) {
@@ -163,6 +161,18 @@ TEST_F(Dialogue, BehindAnEmptyIdTheErrorIsWaitedFor) {
   EXPECT_THAT(take(), Not(HasSubstr("handshake")));
   EXPECT_TRUE(component.is_refused());
   EXPECT_THAT(component.reason(), HasSubstr("knows no component gw.test"));
+  EXPECT_GE(wait(), seconds(60));
+}
+
+TEST_F(Dialogue, SeeOtherHostIsToldAndNotFollowed) {
+  tcp_connects();
+  take();
+  server(
+      "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='1'>"
+      "<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>other.test:5348"
+      "</see-other-host></stream:error>");
+  EXPECT_TRUE(component.is_refused());
+  EXPECT_THAT(component.reason(), AllOf(HasSubstr("other.test:5348"), HasSubstr("xmpp_host")));
   EXPECT_GE(wait(), seconds(60));
 }
 
@@ -373,6 +383,7 @@ TEST_F(Dialogue, WhileMessagesWaitADeadServerIsNoticedSoon) {
   EXPECT_TRUE(component.is_up());
   pass(seconds(2));
   EXPECT_FALSE(component.is_up());
+  EXPECT_EQ(aborts, 1) << "what it has not read by now is in doubt";
 }
 
 TEST_F(Dialogue, AKeepaliveThatCameOutElsewhereShowsThatTheServerLives) {
@@ -427,7 +438,7 @@ TEST_F(Dialogue, AfterABreakItIsUpWhenTheServerSendsNothingToTheOldConnectionAny
   server("<handshake/>");
   bring_back_pings(1);  // one went the old way
   EXPECT_FALSE(component.is_up());
-  EXPECT_THAT(component.reason(), HasSubstr("connection that broke"));
+  EXPECT_THAT(component.reason(), HasSubstr("connection of ours that broke"));
   EXPECT_EQ(component.send("gw.test", "<message/>"), Component::Sent::kNotUp);
   server("<message from='x@y'/>");
   EXPECT_THAT(log, HasSubstr("message"));
@@ -445,6 +456,102 @@ TEST_F(Dialogue, AServerThatBringsNoPingBackIsUpAfterAWhile) {
   server("<handshake/>");
   EXPECT_FALSE(component.is_up());
   pass(seconds(11));
+  EXPECT_TRUE(component.is_up());
+}
+
+TEST_F(Dialogue, AProcessThatFollowsAnotherIsUpWhenTheServerSendsNothingToThatAnyMore) {
+  Component next({.domain = "gw.test", .secret = "test", .server = "", .has_predecessor = true}, ids, *this,
+                 *this);
+  next.start(clock.now());
+  next.turn(clock.now());
+  next.connected(clock.now());
+  next.output().clear();
+  next.received(kHeader, clock.now());
+  next.output().clear();
+  next.received("<handshake/>", clock.now());
+  EXPECT_FALSE(next.is_up());
+  next.received(std::exchange(next.output(), {}), clock.now());
+  EXPECT_TRUE(next.is_up());
+  EXPECT_TRUE(next.is_sure());
+}
+
+TEST_F(Dialogue, WhenAnotherWorkerLostItsConnectionNothingIsSureUntilTheServerSendsNothingThereAnyMore) {
+  come_up();
+  EXPECT_TRUE(component.is_sure());
+  component.other_lost(clock.now());
+  written = std::exchange(component.output(), {});
+  EXPECT_TRUE(component.is_up());
+  EXPECT_FALSE(component.is_sure());
+  bring_back_pings(1);
+  EXPECT_FALSE(component.is_sure());
+  pass(seconds(1));
+  component.other_lost(clock.now());  // another one
+  bring_back_pings();
+  EXPECT_FALSE(component.is_sure()) << "these went out before";
+  bring_back_pings();
+  EXPECT_TRUE(component.is_sure());
+  pass(seconds(10));
+  EXPECT_TRUE(take().empty()) << "no more of them";
+}
+
+TEST_F(Dialogue, AnAnswerToAProbeIsNoneToTheKeepalive) {
+  come_up();
+  component.other_lost(clock.now());
+  const std::string probes = std::exchange(component.output(), {});
+  component.ask_for_proof(clock.now());
+  server(probes);
+  EXPECT_EQ(component.proved_until(), Time{});
+}
+
+TEST_F(Dialogue, WhatOthersLoseWhileItConnectsIsLookedAtBeforeItIsUp) {
+  tcp_connects();
+  component.other_lost(clock.now());
+  server(kHeader);
+  take();
+  server("<handshake/>");
+  EXPECT_FALSE(component.is_up());
+  bring_back_pings();
+  EXPECT_TRUE(component.is_up());
+}
+
+TEST_F(Dialogue, EachConnectionHasANumberFromBeforeItIsMadeUntilItHasEnded) {
+  const auto first = component.connection();
+  EXPECT_NE(first, 0u);
+  come_up();
+  EXPECT_EQ(component.connection(), first);
+  tcp_breaks("reset");
+  EXPECT_EQ(component.connection(), 0u);
+  EXPECT_EQ(component.broken(), 1u);
+  wait();
+  EXPECT_GT(component.connection(), first);
+  tcp_connects();
+  server(kHeader);
+  server(stream_error("not-authorized"));
+  EXPECT_EQ(component.connection(), 0u);
+  EXPECT_EQ(component.broken(), 1u) << "the server never sent to it";
+}
+
+TEST_F(Dialogue, AConnectionWhoseHandshakeWasNotAnsweredMayHaveBeenSentTo) {
+  tcp_connects();
+  server(kHeader);
+  tcp_breaks("reset");
+  EXPECT_EQ(component.broken(), 1u);
+  wait();
+  tcp_connects();
+  server(kHeader);
+  take();
+  server("<handshake/>");
+  EXPECT_FALSE(component.is_up());
+  bring_back_pings();
+  EXPECT_TRUE(component.is_up());
+}
+
+TEST_F(Dialogue, ARenewedConnectionIsAnotherThoughItIsTheSame) {
+  come_up();
+  const auto first = component.connection();
+  component.renew_connection(clock.now());
+  EXPECT_GT(component.connection(), first);
+  EXPECT_EQ(component.broken(), 1u);
   EXPECT_TRUE(component.is_up());
 }
 

@@ -198,6 +198,37 @@ TEST_F(ProofTest, AnswersOnOneConnectionSayNothingOfTheOther) {
   EXPECT_FALSE(proof.waits());
 }
 
+TEST_F(ProofTest, AnAnswerOnAConnectionThatIsNotKnownYetProvesNothing) {
+  write({1}, "a");
+  wakeup();
+  proof.answered(pings[0].second, "a", 7);
+  EXPECT_TRUE(fates.empty()) << "the refusal may come on ours";
+  ASSERT_EQ(pings.size(), 2u);
+  proof.answered(pings[1].second, "a", 0);
+  EXPECT_EQ(fates, (std::map<uint64_t, Fate>{{1, Fate::kProved}}));
+}
+
+TEST_F(ProofTest, AnAnswerOnTheConnectionThatFollowedALostOneProvesNothing) {
+  proof.set_others({7});
+  write({1}, "a");
+  wakeup();
+  proof.answered(pings[0].second, "a", 0);
+  proof.answered(pings[1].second, "a", 8);  // of the same worker, and we do not know yet
+  EXPECT_TRUE(fates.empty());
+  proof.other_lost(clock.now());
+  proof.set_others({8});
+  EXPECT_EQ(fates, (std::map<uint64_t, Fate>{{1, Fate::kUnsure}}));
+}
+
+TEST_F(ProofTest, WhileTheServerMaySendElsewhereAnAnswerShowsOnlyThatItReads) {
+  write({1}, "a");
+  proof.end_of_wakeup(clock.now(), false);
+  write({2}, "a");
+  proof.end_of_wakeup(clock.now(), true);
+  answer(1);
+  EXPECT_EQ(fates, (std::map<uint64_t, Fate>{{1, Fate::kUnsure}, {2, Fate::kProved}}));
+}
+
 TEST_F(ProofTest, AConnectionOnWhichNothingEverComesLeavesItUnsure) {
   proof.set_others({7});
   write({1}, "a");

@@ -9,6 +9,7 @@ namespace stox::xmpp {
 namespace {
 
 using std::chrono::seconds;
+using testing::AllOf;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
@@ -22,6 +23,8 @@ class Outbound : public testing::Test, public S2sOutboundUser {
     log += end.refused ? "refused " : "ended ";
     why = end.reason;
     told = end.told;
+    other_host = end.other_host;
+    rest = end.rest;
   }
   void verified(S2sOutbound&, const DialbackQuestion& q, const DialbackVerdict& v) override {
     log += "verified(" + q.id + " " + show(v) + ") ";
@@ -78,7 +81,14 @@ class Outbound : public testing::Test, public S2sOutboundUser {
   std::optional<S2sOutbound> stream;
   std::string log, why;
   StanzaError told;
+  std::string other_host;
+  Duration rest{};
 };
+
+std::string stream_error(const std::string& condition, const std::string& text = {}) {
+  return "<stream:error><" + condition + " xmlns='urn:ietf:params:xml:ns:xmpp-streams'>" + text + "</" +
+         condition + "></stream:error>";
+}
 
 const std::string kKeySent = "<db:result from='gw.test' to='peer.test'>" +
                              DialbackKeys("s3cr3t").make("peer.test", "gw.test", "D60000229F") +
@@ -315,6 +325,53 @@ TEST_F(Outbound, AStreamErrorIsTold) {
   server("<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>");
   EXPECT_EQ(log, "refused ");
   EXPECT_THAT(why, HasSubstr("host-unknown"));
+}
+
+TEST_F(Outbound, AStreamErrorSaysWhetherItPasses) {
+  struct Case {
+    const char *condition, *in_negotiation, *while_up, *advice;
+  };
+  for (const Case& each : {Case{"host-gone", "refused ", "refused ", "dns.static"},
+                           Case{"not-authorized", "refused ", "ended ", "must be for gw.test"},
+                           Case{"policy-violation", "refused ", "ended ", "a rule of its operator"},
+                           Case{"unsupported-version", "refused ", "refused ", "another protocol"},
+                           Case{"system-shutdown", "ended ", "ended ", "is being stopped"},
+                           Case{"not-well-formed", "ended ", "ended ", "a fault of"},
+                           Case{"resource-constraint", "ended ", "ended ", "no room"},
+                           Case{"of-the-future", "ended ", "ended ", "of-the-future"}}) {
+    log.clear();
+    connect();
+    header();
+    server(stream_error(each.condition));
+    EXPECT_EQ(log, each.in_negotiation) << each.condition;
+    EXPECT_THAT(why, HasSubstr(each.advice)) << each.condition;
+    EXPECT_EQ(rest > seconds(20), std::string(each.condition) == "resource-constraint");
+    come_up_by_dialback();
+    log.clear();
+    server(stream_error(each.condition));
+    EXPECT_EQ(log, each.while_up) << each.condition;
+  }
+}
+
+TEST_F(Outbound, WhoHasProvedWhoItIsMaySendUsOn) {
+  connect();
+  header();
+  features(kStartTlsOffer);
+  server("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+  establish_tls();
+  header();
+  server(stream_error("see-other-host", "[2001:db8::1]:5270"));
+  EXPECT_EQ(other_host, "[2001:db8::1]:5270");
+  EXPECT_EQ(log, "tls ended ");
+}
+
+TEST_F(Outbound, WhoHasNotMayNot) {
+  connect_insecurely();
+  header();
+  server(stream_error("see-other-host", "evil.test"));
+  EXPECT_EQ(other_host, "");
+  EXPECT_EQ(log, "refused ");
+  EXPECT_THAT(why, AllOf(HasSubstr("evil.test"), HasSubstr("not followed")));
 }
 
 TEST_F(Outbound, APortForClientsIsTold) {

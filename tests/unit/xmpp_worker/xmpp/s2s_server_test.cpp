@@ -6,6 +6,7 @@
 
 #include <asio/ip/tcp.hpp>
 #include <asio/post.hpp>
+#include <asio/write.hpp>
 #include <filesystem>
 #include <map>
 
@@ -133,6 +134,13 @@ TEST_F(S2sServers, ADomainThatThereIsNotIsRefusedWithItsCondition) {
   EXPECT_EQ(nowhere->send("x@a.test", "<message/>"), Link::Sent::kNotUp);
 }
 
+TEST_F(S2sServers, ADomainThatIsNoHostNameIsRefused) {
+  Link* nowhere = a.server->link("a.test", "no host.test");
+  ASSERT_TRUE(until([&] { return nowhere->is_refused(); }));
+  EXPECT_EQ(nowhere->condition(), "remote-server-not-found");
+  EXPECT_NE(nowhere->reason().find("\"no host.test\" is neither"), std::string::npos) << nowhere->reason();
+}
+
 TEST_F(S2sServers, AnotherDomainOfOursIsNoRemoteOne) {
   EXPECT_EQ(a.server->link("a.test", "a.test"), nullptr);
   EXPECT_EQ(a.server->link("foreign.test", "b.test"), nullptr);
@@ -177,6 +185,12 @@ TEST_F(S2sServers, TlsMayBeThereFromTheFirstByte) {
   EXPECT_NE(came[0].tls, "");
   there->send("x@c.test", message("x@c.test", "y@d.test", "hello"));
   EXPECT_TRUE(until([&] { return d.log.find("hello") != std::string::npos; }));
+
+  asio::ip::tcp::socket junk(loop.io());
+  junk.connect({asio::ip::make_address("127.0.0.1"), d_port});
+  asio::write(junk, asio::buffer(std::string("\x16 and what is no handshake")));
+  ASSERT_TRUE(
+      until([&] { return d.events.find("ended: the connection of 127.0.0.1") != std::string::npos; }));
 
   Link* without = e.server->link("e.test", "d.test");
   EXPECT_TRUE(until([&] { return without->is_up(); })) << e.events;

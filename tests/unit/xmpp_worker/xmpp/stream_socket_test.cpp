@@ -165,6 +165,31 @@ TEST_F(StreamSocketTest, CloseSendsWhatThereIsAndTellsNothing) {
   EXPECT_TRUE(connected);
 }
 
+TEST_F(StreamSocketTest, AfterAnAbortNothingMoreArrives) {
+  tcp::socket peer = accept();
+  peer.non_blocking(true);
+  std::size_t sent = 0;
+  while (socket.unsent() == 0) {  // until the peer's buffer and ours are full
+    output.assign(262'144, 'a');
+    sent += output.size();
+    const int before = writes;
+    socket.write_soon();
+    ASSERT_TRUE(until([&] { return writes > before; }));
+  }
+  socket.abort();
+  EXPECT_EQ(socket.unsent(), 0u);
+  std::size_t arrived = 0;
+  asio::error_code failure;
+  EXPECT_TRUE(until([&] {
+    std::string chunk(65'536, '\0');
+    arrived += peer.read_some(asio::buffer(chunk), failure);
+    return failure && failure != asio::error::would_block;
+  }));
+  EXPECT_EQ(failure, asio::error::connection_reset);
+  EXPECT_LT(arrived, sent);
+  EXPECT_EQ(closed, "");
+}
+
 TEST_F(StreamSocketTest, MayBeClosedWhileItIsRead) {
   tcp::socket peer = accept();
   close_when_received = true;

@@ -1,0 +1,31 @@
+"""What tests/chaos makes of what it measured: a process that grows is found, one that is level is not."""
+from chaos.levels import LONG, SPAN, WARM, Levels
+
+
+def life(memory, descriptors=lambda at: 30, seconds=LONG + 60):
+    levels = Levels(["sip-1"])
+    for at in range(0, int(seconds), 2):
+        levels.add("sip-1", 4711, float(at), int(memory(at) * 1024), descriptors(at))
+    return levels
+
+
+def test_a_level_process_has_not_grown():
+    assert life(lambda at: min(10 + at / 10, 35)).grown() == []
+
+
+def test_a_leak_is_found():
+    grown = life(lambda at: 30 + max(0, at - WARM) * 0.03).grown()
+    assert len(grown) == 1 and grown[0].startswith("sip-1 grew from 31")
+
+
+def test_one_burst_is_no_leak():
+    assert life(lambda at: 90 if WARM + SPAN < at < WARM + SPAN + 60 else 30).grown() == []
+
+
+def test_descriptors_that_are_not_closed_are_found():
+    assert "descriptors" in life(lambda at: 30, lambda at: 30 + at // 20).grown()[0]
+
+
+def test_a_short_life_says_nothing():
+    levels = life(lambda at: 30 + at, seconds=LONG - 60)
+    assert levels.long_lives() == [] and levels.grown() == []
