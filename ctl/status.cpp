@@ -88,8 +88,11 @@ std::string status_text(const json& status) {
     table.add({text_at(process, "name"), text_at(process, "role"), state, show(process, "pid"), uptime,
                text_at(process, "version"), peers_text(process)});
     if (!is_ready(state) || has_trouble(process)) {
-      troubles += fmt::format("{} is {}: {}\n", text_at(process, "name"), state,
-                              service::printable(text_at(process, "reason"), 500));
+      const bool timed = process.contains("state_ms");
+      troubles += fmt::format(
+          "{} is {}{}: {}\n", text_at(process, "name"), state,
+          timed ? fmt::format(", for {} now", show_duration(number_at(process, "state_ms") * 1000)) : "",
+          service::printable(text_at(process, "reason"), 500));
     }
     if (const auto gone = process.find("gone"); gone != process.end() && gone->is_array()) {
       for (const json& one : *gone) {

@@ -1,7 +1,6 @@
 #include "sip_front/front.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -10,116 +9,18 @@
 #include "common/base/text.h"
 #include "common/bus/envelope_name.h"
 #include "common/bus/queues_json.h"
+#include "sip_front/front_config.h"
 
 namespace stox {
 namespace {
 
 using nlohmann::json;
-using service::Metric;
 
 constexpr Duration kTick = std::chrono::seconds(1);
 constexpr std::size_t kCpimHead = 2000;  // bytes in which a CPIM says what it holds
 constexpr std::string_view kComposingType = "application/im-iscomposing+xml";
-constexpr std::size_t kMaxListed = 10'000;
-constexpr std::size_t kMaxConnectionsListed = 200;
 constexpr std::size_t kMaxTlsFailures = 16;
-constexpr int64_t kTlsFailureShown_us = int64_t{10} * 60 * 1'000'000;
-constexpr std::size_t kDescriptorsForOthers = 128;  // bus, DNS, control socket, metrics, files
 constexpr std::size_t kGoodReceiveBuffer = 4 * 1024 * 1024;
-
-const service::SipFrontConfig* find_section(const service::Config& config, const std::string& name) {
-  for (const auto& section : config.sip_fronts) {
-    if (section.name == name) return &section;
-  }
-  return nullptr;
-}
-
-// As the transports are opened with.
-std::vector<sip::Listen> make_listens(const service::SipFrontConfig& section) {
-  std::vector<sip::Listen> out;
-  for (const service::ListenConfig& listen : section.listen) {
-    using Configured = service::ListenConfig::Transport;
-    const auto transport = listen.transport == Configured::kUdp   ? sip::Transport::kUdp
-                           : listen.transport == Configured::kTcp ? sip::Transport::kTcp
-                                                                  : sip::Transport::kTls;
-    out.push_back(
-        {transport, listen.address, listen.port, listen.advertised_address, listen.advertised_port});
-  }
-  return out;
-}
-
-Result<sip::Trust> make_trust(const std::vector<std::string>& networks,
-                              const std::vector<std::string>& certificates) {
-  auto parsed = sip::Networks::parse(networks);
-  if (!parsed) return error("trusted: " + parsed.error().text);
-  sip::Trust trust{std::move(*parsed), {}};
-  for (const std::string& domain : certificates) trust.certificates.push_back(ascii_lower(domain));
-  return trust;
-}
-
-// `listening`: what the transports were opened with, which stays as it was when the configuration changes.
-Result<sip::Policy> make_policy(const service::Config& config, const service::SipFrontConfig& section,
-                                const std::vector<sip::Listen>& listening) {
-  sip::Policy policy;
-  auto trust = make_trust(section.trusted, section.trusted_certificates);
-  if (!trust) return error("sip_front " + section.name + ": " + trust.error().text);
-  policy.trusted = std::move(*trust);
-  for (const service::ListenerConfig& own : section.listeners) {
-    trust = make_trust(own.trusted.value_or(section.trusted),
-                       own.trusted_certificates.value_or(section.trusted_certificates));
-    if (!trust) return error("sip_front " + section.name + ": listener: " + trust.error().text);
-    const auto at = std::find_if(listening.begin(), listening.end(),
-                                 [&](const sip::Listen& one) { return one.name() == own.listen; });
-    if (at != listening.end())
-      policy.trusted_at[static_cast<uint16_t>(at - listening.begin())] = std::move(*trust);
-  }
-  // With a gwmap the mapper knows which domains are ours.
-  if (config.gateway.gwmap.empty()) policy.domains = {config.gateway.gateway_domain};
-  for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
-  policy.max_datagram_bytes = section.max_datagram_bytes;
-  policy.max_message_bytes = section.max_message_bytes;
-  policy.max_rate_per_source = section.max_rate_per_source;
-  policy.max_rate_per_from_domain = section.max_rate_per_from_domain;
-  policy.unhandled_method_status = static_cast<uint16_t>(config.gateway.unhandled_method_status);
-  return policy;
-}
-
-std::vector<sip::Credentials> make_credentials(const service::SipFrontConfig& section) {
-  std::vector<sip::Credentials> out;
-  for (const auto& one : section.credentials) out.push_back({one.realm, one.username, one.password});
-  return out;
-}
-
-// Connections are fewer than descriptors, of which other things need some, too.
-std::size_t connections_in(std::size_t wanted) {
-  rlimit descriptors{};
-  if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return wanted;
-  const auto all = static_cast<std::size_t>(descriptors.rlim_cur);
-  return std::min(wanted, all > 2 * kDescriptorsForOthers ? all - kDescriptorsForOthers : all / 2);
-}
-
-sip::TransportOptions make_transport_options(const service::SipFrontConfig& section, service::Log& log) {
-  sip::TransportOptions out;
-  out.pace = std::chrono::milliseconds(section.pace_ms);
-  out.max_message = section.max_message_bytes;
-  out.max_kept = std::max(out.max_kept, 4 * section.max_message_bytes);
-  out.keepalive = std::chrono::seconds(section.keepalive_seconds);
-  out.max_connections_per_source = section.max_connections_per_source;
-  out.max_connections = connections_in(section.max_connections);
-  if (out.max_connections < section.max_connections) {
-    log.warn(
-        "this process may have few open files, so it takes no more than {} connections instead of "
-        "max_connections = {}; raise LimitNOFILE (systemd) or ulimit -n",
-        out.max_connections, section.max_connections);
-  }
-  return out;
-}
-
-Result<net::TlsContext> make_tls(const service::SipFrontConfig& section) {
-  auto tls = net::TlsContext::create({section.tls.certificate, section.tls.key, section.tls.ca});
-  if (!tls) return error("sip_front " + section.name + ": [sip_front.tls] " + tls.error().text);
-  return tls;
-}
 
 }  // namespace
 
@@ -190,6 +91,7 @@ void Front::log_listeners() {
 }
 
 void Front::settle() {
+  notice_standstill();
   const Time now = context_.loop.now();
   if (now >= tick_) {
     tick_ = now + kTick;
@@ -218,6 +120,16 @@ bool Front::has_room() const { return edge().in_flight() < edge().limit(); }
 void Front::members_changed() {
   if (taken_) taken_->set_targets(edge().possible_targets());
   check_status();
+}
+
+// Before any event lets something out that the bus would have had us drop.
+void Front::notice_standstill() {
+  if (bus_ && context_.loop.now() >= tick_ + bus::kOutOfReach - kTick) edge().turn();
+}
+
+void Front::out_of_reach() {
+  outbound_.give_up("was out of reach");
+  end_of_turn_.ask();
 }
 
 void Front::open_taken() {
@@ -273,6 +185,7 @@ void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) { edge().finis
 // --- transports
 
 void Front::received(const sip::Message& message, const sip::Flow& flow) {
+  notice_standstill();
   if (!message.is_request) {
     if (!outbound_.response(message)) ++stray_;
   } else if (!inbound_.request(message, flow)) {
@@ -286,11 +199,13 @@ void Front::faulty(const sip::Message& message, const sip::Fault& fault, const s
 }
 
 void Front::connection_lost(uint32_t connection, bool never_made, std::string_view why) {
+  notice_standstill();
   outbound_.connection_lost(connection, never_made, why);
   end_of_turn_.ask();
 }
 
 void Front::unreachable(const sip::Endpoint& peer) {
+  notice_standstill();
   outbound_.unreachable(peer);
   end_of_turn_.ask();
 }
@@ -368,7 +283,7 @@ void Front::accept_new(bool on) {
 void Front::stop() {
   inbound_.drain();
   inbound_.give_up();
-  outbound_.give_up();
+  outbound_.give_up("stopped");
 }
 
 void Front::reload(const service::Config& config) {
@@ -395,115 +310,9 @@ void Front::reload(const service::Config& config) {
   outbound_.configure(next_hop_->route(), make_credentials(*section));
 }
 
-json Front::peers() const {
-  json list = json::array();
-  for (const auto& one : transports_->listening())
-    list.push_back({{"name", one.name}, {"kind", "listener"}, {"state", "up"}});
-  const sip::TransportFigures figures = transports_->figures();
-  for (const auto& [name, by_peer, by_us] :
-       {std::tuple("tcp connections", figures.tcp_in, figures.tcp_out),
-        std::tuple("tls connections", figures.tls_in, figures.tls_out)}) {
-    if (by_peer + by_us == 0) continue;
-    list.push_back({{"name", name},
-                    {"kind", "connections"},
-                    {"state", fmt::format("{} in {} out", by_peer, by_us)},
-                    {"opened_by_peer", by_peer},
-                    {"opened_by_us", by_us}});
-  }
-  const int64_t now_us = context_.loop.clock().wall_us();
-  for (const TlsFailure& failure : tls_failures_) {
-    if (now_us - failure.at_us > kTlsFailureShown_us) continue;
-    list.push_back({{"name", failure.peer},
-                    {"kind", "tls_failure"},
-                    {"state", "no TLS"},
-                    {"why", failure.why},
-                    {"times", failure.times},
-                    {"age_ms", (now_us - failure.at_us) / 1000}});
-  }
-  for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
-  return {{"peers", list}, {"sip", sip()}};
-}
-
-// What `stoxctl sip` shows.
-json Front::sip() const {
-  json listeners = json::array(), connections = json::array(), refused = json::object();
-  for (const auto& one : transports_->listening())
-    listeners.push_back({{"name", one.name}, {"receive_buffer_bytes", one.receive_buffer}});
-  for (const auto& one : transports_->connections(kMaxConnectionsListed)) {
-    connections.push_back({{"transport", name_of(one.transport)},
-                           {"peer", one.peer.str()},
-                           {"opened_by", one.ours ? "us" : "peer"},
-                           {"state", one.state},
-                           {"trusted", one.trusted},
-                           {"answers_pings", one.answers_pings},
-                           {"idle_ms", to_ms(one.idle)}});
-  }
-  const Inbound::Figures in = inbound_.figures();
-  for (const auto& [reason, count] : in.refused) refused[reason] = count;
-  const sip::TransportFigures figures = transports_->figures();
-  return {{"listeners", listeners},
-          {"connections", connections},
-          {"connection_count", figures.connections()},
-          {"connections_refused", figures.connections_refused},
-          {"connections_crowded_out", figures.connections_crowded_out},
-          {"pings_unanswered", figures.pings_unanswered},
-          {"datagrams_received", figures.datagrams_in},
-          {"datagrams_sent", figures.datagrams_out},
-          {"server_transactions_waiting", in.waiting},
-          {"server_transactions_completed", in.completed},
-          {"client_transactions", outbound_.waiting()},
-          {"retransmissions_absorbed", in.copies},
-          {"stray_responses", stray_},
-          {"refused", refused},
-          {"ignored", in.ignored},
-          {"strangers_unanswered", in.unanswered_strangers}};
-}
-
-json Front::known_peers() const {
-  json list = json::array();
-  for (const auto& known : outbound_.formats().list()) {
-    json takes = json::array(), refuses = json::array();
-    for (const Format format : {Format::kCpim, Format::kComposing}) {
-      const auto one = known.takes.at(static_cast<std::size_t>(format));
-      if (one == PeerFormats::Takes::kYes) takes.push_back(name_of(format));
-      if (one == PeerFormats::Takes::kNo) refuses.push_back(name_of(format));
-    }
-    list.push_back({{"peer", known.peer},
-                    {"takes", std::move(takes)},
-                    {"refuses", std::move(refuses)},
-                    {"forgotten_in_ms", to_ms(known.left)}});
-  }
-  return list;
-}
-
 json Front::failed() const { return bus::failed_json(edge(), context_.loop.now()); }
 
 json Front::queues() const { return bus::queues_json(edge()); }
-
-json Front::inflight() const {
-  const Time now = context_.loop.now();
-  json list = json::array();
-  for (const auto& each : edge().list_in_flight(kMaxListed)) {
-    const auto space = each.conversation.find(' ');
-    list.push_back({{"id", id_of(each.number)},
-                    {"trace", to_hex(each.trace_id)},
-                    {"from", each.conversation.substr(0, space)},
-                    {"to", space == std::string::npos ? "" : each.conversation.substr(space + 1)},
-                    {"stage", each.stage},
-                    {"attempts", each.attempts},
-                    {"age_ms", to_ms(now - each.submitted)}});
-  }
-  for (const auto& each : outbound_.list()) {
-    list.push_back({{"id", each.id},
-                    {"trace", to_hex(each.trace_id)},
-                    {"from", each.from},
-                    {"to", each.to},
-                    {"stage", each.stage},
-                    {"attempts", each.attempts},
-                    {"age_ms", to_ms(now - each.came)}});
-  }
-  return list;
-}
 
 void Front::send(const json& request, service::Reply reply) {
   const auto text = [&](const char* key) {
@@ -520,43 +329,5 @@ void Front::send(const json& request, service::Reply reply) {
 }
 
 std::vector<std::string> Front::others() const { return bus::names_of_others(edge()); }
-
-std::vector<Metric> Front::metrics() const {
-  std::vector<Metric> out;
-  inbound_.add_metrics(out);
-  outbound_.add_metrics(out);
-  const auto add = [&](Metric::Kind kind, const char* name, const char* help, auto value) {
-    out.push_back({kind, name, help, static_cast<double>(value), {}});
-  };
-  using Kind = Metric::Kind;
-  const sip::TransportFigures figures = transports_->figures();
-  for (const auto& [transport, opened_by, count] :
-       {std::tuple("tcp", "peer", figures.tcp_in), std::tuple("tcp", "us", figures.tcp_out),
-        std::tuple("tls", "peer", figures.tls_in), std::tuple("tls", "us", figures.tls_out)}) {
-    out.push_back({Kind::kGauge,
-                   "stox_sip_connections",
-                   "Connections, by transport and by who opened them",
-                   static_cast<double>(count),
-                   {{"transport", transport}, {"opened_by", opened_by}}});
-  }
-  add(Kind::kGauge, "stox_sip_listeners", "Addresses that are listened on", transports_->listening().size());
-  add(Kind::kCounter, "stox_sip_connections_refused_total", "Connections refused at a limit",
-      figures.connections_refused);
-  add(Kind::kCounter, "stox_sip_connections_stuck_total", "Connections closed because the peer stalled",
-      figures.connections_timed_out);
-  add(Kind::kCounter, "stox_sip_connections_crowded_out_total",
-      "Connections closed with half a message because all together kept too much",
-      figures.connections_crowded_out);
-  add(Kind::kCounter, "stox_sip_pings_unanswered_total",
-      "Connections to the outbound proxy that turned out to be dead", figures.pings_unanswered);
-  add(Kind::kCounter, "stox_sip_tls_failures_total",
-      "TLS connections that came to nothing: handshakes, certificates", figures.tls_failures);
-  add(Kind::kCounter, "stox_sip_datagrams_received_total", "UDP datagrams received", figures.datagrams_in);
-  add(Kind::kCounter, "stox_sip_datagrams_sent_total", "UDP datagrams sent", figures.datagrams_out);
-  add(Kind::kCounter, "stox_sip_send_failures_total", "messages that the system did not take",
-      figures.send_failures);
-  add(Kind::kCounter, "stox_sip_stray_responses_total", "responses to no request of ours", stray_);
-  return out;
-}
 
 }  // namespace stox

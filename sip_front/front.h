@@ -61,6 +61,7 @@ class Front final : public service::Process,
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
   void members_changed() override;
+  void out_of_reach() override;
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
   void asked(std::string_view text, std::function<void(std::string)> reply) override {
     context_.answer(text, std::move(reply));
@@ -93,6 +94,7 @@ class Front final : public service::Process,
   nlohmann::json sip() const;
   bus::Edge& edge() const { return bus_->edge(); }
   void open_taken();
+  void notice_standstill();
   void log_listeners();
   void tell_serving(pb::ProcessState);
   void check_status();

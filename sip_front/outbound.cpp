@@ -13,36 +13,16 @@ namespace {
 
 constexpr Duration kRefreshWithin = std::chrono::seconds(5);
 constexpr const char* kNothingTaken = "the peer refused such a body before; stoxctl peers shows it";
-constexpr int64_t k2020 = 1'577'836'800;  // Unix time
-constexpr std::size_t kLarge = 4096;      // bytes of a message
-constexpr std::size_t kMaxChallenged = 1024, kMaxAvoided = 64;
-constexpr int kMaxStale = 3;                                // answers in a row to one realm
+constexpr int64_t k2020 = 1'577'836'800;                    // Unix time
+constexpr std::size_t kLarge = 4096;                        // bytes of a message
 constexpr Duration kAvoid = std::chrono::seconds(30);       // a hop that did not answer
 constexpr Duration kLongestRest = std::chrono::minutes(5);  // that a Retry-After gets
 
 uint64_t token_of(sip::Id id) { return uint64_t{id.use} << 32 | id.slot; }
 sip::Id id_of(uint64_t token) { return {static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)}; }
 
-std::string describe(const sip::Hop& hop) {
-  return std::string(sip::name_of(hop.transport)) + " " + hop.peer.str();
-}
-
-// Whose challenges belong together: what is asked for one domain is nobody else's business.
-std::string challenger(const sip::Hop& hop, std::string_view request_uri) {
-  const auto uri = parse_sip_uri(request_uri);
-  return describe(hop) + " " + (uri ? ascii_lower(uri->host) : std::string());
-}
-
-bool same_challenger(const sip::Challenge& a, const sip::Challenge& b) {
-  return a.proxy == b.proxy && a.realm == b.realm;
-}
-
 // Text of a peer, fit for the bus.
 std::string clean(std::string_view text) { return is_utf8(text) ? one_line(text, 200) : std::string(); }
-
-std::string text_id(const pb::EnvelopeId& id) {
-  return id.origin() + "." + std::to_string(id.epoch()) + "." + std::to_string(id.number());
-}
 
 bool has_content(const pb::SipMessage& message) {
   return !message.parts().empty() && std::none_of(message.parts().begin(), message.parts().end(),
@@ -58,6 +38,10 @@ pb::Outcome ended(pb::Reason reason, std::string text) {
 
 }  // namespace
 
+std::string Outbound::text_of(const pb::EnvelopeId& id) {
+  return id.origin() + "." + std::to_string(id.epoch()) + "." + std::to_string(id.number());
+}
+
 Outbound::Outbound(const Clock& clock, service::Log& log, service::Trace& trace, sip::Random& random,
                    Outlet& outlet)
     : clock_(clock),
@@ -69,12 +53,12 @@ Outbound::Outbound(const Clock& clock, service::Log& log, service::Trace& trace,
       transactions_(seed_, *this),
       formats_(clock),
       // Rises from one start of the process to the next, as long as it sends less than one request a second.
-      cseq_(static_cast<uint32_t>(std::max<int64_t>(clock.wall_us() / 1'000'000 - k2020, 1) & INT32_MAX)) {}
+      cseq_(static_cast<uint32_t>(std::max<int64_t>(clock.wall_us() / 1'000'000 - k2020, 1) & INT32_MAX)),
+      passwords_(random) {}
 
 void Outbound::configure(std::string route, std::vector<sip::Credentials> credentials) {
   route_ = std::move(route);
-  credentials_ = std::move(credentials);
-  challenges_.clear();
+  passwords_.set(std::move(credentials));
 }
 
 void Outbound::begin(const pb::Envelope& envelope, Time begin_before) {
@@ -129,7 +113,7 @@ sip::Id Outbound::take(const pb::EnvelopeId& envelope, const pb::SipMessage& mes
 
   service::Hop& hop = trace_.add(&d.hop);
   hop.trace_id = d.trace_id;
-  hop.envelope = text_id(d.id);
+  hop.envelope = text_of(d.id);
   hop.message_id = d.call_id;
   hop.from = message.from_uri();
   hop.to = message.request_uri();
@@ -189,10 +173,7 @@ void Outbound::resolved(sip::Id id, sip::Hops hops) {
   if (!hops) return fail(id, 503, "No next hop", hops.error().text, hops.error().permanent);
   d->hops = std::move(*hops);
   d->at_hop = 0;
-  std::erase_if(avoided_, [now = clock_.now()](const auto& one) { return one.second <= now; });
-  std::stable_partition(d->hops.begin(), d->hops.end(), [&](const sip::Hop& hop) {
-    return std::none_of(avoided_.begin(), avoided_.end(), [&](const auto& one) { return one.first == hop; });
-  });
+  resting_.put_last(d->hops, clock_.now());
   attempt(id);
 }
 
@@ -227,11 +208,6 @@ void Outbound::attempt(sip::Id id) {
   try_hops(id);
 }
 
-void Outbound::avoid(const sip::Hop& hop, Duration how_long) {
-  std::erase_if(avoided_, [&](const auto& one) { return one.first == hop; });
-  if (avoided_.size() < kMaxAvoided) avoided_.emplace_back(hop, clock_.now() + how_long);
-}
-
 void Outbound::next_hop(Delivery& d) {
   ++d.at_hop;
   ++failed_over_;
@@ -264,7 +240,7 @@ void Outbound::try_hops(sip::Id id, std::string why) {
     d.stage = Stage::kSent;
     ++d.attempts;
     if (service::Hop* trace = trace_.at(d.hop)) {
-      trace->decision = "MESSAGE over " + describe(hop);
+      trace->decision = "MESSAGE over " + hop.str();
       if (trace->went_us == 0) trace->went_us = clock_.wall_us();
       trace_.show(*trace, d.message.parts(d.part).alternatives(d.alternative).data());
     }
@@ -292,7 +268,7 @@ Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std
   request.branch = branch;
   request.route = route_;
   std::string answers;
-  if (!challenges_.empty()) append_answers(d, answers);
+  passwords_.append_answers(answers, d.hops[d.at_hop], d.message.request_uri());
   request.answers = answers;
   request.subject = d.message.subject();
   request.language = d.message.language();
@@ -314,50 +290,7 @@ std::size_t Outbound::request_size(const Delivery& d) {
   }
   const pb::SipMessage& m = d.message;
   return largest + 2 * m.request_uri().size() + m.from_uri().size() + m.from_display().size() +
-         m.subject().size() + d.call_id.size() + route_.size() + 400 + (credentials_.empty() ? 0 : 300);
-}
-
-void Outbound::append_answers(const Delivery& d, std::string& out) {
-  const std::string& uri = d.message.request_uri();
-  const auto asked = challenges_.find(challenger(d.hops[d.at_hop], uri));
-  if (asked == challenges_.end()) return;
-  for (sip::Challenge& challenge : asked->second) {
-    if (const sip::Credentials* credentials = credentials_for(challenge.realm))
-      sip::append_answer(out, challenge, *credentials, "MESSAGE", uri, random_.hex());
-  }
-}
-
-const sip::Credentials* Outbound::credentials_for(std::string_view realm) const {
-  const auto found = std::find_if(credentials_.begin(), credentials_.end(),
-                                  [&](const sip::Credentials& one) { return one.realm == realm; });
-  return found == credentials_.end() ? nullptr : &*found;
-}
-
-// Whether there is an answer to a 401 or 407 that has not been given yet; if not, `why`.
-bool Outbound::answer_challenge(Delivery& d, const sip::Message& response, std::string* why) {
-  bool any = false;
-  *why = "it asks for authentication in no way we know";
-  if (challenges_.size() >= kMaxChallenged) challenges_.clear();
-  auto& known = challenges_[challenger(d.hops[d.at_hop], d.message.request_uri())];
-  for (sip::Challenge& asked : sip::read_challenges(response)) {
-    if (asked.proxy != (response.status == 407)) continue;
-    const std::string realm = "realm \"" + clean(asked.realm) + "\"";
-    const auto same = [&](const sip::Challenge& one) { return same_challenger(one, asked); };
-    std::erase_if(known, same);
-    if (credentials_for(asked.realm) == nullptr) {
-      *why = "it asks for a password for " + realm + ": add [[sip_front.credentials]] with it";
-      continue;
-    }
-    const auto given = std::count_if(d.answered.begin(), d.answered.end(), same);
-    if (given > 0 && (!asked.stale || given >= kMaxStale)) {
-      *why = "it does not accept the username or password in [[sip_front.credentials]] for " + realm;
-      continue;
-    }
-    d.answered.push_back(asked);
-    known.push_back(std::move(asked));
-    any = true;
-  }
-  return any;
+         m.subject().size() + d.call_id.size() + route_.size() + 400 + (passwords_.any() ? 300 : 0);
 }
 
 void Outbound::responded(uint64_t token, const sip::Message& response) {
@@ -366,7 +299,7 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
   if (d == nullptr) return;
   ++statuses_[response.status];
   const Format format = format_of(d->message.parts(d->part).alternatives(d->alternative).content_type());
-  std::string from = "from " + describe(d->hops[d->at_hop]);
+  std::string from = "from " + d->hops[d->at_hop].str();
   if (response.status < 300) {
     d->passed_on |= response.status == 202;
     d->will_be_told |= format == Format::kCpim;
@@ -383,7 +316,8 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
       return attempt(id);
     }
   } else if (response.status == 401 || response.status == 407) {
-    if (std::string why; answer_challenge(*d, response, &why)) {
+    if (std::string why;
+        passwords_.can_answer(response, d->hops[d->at_hop], d->message.request_uri(), d->answered, &why)) {
       ++challenged_;
       d->cseq = cseq_ = cseq_ == INT32_MAX ? 1 : cseq_ + 1;  // 22.2
       return try_hops(id, "the answer to a challenge came too late");
@@ -394,7 +328,7 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
     const sip::Hop refused = d->hops[d->at_hop];
     const std::chrono::seconds rest(
         sip::parse_delta_seconds(response.value(sip::HeaderName::kRetryAfter)).value_or(0));
-    if (rest.count() > 0) avoid(refused, std::min<Duration>(rest, kLongestRest));
+    if (rest.count() > 0) resting_.add(refused, clock_.now() + std::min<Duration>(rest, kLongestRest));
     // The same server by another transport would say the same.
     const auto other = std::find_if(d->hops.begin() + static_cast<std::ptrdiff_t>(d->at_hop), d->hops.end(),
                                     [&](const sip::Hop& hop) { return hop.peer != refused.peer; });
@@ -427,19 +361,20 @@ void Outbound::read_status(const sip::Message& response, pb::SipStatus& status) 
 void Outbound::timed_out(uint64_t token) {
   const Delivery* const d = deliveries_.find(id_of(token));
   if (d == nullptr) return;
-  avoid(d->hops[d->at_hop], kAvoid);  // it may have arrived: only the next message goes elsewhere
-  fail(id_of(token), 408, "Request Timeout", "no answer in 32 s from " + describe(d->hops[d->at_hop]));
+  resting_.add(d->hops[d->at_hop],
+               clock_.now() + kAvoid);  // it may have arrived: only the next message goes elsewhere
+  fail(id_of(token), 408, "Request Timeout", "no answer in 32 s from " + d->hops[d->at_hop].str());
 }
 
 void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::string_view why) {
   const sip::Id id = id_of(token);
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr) return;
-  std::string text = describe(d->hops[d->at_hop]) + " cannot be reached";
+  std::string text = d->hops[d->at_hop].str() + " cannot be reached";
   if (!why.empty()) text.append(" (").append(why).append(")");
   if (may_have_arrived)
     return fail(id, 503, "Transport failure", text + " any more; it may have been delivered");
-  avoid(d->hops[d->at_hop], kAvoid);
+  resting_.add(d->hops[d->at_hop], clock_.now() + kAvoid);
   if (d->at_hop + 1 == d->hops.size()) return transport_failure(id, std::move(text));
   next_hop(*d);
   try_hops(id, std::move(text));
@@ -549,65 +484,21 @@ Time Outbound::turn() {
   return std::min({transactions_.turn(now), begin_before_.next(), typing_.next()});
 }
 
-void Outbound::give_up() {
+void Outbound::give_up(std::string_view why) {
+  transactions_.abandon_all(clock_.now());
   // From the back, so that the end of one begins no other.
   for (auto stage : {Stage::kQueued, Stage::kResolving, Stage::kSent}) {
     for (uint32_t slot = 0; slot < deliveries_.capacity(); ++slot) {
       if (deliveries_[slot].stage != stage) continue;
       const sip::Id id = deliveries_.id_of(slot);
       if (stage == Stage::kSent) {
-        fail(id, 503, "Stopped", "this process stopped before an answer came; it may have been delivered");
+        fail(id, 503, "Stopped",
+             fmt::format("this process {} before an answer came; it may have been delivered", why));
       } else {
-        end(id, ended(pb::STOPPING, "this process stopped before it was begun"));
+        end(id, ended(pb::STOPPING, fmt::format("this process {} before it was begun", why)));
       }
     }
   }
-}
-
-std::vector<Outbound::Listed> Outbound::list() const {
-  std::vector<Listed> out;
-  for (uint32_t slot = 0; slot < deliveries_.capacity(); ++slot) {
-    const Delivery& d = deliveries_[slot];
-    if (d.stage == Stage::kFree) continue;
-    const char* const stage = d.stage == Stage::kQueued      ? "waiting for the message before it"
-                              : d.stage == Stage::kResolving ? "resolving"
-                                                             : "waiting for a response";
-    out.push_back({text_id(d.id), d.trace_id, d.message.from_uri(), d.message.request_uri(), stage,
-                   d.attempts, d.came});
-  }
-  return out;
-}
-
-void Outbound::add_metrics(std::vector<service::Metric>& out) const {
-  using Kind = service::Metric::Kind;
-  for (std::size_t i = 0; i < statuses_.size(); ++i) {
-    if (statuses_[i] == 0) continue;
-    out.push_back({Kind::kCounter,
-                   "stox_sip_sent_total",
-                   "MESSAGE requests sent, by the final status that came",
-                   static_cast<double>(statuses_[i]),
-                   {{"status", i == 0 ? "none" : std::to_string(i)}}});
-  }
-  const auto add = [&](Kind kind, const char* name, const char* help, auto value) {
-    out.push_back({kind, name, help, static_cast<double>(value), {}});
-  };
-  add(Kind::kCounter, "stox_sip_retransmissions_sent_total", "Copies of MESSAGE requests sent (Timer E)",
-      transactions_.sent_again());
-  add(Kind::kCounter, "stox_sip_queue_full_total",
-      "Messages refused because too many waited for their target", overloaded_);
-  add(Kind::kCounter, "stox_sip_plainer_form_total",
-      "Requests sent again in a plainer form, after a 415, 405 or 489", plainer_);
-  add(Kind::kCounter, "stox_sip_typing_dropped_total",
-      "Typing states not sent: nobody wants them, or a message was under way", typing_dropped_);
-  add(Kind::kGauge, "stox_sip_peer_formats", "SIP peers of whom it is known what they take", formats_.size());
-  add(Kind::kCounter, "stox_sip_expired_total", "Messages that waited too long to be begun", expired_);
-  add(Kind::kCounter, "stox_sip_challenges_answered_total", "401 and 407 responses answered with a password",
-      challenged_);
-  add(Kind::kCounter, "stox_sip_failovers_total", "Requests that went to another hop after one had failed",
-      failed_over_);
-  add(Kind::kGauge, "stox_sip_client_transactions", "MESSAGE requests without a final response",
-      transactions_.waiting());
-  add(Kind::kGauge, "stox_sip_deliveries", "Messages being sent or waiting to be sent", deliveries_.size());
 }
 
 }  // namespace stox

@@ -9,8 +9,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -21,9 +19,10 @@
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
+#include "sip_front/passwords.h"
 #include "sip_front/peer_formats.h"
+#include "sip_front/resting_hops.h"
 #include "sip_front/sip/client_transaction.h"
-#include "sip_front/sip/digest.h"
 #include "sip_front/sip/next_hop.h"
 #include "sip_front/sip/random.h"
 #include "sip_front/sip/table.h"
@@ -67,7 +66,8 @@ class Outbound : private sip::ClientUser {
   void unreachable(const sip::Endpoint& peer) { transactions_.unreachable(peer); }
   Time turn();
 
-  void give_up();                                                  // all that is left ends now
+  // All that there is ends now, and nothing of it is sent any more. `why`: "this process ...".
+  void give_up(std::string_view why);
   std::size_t waiting() const { return transactions_.waiting(); }  // client transactions
   bool idle() const { return deliveries_.size() == statuses_under_way_; }
   PeerFormats& formats() { return formats_; }
@@ -127,11 +127,7 @@ class Outbound : private sip::ClientUser {
   void attempt(sip::Id);
   void try_hops(sip::Id, std::string why = {});
   void next_hop(Delivery&);
-  bool answer_challenge(Delivery&, const sip::Message& response, std::string* why);
-  void append_answers(const Delivery&, std::string& out);
-  void avoid(const sip::Hop&, Duration);
   Result<void> write(const Delivery&, const sip::Flow&, const std::string& branch, const sip::SentBy&);
-  const sip::Credentials* credentials_for(std::string_view realm) const;
   std::size_t request_size(const Delivery&);
   void find_hops(sip::Id, std::size_t size);
   void too_large(sip::Id, const std::string& text);
@@ -139,6 +135,7 @@ class Outbound : private sip::ClientUser {
   void fail(sip::Id, uint32_t code, std::string reason, std::string text, bool unresolvable = false);
   void end(sip::Id, pb::Outcome);
   void leave_queue(sip::Id);
+  static std::string text_of(const pb::EnvelopeId&);  // "origin.epoch.number"
   static void read_status(const sip::Message& response, pb::SipStatus&);
 
   const Clock& clock_;
@@ -158,11 +155,8 @@ class Outbound : private sip::ClientUser {
   uint32_t cseq_;
   bool refuse_large_ = false;
   std::string route_;
-  std::vector<sip::Credentials> credentials_;
-  // What a peer asked for last, so that its later requests need no round more; by hop and domain.
-  std::unordered_map<std::string, std::vector<sip::Challenge>> challenges_;
-  // Hops that failed or asked for a rest: until then the others come first.
-  std::vector<std::pair<sip::Hop, Time>> avoided_;
+  Passwords passwords_;
+  RestingHops resting_;
   std::string out_;                       // reused
   std::array<uint64_t, 700> statuses_{};  // of final responses; 0: none came
   uint64_t overloaded_ = 0, expired_ = 0, plainer_ = 0, typing_dropped_ = 0, challenged_ = 0,

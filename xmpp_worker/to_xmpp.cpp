@@ -368,10 +368,14 @@ void ToXmpp::arrange(Way& way) {
 }
 
 void ToXmpp::stop() {
+  drop_held("this worker stops");
+  for (auto& [number, way] : ways_) way.proof.stream_ended();
+}
+
+void ToXmpp::drop_held(const char* why) {
   for (auto& [number, way] : ways_) {
     for (const Held& each : std::exchange(way.held, {}))
-      end_unwritten(each.envelope, failure(pb::STOPPING, "the worker stops"));
-    way.proof.stream_ended();
+      end_unwritten(each.envelope, failure(pb::STOPPING, why));
   }
   held_ = 0;
 }

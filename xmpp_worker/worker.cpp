@@ -228,9 +228,15 @@ void Worker::other_lost() {
   streams_->other_lost();
 }
 
+void Worker::out_of_reach() {
+  to_xmpp_.drop_held("this worker was out of reach");
+  arrange();
+}
+
 // Others have not waited for us: connections may have come and gone.
 void Worker::notice_standstill() {
   if (now() < tick_ + kStoodStill) return;
+  edge().turn();
   tick_ = now();
   other_lost();
 }
@@ -394,6 +400,7 @@ void Worker::asked(std::string_view text, std::function<void(std::string)> reply
 }
 
 void Worker::about_to_write(xmpp::Link& link) {
+  notice_standstill();
   to_sip_.send_unsent();
   to_xmpp_.about_to_write(link);
   if (to_sip_.has_told()) link.ask_for_proof(now());

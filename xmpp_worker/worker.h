@@ -65,6 +65,7 @@ class Worker final : public service::Process,
   void handed_over(const std::string& from, uint64_t stream, std::string_view payload) override;
   void hand_overs_lost() override;
   void members_changed() override;
+  void out_of_reach() override;
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
   void asked(std::string_view text, std::function<void(std::string)> reply) override;
   // streams

@@ -107,7 +107,8 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
   std::vector<Mapper> mappers;
   std::vector<Route> ready;
   std::map<std::string, uint64_t> process_epochs;  // of every edge ever seen
-  std::vector<pb::Member> known;                   // all edges, as the ready mappers list them
+  bool is_out_of_reach = true;
+  std::vector<pb::Member> known;  // all edges, as the ready mappers list them
   TargetMemory memory;
   Origin origin;
   HandOvers hand_overs;
@@ -135,9 +136,7 @@ Result<uint64_t> Edge::submit(pb::Envelope& envelope, Time begin_before, Time en
   return s_->origin.submit(envelope, begin_before, end_by, &refusal_);
 }
 
-Result<void> Edge::room(std::size_t more) {
-  return s_->origin.room(more, &refusal_);
-}
+Result<void> Edge::room(std::size_t more) { return s_->origin.room(more, &refusal_); }
 
 pb::EnvelopeId Edge::new_id() { return s_->origin.new_id(); }
 
@@ -433,6 +432,12 @@ Time Edge::turn() {
       if (s.mappers[pipe].link.up()) opened(pipe);
     }
   }
+  Time heard{};
+  for (const auto& m : s.mappers) heard = std::max(heard, m.link.heard());
+  const bool stood_still = now - s.last_turn >= kOutOfReach;
+  const bool is_out = stood_still || now - heard >= kOutOfReach;
+  const bool was_out = std::exchange(s.is_out_of_reach, is_out);
+  if (stood_still || (is_out && !was_out)) s.user.out_of_reach();
   s.last_turn = now;
   for (Pipe pipe = 0; pipe < s.mappers.size(); ++pipe) {
     if (s.mappers[pipe].link.silent(now)) s.lost(pipe);

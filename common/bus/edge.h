@@ -28,6 +28,8 @@ constexpr uint32_t kSchemaVersion = 1;
 constexpr uint32_t kMaxHops = 8;
 constexpr Duration kHeartbeat = std::chrono::seconds(1);
 constexpr Duration kGone = 3 * kHeartbeat;
+// Mappers miss a silent process after kGone, and origins wait for it as long again.
+constexpr Duration kOutOfReach = 2 * kGone - kHeartbeat;
 constexpr Duration kAttemptTimeout = std::chrono::seconds(5);
 constexpr Duration kMemory = std::chrono::seconds(120);
 // How long an envelope waits for a mapper or a target to come back before it ends with NO_TARGET.
@@ -87,6 +89,9 @@ class EdgeUser {
   // A worker that did not acknowledge for too long gets no more hand-overs of the streams so far.
   virtual void hand_overs_lost() {}
   virtual void members_changed() {}
+  // We stood still, or heard of no mapper, for so long that others have given up what we began. What has not
+  // gone out must not go any more: newer messages may have overtaken it.
+  virtual void out_of_reach() {}
   // stoxctl asks this process over the bus; the reply may come later.
   virtual void asked(std::string_view /*text*/, std::function<void(std::string)> reply) { reply({}); }
   // Something keeps us from a mapper; for people, once until it changes.

@@ -49,7 +49,8 @@ class Link {
   pb::Heartbeat make_heartbeat(Time now, bool ready) const;
 
   bool up() const { return figures_.up; }
-  bool silent(Time now) const;  // up, but not heard for three heartbeats
+  Time heard() const { return heard_; }  // of the peer, last
+  bool silent(Time now) const;           // up, but not heard for three heartbeats
   // A time of the peer's monotonic clock in ours. Errs to the late side by the fastest one-way delay seen.
   Time to_local(int64_t peer_us) const;
 

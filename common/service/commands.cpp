@@ -36,6 +36,7 @@ Commands::Commands(const Context& context, Process& process, std::function<Statu
       status_(std::move(status)),
       restart_(std::move(restart)),
       started_(started),
+      since_(started),
       usual_level_(context.log.level()),
       level_ends_(context.loop, [this] { reset_level(usual_level_); }),
       tap_(context.loop, context.trace) {}
@@ -84,14 +85,23 @@ void Commands::answer(const json& request, const Reply& reply) {
                           printable(command, 40))));
 }
 
-json Commands::status() const {
+void Commands::state_is(const Status& now) {
+  if (now.state == state_ && now.reason.empty() != has_reason_) return;
+  state_ = now.state;
+  has_reason_ = !now.reason.empty();
+  since_ = context_.loop.now();
+}
+
+json Commands::status() {
   const Status now = status_();
+  state_is(now);
   json out = process_.peers();
   out["ok"] = true;
   out["name"] = context_.identity.full;
   out["role"] = role_name(context_.identity.role);
   out["state"] = state_name(now.state);
   out["reason"] = now.reason;
+  out["state_ms"] = to_ms(context_.loop.now() - since_);
   out["pid"] = getpid();
   out["version"] = STOX_VERSION;
   out["uptime_ms"] = to_ms(context_.loop.now() - started_);

@@ -1,6 +1,8 @@
 // What stoxctl may ask a process, and the answers: {"command": "status"} -> {"ok": true, ...}, a failure is
 // {"ok": false, "error": text}.
-//   status           name, role, state, reason, pid, version, uptime_ms, and all of Process::peers()
+//   status           name, role, state, reason, state_ms, pid, version, uptime_ms, and all of
+//   Process::peers();
+//                    state_ms: how long it has been in that state, or ready with a reason
 //   queues           name, and all of Process::queues()
 //   inflight         inflight: Process::inflight()
 //   failed           failed: Process::failed()
@@ -35,9 +37,11 @@ class Commands {
   void answer(const nlohmann::json& request, const Reply&);
   // The level that the configuration says, from now on.
   void reset_level(Level);
+  // For state_ms: may be called often.
+  void state_is(const Status&);
 
  private:
-  nlohmann::json status() const;
+  nlohmann::json status();
   nlohmann::json streams(const nlohmann::json& request);
   nlohmann::json trace(const nlohmann::json& request) const;
   nlohmann::json others() const;
@@ -49,6 +53,9 @@ class Commands {
   std::function<Status()> status_;
   std::function<void()> restart_;
   Time started_;
+  State state_ = State::kStarting;
+  bool has_reason_ = true;
+  Time since_;  // the two became so
   Level usual_level_;
   net::Alarm level_ends_;
   Tap tap_;

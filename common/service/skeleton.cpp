@@ -255,6 +255,7 @@ Status Skeleton::status() const {
 
 void Skeleton::tell_status() {
   const Status now = status();
+  if (commands_) commands_->state_is(now);
   if (!process_ || (now.state == told_state_ && now.reason == told_reason_)) return;
   told_state_ = now.state;
   told_reason_ = now.reason;

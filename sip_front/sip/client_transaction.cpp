@@ -131,6 +131,16 @@ void ClientTransactions::unreachable(const Endpoint& peer) {
   fail_all(concerned, false, {});
 }
 
+void ClientTransactions::abandon_all(Time now) {
+  for (uint32_t slot = 0; slot < slots_.capacity(); ++slot) {
+    Transaction& t = slots_[slot];
+    if (t.state != State::kTrying && t.state != State::kProceeding) continue;
+    t.state = State::kCompleted;
+    ++completed_;
+    timers_.add(now + kTimerF, {slots_.id_of(slot), Timer::kK});
+  }
+}
+
 Time ClientTransactions::turn(Time now) {
   while (const auto due = timers_.pop_due(now)) fire(*due, now);
   return timers_.next();

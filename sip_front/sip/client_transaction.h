@@ -53,6 +53,9 @@ class ClientTransactions {
   // An ICMP error said that nobody listens there (18.4); UDP only.
   void unreachable(const Endpoint& peer);
 
+  // Nothing is sent again; what is answered late is swallowed. The user hears of none of them any more.
+  void abandon_all(Time now);
+
   // Fires the timers that are due; returns when to call again.
   Time turn(Time now);
 

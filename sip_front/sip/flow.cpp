@@ -53,4 +53,6 @@ std::string Endpoint::str() const {
   return host_port(text, port);
 }
 
+std::string Hop::str() const { return std::string(name_of(transport)).append(" ").append(peer.str()); }
+
 }  // namespace stox::sip

@@ -35,6 +35,7 @@ struct Hop {
   std::string domain = {};  // TLS: whom the peer must prove to be (RFC 5922), a host name or an address
   bool keep = false;        // the connection stays open and is kept alive (RFC 5626 3.5.1)
   bool operator==(const Hop&) const = default;
+  std::string str() const;  // "UDP ADDRESS:PORT"
 };
 
 // Where we listen: the place in the list that the transports were opened with. This: a connection that we

@@ -194,6 +194,29 @@ def test_cr_lf_in_the_senders_resource_injects_nothing(bad):
         assert bad.xmpp_server.next_stanza().get("type") == "error"
 
 
+def test_cr_lf_in_what_becomes_a_header_injects_nothing(bad):
+    evil = "a&#13;&#10;Evil: yes&#13;&#10;&#13;&#10;MESSAGE sip:x SIP/2.0"
+    bad.xmpp_server.send(f"<message from='juliet@xmpp.test/balcony' to='{bad.to}' id='h1' type='chat' xml:lang='{evil}'>"
+                         f"<subject>{evil}</subject><thread>{evil}</thread><body>Hello</body>"
+                         f"<nick xmlns='http://jabber.org/protocol/nick'>{evil}</nick></message>")
+    request = bad.romeo.next_request()
+    assert request.text == "Hello"
+    assert "evil" not in {name.lower() for name, _ in request.headers}
+    assert all(len(request.all(name)) == 1 for name in ("From", "To", "Call-ID", "CSeq", "Content-Length"))
+
+
+def test_markup_in_sip_headers_stays_text(site):
+    juliet = site.xmpp_user("juliet")
+    evil = "</subject><evil xmlns='evil'/><subject>'\""
+    answer = site.sip_user("romeo").message(JULIET, "Hello", headers=[
+        ("Subject", evil + "\x01\x1b"), ("Content-Language", evil), ("Call-ID", "'<evil/>"),
+        ("From", '"</body>\\"<evil/>" <sip:romeo@sip.test>;tag=1')])
+    assert answer.status == 200
+    message = juliet.next_message()
+    assert (message.body, message.sender) == ("Hello", "romeo*sip.test@xmpp-sip.test")
+    assert site.stox.state("component-1") == "ready" and works(site)
+
+
 @pytest.mark.parametrize("xml", [
     "<message/>",
     "<message from='' to=''><body>x</body></message>",

@@ -93,7 +93,7 @@ void S2sRoute::found(ServerLookup::Found found) {
                           {"cancel", "remote-server-not-found", "The domain has no XMPP server"},
                           true});
   }
-  if (found.targets.empty()) return target_failed({lookup_failure_, kNotFound});
+  if (found.targets.empty()) return target_failed({std::exchange(lookup_failure_, {}), kNotFound});
   targets_.insert(targets_.begin(), found.targets.begin(), found.targets.end());
   next_target();
 }

@@ -19,6 +19,7 @@ Answer in_state(const char* state, const char* reason) {
                     {"pid", 17},
                     {"version", "0.1.0"},
                     {"uptime_ms", 192'000},
+                    {"state_ms", 21'000},
                     {"peers", {{{"name", "mapper-1"}, {"state", "ready"}}}}},
           .unreachable = ""};
 }
@@ -40,7 +41,7 @@ TEST(Status, SaysWhyAProcessIsNotReady) {
   const json status =
       status_json(kSite, {in_state("starting", "no mapper\nis there"), in_state("ready", "")});
   EXPECT_EQ(status_code(status), kTrouble);
-  EXPECT_TRUE(status_text(status).ends_with("\n\nsip-1 is starting: no mapper\\nis there\n"))
+  EXPECT_TRUE(status_text(status).ends_with("\n\nsip-1 is starting, for 21.0 s now: no mapper\\nis there\n"))
       << status_text(status);
 }
 

@@ -316,6 +316,21 @@ TEST_F(InboundTest, OfManyStrangersNotAllAreAnswered) {
   EXPECT_EQ(said(), "SIP/2.0 403 Forbidden");
 }
 
+// Who forges his address makes us answer somebody else: not with more than he sends himself.
+TEST_F(InboundTest, AStrangersAnswerIsHardlyLongerThanHisRequest) {
+  std::string vias = "SIP/2.0/UDP a";
+  for (int i = 0; i < 60; ++i) vias += ",SIP/2.0/UDP a";
+  for (const std::string& top : {std::string("SIP/2.0/UDP a"), vias}) {
+    const std::string request =
+        "MESSAGE sip:a@b SIP/2.0\r\nv:" + top +
+        "\r\nf:<sip:a@b>;tag=1\r\nt:<sip:a@b>\r\ni:1\r\nCSeq:1 MESSAGE\r\nl:0\r\n\r\n";
+    responses_.clear();
+    receive(request, "198.51.100.1");
+    ASSERT_EQ(responses_.size(), 1u);
+    EXPECT_LT(responses_[0].size(), 2 * request.size() + 100);
+  }
+}
+
 TEST_F(InboundTest, WhatExpiresIsNotBegunLater) {
   valid_for_ = 5s;
   receive(replaced(kHello, "Max-Forwards", "Expires: 5\r\nMax-Forwards"));

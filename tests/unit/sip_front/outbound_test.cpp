@@ -417,7 +417,7 @@ TEST_F(TypingToSip, StopsAtARefusalForHours) {
 TEST_F(TypingToSip, KeepsNoProcessFromStopping) {
   active();
   EXPECT_TRUE(outbound_.idle());
-  outbound_.give_up();
+  outbound_.give_up("stopped");
   EXPECT_TRUE(outbound_.idle());
   EXPECT_THAT(ended(), ElementsAre());
 }
@@ -735,9 +735,12 @@ TEST_F(OutboundTest, GivingUpEndsAllAndBeginsNothing) {
   begin(envelope("2"));
   begin(envelope("3"));
   sent();
-  outbound_.give_up();
+  outbound_.give_up("stopped");
   EXPECT_THAT(ended(), ElementsAre("2 STOPPING", "3 STOPPING", "1 FAILED 503 timed out"));
-  EXPECT_THAT(sent(), ElementsAre());
+  advance(20s);
+  EXPECT_THAT(sent(), ElementsAre()) << "nor is anything sent again";
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre()) << "it has ended";
   EXPECT_TRUE(outbound_.idle());
 }
 

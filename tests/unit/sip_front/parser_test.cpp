@@ -179,6 +179,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Bad{"Content-Length: 5", "Content-Length: five", 400},
                     Bad{"Content-Length: 5", "Content-Length: -5", 400},
                     Bad{"Content-Length: 5", "Content-Length: 5\r\nl: 5", 400},
+                    Bad{"Content-Length: 5", "Content-Length : 5\r\nContent-Length: 6", 400},
+                    Bad{"Content-Length: 5", "Content-Length: 5, 5", 400},
+                    Bad{"Content-Length: 5", "Content-Length: +5", 400},
+                    Bad{"Content-Type: text/plain", "Content-Type: text/plain\r\nc: text/html", 400},
                     Bad{"Content-Length: 5", "Content-Length: 99999999999999999999", 400},
                     Bad{"Max-Forwards: 70", "Subject: a\rX: b\r\nMax-Forwards: 70", 400}));
 

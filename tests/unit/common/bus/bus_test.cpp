@@ -28,6 +28,7 @@ class Actor : public EdgeUser {
     order.push_back(number);
   }
   void hand_overs_lost() override { ++hand_overs_lost_count; }
+  void out_of_reach() override { ++times_out_of_reach; }
   void handed_over(const std::string& from, uint64_t, std::string_view payload) override {
     handed.push_back(from + ":" + std::string(payload));
   }
@@ -49,7 +50,7 @@ class Actor : public EdgeUser {
   std::map<uint64_t, pb::Outcome> outcomes;
   std::vector<uint64_t> order;
   std::vector<std::string> handed;
-  int hand_overs_lost_count = 0;
+  int hand_overs_lost_count = 0, times_out_of_reach = 0;
 };
 
 // Sends everything to the first worker there is, or to the one it is told.
@@ -621,6 +622,30 @@ TEST_F(BusTest, ADrainingTargetIsNotGivenAnythingNew) {
   start("w-1", pb::WORKER);
   bus_.advance(seconds(1));
   EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusTest, WhoStoodStillSoLongThatOthersGaveItUpIsTold) {
+  bus_.sleep("w-1");
+  bus_.advance(seconds(4));
+  bus_.wake("w-1");
+  bus_.advance(seconds(4));
+  EXPECT_EQ(worker().times_out_of_reach, 0);
+  bus_.sleep("w-1");
+  bus_.advance(seconds(7));
+  bus_.wake("w-1");
+  bus_.advance(seconds(4));
+  EXPECT_EQ(worker().times_out_of_reach, 1);
+}
+
+TEST_F(BusTest, WhoHearsOfNoMapperForSoLongIsToldOnce) {
+  for (const char* mapper : {"m-1", "m-2"}) bus_.hold(mapper, "w-1");
+  bus_.advance(seconds(4));
+  EXPECT_EQ(worker().times_out_of_reach, 0);
+  bus_.advance(seconds(10));
+  EXPECT_EQ(worker().times_out_of_reach, 1);
+  bus_.release("m-1", "w-1");
+  bus_.advance(seconds(10));
+  EXPECT_EQ(worker().times_out_of_reach, 1);
 }
 
 TEST_F(BusTest, ADrainingMapperIsPassedBy) {

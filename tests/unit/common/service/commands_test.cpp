@@ -67,8 +67,16 @@ TEST_F(AskedProcess, StatusTellsWhoItIsHowItIsAndItsPeers) {
   EXPECT_EQ(answer["pid"], getpid());
   EXPECT_EQ(answer["version"], STOX_VERSION);
   EXPECT_GE(answer["uptime_ms"], 5000);
+  EXPECT_GE(answer["state_ms"], 5000);
   EXPECT_EQ(answer["peers"][0]["name"], "mapper-1");
   EXPECT_EQ(answer["streams"], 1);
+}
+
+TEST_F(AskedProcess, HowLongItHasBeenSoIsToldNotHowLongForThisReason) {
+  status_.reason = "no XMPP stream";
+  EXPECT_GE(ask({{"command", "status"}})["state_ms"], 5000);
+  status_ = {State::kReady, ""};
+  EXPECT_LT(ask({{"command", "status"}})["state_ms"], 5000);
 }
 
 TEST_F(AskedProcess, QueuesAndInflightAreTheActors) {

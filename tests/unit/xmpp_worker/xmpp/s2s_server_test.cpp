@@ -134,6 +134,13 @@ TEST_F(S2sServers, ADomainThatThereIsNotIsRefusedWithItsCondition) {
   EXPECT_EQ(nowhere->send("x@a.test", "<message/>"), Link::Sent::kNotUp);
 }
 
+TEST_F(S2sServers, ADomainThatIsNoHostNameIsRefused) {
+  Link* nowhere = a.server->link("a.test", "no host.test");
+  ASSERT_TRUE(until([&] { return nowhere->is_refused(); }));
+  EXPECT_EQ(nowhere->condition(), "remote-server-not-found");
+  EXPECT_NE(nowhere->reason().find("\"no host.test\" is neither"), std::string::npos) << nowhere->reason();
+}
+
 TEST_F(S2sServers, AnotherDomainOfOursIsNoRemoteOne) {
   EXPECT_EQ(a.server->link("a.test", "a.test"), nullptr);
   EXPECT_EQ(a.server->link("foreign.test", "b.test"), nullptr);

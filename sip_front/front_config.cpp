@@ -1,0 +1,108 @@
+#include "sip_front/front_config.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "common/base/text.h"
+
+namespace stox {
+namespace {
+
+constexpr std::size_t kDescriptorsForOthers = 128;  // bus, DNS, control socket, metrics, files
+
+Result<sip::Trust> make_trust(const std::vector<std::string>& networks,
+                              const std::vector<std::string>& certificates) {
+  auto parsed = sip::Networks::parse(networks);
+  if (!parsed) return error("trusted: " + parsed.error().text);
+  sip::Trust trust{std::move(*parsed), {}};
+  for (const std::string& domain : certificates) trust.certificates.push_back(ascii_lower(domain));
+  return trust;
+}
+
+// Connections are fewer than descriptors, of which other things need some, too.
+std::size_t connections_in(std::size_t wanted) {
+  rlimit descriptors{};
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return wanted;
+  const auto all = static_cast<std::size_t>(descriptors.rlim_cur);
+  return std::min(wanted, all > 2 * kDescriptorsForOthers ? all - kDescriptorsForOthers : all / 2);
+}
+
+}  // namespace
+
+const service::SipFrontConfig* find_section(const service::Config& config, const std::string& name) {
+  for (const auto& section : config.sip_fronts) {
+    if (section.name == name) return &section;
+  }
+  return nullptr;
+}
+
+std::vector<sip::Listen> make_listens(const service::SipFrontConfig& section) {
+  std::vector<sip::Listen> out;
+  for (const service::ListenConfig& listen : section.listen) {
+    using Configured = service::ListenConfig::Transport;
+    const auto transport = listen.transport == Configured::kUdp   ? sip::Transport::kUdp
+                           : listen.transport == Configured::kTcp ? sip::Transport::kTcp
+                                                                  : sip::Transport::kTls;
+    out.push_back(
+        {transport, listen.address, listen.port, listen.advertised_address, listen.advertised_port});
+  }
+  return out;
+}
+
+Result<sip::Policy> make_policy(const service::Config& config, const service::SipFrontConfig& section,
+                                const std::vector<sip::Listen>& listening) {
+  sip::Policy policy;
+  auto trust = make_trust(section.trusted, section.trusted_certificates);
+  if (!trust) return error("sip_front " + section.name + ": " + trust.error().text);
+  policy.trusted = std::move(*trust);
+  for (const service::ListenerConfig& own : section.listeners) {
+    trust = make_trust(own.trusted.value_or(section.trusted),
+                       own.trusted_certificates.value_or(section.trusted_certificates));
+    if (!trust) return error("sip_front " + section.name + ": listener: " + trust.error().text);
+    const auto at = std::find_if(listening.begin(), listening.end(),
+                                 [&](const sip::Listen& one) { return one.name() == own.listen; });
+    if (at != listening.end())
+      policy.trusted_at[static_cast<uint16_t>(at - listening.begin())] = std::move(*trust);
+  }
+  // With a gwmap the mapper knows which domains are ours.
+  if (config.gateway.gwmap.empty()) policy.domains = {config.gateway.gateway_domain};
+  for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
+  policy.max_datagram_bytes = section.max_datagram_bytes;
+  policy.max_message_bytes = section.max_message_bytes;
+  policy.max_rate_per_source = section.max_rate_per_source;
+  policy.max_rate_per_from_domain = section.max_rate_per_from_domain;
+  policy.unhandled_method_status = static_cast<uint16_t>(config.gateway.unhandled_method_status);
+  return policy;
+}
+
+std::vector<sip::Credentials> make_credentials(const service::SipFrontConfig& section) {
+  std::vector<sip::Credentials> out;
+  for (const auto& one : section.credentials) out.push_back({one.realm, one.username, one.password});
+  return out;
+}
+
+sip::TransportOptions make_transport_options(const service::SipFrontConfig& section, service::Log& log) {
+  sip::TransportOptions out;
+  out.pace = std::chrono::milliseconds(section.pace_ms);
+  out.max_message = section.max_message_bytes;
+  out.max_kept = std::max(out.max_kept, 4 * section.max_message_bytes);
+  out.keepalive = std::chrono::seconds(section.keepalive_seconds);
+  out.max_connections_per_source = section.max_connections_per_source;
+  out.max_connections = connections_in(section.max_connections);
+  if (out.max_connections < section.max_connections) {
+    log.warn(
+        "this process may have few open files, so it takes no more than {} connections instead of "
+        "max_connections = {}; raise LimitNOFILE (systemd) or ulimit -n",
+        out.max_connections, section.max_connections);
+  }
+  return out;
+}
+
+Result<net::TlsContext> make_tls(const service::SipFrontConfig& section) {
+  auto tls = net::TlsContext::create({section.tls.certificate, section.tls.key, section.tls.ca});
+  if (!tls) return error("sip_front " + section.name + ": [sip_front.tls] " + tls.error().text);
+  return tls;
+}
+
+}  // namespace stox

@@ -1,0 +1,29 @@
+// The configuration in the words of SIP.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/service/config.h"
+#include "common/service/log.h"
+#include "sip_front/sip/digest.h"
+#include "sip_front/sip/request_check.h"
+#include "sip_front/sip/transport.h"
+
+namespace stox {
+
+// Null: there is none of this name.
+const service::SipFrontConfig* find_section(const service::Config&, const std::string& name);
+
+// What the transports are opened with.
+std::vector<sip::Listen> make_listens(const service::SipFrontConfig&);
+sip::TransportOptions make_transport_options(const service::SipFrontConfig&, service::Log&);
+Result<net::TlsContext> make_tls(const service::SipFrontConfig&);
+
+// `listening`: what the transports were opened with, which stays as it was when the configuration changes.
+Result<sip::Policy> make_policy(const service::Config&, const service::SipFrontConfig&,
+                                const std::vector<sip::Listen>& listening);
+std::vector<sip::Credentials> make_credentials(const service::SipFrontConfig&);
+
+}  // namespace stox
