@@ -11,6 +11,9 @@
 #include "common/bus/target_memory.h"
 
 namespace stox::bus {
+namespace {
+constexpr std::size_t kProcessesRemembered = 16;  // of one name, one after the other
+}
 
 struct Edge::State final : Origin::Outlet, Queries::Ways {
   // What a mapper said of the edges, while it is ready.
@@ -90,6 +93,8 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
   void beat(Pipe pipe);
   void lost(Pipe pipe);
   void update_routes();
+  void note_members(const pb::Members&);
+  bool is_newer(const pb::Member&, const pb::Member& than) const;
   void update_members();
   void handle(Pipe pipe, pb::Item& i);
   void envelope(Pipe pipe, const pb::Envelope& e);
@@ -106,7 +111,7 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
   pb::Serving serving;
   std::vector<Mapper> mappers;
   std::vector<Route> ready;
-  std::map<std::string, uint64_t> process_epochs;  // of every edge ever seen
+  std::map<std::string, std::vector<uint64_t>> process_epochs;  // of every edge ever seen, newest last
   bool is_out_of_reach = true;
   std::vector<pb::Member> known;  // all edges, as the ready mappers list them
   TargetMemory memory;
@@ -330,6 +335,25 @@ void Edge::State::update_routes() {
   origin.routes_changed();
 }
 
+// Processes are as new as the news of them: epochs are of the wall clock, which may have been set back.
+void Edge::State::note_members(const pb::Members& listed) {
+  for (const pb::Member& m : listed.members()) {
+    auto& seen = process_epochs[m.name()];
+    if (std::find(seen.begin(), seen.end(), m.process_epoch()) != seen.end()) continue;
+    if (seen.size() == kProcessesRemembered) seen.erase(seen.begin());
+    seen.push_back(m.process_epoch());
+    if (seen.size() > 1) hand_overs.replaced(m.name(), m.process_epoch());
+  }
+}
+
+bool Edge::State::is_newer(const pb::Member& one, const pb::Member& than) const {
+  // Only a process that renews its own epoch makes it greater than the one before.
+  if (one.process_epoch() == than.process_epoch()) return one.epoch() > than.epoch();
+  const auto& seen = process_epochs.at(one.name());
+  return std::find(seen.rbegin(), seen.rend(), one.process_epoch()) <
+         std::find(seen.rbegin(), seen.rend(), than.process_epoch());
+}
+
 // The union over ready mappers; without one, what was known last.
 void Edge::State::update_members() {
   if (ready.empty()) return;
@@ -340,7 +364,7 @@ void Edge::State::update_members() {
                                      [&](const pb::Member& k) { return k.name() == m.name(); });
       if (same == now_known.end()) {
         now_known.push_back(m);
-      } else if (same->epoch() < m.epoch()) {
+      } else if (is_newer(m, *same)) {
         *same = m;
       }
     }
@@ -351,12 +375,6 @@ void Edge::State::update_members() {
       std::equal(now_known.begin(), now_known.end(), known.begin(), known.end(),
                  [](const auto& a, const auto& b) { return a.SerializeAsString() == b.SerializeAsString(); });
   if (same) return;
-  for (const pb::Member& m : now_known) {
-    const auto [seen, fresh] = process_epochs.try_emplace(m.name(), m.process_epoch());
-    if (fresh || seen->second == m.process_epoch()) continue;
-    seen->second = m.process_epoch();
-    hand_overs.replaced(m.name(), m.process_epoch());
-  }
   known = std::move(now_known);
   std::vector<pb::Member> targets;
   for (const pb::Member& m : known) {
@@ -399,6 +417,7 @@ void Edge::State::handle(Pipe pipe, pb::Item& i) {
     case pb::Item::kMembers:
       mappers[pipe].members.assign(i.members().members().begin(), i.members().members().end());
       link.set_ready(i.members().ready());
+      note_members(i.members());
       update_routes();
       return update_members();
     case pb::Item::kHelloWanted:

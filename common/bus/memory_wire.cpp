@@ -41,7 +41,7 @@ MemoryBus::~MemoryBus() = default;
 
 Edge& MemoryBus::start_edge(EdgeOptions options, EdgeUser& user) {
   const std::string name = options.name;
-  options.epoch = next_epoch_++;
+  if (options.epoch == 0) options.epoch = next_epoch_++;
   auto node = std::make_unique<Node>(*this, name);
   for (std::size_t i = 0; i < mapper_names_.size(); ++i)
     node->wire.peers[static_cast<Pipe>(i)] = mapper_names_[i];

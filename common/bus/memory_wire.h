@@ -25,7 +25,7 @@ class MemoryBus {
 
   ManualClock& clock() { return clock_; }
 
-  // Starts a process (again): a new object with a new epoch. The user must outlive it.
+  // Starts a process (again): a new object with a new epoch, or the one given. The user must outlive it.
   Edge& start_edge(EdgeOptions, EdgeUser&);
   MapperNode& start_mapper(const std::string& name, MapperUser&);
   Edge& edge(const std::string& name);

@@ -133,6 +133,31 @@ class BusTest : public ::testing::Test {
   std::map<std::string, Chooser> choosers_;
 };
 
+// One mapper still lists the process before, by its silence only it will know that it has gone.
+TEST_F(BusTest, AProcessStartedAfterTheClockWasSetBackIsTheNewerOne) {
+  start("w-2", pb::WORKER);
+  bus_.advance(seconds(4));
+  const auto epoch_of_w2 = [&] {
+    for (const pb::Member& m : front().edge->members()) {
+      if (m.name() == "w-2") return m.process_epoch();
+    }
+    return uint64_t{0};
+  };
+  const uint64_t before = worker("w-2").edge->epoch();
+  bus_.hold("w-2", "m-2");
+  bus_.kill("w-2", true);
+  for (const uint64_t after : {before - 1, before - 2, before + 100}) {
+    bus_.kill("w-2", true);
+    worker("w-2").edge = &bus_.start_edge({.name = "w-2", .role = pb::WORKER, .epoch = after}, worker("w-2"));
+    bus_.hold("w-2", "m-2");
+    bus_.run();
+    EXPECT_EQ(epoch_of_w2(), after);
+    start("w-3", pb::WORKER);  // m-2 lists all anew
+    bus_.run();
+    EXPECT_EQ(epoch_of_w2(), after);
+  }
+}
+
 TEST_F(BusTest, AMapperThatSeesNoTargetIsPassedBy) {
   bus_.cut("w-1", "m-1");
   bus_.run();
