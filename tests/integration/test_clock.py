@@ -1,8 +1,11 @@
 """The wall clock jumps, by hours and years, to and fro: messages go on to cross, and nothing ends early or hangs."""
 import datetime
+import socket
 
 import pytest
 
+from support import loopback
+from support.changing_dns import A, ChangingDns
 from support.waiting import eventually
 from support.wall_clock import HOUR, YEAR, WallClock
 
@@ -104,3 +107,46 @@ def test_over_restarts(site, clock, jump):
             cross(site, juliet, romeo, f"after {name} with {now}")
             eventually(lambda: site.stox.in_flight("component-1") == 0, "all have ended")
     assert site.stox.status()["component-1"]["journal"]["held"] == 0
+
+
+@JUMPS
+def test_a_name_has_another_address(new_site, jump):
+    dns = ChangingDns(loopback.address(251))
+    site = new_site(dns={"servers": [dns.address]})
+    clock = WallClock(site.stox)
+    site.start()
+    juliet, before, after = site.xmpp_user("juliet"), site.sip_user("romeo"), site.sip_user("romeo")
+    assert after.port == before.port
+    dns.records[("phones.test", A)] = [before.host]
+
+    def call():
+        juliet.send(f"romeo*phones.test\\3a{before.port}@xmpp-sip.test", "where are you?")
+        eventually(lambda: not (before.inbox.empty() and after.inbox.empty()), "it arrives")
+        return after if before.inbox.empty() else before
+
+    assert call() is before
+    before.next_request()
+    clock.off_by(jump)
+    dns.records[("phones.test", A)] = [after.host]
+
+    def moved():
+        reached = call()
+        reached.next_request()
+        return reached is after
+
+    eventually(moved, "the second in which the record lives is over")
+    dns.close()
+
+
+@JUMPS
+def test_a_tls_failure_keeps_its_age(new_site, jump):
+    site = new_site(with_tls=True)
+    clock = WallClock(site.stox)
+    site.start()
+    with socket.create_connection(site.stox.tls_address) as stranger:
+        stranger.sendall(b"no TLS at all\r\n\r\n")
+        failures = lambda: [peer for peer in site.stox.status()["sip-1"]["peers"] if peer["kind"] == "tls_failure"]
+        eventually(failures, "it is shown")
+    clock.off_by(jump)
+    assert failures()
+    ages_are_sane(site)
