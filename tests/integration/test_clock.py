@@ -1,15 +1,19 @@
 """The wall clock jumps, by hours and years, to and fro: messages go on to cross, and nothing ends early or hangs."""
 import datetime
+import os
 import socket
+import subprocess
 
 import pytest
 
 from support import loopback
 from support.changing_dns import A, ChangingDns
+from support.stox import PROGRAMS
 from support.waiting import eventually
 from support.wall_clock import HOUR, YEAR, WallClock
 
 JUMPS = pytest.mark.parametrize("jump", [HOUR, -HOUR, YEAR, -YEAR], ids=["hour", "hour back", "year", "year back"])
+YEARS = pytest.mark.parametrize("jump", [YEAR, -YEAR], ids=["year", "year back"])
 A_TEST_LASTS_MS = 20 * 60 * 1000
 
 
@@ -109,7 +113,7 @@ def test_over_restarts(site, clock, jump):
     assert site.stox.status()["component-1"]["journal"]["held"] == 0
 
 
-@JUMPS
+@YEARS
 def test_a_name_has_another_address(new_site, jump):
     dns = ChangingDns(loopback.address(251))
     site = new_site(dns={"servers": [dns.address]})
@@ -138,7 +142,7 @@ def test_a_name_has_another_address(new_site, jump):
     dns.close()
 
 
-@JUMPS
+@YEARS
 def test_a_tls_failure_keeps_its_age(new_site, jump):
     site = new_site(with_tls=True)
     clock = WallClock(site.stox)
@@ -150,3 +154,27 @@ def test_a_tls_failure_keeps_its_age(new_site, jump):
     clock.off_by(jump)
     assert failures()
     ages_are_sane(site)
+
+
+@YEARS
+def test_a_tap_goes_on(site, clock, jump):
+    site.start()
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    out = site.folder / "tap.out"
+    with open(out, "wb") as file:
+        tap = subprocess.Popen([PROGRAMS / "stoxctl", "-f", site.stox.file, "tap", "--for", "300"], stdout=file,
+                               env={**os.environ, **site.stox.environment})
+    try:
+        for now in 0, jump, 0, -jump:
+            clock.off_by(now)
+            before = out.stat().st_size
+
+            def seen():
+                assert romeo.message(site.sip_uri(juliet), "look").status == 200
+                return out.stat().st_size > before
+
+            eventually(seen, f"the tap shows it, with the clock off by {now}")
+            assert tap.poll() is None
+    finally:
+        tap.kill()
+        tap.wait()
