@@ -41,12 +41,23 @@ if(STOX_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -g)
   add_link_options(-fsanitize=address,undefined)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  include(cmake/precompiled.cmake)
+endif()
+
+# stox_uses_precompiled(TARGET): see precompiled.cmake.
+function(stox_uses_precompiled name)
+  if(TARGET stox_precompiled)
+    target_precompile_headers(${name} REUSE_FROM stox_precompiled)
+  endif()
+endfunction()
 
 # stox_library(NAME SOURCES... LINK LIBS...): a static library of ours.
 function(stox_library name)
   cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
   add_library(${name} STATIC ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PUBLIC stox_flags ${arg_LINK})
+  stox_uses_precompiled(${name})
 endfunction()
 
 # stox_program(NAME SOURCES... LINK LIBS...): a program in build/PRESET/bin.
@@ -54,6 +65,7 @@ function(stox_program name)
   cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
   add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
   target_link_libraries(${name} PRIVATE stox_flags ${arg_LINK})
+  stox_uses_precompiled(${name})
   if(NOT STOX_SANITIZE AND NOT STOX_FUZZ)
     # A fifth less CPU per message than with glibc's malloc, which consolidates its bins over and over when short
     # protobuf strings and long frames take turns.

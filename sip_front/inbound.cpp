@@ -300,7 +300,7 @@ void Inbound::answer_stateless(const sip::Message& request, const sip::Flow& flo
   count(request.method, answer.status);
   sip::write_response_head(request, flow.peer, sip::to_tag(request, secret_), head_);
   sip::write_response(out_, head_, answer.status, answer.reason, answer.headers);
-  sender_.send_response(sip::response_flow(flow, request.via), out_);
+  sender_.send_response(sip::response_flow(flow, request.via, trusts(flow)), out_);
 }
 
 void Inbound::count(Method method, uint16_t status) {

@@ -49,6 +49,7 @@ class Inbound {
           EnvelopeSink&);
 
   const sip::Trust& trust_at(uint16_t listener) const { return policy_.trust_at(listener); }
+  bool trusts(const sip::Flow& flow) const { return sip::is_trusted(flow, policy_); }
   void set_policy(sip::Policy policy) { policy_ = std::move(policy); }
 
   // False: whoever sent this is a stranger, and its connection may be closed when the answer is written.

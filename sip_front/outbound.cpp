@@ -370,7 +370,14 @@ void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::stri
   const sip::Id id = id_of(token);
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr) return;
-  std::string text = d->hops[d->at_hop].str() + " cannot be reached";
+  const std::string hop = d->hops[d->at_hop].str();
+  if (may_have_arrived && why.empty() && d->hops[d->at_hop].transport != sip::Transport::kUdp) {
+    return fail(id, 503, "Transport failure",
+                fmt::format("{} closed the connection instead of answering about {} bytes; it may have been "
+                            "delivered",
+                            hop, request_size(*d)));
+  }
+  std::string text = hop + " cannot be reached";
   if (!why.empty()) text.append(" (").append(why).append(")");
   if (may_have_arrived)
     return fail(id, 503, "Transport failure", text + " any more; it may have been delivered");

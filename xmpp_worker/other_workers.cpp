@@ -9,7 +9,6 @@ namespace {
 
 // Who has not answered by then is out of reach, and has noticed that itself.
 constexpr Duration kAnswersWithin = std::chrono::seconds(5);
-constexpr Duration kMapperWithin = std::chrono::seconds(2);
 
 bool is_connected(const pb::Member& member) {
   const auto state = member.serving().state();
@@ -25,7 +24,7 @@ const pb::Member* find(const std::vector<pb::Member>& members, std::string_view 
 // What was on its way to a connection of `before` may have been lost, or still be to come.
 bool lost_one(const pb::Member& before, const pb::Member* after) {
   if (after == nullptr || after->process_epoch() != before.process_epoch())
-    return before.serving().connection() != 0;
+    return before.serving().connection() != 0 || before.serving().backend() == pb::SERVER;
   return after->serving().broken() != before.serving().broken();
 }
 
@@ -58,7 +57,9 @@ bool OtherWorkers::update(const std::vector<pb::Member>& members) {
     if (before == nullptr || before->serving().connection() != number) news_.push_back(each);
   }
   alike_ = std::move(alike);
-  has_been_ = has_been_ || !connections_.empty();
+  has_been_ = has_been_ || !connections_.empty() ||
+              std::any_of(alike_.begin(), alike_.end(),
+                          [](const pb::Member& each) { return each.serving().backend() == pb::SERVER; });
   return lost;
 }
 
@@ -82,13 +83,13 @@ void OtherWorkers::known_by(std::string_view worker, uint64_t connection) {
 }
 
 bool OtherWorkers::may_connect(bool has_mapper, Time now) const {
-  if (announced_ == 0) return false;
-  if (now - announced_at_ >= (has_mapper ? kAnswersWithin : kMapperWithin)) return true;
-  return has_mapper && std::all_of(alike_.begin(), alike_.end(), [this](const pb::Member& each) {
-           const auto known = known_by_.find(each.name());
-           return each.serving().backend() != pb::COMPONENT ||
-                  (known != known_by_.end() && known->second == announced_);
-         });
+  if (announced_ == 0 || !has_mapper) return false;
+  if (now - announced_at_ >= kAnswersWithin) return true;
+  return std::all_of(alike_.begin(), alike_.end(), [this](const pb::Member& each) {
+    const auto known = known_by_.find(each.name());
+    return each.serving().backend() != pb::COMPONENT ||
+           (known != known_by_.end() && known->second == announced_);
+  });
 }
 
 }  // namespace stox::worker

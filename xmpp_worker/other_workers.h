@@ -27,7 +27,7 @@ class OtherWorkers {
   // Components' connections to the server besides our own.
   const std::vector<uint64_t>& connections() const { return connections_; }
   static uint64_t connection(std::string_view worker, uint64_t number);  // never 0
-  bool has_been() const { return has_been_; }                            // there was one at some time
+  bool has_been() const { return has_been_; }                            // one to which answers may come
   std::string holder() const;  // one that has such a connection; empty: none
   bool any() const { return !alike_.empty(); }
 

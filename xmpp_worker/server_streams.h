@@ -23,6 +23,7 @@ class ServerStreams final : public Streams, private xmpp::S2sEvents {
   void start() override {}
   void stop() override { server_->stop(); }
   bool is_stopped() const override { return server_->is_stopped(); }
+  uint64_t broken() const override { return server_->broken(); }
   service::Status status() const override { return {service::State::kReady, {}}; }
   pb::Backend backend() const override { return pb::SERVER; }
   void reload(const service::XmppWorkerConfig&) override;

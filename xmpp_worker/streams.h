@@ -24,10 +24,11 @@ class Streams : public xmpp::Links {
   virtual pb::Backend backend() const = 0;
   // Another worker that is the same domain has a stream to the server; empty: none.
   virtual void set_holder(const std::string& /*worker*/) {}
-  // Of a component: to which connection the server may send to us (0: none), and how many of them broke. Told
-  // to the other workers before it is made: it waits for may_connect(), again after each state_changed().
-  virtual uint64_t connection() const { return 0; }
+  // Streams by which answers came that ended with some of them perhaps lost, since the start.
   virtual uint64_t broken() const { return 0; }
+  // Of a component: to which connection the server may send to us (0: none). Told to the other workers before
+  // it is made: it waits for may_connect(), again after each state_changed().
+  virtual uint64_t connection() const { return 0; }
   virtual void may_connect() {}
   virtual void renew_connection() {}  // as xmpp::Component
   // Another worker lost its connection, which the server may not know yet.

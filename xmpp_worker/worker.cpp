@@ -422,6 +422,10 @@ void Worker::link_gone(xmpp::Link& link) { to_xmpp_.link_gone(link); }
 
 void Worker::state_changed() {
   others_.announce(streams_->connection(), now());
+  // A refusal may have been on its way to us by a stream of another server, and the answer to our ping come
+  // by the next one.
+  if (streams_->backend() == pb::SERVER && std::exchange(broken_, streams_->broken()) != streams_->broken())
+    to_xmpp_.other_lost();
   tell_serving();
   let_connect();
   check_status();
@@ -493,9 +497,9 @@ void Worker::oversized(const xmpp::Element& element) {
 service::Status Worker::status() const {
   if (draining_)
     return {State::kDraining, fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
+  if (!edge().has_mapper()) return {State::kStarting, bus_->why_no_mapper()};
   service::Status streams = streams_->status();
   if (streams.state != State::kReady) return streams;
-  if (!edge().has_mapper()) return {State::kStarting, bus_->why_no_mapper()};
   if (journal_ && !journal_->trouble().empty())
     return {State::kReady, "messages from XMPP are refused, because of the " + journal_->trouble()};
   return {State::kReady, {}};

@@ -134,6 +134,7 @@ class Worker final : public service::Process,
   Time tick_{};  // next look at what tells nothing by itself
   service::Status told_;
   bool draining_ = false;
+  uint64_t broken_ = 0;            // of streams_, told to to_xmpp_
   std::function<void()> drained_;  // to be called once
   Time stopped_{};                 // the streams, to end
   bool place_given_ = false;       // to another worker

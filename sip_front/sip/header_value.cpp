@@ -55,6 +55,7 @@ std::optional<Via> parse_via(std::string_view text) {
   via.text = text;
   const bool good = read_params(cursor, [&](std::string_view name, std::string_view value, bool has_value) {
     if (ascii_iequal(name, "branch")) via.branch = value;
+    if (ascii_iequal(name, "maddr")) via.maddr = value;
     if (ascii_iequal(name, "rport")) via.rport = !has_value;
   });
   if (!good) return std::nullopt;

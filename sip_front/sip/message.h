@@ -73,6 +73,7 @@ struct Via {
   std::string_view transport;  // UDP, TCP, TLS, ... as written
   std::string_view host;       // sent-by, IPv6 without brackets; empty: there is no usable Via
   std::string_view branch;     // empty: none
+  std::string_view maddr;      // as written; empty: none
   uint16_t port = 0;           // 0: none written
   bool rport = false;          // an rport parameter without a value
 };

@@ -34,10 +34,6 @@ bool is_loop(const Message& request) {
   return found;
 }
 
-bool is_trusted(const Flow& flow, const Policy& policy) {
-  return flow.certified || policy.trust_at(flow.listener).networks.contain(flow.peer);
-}
-
 // All option tags of Require: we know none.
 std::string required(const Message& request) {
   std::string out;
@@ -100,6 +96,10 @@ const char* name_of(Refused why) {
       "user", "hops",        "loop",        "merged", "extension", "encoding",
       "size", "from_domain", "unavailable", "rate",   "expired",   "dialog"};
   return kNames.at(static_cast<std::size_t>(why));
+}
+
+bool is_trusted(const Flow& flow, const Policy& policy) {
+  return flow.certified || policy.trust_at(flow.listener).networks.contain(flow.peer);
 }
 
 Verdict check_request(const Message& request, const Flow& flow, const Policy& policy) {

@@ -69,6 +69,7 @@ struct Verdict {
   ResponseHeaders headers = {};
 };
 
+bool is_trusted(const Flow&, const Policy&);
 Verdict check_request(const Message&, const Flow&, const Policy&);
 // A request that could not be parsed.
 Verdict check_fault(const Message&, const Fault&, const Flow&, const Policy&);

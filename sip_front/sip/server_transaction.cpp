@@ -25,11 +25,21 @@ void append_lower(std::string& key, std::string_view part) {
   key += '\n';
 }
 
+// A maddr that is an address.
+std::optional<Endpoint> address_in(std::string_view maddr) {
+  const bool brackets = maddr.starts_with('[') && maddr.ends_with(']');
+  return Endpoint::parse(brackets ? maddr.substr(1, maddr.size() - 2) : maddr, 0);
+}
+
 }  // namespace
 
-Flow response_flow(const Flow& arrived, const Via& top) {
+Flow response_flow(const Flow& arrived, const Via& top, bool trusted) {
   Flow flow = arrived;
-  const bool to_source = flow.transport == Transport::kUdp && top.rport;
+  const bool udp = flow.transport == Transport::kUdp;
+  const auto maddr = udp && trusted ? address_in(top.maddr) : std::nullopt;
+  const bool elsewhere = maddr && maddr->v6 == arrived.peer.v6;
+  if (elsewhere) flow.peer.ip = maddr->ip;
+  const bool to_source = udp && top.rport && !elsewhere;
   if (!to_source) flow.peer.port = top.port != 0 ? top.port : default_port(flow.transport);
   return flow;
 }
@@ -75,7 +85,7 @@ ServerTransactions::Match ServerTransactions::match(const Message& request, cons
   if (copy != HashIndex::kNone) {
     ++copies_;
     // The client may have moved to another port or connection since.
-    slots_[copy].flow = response_flow(arrived, request.via);
+    slots_[copy].flow = response_flow(arrived, request.via, true);
     again(slots_[copy]);
     return Match::kCopy;
   }
@@ -98,7 +108,7 @@ Id ServerTransactions::open(const Message& request, const Flow& arrived, Time no
   t.merge_hash = merge_hash;
   t.key = key_;
   t.merge_key = merge_key_;
-  t.flow = response_flow(arrived, request.via);
+  t.flow = response_flow(arrived, request.via, true);
   write_response_head(request, arrived.peer, to_tag(request, secret_), t.head);
   by_key_.insert(key_hash, id.slot);
   by_merge_key_.insert(merge_hash, id.slot);

@@ -19,9 +19,10 @@
 
 namespace stox::sip {
 
-// Where a response to a request that arrived by `arrived` goes (18.2.2, RFC 3581): always to the real source;
-// over UDP to the port of sent-by unless rport asks for the source's. maddr is ignored.
-Flow response_flow(const Flow& arrived, const Via& top);
+// Where a response to a request that arrived by `arrived` goes (18.2.2, RFC 3581): to its real source; over
+// UDP to the port of sent-by unless rport asks for the source's. Only who is trusted may have it sent
+// elsewhere, by a maddr that is an address of the family that the request came by.
+Flow response_flow(const Flow& arrived, const Via& top, bool trusted);
 
 class ResponseSender {
  public:
@@ -42,7 +43,7 @@ class ServerTransactions {
   // before its Timer J. `secret` seeds tags and hashes. The sender must outlive this.
   ServerTransactions(std::size_t max_completed, uint64_t secret, ResponseSender&);
 
-  // A request, neither ACK nor CANCEL, as it came by `arrived`.
+  // A request of a trusted peer, neither ACK nor CANCEL, as it came by `arrived`.
   Match match(const Message& request, const Flow& arrived);
   // Opens a transaction for the request that match() just found new.
   Id open(const Message& request, const Flow& arrived, Time now);

@@ -132,5 +132,6 @@ def test_a_front_and_a_worker_die_with_a_message(new_site):
     site.stox.ready()
     assert sent.answer(within=60).status == 504
     server.answers_pings = True
-    assert romeo.message(site.sip_uri("juliet@xmpp.test"), "twice").status == 200
+    # 202 until it is sure that the server sends nothing to the old connection any more.
+    assert romeo.message(site.sip_uri("juliet@xmpp.test"), "twice").status in (200, 202)
     assert server.next_stanza().find("{jabber:component:accept}body").text == "twice"

@@ -68,7 +68,11 @@ void Proof::answered(uint64_t number, std::string_view name, uint64_t connection
   if (domain.is_mute) --mute_;
   domain.is_mute = false;
   domain.answered = std::max(domain.answered, number);
-  if (others_.empty() && connection == 0) return settle_until(domain, number, Fate::kProved);
+  if (others_.empty() && connection == 0) {
+    // An earlier one whose own answer has not come: it, and a refusal, may have gone by a stream that broke.
+    settle_until(domain, number - 1, Fate::kUnsure);
+    return settle_until(domain, number, Fate::kProved);
+  }
 
   const auto on = std::find_if(domain.answered_on.begin(), domain.answered_on.end(),
                                [&](const auto& each) { return each.first == connection; });

@@ -6,8 +6,10 @@
 // and each is in order by itself only: then an answer must have come on every one before a group is proved,
 // and pings are written until it has.
 //
-// The stanzas of one wakeup to one domain form a group, with one ping behind it. A group holds only numbers:
-// who was bounced is forgotten by the user and ignored when its group is proved, so that a stanza costs O(1).
+// The stanzas of one wakeup to one domain form a group, with one ping behind it. The answer to a later one
+// alone is no proof: it may have come by a stream that followed the one by which the bounces were sent. A
+// group holds only numbers: who was bounced is forgotten by the user and ignored when its group is proved, so
+// that a stanza costs O(1).
 #pragma once
 
 #include <cstdint>

@@ -46,6 +46,8 @@ void S2sConnection::start_tls(S2sOutbound&) {
 void S2sConnection::outbound_up(S2sOutbound&) { user_->stream_up(); }
 
 void S2sConnection::outbound_ended(S2sOutbound&, const StreamEnd& end) {
+  // What the kernel holds would arrive behind newer messages, by the next stream.
+  if (end.dead) socket_.abort();
   if (user_ != nullptr) user_->stream_ended(end, machine.external_refused());
 }
 

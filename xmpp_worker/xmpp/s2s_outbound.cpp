@@ -304,10 +304,10 @@ void S2sOutbound::turn(Time now) {
   switch (phase_) {
     case Phase::kUp:
       if (asked_at_ != kNever && ++misses_ >= kMisses)
-        return finish({fmt::format("{} does not answer on its stream any more", peer_name()), kTimeout});
+        return leave_dead({fmt::format("{} does not answer on its stream any more", peer_name()), kTimeout});
       return ask_for_life();
     case Phase::kClosing:
-      return finish({"closed", kTimeout});
+      return leave_dead({"closed", kTimeout});
     case Phase::kTls:
     case Phase::kStartTls:
       return finish({fmt::format("{} does not go on with the TLS handshake", peer_name()), kTimeout});
@@ -320,6 +320,11 @@ void S2sOutbound::turn(Time now) {
       return finish(
           {fmt::format("{} does not answer; is it a port for XMPP servers?", peer_name()), kTimeout});
   }
+}
+
+void S2sOutbound::leave_dead(StreamEnd end) {
+  end.dead = true;
+  finish(std::move(end));
 }
 
 void S2sOutbound::close(Time now) {

@@ -84,6 +84,7 @@ class S2sOutbound : public S2sStream {
   void write_question(const DialbackQuestion&);
   void ask_for_life();
   void refuse(std::string reason, StanzaError told);
+  void leave_dead(StreamEnd);
 
   OutboundOptions options_;
   const DialbackKeys& keys_;

@@ -162,7 +162,12 @@ void S2sServer::authenticated(S2sAccepted& stream, const std::string& from, cons
 }
 
 void S2sServer::ended(S2sAccepted& stream, const StreamEnd& end) {
-  unauthenticated_ -= std::exchange(stream.is_counted, false);
+  const bool was_proved = !std::exchange(stream.is_counted, false);
+  if (!was_proved) --unauthenticated_;
+  if (was_proved && !end.complete) {
+    ++broken_;
+    site_.user.state_changed();
+  }
   site_.events.stream_event(fmt::format(
       "stream of {} ended: {}",
       stream.machine().from().empty() ? stream.machine().address() : stream.machine().from(), end.reason));

@@ -44,6 +44,8 @@ class S2sServer final : public Links, public S2sRouteUser, public S2sAcceptedUse
   std::size_t routes_up() const;
   std::size_t inbound() const { return accepted_.size(); }
   uint64_t refused() const { return refused_; }  // connections over a bound
+  // Streams of others that had proved who they are and ended without their goodbye.
+  uint64_t broken() const { return broken_; }
   const net::TlsContext& tls() const { return *site_.tls; }
 
  private:
@@ -73,7 +75,7 @@ class S2sServer final : public Links, public S2sRouteUser, public S2sAcceptedUse
   std::vector<std::shared_ptr<void>> graves_;
   net::EndOfTurn end_of_turn_;
   net::Alarm tick_;
-  uint64_t refused_ = 0;
+  uint64_t refused_ = 0, broken_ = 0;
   bool stopped_ = false;
 };
 

@@ -133,7 +133,9 @@ void S2sStream::stream_oversized(const Element& child) {
 }
 
 void S2sStream::stream_closed() {
-  finish({fmt::format("{} closed the stream", peer_name()), {"wait", "remote-server-timeout"}});
+  StreamEnd end{fmt::format("{} closed the stream", peer_name()), {"wait", "remote-server-timeout"}};
+  end.complete = true;
+  finish(std::move(end));
 }
 
 void S2sStream::stream_failed(const StreamError& error) {

@@ -24,6 +24,8 @@ struct StreamEnd {
   bool refused = false;         // it will be so until someone changes something
   std::string other_host = {};  // it told us to go there (RFC 6120 4.9.3.19), and may
   Duration rest{};              // it is not asked again before
+  bool complete = false;        // the peer closed it: all that it sent has come
+  bool dead = false;            // the peer answers no more: what it has not got yet it shall not get later
 };
 
 // How a dialback key was judged.

@@ -17,7 +17,10 @@ using testing::HasSubstr;
 // The way in, with a bus that keeps what it is given.
 class InboundTest : public testing::Test, public sip::ResponseSender, public EnvelopeSink {
  protected:
-  void send_response(const sip::Flow&, std::string_view bytes) override { responses_.emplace_back(bytes); }
+  void send_response(const sip::Flow& flow, std::string_view bytes) override {
+    responses_.emplace_back(bytes);
+    answered_ = flow.peer.str();
+  }
   bool has_room() const override { return has_room_; }
   Result<uint64_t> submit(pb::Envelope& envelope, Time begin_before, Time end_by) override {
     if (refuses_) return error("no mapper is ready");
@@ -82,6 +85,7 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   std::vector<pb::Envelope> envelopes_, lossy_;
   std::vector<std::string> took_;
   std::vector<std::string> responses_;
+  std::string answered_;  // where the last one went
   std::string last_;
   Inbound inbound_{policy(), clock_, log_, trace_, random_, *this, *this};
 };
@@ -302,6 +306,18 @@ TEST_F(InboundTest, MoreThanItsShareOfOneFromDomainIsRefused) {
   EXPECT_EQ(send("b@one.test", "192.0.2.2"), "");
   EXPECT_EQ(send("c@ONE.test", "192.0.2.3"), "SIP/2.0 480 Too many requests");
   EXPECT_EQ(send("c@two.test", "192.0.2.3"), "");
+}
+
+// Or he could have others get what he does not want himself.
+TEST_F(InboundTest, AStrangerIsAnsweredWhereHeIsWhateverHisMaddr) {
+  const std::string elsewhere =
+      replaced(replaced(kHello, "MESSAGE sip:", "OPTIONS sip:"), "1 MESSAGE", "1 OPTIONS");
+  receive(replaced(elsewhere, ";rport", ";maddr=203.0.113.1"), "198.51.100.1");
+  EXPECT_EQ(said(), "SIP/2.0 403 Forbidden");
+  EXPECT_EQ(answered_, "198.51.100.1:5060");
+  receive(replaced(elsewhere, ";rport", ";maddr=203.0.113.1"));
+  EXPECT_EQ(said(), "SIP/2.0 200 OK");
+  EXPECT_EQ(answered_, "203.0.113.1:5060");
 }
 
 TEST_F(InboundTest, OfManyStrangersNotAllAreAnswered) {

@@ -507,6 +507,7 @@ TEST_F(OutboundTest, OtherHopsAreTriedWhenNothingCanHaveArrived) {
   begin(envelope("b"));
   outbound_.connection_lost(7, false, "");  // it may have read it
   EXPECT_THAT(ended(), ElementsAre("2 FAILED 503 timed out"));
+  EXPECT_THAT(outcomes_.back().text(), HasSubstr("closed the connection instead of answering about"));
   EXPECT_THAT(outcomes_.back().text(), HasSubstr("may have been delivered"));
 }
 

@@ -112,11 +112,34 @@ TEST_F(ServerTransaction, OnReliableTransportsIsGoneWithTheAnswer) {
 TEST_F(ServerTransaction, AnswersToTheSentByPortWithoutRport) {
   respond(receive(replaced(kHello, ";rport", "")).id, 200);
   EXPECT_EQ(sent_.take(), Lines{"200 to 192.0.2.7:5060"});
-  respond(receive(replaced(replaced(replaced(kHello, ":5060;", ":5099;"), ";rport", ";maddr=10.9.9.9"),
-                           "asd88", "b"))
-              .id,
+  respond(receive(replaced(replaced(replaced(kHello, ":5060;", ":5099;"), ";rport", ""), "asd88", "b")).id,
           200);
   EXPECT_EQ(sent_.take(), Lines{"200 to 192.0.2.7:5099"});
+}
+
+TEST_F(ServerTransaction, AnswersToTheMaddrOfTheTopViaOverUdp) {
+  int n = 0;
+  const auto answered = [&](std::string_view sent_by, std::string_view params) {
+    const std::string id = std::to_string(++n);
+    std::string via(sent_by);
+    via.append(";branch=z9hG4bK").append(id).append(params);
+    const std::string request = replaced(kHello, "192.0.2.7:5060;branch=z9hG4bK776sgdkse;rport", via);
+    respond(receive(replaced(request, "asd88asd77a", id)).id, 200);
+    return sent_.take();
+  };
+  EXPECT_EQ(answered("a.test:5099", ";maddr=10.9.9.9;rport"), Lines{"200 to 10.9.9.9:5099"});
+  EXPECT_EQ(answered("a.test", ";maddr=10.9.9.9"), Lines{"200 to 10.9.9.9:5060"});
+  EXPECT_EQ(answered("b.test", ";maddr=x.test;rport"), Lines{"200 to 192.0.2.7:40000"});  // no address
+  EXPECT_EQ(answered("c.test", ";maddr=[2001:db8::1]"), Lines{"200 to 192.0.2.7:5060"});  // out of reach
+  flow_.transport = Transport::kTcp;
+  EXPECT_EQ(answered("d.test:5099", ";maddr=10.9.9.9"), Lines{"200 to 192.0.2.7:5099"});
+}
+
+TEST(ResponseFlow, OfV6GoesToAMaddrInBracketsToo) {
+  const Flow flow{Transport::kUdp, 0, 0, *Endpoint::parse("2001:db8::7", 40000)};
+  const auto via = parse_via("SIP/2.0/UDP [2001:db8::7];maddr=[2001:db8::9];branch=z9hG4bK1");
+  ASSERT_TRUE(via);
+  EXPECT_EQ(response_flow(flow, *via, true).peer.str(), "[2001:db8::9]:5060");
 }
 
 TEST_F(ServerTransaction, FollowsAClientToItsNewPort) {

@@ -11,6 +11,7 @@ struct Is {
   uint64_t connection = 40, broken = 0, epoch = 5;
   pb::ProcessState state = pb::READY;
   std::string serves = "gw.test";
+  pb::Backend backend = pb::COMPONENT;
 };
 
 pb::Member worker(const std::string& name, const Is& is = {}) {
@@ -19,7 +20,7 @@ pb::Member worker(const std::string& name, const Is& is = {}) {
   member.set_name(name);
   member.set_process_epoch(is.epoch);
   member.mutable_serving()->set_state(is.state);
-  member.mutable_serving()->set_backend(pb::COMPONENT);
+  member.mutable_serving()->set_backend(is.backend);
   member.mutable_serving()->add_serves(is.serves);
   member.mutable_serving()->set_connection(is.connection);
   member.mutable_serving()->set_broken(is.broken);
@@ -118,10 +119,16 @@ TEST_F(OtherWorkersTest, WhoHasGoneOrDoesNotAnswerIsNotWaitedFor) {
   EXPECT_TRUE(others.may_connect(true, now));
 }
 
-TEST_F(OtherWorkersTest, WithoutAMapperNobodyHearsOfItForAWhile) {
+TEST_F(OtherWorkersTest, WithoutAMapperNobodyWouldHearOfIt) {
   others.announce(60, now);
-  EXPECT_FALSE(others.may_connect(false, now + seconds(1)));
-  EXPECT_TRUE(others.may_connect(false, now + seconds(2)));
+  EXPECT_FALSE(others.may_connect(false, now + seconds(60)));
+  EXPECT_TRUE(others.may_connect(true, now + seconds(60)));
+}
+
+TEST_F(OtherWorkersTest, AnswersMayHaveBeenOnTheirWayToAServerThatDied) {
+  others.update({worker("s-2", {.backend = pb::SERVER})});
+  EXPECT_TRUE(others.has_been());
+  EXPECT_TRUE(others.update({}));
 }
 
 }  // namespace
