@@ -20,10 +20,9 @@ using Steady = std::chrono::steady_clock;
 // What one process tells may be older than what another told before: shown after this time, all is in order.
 constexpr int64_t kSettleUs = 300'000;
 
-int64_t wall_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
+// Not the wall clock, which may be set while we look.
+int64_t now_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(Steady::now().time_since_epoch()).count();
 }
 
 }  // namespace
@@ -33,8 +32,8 @@ ExitCode tap(const Options& options, const TapOptions& wanted) {
   json question = {{"command", "tap"}, {"refused", wanted.refused}, {"bodies", wanted.bodies}};
   TapView view(wanted.from, wanted.to, wanted.count);
   std::vector<bool> reached(known.size()), complained(known.size());
-  const auto print = [&](int64_t until_us) {
-    for (const json& event : view.take(until_us)) {
+  const auto print = [&](int64_t came_by) {
+    for (const json& event : view.take(came_by)) {
       if (options.json) {
         fmt::print("{}\n", event.dump(-1, ' ', false, json::error_handler_t::replace));
       } else {
@@ -55,7 +54,8 @@ ExitCode tap(const Options& options, const TapOptions& wanted) {
     }
     reached[i] = true;
     complained[i] = false;
-    for (const json& event : answer.value.value("events", json::array())) view.add(known[i].name, event);
+    for (const json& event : answer.value.value("events", json::array()))
+      view.add(known[i].name, event, now_us());
     if (const auto missed = answer.value.value("missed", uint64_t{0}); missed > 0)
       complain(i, fmt::format("{} events came too fast to be shown", missed));
     json again = question;
@@ -64,7 +64,7 @@ ExitCode tap(const Options& options, const TapOptions& wanted) {
   };
   const auto end = Steady::now() + std::chrono::seconds(wanted.for_s);
   keep_asking(paths_of(known), question, next, [&] {
-    print(wall_us() - kSettleUs);
+    print(now_us() - kSettleUs);
     return Steady::now() < end && !view.done();
   });
   print(INT64_MAX);

@@ -15,10 +15,10 @@ using nlohmann::json;
 TapView::TapView(std::string from, std::string to, unsigned count)
     : from_(ascii_lower(from)), to_(ascii_lower(to)), count_(count) {}
 
-void TapView::add(const std::string& process, json event) {
+void TapView::add(const std::string& process, json event, int64_t came) {
   event["process"] = process;
   event["time"] = show_time(number_at(event, "time_us"));
-  pending_.push_back(std::move(event));
+  pending_.push_back({std::move(event), came});
 }
 
 // A message is chosen by any of its events, and from then on all of them are shown: each process has its own
@@ -38,16 +38,19 @@ bool TapView::chosen(const json& event) {
   return true;
 }
 
-std::vector<json> TapView::take(int64_t until_us) {
-  std::stable_sort(pending_.begin(), pending_.end(), [](const json& a, const json& b) {
-    return number_at(a, "time_us") < number_at(b, "time_us");
+std::vector<json> TapView::take(int64_t came_by) {
+  std::stable_sort(pending_.begin(), pending_.end(), [](const Pending& a, const Pending& b) {
+    return number_at(a.event, "time_us") < number_at(b.event, "time_us");
   });
+  const auto end = std::find_if(pending_.rbegin(), pending_.rend(), [&](const Pending& one) {
+                     return one.came <= came_by;
+                   }).base();
   std::vector<json> out;
-  std::size_t taken = 0;
-  for (; taken < pending_.size() && number_at(pending_[taken], "time_us") <= until_us && !done(); ++taken) {
-    if (chosen(pending_[taken])) out.push_back(std::move(pending_[taken]));
+  auto taken = pending_.begin();
+  for (; taken != end && !done(); ++taken) {
+    if (chosen(taken->event)) out.push_back(std::move(taken->event));
   }
-  pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(taken));
+  pending_.erase(pending_.begin(), taken);
   return out;
 }
 

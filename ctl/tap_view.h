@@ -16,10 +16,10 @@ class TapView {
   // done; 0 = none.
   TapView(std::string from, std::string to, unsigned count);
 
-  // An event of a process, as Tap tells it.
-  void add(const std::string& process, nlohmann::json event);
-  // What came up to then and was not taken before, in the order of time.
-  std::vector<nlohmann::json> take(int64_t until_us);
+  // An event of a process, as Tap tells it, and when it came here, of any clock that never goes back.
+  void add(const std::string& process, nlohmann::json event, int64_t came);
+  // What came up to then and was not taken before, in the order of time; with what is older and came later.
+  std::vector<nlohmann::json> take(int64_t came_by);
   bool done() const { return count_ != 0 && ended_.size() >= count_; }
 
  private:
@@ -27,7 +27,11 @@ class TapView {
 
   std::string from_, to_;
   unsigned count_;
-  std::vector<nlohmann::json> pending_;
+  struct Pending {
+    nlohmann::json event;
+    int64_t came;
+  };
+  std::vector<Pending> pending_;
   std::unordered_map<std::string, std::string>
       origins_;                  // of the traces shown: the process that had it first
   std::set<std::string> ended_;  // traces

@@ -234,7 +234,7 @@ void Front::tls_failed(const sip::Endpoint& peer, bool ours, std::string_view wh
   } else if (tls_failures_.size() >= kMaxTlsFailures) {
     tls_failures_.erase(tls_failures_.begin());
   }
-  tls_failures_.push_back({context_.loop.clock().wall_us(), name, std::string(why), times});
+  tls_failures_.push_back({context_.loop.now(), name, std::string(why), times});
   if (times > 1) return;
   if (ours || trust_at(sip::kNoListener).networks.contain(peer)) {
     context_.log.warn("no TLS connection {}: {}", name, why);

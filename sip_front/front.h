@@ -118,7 +118,7 @@ class Front final : public service::Process,
   std::function<void()> drained_;
   uint64_t stray_ = 0;
   struct TlsFailure {
-    int64_t at_us;  // Unix time
+    Time at;
     std::string peer, why;
     uint64_t times;
   };

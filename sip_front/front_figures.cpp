@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kMaxListed = 10'000;
 constexpr std::size_t kMaxConnectionsListed = 200;
-constexpr int64_t kTlsFailureShown_us = int64_t{10} * 60 * 1'000'000;
+constexpr Duration kTlsFailureShown = std::chrono::minutes(10);
 
 }  // namespace
 
@@ -36,15 +36,15 @@ json Front::peers() const {
                     {"opened_by_peer", by_peer},
                     {"opened_by_us", by_us}});
   }
-  const int64_t now_us = context_.loop.clock().wall_us();
+  const Time now = context_.loop.now();
   for (const TlsFailure& failure : tls_failures_) {
-    if (now_us - failure.at_us > kTlsFailureShown_us) continue;
+    if (now - failure.at > kTlsFailureShown) continue;
     list.push_back({{"name", failure.peer},
                     {"kind", "tls_failure"},
                     {"state", "no TLS"},
                     {"why", failure.why},
                     {"times", failure.times},
-                    {"age_ms", (now_us - failure.at_us) / 1000}});
+                    {"age_ms", to_ms(now - failure.at)}});
   }
   for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
   return {{"peers", list}, {"sip", sip()}};

@@ -97,6 +97,10 @@ Result<void> Journal::connect() {
       path_.c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   database_.reset(database);
   if (opened != SQLITE_OK) return failure("cannot be opened");
+  if (sqlite3_db_readonly(database, "main") == 1) {  // what SQLite makes of it
+    return error("journal " + path_ + ": is read-only" + advice(SQLITE_READONLY) +
+                 "; is the disk mounted read-only, after an error?");
+  }
   auto done = execute(kSetUp);
   if (!done) return done;
   done = execute(sync_ == Sync::kMachine ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");

@@ -22,6 +22,7 @@ constexpr int kNameError = 3;  // RCODE NXDOMAIN
 // Answers that hold for a while are kept here, too: each question to libunbound wakes its thread and ours.
 constexpr std::size_t kMaxKnown = 4096;
 constexpr int kLongestKnown_s = 60;
+constexpr Duration kClockWasSet = std::chrono::seconds(2);  // the wall clock, not only slewed
 
 std::string address_text(int family, const char* data) {
   std::array<char, INET6_ADDRSTRLEN> out{};
@@ -63,14 +64,47 @@ std::optional<NaptrRecord> read_naptr(std::string_view wire) {
 struct FreeContext {
   void operator()(ub_ctx* context) const { ub_ctx_delete(context); }
 };
+using Context = std::unique_ptr<ub_ctx, FreeContext>;
 struct FreeResult {
   void operator()(ub_result* result) const { ub_resolve_free(result); }
 };
 
+Result<Context> make_context(const Resolver::Options& options) {
+  Context context(ub_ctx_create());
+  if (!context) return error("DNS: libunbound could not start (memory or descriptors)");
+  ub_ctx_async(context.get(), 1);  // a thread of the library, not a fork
+  if (options.servers.empty()) {
+    ub_ctx_resolvconf(context.get(), nullptr);
+  }
+  for (const std::string& server : options.servers) {
+    std::string spelled = server;  // libunbound writes ADDRESS@PORT
+    if (const auto bracket = server.find("]:"); bracket != std::string::npos) {
+      spelled = server.substr(1, bracket - 1) + "@" + server.substr(bracket + 2);
+    } else if (const auto colon = server.find(':');
+               colon != std::string::npos && server.find(':', colon + 1) == std::string::npos) {
+      spelled[colon] = '@';
+    }
+    if (const int failure = ub_ctx_set_fwd(context.get(), spelled.c_str()); failure != 0) {
+      return error("DNS: cannot use server " + server + ": " + ub_strerror(failure));
+    }
+  }
+  if (options.hosts_file) ub_ctx_hosts(context.get(), nullptr);
+  ub_ctx_set_option(context.get(), "do-not-query-localhost:", "no");  // a resolver of the host's own is usual
+  // Private names that libunbound would answer by itself (RFC 6761): a site may serve them.
+  for (const char* zone : {"test.", "home.arpa."}) {
+    ub_ctx_set_option(context.get(), "local-zone:", (std::string(zone) + " transparent").c_str());
+  }
+  return context;
+}
+
 class UnboundResolver final : public Resolver {
  public:
-  UnboundResolver(Loop& loop, std::unique_ptr<ub_ctx, FreeContext> context)
-      : loop_(loop), context_(std::move(context)), readable_(loop.io(), ub_fd(context_.get())) {
+  UnboundResolver(Loop& loop, Options options, Context context)
+      : loop_(loop),
+        options_(std::move(options)),
+        context_(std::move(context)),
+        readable_(loop.io(), ub_fd(context_.get())),
+        wall_ahead_(wall_ahead()) {
     wait();
   }
   ~UnboundResolver() override {
@@ -135,6 +169,7 @@ class UnboundResolver final : public Resolver {
     std::string name;
     int type;
     std::function<void(Resolved<Records>)> done;
+    bool asked = false;
   };
   struct Known {
     Time until;
@@ -153,14 +188,42 @@ class UnboundResolver final : public Resolver {
         return soon([done = std::move(done), records = known->second.records] { done(records); });
       known_.erase(known);
     }
-    questions_.push_back({this, name, type, std::move(done)});
+    questions_.push_back({this, name, type, std::move(done), false});
     const auto question = std::prev(questions_.end());
-    const int failure =
-        ub_resolve_async(context_.get(), name.c_str(), type, kClassIn, &*question, &answered, nullptr);
+    if (!renewing_ && std::chrono::abs(wall_ahead() - wall_ahead_) > kClockWasSet) {
+      renewing_ = true;
+      soon([this] { renew(); });  // not in a call of the context that goes
+    }
+    if (!renewing_) put(question);
+  }
+
+  void put(std::list<Question>::iterator question) {
+    question->asked = true;
+    const int failure = ub_resolve_async(context_.get(), question->name.c_str(), question->type, kClassIn,
+                                         &*question, &answered, nullptr);
     if (failure == 0) return;
     soon([this, question, text = std::string(ub_strerror(failure))] {
       finish(&*question, tl::make_unexpected(ResolveError{ResolveError::Kind::kFailed, text}));
     });
+  }
+
+  Duration wall_ahead() const { return Duration(loop_.clock().wall_us()) - loop_.now().time_since_epoch(); }
+
+  // libunbound keeps what it has learnt until a time of the wall clock: a year longer, if that was set back
+  // by a year. So it begins anew, with the questions that are open.
+  void renew() {
+    renewing_ = false;
+    if (auto made = make_context(options_)) {
+      wall_ahead_ = wall_ahead();
+      readable_.release();
+      context_ = std::move(*made);
+      readable_.assign(ub_fd(context_.get()));
+      wait();
+      for (Question& each : questions_) each.asked = false;
+    }
+    for (auto each = questions_.begin(); each != questions_.end(); ++each) {
+      if (!each->asked) put(each);
+    }
   }
 
   static void answered(void* data, int failure, ub_result* raw) {
@@ -205,16 +268,20 @@ class UnboundResolver final : public Resolver {
   }
 
   void wait() {
-    readable_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const asio::error_code& failure) {
-      if (failure) return;
-      ub_process(context_.get());
-      wait();
-    });
+    readable_.async_wait(asio::posix::stream_descriptor::wait_read,
+                         [this, of = context_.get()](const asio::error_code& failure) {
+                           if (failure || of != context_.get()) return;
+                           ub_process(of);
+                           wait();
+                         });
   }
 
   Loop& loop_;
-  std::unique_ptr<ub_ctx, FreeContext> context_;
+  const Options options_;
+  Context context_;
   asio::posix::stream_descriptor readable_;
+  Duration wall_ahead_;  // of the monotonic clock, when the context began
+  bool renewing_ = false;
   std::list<Question> questions_;
   std::map<std::pair<std::string, int>, Known> known_;
   std::shared_ptr<bool> alive_ =
@@ -228,31 +295,9 @@ void Resolver::naptr(const std::string& name, std::function<void(Resolved<std::v
 }
 
 Result<std::unique_ptr<Resolver>> Resolver::create(Loop& loop, const Options& options) {
-  std::unique_ptr<ub_ctx, FreeContext> context(ub_ctx_create());
-  if (!context) return error("DNS: libunbound could not start (memory or descriptors)");
-  ub_ctx_async(context.get(), 1);  // a thread of the library, not a fork
-  if (options.servers.empty()) {
-    ub_ctx_resolvconf(context.get(), nullptr);
-  }
-  for (const std::string& server : options.servers) {
-    std::string spelled = server;  // libunbound writes ADDRESS@PORT
-    if (const auto bracket = server.find("]:"); bracket != std::string::npos) {
-      spelled = server.substr(1, bracket - 1) + "@" + server.substr(bracket + 2);
-    } else if (const auto colon = server.find(':');
-               colon != std::string::npos && server.find(':', colon + 1) == std::string::npos) {
-      spelled[colon] = '@';
-    }
-    if (const int failure = ub_ctx_set_fwd(context.get(), spelled.c_str()); failure != 0) {
-      return error("DNS: cannot use server " + server + ": " + ub_strerror(failure));
-    }
-  }
-  if (options.hosts_file) ub_ctx_hosts(context.get(), nullptr);
-  ub_ctx_set_option(context.get(), "do-not-query-localhost:", "no");  // a resolver of the host's own is usual
-  // Private names that libunbound would answer by itself (RFC 6761): a site may serve them.
-  for (const char* zone : {"test.", "home.arpa."}) {
-    ub_ctx_set_option(context.get(), "local-zone:", (std::string(zone) + " transparent").c_str());
-  }
-  return std::make_unique<UnboundResolver>(loop, std::move(context));
+  auto context = make_context(options);
+  if (!context) return tl::make_unexpected(context.error());
+  return std::make_unique<UnboundResolver>(loop, options, std::move(*context));
 }
 
 }  // namespace stox::net

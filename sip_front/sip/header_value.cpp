@@ -141,7 +141,8 @@ Duration valid_for(const Message& message, int64_t now_s) {
   const auto expires = parse_delta_seconds(message.value(HeaderName::kExpires));
   if (!expires || *expires == 0) return Duration::max();
   const int64_t since = parse_date(message.value(HeaderName::kDate)).value_or(now_s);
-  return std::chrono::seconds(std::clamp<int64_t>(since + *expires - now_s, 0, 1'000'000));
+  return std::chrono::seconds(
+      std::clamp<int64_t>(since + *expires - now_s, 0, std::min<int64_t>(*expires, 1'000'000)));
 }
 
 bool is_token(std::string_view text) { return !text.empty() && all_in(kToken, text); }

@@ -77,6 +77,80 @@ def test_a_full_disk(new_site):
         subprocess.run(["umount", "-l", state], check=True)
 
 
+@pytest.fixture
+def disk(new_site):
+    """A site whose worker has a file system of its own for its journal, and what remounts that."""
+    site = new_site()
+    state = site.stox.folder / "disk"
+    state.mkdir()
+    site.stox.processes["component-1"].environment = {"STOX_RUNTIME_STATE_DIRECTORY": str(state)}
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", state], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("may not mount here")
+    yield site, lambda how: subprocess.run(["mount", "-o", f"remount,{how}", state], capture_output=True).returncode == 0
+    site.stox.stop()
+    subprocess.run(["umount", "-l", state], check=True)
+
+
+def becomes_read_only(site, remount, juliet, romeo):
+    """As after an error of the disk: with that the worker lets go of the file, without which nobody may remount."""
+    pid = site.stox.pid("component-1")
+    unlimited = resource.RLIM_INFINITY
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, unlimited))
+    refuses_xmpp(site, juliet, romeo)
+    eventually(lambda: remount("ro"), "nobody writes there just now")
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
+
+
+def test_a_disk_that_becomes_read_only(disk):
+    site, remount = disk
+    site.start()
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    pid = site.stox.pid("component-1")
+    romeo.automatic = None
+    juliet.send(site.jid_at_host(romeo), "while it can be written")
+    ringing = romeo.next_request()
+
+    becomes_read_only(site, remount, juliet, romeo)
+    says(site, "component-1", "component-1.journal", "refused", "read-only")
+    for _ in range(3):
+        refuses_xmpp(site, juliet, romeo)
+    romeo.automatic = (200, "OK")
+    ringing.respond(200, "OK")  # cannot be written down
+    eventually(lambda: site.stox.in_flight("component-1") == 0, "what was accepted ends")
+
+    assert remount("rw")
+    recovers(site, juliet, romeo)
+    assert site.stox.pid("component-1") == pid
+    site.stox.kill("component-1")
+    site.stox.start("component-1").ready()
+    recovers(site, juliet, romeo)
+    assert romeo.inbox.empty() and juliet.nothing_came()
+    assert site.stox.status()["component-1"]["journal"]["held"] == 0
+
+
+def test_started_on_a_disk_that_is_read_only(disk):
+    site, remount = disk
+    site.start()
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    romeo.automatic = None
+    juliet.send(site.jid_at_host(romeo), "while it can be written")
+    ringing = romeo.next_request()
+    site.stox.kill("component-1")
+    assert remount("ro")
+    site.stox.start("component-1")
+    says(site, "component-1", "component-1.journal", "refused", "read-only")
+    site.stox.ready()
+    romeo.automatic = (200, "OK")
+    refuses_xmpp(site, juliet, romeo)
+
+    assert remount("rw")
+    ringing.respond(200, "OK")
+    recovers(site, juliet, romeo)
+    eventually(lambda: site.stox.status()["component-1"]["journal"]["held"] == 0, "what was left has ended")
+    assert romeo.inbox.empty() and juliet.nothing_came()
+
+
 def test_a_state_directory_that_cannot_be_written(new_site):
     site = new_site()
     state = site.stox.folder / "state"

@@ -71,9 +71,10 @@ class Stox:
         self.file = folder / "stox.toml"
         self.write()
         self.supervisor = self._supervisord() if supervised else None
+        self.environment = {}  # added to that of the processes and of stoxctl
         self.names = NAMES + [f"component-{i + 1}" for i in range(1, workers)]
         self.processes = {name: Child(name, [PROGRAMS / PROGRAM[name.partition("-")[0]], "-f", self.file, "-n", name],
-                                      folder) for name in self.names}
+                                      folder, self.environment) for name in self.names}
 
     def write(self):
         """Writes the configuration as it is now; a process reads it when it starts."""
@@ -159,7 +160,7 @@ class Stox:
 
     def ctl(self, *words, within=120):
         return subprocess.run([PROGRAMS / "stoxctl", "-f", self.file, *map(str, words)], capture_output=True, text=True,
-                              timeout=within)
+                              timeout=within, env={**os.environ, **self.environment})
 
     def ctl_json(self, *words):
         done = self.ctl(*words, "--json")

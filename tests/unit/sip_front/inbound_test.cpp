@@ -359,6 +359,13 @@ TEST_F(InboundTest, WhatExpiresIsNotBegunLater) {
   EXPECT_EQ(envelopes_.size(), 1u);
 }
 
+TEST_F(InboundTest, ADateToComeMakesNoMessageLiveLonger) {
+  valid_for_ = 5s;
+  receive(
+      replaced(kHello, "Max-Forwards", "Date: Wed, 13 Nov 2030 23:29:00 GMT\r\nExpires: 5\r\nMax-Forwards"));
+  EXPECT_EQ(envelopes_.size(), 1u);
+}
+
 TEST_F(InboundTest, OptionsInsideOfADialogThatWeDoNotHave) {
   receive(replaced(replaced(replaced(kHello, "MESSAGE sip", "OPTIONS sip"), "1 MESSAGE", "1 OPTIONS"),
                    "gw.test>", "gw.test>;tag=1"));
