@@ -40,7 +40,8 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   if (!next_hop) return tl::make_unexpected(next_hop.error());
   front->next_hop_ = std::move(*next_hop);
   front->way_back_ = *sip::NextHop::create(*front->resolver_, front->random_, {});
-  front->outbound_.configure(front->next_hop_->route(), make_credentials(*section));
+  front->outbound_.configure(front->next_hop_->route(), make_credentials(*section),
+                             !context.config.gateway.outbound_proxy.empty());
 
   auto tls = make_tls(*section);
   if (!tls) return tl::make_unexpected(tls.error());
@@ -319,7 +320,7 @@ void Front::reload(const service::Config& config) {
   outbound_.formats().assume(config.gateway.unknown_peers_take);
   outbound_.refuse_large(config.gateway.long_messages == "reject");
   next_hop_ = std::move(*next_hop);
-  outbound_.configure(next_hop_->route(), make_credentials(*section));
+  outbound_.configure(next_hop_->route(), make_credentials(*section), !config.gateway.outbound_proxy.empty());
 }
 
 json Front::failed() const { return bus::failed_json(edge(), context_.loop.now()); }

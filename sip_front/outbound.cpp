@@ -56,9 +56,9 @@ Outbound::Outbound(const Clock& clock, service::Log& log, service::Trace& trace,
       cseq_(static_cast<uint32_t>(std::max<int64_t>(clock.wall_us() / 1'000'000 - k2020, 1) & INT32_MAX)),
       passwords_(random) {}
 
-void Outbound::configure(std::string route, std::vector<sip::Credentials> credentials) {
+void Outbound::configure(std::string route, std::vector<sip::Credentials> credentials, bool has_proxy) {
   route_ = std::move(route);
-  passwords_.set(std::move(credentials));
+  passwords_.set(std::move(credentials), has_proxy);
 }
 
 void Outbound::begin(const pb::Envelope& envelope, Time begin_before) {

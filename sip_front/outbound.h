@@ -51,8 +51,8 @@ class Outbound : private sip::ClientUser {
   Outbound(const Clock&, service::Log&, service::Trace&, sip::Random&, Outlet&);
 
   // For requests from now on. `route`: what they carry as Route, empty = none; credentials: what 401 and 407
-  // are answered with, by realm.
-  void configure(std::string route, std::vector<sip::Credentials> credentials);
+  // are answered with, by realm. `has_proxy`: all requests go to one configured proxy.
+  void configure(std::string route, std::vector<sip::Credentials> credentials, bool has_proxy);
   // Requests of more than kSmall bytes: refused, or (else) sent over TCP or TLS only.
   void refuse_large(bool refuse) { refuse_large_ = refuse; }
 

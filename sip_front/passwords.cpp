@@ -17,10 +17,18 @@ std::string challenger(const sip::Hop& hop, std::string_view request_uri) {
   return hop.str() + " " + (uri ? ascii_lower(uri->host) : std::string());
 }
 
+bool is_at_home(std::string_view realm, std::string_view request_uri) {
+  const auto uri = parse_sip_uri(request_uri);
+  if (!uri || uri->host.empty()) return false;
+  const std::string host = ascii_lower(uri->host), lower = ascii_lower(realm);
+  return lower == host || lower.ends_with("." + host);
+}
+
 }  // namespace
 
-void Passwords::set(std::vector<sip::Credentials> credentials) {
+void Passwords::set(std::vector<sip::Credentials> credentials, bool has_proxy) {
   credentials_ = std::move(credentials);
+  has_proxy_ = has_proxy;
   asked_.clear();
 }
 
@@ -56,6 +64,11 @@ bool Passwords::can_answer(const sip::Message& response, const sip::Hop& hop, st
     std::erase_if(known, same);
     if (of_realm(asked.realm) == nullptr) {
       *why = "it asks for a password for " + realm + ": add [[sip_front.credentials]] with it";
+      continue;
+    }
+    if (!has_proxy_ && !is_at_home(asked.realm, request_uri)) {
+      *why = "it asks for the password for " + realm +
+             ", which without gateway.outbound_proxy only servers of that domain get";
       continue;
     }
     const auto given = std::count_if(answered.begin(), answered.end(), same);

@@ -1,5 +1,9 @@
 // Answers to 401 and 407, with the passwords of the configuration, by realm (RFC 3261 22). What a peer has
 // asked for once is answered at once in later requests, so that these need no round more.
+//
+// Who asks may name any realm, and can try passwords against the answer. So it is given to the outbound
+// proxy, which the configuration names, and without one only to the servers of the realm's own domain:
+// requests for that domain, or one above it.
 #pragma once
 
 #include <string>
@@ -18,7 +22,8 @@ class Passwords {
  public:
   explicit Passwords(sip::Random& random) : random_(random) {}  // which must outlive it
 
-  void set(std::vector<sip::Credentials>);
+  // `has_proxy`: all requests go to the outbound proxy.
+  void set(std::vector<sip::Credentials>, bool has_proxy);
   bool any() const { return !credentials_.empty(); }
 
   // What the peer at this hop asked for last, for this domain: header lines of a MESSAGE.
@@ -33,6 +38,7 @@ class Passwords {
 
   sip::Random& random_;
   std::vector<sip::Credentials> credentials_;
+  bool has_proxy_ = false;
   std::unordered_map<std::string, std::vector<sip::Challenge>> asked_;  // by hop and domain
 };
 

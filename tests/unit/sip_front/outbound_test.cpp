@@ -440,7 +440,7 @@ TEST_F(OutboundTest, ALargeRequestGoesByTcpOrNotAtAll) {
 
 TEST_F(OutboundTest, ARequestThatBecomesLargeWhileItIsWrittenIsNotSentByUdpEither) {
   large_hops_ = {{Transport::kTcp, endpoint("192.0.2.8")}};
-  outbound_.configure("sip:192.0.2.7;" + std::string(900, 'r'), {});  // nobody counted with
+  outbound_.configure("sip:192.0.2.7;" + std::string(900, 'r'), {}, true);  // nobody counted with
   begin(envelope(std::string(300, 'x')));
   ASSERT_EQ(sent().size(), 1u);
   EXPECT_EQ(last().via.transport, "TCP");
@@ -598,7 +598,7 @@ TEST_F(OutboundTest, NoOtherHopIsTriedPastTheDeadline) {
 }
 
 TEST_F(OutboundTest, ALooselyRoutingProxyFindsItselfInTheRoute) {
-  outbound_.configure("sip:192.0.2.7;lr", {});
+  outbound_.configure("sip:192.0.2.7;lr", {}, true);
   begin(envelope("a"));
   EXPECT_EQ(last().value(sip::HeaderName::kRoute), "<sip:192.0.2.7;lr>");
   EXPECT_EQ(last().request_uri, "sip:bob@sip.test");
@@ -614,7 +614,7 @@ std::string authorization(const sip::Message& request) {
 }
 
 TEST_F(OutboundTest, AChallengeIsAnsweredWithThePasswordOfItsRealm) {
-  outbound_.configure("", {{"sip.test", "gateway", "secret"}});
+  outbound_.configure("", {{"sip.test", "gateway", "secret"}}, false);
   begin(envelope("a"));
   EXPECT_EQ(authorization(last()), "");
   respond("407 Auth", "Proxy-Authenticate: Digest realm=\"sip.test\", nonce=\"n1\", qop=\"auth\"\r\n");
@@ -643,8 +643,28 @@ TEST_F(OutboundTest, AChallengeIsAnsweredWithThePasswordOfItsRealm) {
   EXPECT_EQ(authorization(last()), "");
 }
 
+// Who challenges may name any realm, and try passwords against the answer.
+TEST_F(OutboundTest, APasswordIsForTheProxyOrTheRealmsOwnDomain) {
+  const auto answered = [&](const std::string& uri, bool has_proxy) {
+    outbound_.configure("", {{"sip.test", "gateway", "secret"}}, has_proxy);
+    begin(envelope("a", uri));
+    respond("401 Auth", "WWW-Authenticate: Digest realm=\"sip.test\", nonce=\"n\"\r\n");
+    const bool given = !authorization(last()).empty();
+    if (given) respond("200 OK");
+    return given;
+  };
+  EXPECT_TRUE(answered("sip:eve@evil.test", true));
+  EXPECT_FALSE(answered("sip:eve@evil.test", false));
+  EXPECT_THAT(outcomes_.back().text(),
+              HasSubstr("realm \"sip.test\", which without gateway.outbound_proxy only"));
+  EXPECT_FALSE(answered("sip:eve@evil.sip.test", false));
+  EXPECT_FALSE(answered("sip:eve@p.test", false));
+  EXPECT_TRUE(answered("sip:bob@SIP.test", false));
+  EXPECT_TRUE(answered("sip:bob@test", false));  // who has this domain has the realm's
+}
+
 TEST_F(OutboundTest, ProxyAndServerMayBothAsk) {
-  outbound_.configure("", {{"proxy.test", "p", "1"}, {"sip.test", "s", "2"}});
+  outbound_.configure("", {{"proxy.test", "p", "1"}, {"sip.test", "s", "2"}}, true);
   begin(envelope("a"));
   respond("407 Auth", "Proxy-Authenticate: Digest realm=\"proxy.test\", nonce=\"n1\"\r\n");
   respond("401 Auth", "WWW-Authenticate: Digest realm=\"sip.test\", nonce=\"n2\"\r\n");
@@ -658,7 +678,7 @@ TEST_F(OutboundTest, ProxyAndServerMayBothAsk) {
 }
 
 TEST_F(OutboundTest, AWrongPasswordIsSaidAndNotTriedForEver) {
-  outbound_.configure("", {{"sip.test", "gateway", "wrong"}});
+  outbound_.configure("", {{"sip.test", "gateway", "wrong"}}, false);
   begin(envelope("a"));
   for (const char* nonce : {"n1", "n2"}) {
     respond("401 Auth",
@@ -677,7 +697,7 @@ TEST_F(OutboundTest, AWrongPasswordIsSaidAndNotTriedForEver) {
 }
 
 TEST_F(OutboundTest, AnUnknownRealmGetsNothingAndIsNamed) {
-  outbound_.configure("", {{"sip.test", "gateway", "secret"}});
+  outbound_.configure("", {{"sip.test", "gateway", "secret"}}, false);
   begin(envelope("a"));
   respond("407 Auth", "Proxy-Authenticate: Digest realm=\"evil.test\", nonce=\"n\"\r\n");
   EXPECT_EQ(sent().size(), 1u);
