@@ -39,6 +39,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
       sip::NextHop::create(*front->resolver_, front->random_, context.config.gateway.outbound_proxy);
   if (!next_hop) return tl::make_unexpected(next_hop.error());
   front->next_hop_ = std::move(*next_hop);
+  front->way_back_ = *sip::NextHop::create(*front->resolver_, front->random_, {});
   front->outbound_.configure(front->next_hop_->route(), make_credentials(*section));
 
   auto tls = make_tls(*section);
@@ -202,6 +203,17 @@ void Front::connection_lost(uint32_t connection, bool never_made, std::string_vi
   notice_standstill();
   outbound_.connection_lost(connection, never_made, why);
   end_of_turn_.ask();
+}
+
+// RFC 3261 18.2.2, the last resort. Not for a stranger: we would connect to whomever he names.
+void Front::no_way_back(const sip::Flow& asked, std::string_view response) {
+  const std::string uri =
+      inbound_.trusts(asked) ? sip::uri_of_sent_by(response, asked.transport) : std::string();
+  if (uri.empty()) return transports_->send_by({}, response);
+  way_back_->find(uri, 0, [this, response = std::string(response)](sip::Hops hops) {
+    transports_->send_by(hops ? std::move(*hops) : std::vector<sip::Hop>(), response);
+    end_of_turn_.ask();
+  });
 }
 
 void Front::unreachable(const sip::Endpoint& peer) {

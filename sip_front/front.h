@@ -71,6 +71,7 @@ class Front final : public service::Process,
   void received(const sip::Message&, const sip::Flow&) override;
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
   void connection_lost(uint32_t connection, bool never_made, std::string_view why) override;
+  void no_way_back(const sip::Flow& asked, std::string_view response) override;
   void unreachable(const sip::Endpoint& peer) override;
   void tls_failed(const sip::Endpoint& peer, bool ours, std::string_view why) override;
   // inbound
@@ -105,7 +106,7 @@ class Front final : public service::Process,
   Inbound inbound_;
   Outbound outbound_;
   std::unique_ptr<net::Resolver> resolver_;
-  std::optional<sip::NextHop> next_hop_;
+  std::optional<sip::NextHop> next_hop_, way_back_;
   std::unique_ptr<sip::Transports> transports_;
   std::unique_ptr<TakenRequests> taken_;  // null: cannot be had, and doubles are possible
   std::unique_ptr<bus::ZmqEdge> bus_;

@@ -6,6 +6,7 @@
 
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "sip_front/sip/parser.h"
 
 namespace stox::sip {
 namespace {
@@ -232,6 +233,17 @@ class Search : public std::enable_shared_from_this<Search> {
 };
 
 }  // namespace
+
+std::string uri_of_sent_by(std::string_view response, Transport transport) {
+  std::string copy(response);
+  const auto message = std::make_unique<Message>();
+  if (!parse_datagram(copy, *message) || message->is_request) return {};
+  const Via& via = message->via;
+  if (via.host.empty() || Endpoint::parse(via.host, 0)) return {};
+  std::string out = "sip:";
+  out += via.port != 0 ? host_port(via.host, via.port) : std::string(via.host);
+  return out += transport == Transport::kTls ? ";transport=tls" : ";transport=tcp";
+}
 
 Result<NextHop> NextHop::create(net::Resolver& resolver, Random& random, std::string_view outbound_proxy) {
   if (!outbound_proxy.empty()) {

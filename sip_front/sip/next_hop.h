@@ -24,6 +24,10 @@ struct NoHop {
   std::string text;
 };
 
+// Of a response over a reliable transport whose connections fail: the URI to find hops for (RFC 3263 5, RFC
+// 3261 18.2.2), from the sent-by of its top Via. Empty: that is no name.
+std::string uri_of_sent_by(std::string_view response, Transport);
+
 using Hops = tl::expected<std::vector<Hop>, NoHop>;  // a value holds one hop at least
 
 class NextHop {

@@ -187,6 +187,8 @@ void TcpTransport::connected(uint32_t id, const asio::error_code& failure) {
   c->active = c->began = loop_.now();
   if (c->tls) {
     if (const auto started = c->tls->start(c->out); !started) return tls_failed(*c, started.error().text);
+  } else {
+    made(*c);
   }
   write(*c);
   if (find(id) != nullptr) wait_to_read(*c);
@@ -214,8 +216,10 @@ void TcpTransport::close(uint32_t id, std::string_view why) {
   if (!c.outbound()) admission_.remove(c.peer, c.stranger);
   kept_ -= c.kept;
   const bool never_made = c.connecting || c.securing;
+  std::vector<Late> late = std::move(found->second->late);
   connections_.erase(found);
   user_.connection_lost(id, never_made, why);
+  for (Late& one : late) send_late(std::move(one));
 }
 
 void TcpTransport::look_at_trust(Connection& c) {

@@ -38,8 +38,15 @@ class TcpTransport : private net::Reader {
   // Id of a connection to this peer that we opened; it may still be connecting, and what is sent waits.
   Result<uint32_t> connection_to(const Hop&);
   // A response whose connection is gone goes by a new one to the flow's peer (18.2.2), over TLS if that
-  // proves to be whom the response's Via names.
+  // proves to be whom the response's Via names; if none can be made, to TransportUser::no_way_back().
   void send(const Flow&, std::string_view bytes);
+  // What goes by a connection that is not made yet, and where to if it cannot be made.
+  struct Late {
+    std::string bytes;
+    std::vector<Hop> hops;      // in this order
+    std::optional<Flow> asked;  // then it goes to no_way_back()
+  };
+  void send_late(Late);
   void finish(uint32_t id);
   void flush();
 
@@ -71,7 +78,8 @@ class TcpTransport : private net::Reader {
   void ping(Connection&);
   void look_at_trust(Connection&);
   void count_kept(Connection&);
-  Result<uint32_t> way_back(const Flow&, std::string_view response);
+  void made(Connection&);
+  Result<Hop> way_back(const Flow&, std::string_view response) const;
   bool take(Connection&, std::span<char> bytes, std::size_t& consumed);
   void queue(Connection&, std::string_view bytes);
   void write(Connection&);

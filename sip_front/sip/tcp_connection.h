@@ -4,6 +4,7 @@
 #include <asio/ip/tcp.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "sip_front/sip/framing.h"
 #include "sip_front/sip/tcp.h"
@@ -31,10 +32,12 @@ struct TcpTransport::Connection {
   bool answers_pings = false;
   Framing framing;
   std::unique_ptr<net::TlsSession> tls;
-  std::string domain;       // TLS that we opened: whom the peer must prove to be
-  std::string in;           // what came of a message that is not whole
-  std::string held;         // TLS: to be encrypted once the handshake is done
-  std::string out;          // as it goes onto the wire
+  std::string domain;      // TLS that we opened: whom the peer must prove to be
+  std::string in;          // what came of a message that is not whole
+  std::string held;        // TLS: to be encrypted once the handshake is done
+  std::string out;         // as it goes onto the wire
+  std::vector<Late> late;  // of out or held, as long as it may not be made
+  std::size_t late_size = 0;
   std::size_t written = 0;  // of out
   std::size_t kept = 0;     // bytes of these that were counted
   Time active{};            // last byte in or out

@@ -87,6 +87,7 @@ std::optional<std::string> TcpTransport::established(Connection& c) {
   if (!c.outbound()) look_at_trust(c);
   if (!c.held.empty()) c.tls->send(c.held, c.out);
   std::string().swap(c.held);
+  made(c);
   return std::nullopt;
 }
 
@@ -128,7 +129,7 @@ bool TcpTransport::take_bytes(Connection& c, std::span<char> bytes) {
 }
 
 void TcpTransport::count_kept(Connection& c) {
-  const std::size_t now = c.in.capacity() + c.out.capacity() + c.held.capacity();
+  const std::size_t now = c.in.capacity() + c.out.capacity() + c.held.capacity() + c.late_size;
   kept_ += now - std::exchange(c.kept, now);
 }
 
@@ -169,24 +170,46 @@ bool TcpTransport::take(Connection& c, std::span<char> bytes, std::size_t& consu
 }
 
 void TcpTransport::send(const Flow& flow, std::string_view bytes) {
-  Connection* c = find(flow.connection);
-  if (c == nullptr || c->finishing) {
-    const Result<uint32_t> id = way_back(flow, bytes);
-    if (!id) {
-      ++figures_.send_failures;
-      return;
-    }
-    c = find(*id);
+  Connection* const c = find(flow.connection);
+  if (c != nullptr && !c->finishing) return queue(*c, bytes);
+  const Result<Hop> hop = way_back(flow, bytes);
+  if (hop) {
+    send_late({std::string(bytes), {*hop}, flow});
+  } else {
+    ++figures_.send_failures;
   }
-  queue(*c, bytes);
 }
 
-Result<uint32_t> TcpTransport::way_back(const Flow& flow, std::string_view response) {
-  if (flow.transport == Transport::kTcp) return connection_to({Transport::kTcp, flow.peer});
+void TcpTransport::send_late(Late late) {
+  while (!late.hops.empty()) {
+    const auto id = connection_to(late.hops.front());
+    late.hops.erase(late.hops.begin());
+    if (!id) continue;
+    Connection& c = *find(*id);
+    queue(c, late.bytes);
+    if (c.connecting || c.securing) {
+      c.late_size += late.bytes.size();
+      c.late.push_back(std::move(late));
+      count_kept(c);
+    }
+    return;
+  }
+  if (late.asked) return user_.no_way_back(*late.asked, late.bytes);
+  ++figures_.send_failures;
+}
+
+void TcpTransport::made(Connection& c) {
+  std::vector<Late>().swap(c.late);
+  c.late_size = 0;
+  count_kept(c);
+}
+
+Result<Hop> TcpTransport::way_back(const Flow& flow, std::string_view response) const {
+  if (flow.transport == Transport::kTcp) return Hop{Transport::kTcp, flow.peer};
   std::string copy(response);
   const auto message = std::make_unique<Message>();
   if (!parse_datagram(copy, *message) || message->is_request) return error("no connection");
-  return connection_to({Transport::kTls, flow.peer, std::string(message->via.host)});
+  return Hop{Transport::kTls, flow.peer, std::string(message->via.host)};
 }
 
 void TcpTransport::queue(Connection& c, std::string_view bytes) {

@@ -148,6 +148,10 @@ void Transports::send(const Flow& flow, std::string_view bytes) {
   }
 }
 
+void Transports::send_by(std::vector<Hop> hops, std::string_view bytes) {
+  tcp_->send_late({std::string(bytes), std::move(hops), {}});
+}
+
 void Transports::finish(const Flow& flow) {
   if (is_reliable(flow.transport)) tcp_->finish(flow.connection);
 }

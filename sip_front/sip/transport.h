@@ -31,6 +31,9 @@ class TransportUser {
   // Closed, or never made: then nothing that was sent on it has arrived. `why` is for people, empty: the peer
   // closed it.
   virtual void connection_lost(uint32_t connection, bool never_made, std::string_view why) = 0;
+  // A response to a request that came by `asked` whose connection is gone, and no new one to where it came
+  // from could be made: send_by() may know another way. The bytes live during the call.
+  virtual void no_way_back(const Flow& asked, std::string_view response) = 0;
   virtual void unreachable(
       const Endpoint& peer) = 0;  // said by ICMP to a datagram of ours, or by our own host
   // A TLS connection that came to nothing; `why` says which certificate and which name. `ours`: opened by us.
@@ -86,9 +89,9 @@ struct TransportFigures {
   std::size_t connections() const { return tcp_in + tcp_out + tls_in + tls_out; }
   uint64_t tls_failures = 0;  // handshakes that failed, peers that are not whom we want
   uint64_t datagrams_in = 0, datagrams_out = 0;
-  uint64_t send_failures = 0;            // datagrams that the system did not take
-  uint64_t connections_refused = 0;      // at a limit
-  uint64_t connections_timed_out = 0;    // stuck: half a message, or never reading
+  uint64_t send_failures = 0;          // datagrams that the system did not take, responses without a way back
+  uint64_t connections_refused = 0;    // at a limit
+  uint64_t connections_timed_out = 0;  // stuck: half a message, or never reading
   uint64_t connections_crowded_out = 0;  // with half a message, when all together kept too much
   uint64_t pings_unanswered = 0;         // connections of ours that turned out to be dead
 };
@@ -117,6 +120,8 @@ class Transports {
 
   // Leaves at the end of this turn. Responses whose connection is gone go by a new one (18.2.2).
   void send(const Flow&, std::string_view bytes);
+  // By the first of these hops (TCP, TLS) that a connection can be made to; by none, it counts as a failure.
+  void send_by(std::vector<Hop>, std::string_view bytes);
   // Takes nothing more from the connection of this flow and closes it when what was queued is written.
   void finish(const Flow&);
   // Leaves now, as far as the system takes it; for the end of the process.

@@ -1,10 +1,13 @@
 """Where the gateway finds a SIP domain's servers: a DNS server of the test's own tells it (RFC 3263)."""
+import socket
+
 import pytest
 
 from support import loopback
 from support.dns_server import DnsServer
 from support.site import Site
-from support.sip_user import SipUser
+from support.sip_user import Sent, SipUser
+from support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +89,24 @@ def test_a_name_without_services_is_the_server(juliet, servers):
 def test_a_domain_without_sip_is_an_error(juliet, domain):
     juliet.send(f"romeo*{domain}@xmpp-sip.test", "to nobody")
     assert juliet.next_message().condition == "remote-server-not-found"
+
+
+def test_an_answer_without_a_way_back_goes_to_whom_the_via_names(site, juliet, servers):
+    """The connection has gone, and nobody listens where it came from (RFC 3261 18.2.2)."""
+    down, second, third = servers
+    request = second.make("MESSAGE", site.sip_uri(juliet), "and gone", headers=[
+        ("Via", f"SIP/2.0/TCP second.test:{second.port};branch=z9hG4bKgone")])
+    second._sent["z9hG4bKgone"] = sent = Sent(request)
+    mapper = site.stox.processes["mapper-1"]
+    mapper.freeze()  # until the connection has gone
+    with socket.create_connection(site.stox.address, source_address=(down, 0)) as connection:
+        connection.sendall(request.bytes())
+        eventually(lambda: site.stox.in_flight("sip-1") == 1, "the message is under way")
+    eventually(lambda: connections_from_peers(site) == 0, "the connection is gone")
+    mapper.thaw()
+    assert sent.answer()  # whichever: on a busy machine the front may have given the mapper up meanwhile
+
+
+def connections_from_peers(site):
+    listed = {peer["name"]: peer for peer in site.stox.status()["sip-1"]["peers"]}
+    return listed.get("tcp connections", {"opened_by_peer": 0})["opened_by_peer"]

@@ -1,9 +1,9 @@
 """Real user agents write to XMPP users and get their answers: baresip and linphonec, registered at Kamailio, and baresip
-with nothing between it and the gateway."""
+and sofia-sip with nothing between them and the gateway."""
 import pytest
 
 from support import loopback
-from support.phone import Baresip, Linphone
+from support.phone import Baresip, Linphone, Sofia
 from support.site import Site
 
 
@@ -48,5 +48,25 @@ def test_text_both_ways_without_a_proxy(site, tmp_path, transport):
     juliet.send(message.sender, "Ebenfalls, Ромео 𝄞")
     romeo.shows("Ebenfalls, Ромео 𝄞")
     assert juliet.nothing_came()
+    romeo.kill()
+    site.stox.send_all_to(proxy)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_text_both_ways_with_sofia_sip(site, tmp_path, transport):
+    juliet = site.xmpp_user("juliet")
+    romeo = Sofia(tmp_path / "romeo", loopback.address(212), site.stox, "romeo", site.sip_uri(juliet),
+                  transport).start()
+    proxy = site.stox.configuration["gateway"]["outbound_proxy"]
+    site.stox.send_all_to(f"sip:{romeo.host}:{romeo.port};transport={transport}")
+
+    romeo.say("Grüß Gott, Юлия ☕")
+    message = juliet.next_message()
+    assert (message.body, message.sender) == ("Grüß Gott, Юлия ☕", "romeo*sip.test@xmpp-sip.test")
+    romeo.shows("answered 200")
+
+    juliet.send(message.sender, "Ebenfalls, Ромео 𝄞")
+    romeo.shows("Ebenfalls, Ромео 𝄞")
+    assert juliet.nothing_came()  # it was answered 200
     romeo.kill()
     site.stox.send_all_to(proxy)

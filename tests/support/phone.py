@@ -3,6 +3,7 @@ import subprocess
 
 from support import loopback
 from support.child import Child
+from support.stox import PROGRAMS
 from support.waiting import eventually
 
 
@@ -99,3 +100,19 @@ publish=0
 
     def say(self, text):
         self.type(f"chat {self.contact} {text}")
+
+
+class Sofia(_Phone):
+    """A user agent on the sofia-sip stack, unregistered; all its requests go to `server`, say a support.stox.Stox."""
+
+    up = "ready"
+
+    def __init__(self, folder, host, server, name, contact, transport="udp"):
+        folder.mkdir()
+        self.host, self.port, self.contact = host, loopback.free_port(host, 5060), contact
+        super().__init__(f"sofia-{transport}", [
+            PROGRAMS / "stox-sofia-user", host, self.port, f"sip:{name}@sip.test",
+            f"sip:{server.host}:{server.port};transport={transport}"], folder)
+
+    def say(self, text):
+        self.type(f"{self.contact} {text}")

@@ -4,6 +4,8 @@
 
 #include <map>
 
+#include "tests/unit/sip_front/sip_text.h"
+
 namespace stox::sip {
 namespace {
 
@@ -178,6 +180,20 @@ TEST_F(NextHopTest, ALooseRouterGetsARoute) {
             "sip:192.0.2.1:5060;transport=tcp;lr");
   EXPECT_EQ(NextHop::create(dns_, random_, "sip:192.0.2.1")->route(), "");
   EXPECT_EQ(NextHop::create(dns_, random_, "")->route(), "");
+}
+
+TEST(UriOfSentBy, IsWhatTheTopViaNamesUnlessThatIsAnAddress) {
+  const auto of = [](std::string_view sent_by, Transport transport) {
+    return uri_of_sent_by(crlf("SIP/2.0 200 OK\nVia: SIP/2.0/TCP ") + std::string(sent_by) +
+                              crlf(";branch=z9hG4bK1\n") + kHello.substr(kHello.find("From:")),
+                          transport);
+  };
+  EXPECT_EQ(of("client.test", Transport::kTcp), "sip:client.test;transport=tcp");
+  EXPECT_EQ(of("client.test:5070", Transport::kTls), "sip:client.test:5070;transport=tls");
+  EXPECT_EQ(of("192.0.2.7:5070", Transport::kTcp), "");
+  EXPECT_EQ(of("[2001:db8::7]", Transport::kTcp), "");
+  EXPECT_EQ(uri_of_sent_by(kHello, Transport::kTcp), "");  // a request
+  EXPECT_EQ(uri_of_sent_by("late", Transport::kTcp), "");
 }
 
 }  // namespace

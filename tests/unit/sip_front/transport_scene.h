@@ -53,6 +53,10 @@ class TransportTest : public ::testing::Test, public TransportUser {
     lost_.push_back(connection);
     never_made_ = never_made;
   }
+  void no_way_back(const Flow& asked, std::string_view response) override {
+    no_way_back_.push_back(std::string(response) + " to " + asked.peer.str());
+    if (!other_ways_.empty()) transports_->send_by(other_ways_, response);
+  }
   void unreachable(const Endpoint& peer) override { unreachable_.push_back(peer.str()); }
   void tls_failed(const Endpoint&, bool ours, std::string_view why) override {
     tls_failures_.push_back((ours ? "ours: " : "theirs: ") + std::string(why));
@@ -113,6 +117,8 @@ class TransportTest : public ::testing::Test, public TransportUser {
   std::vector<Came> came_;
   std::vector<uint32_t> lost_;
   bool never_made_ = false;
+  std::vector<std::string> no_way_back_;
+  std::vector<Hop> other_ways_;
   std::vector<std::string> unreachable_, tls_failures_;
 };
 

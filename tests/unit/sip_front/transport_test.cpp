@@ -342,6 +342,42 @@ TEST_F(TransportTest, AResponseWhoseConnectionIsGoneGoesToTheSentByPort) {
   auto accepted = acceptor.accept();
   accepted.non_blocking(true);
   EXPECT_EQ(read_from(accepted, 4), "late");
+  EXPECT_TRUE(no_way_back_.empty());
+}
+
+TEST_F(TransportTest, AResponseWithNoWayBackGoesByTheFirstOtherThatTakesIt) {
+  open_usual();
+  asio::ip::tcp::acceptor acceptor(loop_.io(), {asio::ip::address_v4::loopback(), 0});
+  uint16_t closed = 0;
+  {
+    const asio::ip::tcp::acceptor gone(loop_.io(), {asio::ip::address_v4::loopback(), 0});
+    closed = gone.local_endpoint().port();
+  }
+  const Hop nobody{Transport::kTcp, *Endpoint::parse("127.0.0.1", closed)};
+  const Hop somebody{Transport::kTcp, *Endpoint::parse("127.0.0.1", acceptor.local_endpoint().port())};
+  const Flow flow{Transport::kTcp, 1, 77, nobody.peer};
+  transports_->send(flow, "first");
+  ASSERT_TRUE(run_until([&] { return no_way_back_.size() == 1; }));
+  EXPECT_EQ(no_way_back_[0], "first to " + nobody.peer.str());
+  EXPECT_EQ(transports_->figures().send_failures, 0u);
+
+  other_ways_ = {nobody, nobody};
+  transports_->send(flow, "second");
+  ASSERT_TRUE(run_until([&] { return transports_->figures().send_failures == 1; }));
+  EXPECT_EQ(no_way_back_.size(), 2u);  // asked once for each
+
+  other_ways_ = {nobody, somebody};
+  transports_->send(flow, "third");
+  transports_->send(flow, "fourth");
+  asio::ip::tcp::socket accepted(loop_.io());
+  acceptor.non_blocking(true);
+  ASSERT_TRUE(run_until([&] {
+    asio::error_code none_yet;
+    acceptor.accept(accepted, none_yet);
+    return !none_yet;
+  }));
+  accepted.non_blocking(true);
+  EXPECT_EQ(read_from(accepted, 11), "thirdfourth");
 }
 
 }  // namespace
