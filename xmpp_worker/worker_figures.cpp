@@ -1,0 +1,127 @@
+// What a worker shows: status, what `stoxctl` lists, figures.
+#include <fmt/format.h>
+
+#include "common/base/text.h"
+#include "common/bus/queues_json.h"
+#include "xmpp_worker/words.h"
+#include "xmpp_worker/worker.h"
+
+namespace stox::worker {
+namespace {
+using nlohmann::json;
+using service::Metric;
+using service::State;
+
+constexpr std::size_t kMaxListed = 10'000;
+}  // namespace
+
+service::Status Worker::status() const {
+  if (draining_)
+    return {State::kDraining, fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
+  if (!edge().has_mapper()) return {State::kStarting, bus_->why_no_mapper()};
+  service::Status streams = streams_->status();
+  if (streams.state != State::kReady) return streams;
+  if (journal_ && !journal_->trouble().empty())
+    return {State::kReady, "messages from XMPP are refused, because of the " + journal_->trouble()};
+  return {State::kReady, {}};
+}
+
+json Worker::peers() const {
+  json list = streams_->list();
+  for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
+  json journal;
+  if (journal_)
+    journal = {{"path", journal_->path()}, {"held", journal_->size()}, {"trouble", journal_->trouble()}};
+  return {{"peers", list}, {"journal", journal}};
+}
+
+json Worker::failed() const { return bus::failed_json(edge(), now()); }
+
+json Worker::known_peers() const {
+  json list = json::array();
+  for (const Contact& contact : contacts_.list()) {
+    const Duration left = contact.used + Contacts::kRemembered - now();
+    if (left <= Duration{0}) break;
+    json takes = json::array(), refuses = json::array();
+    if (contact.states == Contact::States::kTells) takes.push_back("chatstates");
+    if (contact.states == Contact::States::kTellsNot) refuses.push_back("chatstates");
+    list.push_back({{"peer", contact.user},
+                    {"towards", contact.sip_user},
+                    {"takes", std::move(takes)},
+                    {"refuses", std::move(refuses)},
+                    {"forgotten_in_ms", to_ms(left)}});
+  }
+  return list;
+}
+
+json Worker::queues() const { return bus::queues_json(edge()); }
+
+json Worker::inflight() const {
+  json list = json::array();
+  for (const auto& each : edge().list_in_flight(kMaxListed)) {
+    const auto* pending = to_sip_.find(each.number);
+    std::string id;
+    worker::write_envelope_name(edge().name(), each.id_epoch, each.id_number, &id);
+    list.push_back({{"id", id},
+                    {"trace", to_hex(each.trace_id)},
+                    {"from", pending ? pending->from : ""},
+                    {"to", pending ? pending->to : ""},
+                    {"stage", each.stage},
+                    {"attempts", each.attempts},
+                    {"age_ms", to_ms(now() - each.submitted)}});
+  }
+  return list;
+}
+
+std::vector<std::string> Worker::others() const { return bus::names_of_others(edge()); }
+
+std::vector<Metric> Worker::metrics() const {
+  const auto counter = [](const char* name, const char* help, uint64_t value) {
+    return Metric{Metric::Kind::kCounter, name, help, static_cast<double>(value)};
+  };
+  const auto gauge = [](const char* name, const char* help, auto value) {
+    return Metric{Metric::Kind::kGauge, name, help, static_cast<double>(value)};
+  };
+  const auto& out = to_xmpp_.figures();
+  const auto& in = to_sip_.figures();
+  std::vector<Metric> all = {
+      gauge("stox_journal_held", "stanzas in the journal, whose messages have not ended",
+            journal_ ? journal_->size() : 0),
+      gauge("stox_journal_trouble",
+            "1 while the journal cannot be written and messages from XMPP are refused",
+            journal_ && !journal_->trouble().empty()),
+      gauge("stox_xmpp_unproved", "messages written whose processing is not proved", to_xmpp_.unproved()),
+      gauge("stox_xmpp_held", "messages that wait for the stream", to_xmpp_.held()),
+      gauge("stox_xmpp_mute_domains", "domains that answer no pings", to_xmpp_.mute_domains()),
+      counter("stox_xmpp_stanzas_received_total", "stanzas that came in", stanzas_in_),
+      counter("stox_xmpp_receipts_total", "receipts and markers passed on to SIP",
+              notices_.figures().receipts),
+      counter("stox_xmpp_receipts_unknown_total", "receipts for messages that nobody here wrote",
+              notices_.figures().not_ours),
+      counter("stox_xmpp_receipts_lost_total", "receipts that found no way", notices_lost_),
+      counter("stox_xmpp_typing_to_sip_total", "chat states passed on to SIP", notices_.figures().typing),
+      counter("stox_xmpp_typing_total", "chat states written", out.typing),
+      counter("stox_xmpp_typing_dropped_total", "chat states not written: nobody wants them, or no stream",
+              out.typing_dropped),
+      counter("stox_xmpp_written_total", "messages written to the stream", out.written),
+      counter("stox_xmpp_delivered_total", "messages whose processing was proved", out.delivered),
+      counter("stox_xmpp_passed_on_total", "messages passed on without proof", out.passed_on),
+      counter("stox_xmpp_bounced_total", "messages refused by XMPP", out.bounced),
+      counter("stox_xmpp_failed_total", "messages to XMPP that failed in the gateway", out.failed),
+      counter("stox_xmpp_late_errors_total", "errors that came after the answer", out.late_errors),
+      counter("stox_sip_taken_total", "messages taken in for SIP", in.taken),
+      counter("stox_sip_delivered_total", "messages delivered to SIP", in.delivered),
+      counter("stox_sip_failed_total", "messages to SIP that failed", in.failed),
+      counter("stox_xmpp_refused_total", "error stanzas sent", in.refused),
+      counter("stox_xmpp_errors_lost_total", "error stanzas that could not be sent", in.errors_lost),
+      counter("stox_xmpp_answers_total", "IQs and presence answered", answered_),
+      counter("stox_xmpp_unanswered_total", "IQs not answered, because the server does not read",
+              not_answered_),
+      counter("stox_xmpp_handed_over_total", "answers that came here for stanzas of another worker",
+              handed_over_),
+  };
+  streams_->add_metrics(all);
+  return all;
+}
+
+}  // namespace stox::worker
