@@ -265,6 +265,10 @@ void ToSip::note_told() {
   });
 }
 
+void ToSip::ask_for_told() {
+  for (const Told& each : told_errors_) user_.ask_soon(each.error.from, each.error.to);
+}
+
 // A sender is told twice when our connection comes back meanwhile, or that worker's dies: better than never.
 void ToSip::lend(Unsent& error) {
   const Time now = clock_.now();

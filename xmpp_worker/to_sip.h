@@ -39,6 +39,8 @@ class ToSipUser {
   // known.
   enum class Fate { kWaits, kArrived, kBroken };
   virtual Fate fate(std::string_view from, std::string_view to, Time sent) = 0;
+  // It waits to learn that.
+  virtual void ask_soon(std::string_view /*from*/, std::string_view /*to*/) {}
   // An error stanza goes to the worker that has the one connection of our domain, while ours stands by;
   // `sent` is called when it has arrived from there. False: there is no such worker.
   virtual bool lend(std::string_view /*from*/, std::string_view /*to*/, std::string_view /*xml*/,
@@ -75,9 +77,10 @@ class ToSip {
   void hand_on();
   // Goes on with what a process before us had in hand.
   void restore(std::vector<StanzaJournal::Left>);
-  void stop();         // answers all there is; what is in the journal stays there
-  void send_unsent();  // errors that found no room or no stream, or whose stream has broken
-  void note_told();    // errors of which it is known by now what became of them
+  void stop();          // answers all there is; what is in the journal stays there
+  void send_unsent();   // errors that found no room or no stream, or whose stream has broken
+  void ask_for_told();  // once in a while: what became of those that are not known yet
+  void note_told();     // errors of which it is known by now what became of them
   // Errors of what stands in the journal go by another worker or the next process, so that the stream can be
   // closed behind those that have gone.
   void hold_errors() { holding_errors_ = true; }

@@ -173,6 +173,7 @@ void Worker::turn() {
     (void)open_journal();
     check_status();
     to_sip_.send_unsent();
+    to_sip_.ask_for_told();
     to_sip_.hand_on();
   }
   if (journal_) journal_->turn(now());
@@ -366,6 +367,11 @@ ToSipUser::Fate Worker::fate(std::string_view from, std::string_view to, Time se
   const xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
   if (link == nullptr || !link->is_up() || link->up_since() > sent) return Fate::kBroken;
   return link->proved_until() > sent ? Fate::kArrived : Fate::kWaits;
+}
+
+void Worker::ask_soon(std::string_view from, std::string_view to) {
+  xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
+  if (link != nullptr && link->is_up()) link->write_soon();
 }
 
 bool Worker::lend(std::string_view from, std::string_view to, std::string_view xml,

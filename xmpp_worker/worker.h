@@ -88,6 +88,7 @@ class Worker final : public service::Process,
   void write_envelope_name(uint64_t number, std::string* out) const override;
   bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
   Fate fate(std::string_view from, std::string_view to, Time sent) override;
+  void ask_soon(std::string_view from, std::string_view to) override;
   bool lend(std::string_view from, std::string_view to, std::string_view xml,
             std::function<void()> sent) override;
   // receipts and typing

@@ -276,20 +276,27 @@ void S2sOutbound::hurry(bool hurry, Time now) {
   if (hurry) next_ = std::min(next_, now + kHurriedQuestion);
 }
 
+void S2sOutbound::ask_for_proof(Time now) {
+  if (!is_up() || asked_at_ != kNever || !can_prove()) return;
+  now_ = now;
+  ask_for_life(true);
+}
+
 void S2sOutbound::peer_answered() {
   alive_at_ = now_;
+  if (asked_at_ != kNever && misses_ == 0) proved_until_ = asked_at_;  // else it may be for an earlier one
   asked_at_ = kNever;
   misses_ = 0;
 }
 
 // What every server answers on this very stream: how much it has taken, or whether a key that cannot be
 // right is.
-void S2sOutbound::ask_for_life() {
+void S2sOutbound::ask_for_life(bool proof) {
   next_ = now_ + (hurry_ ? kHurriedQuestion : kQuestion);
   if (management_.is_on()) {
     XmlWriter xml(output_);
     management_.ask(xml);
-  } else if (has_dialback_ && hurry_) {  // seldom: some servers log that they were asked
+  } else if (has_dialback_ && (hurry_ || proof)) {  // seldom: some servers log that they were asked
     write_question({options_.from, options_.to, fmt::format("{}{}", kProbe, ++probes_), "0"});
   } else {
     output_ += ' ';  // TCP will tell

@@ -57,6 +57,10 @@ class S2sOutbound : public S2sStream {
   bool external_refused() const { return external_refused_; }
   const OutboundOptions& options() const { return options_; }
   Time last_proof_of_life() const { return alive_at_; }
+  // What was sent before this the peer has processed; it can only be told of one that answers questions here.
+  bool can_prove() const { return management_.is_on() || has_dialback_; }
+  Time proved_until() const { return proved_until_; }
+  void ask_for_proof(Time now);
 
  private:
   enum class Phase { kNew, kTls, kHeader, kFeatures, kStartTls, kSasl, kDialback, kUp, kClosing };
@@ -82,7 +86,7 @@ class S2sOutbound : public S2sStream {
   void come_up(const char* proof);
   void allow_questions();
   void write_question(const DialbackQuestion&);
-  void ask_for_life();
+  void ask_for_life(bool proof = false);
   void refuse(std::string reason, StanzaError told);
   void leave_dead(StreamEnd);
 
@@ -98,6 +102,7 @@ class S2sOutbound : public S2sStream {
 
   Time alive_at_{};
   Time asked_at_ = kNever;  // the question that is not answered
+  Time proved_until_{};
   unsigned misses_ = 0, probes_ = 0;
   bool hurry_ = false;
 };

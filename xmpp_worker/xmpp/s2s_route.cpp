@@ -221,6 +221,7 @@ void S2sRoute::stream_ended(const StreamEnd& why, bool external_refused) {
   attempt_.reset();
   answer_asked("remote-server-timeout");
   const bool had_worked = loop().now() - up_since_ >= kLasting;
+  up_since_ = loop().now();  // a way back that is left did not carry what was sent before
   if (had_worked) redirects_ = 0;
   last_failure_ = end.reason;
   reason_ = end.reason;
@@ -359,6 +360,15 @@ void S2sRoute::hurry(bool hurry, Time now) {
 bool S2sRoute::has_room() const {
   if (!is_out_up()) return carrier_ != nullptr && carrier_->has_room();
   return out_->unsent() < kMaxUnsent;
+}
+
+Time S2sRoute::proved_until() const {
+  const bool is_told = is_out_up() && out_->machine.can_prove();
+  return is_told ? out_->machine.proved_until() : Link::proved_until();
+}
+
+void S2sRoute::ask_for_proof(Time now) {
+  if (is_out_up()) out_->machine.ask_for_proof(now);
 }
 
 Time S2sRoute::last_proof_of_life() const {

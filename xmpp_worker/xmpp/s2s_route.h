@@ -76,6 +76,9 @@ class S2sRoute final : public Link, private S2sConnectionUser {
   Time down_since() const override { return down_since_; }
   Time retry_at() const override { return state_ == State::kWaiting ? alarm_.at() : kNever; }
   Time last_proof_of_life() const override;
+  Time proved_until() const override;
+  void ask_for_proof(Time now) override;
+  Time up_since() const override { return up_since_; }
 
  private:
   enum class State { kIdle, kWaiting, kResolving, kConnecting, kNegotiating, kUp };

@@ -306,6 +306,21 @@ TEST_F(Outbound, ADeadPeerIsNoticedByAKeyThatItDoesNotJudge) {
   EXPECT_THAT(why, HasSubstr("does not answer"));
 }
 
+TEST_F(Outbound, WhatThePeerHasProcessedIsLearnedByAQuestionBehindIt) {
+  come_up_by_dialback();
+  const Time sent = clock.now();
+  pass(seconds(1));
+  EXPECT_TRUE(stream->can_prove());
+  EXPECT_LT(stream->proved_until(), sent);
+  stream->ask_for_proof(clock.now());
+  EXPECT_THAT(take(), HasSubstr("id='alive-1'"));
+  stream->ask_for_proof(clock.now());
+  EXPECT_EQ(take(), "") << "one question at a time";
+  EXPECT_LT(stream->proved_until(), sent);
+  server("<db:verify from='peer.test' to='gw.test' id='alive-1' type='invalid'/>");
+  EXPECT_GT(stream->proved_until(), sent);
+}
+
 TEST_F(Outbound, AnIdleStreamIsKeptBySpaces) {
   come_up_by_dialback();
   pass(seconds(200));
