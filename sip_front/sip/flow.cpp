@@ -24,7 +24,7 @@ std::string_view name_of(Transport transport) {
 std::optional<Endpoint> Endpoint::parse(std::string_view ip, uint16_t port) {
   Endpoint out;
   std::array<char, INET6_ADDRSTRLEN> text{};
-  if (ip.size() >= text.size()) return std::nullopt;
+  if (ip.empty() || ip.size() >= text.size()) return std::nullopt;
   std::memcpy(text.data(), ip.data(), ip.size());
   out.port = port;
   if (inet_pton(AF_INET, text.data(), out.ip.data()) == 1) return out;
