@@ -115,6 +115,7 @@ class ChaosSite(Stox):
         folder.mkdir(parents=True)
         folder.chmod(0o755)
         self.broken = broken
+        self.environment = {}
         self.hosts = {}
         self._lay_cables()
         for name in "run", "state":
