@@ -70,6 +70,15 @@ json gather_hops(const Options& options, const std::string& id) {
   return merge_hops(id, all);
 }
 
+// All of them without a name. Nothing if there is none of this name, which is said.
+std::optional<std::vector<Known>> choose(std::vector<Known> known, const std::string& name) {
+  if (name.empty()) return known;
+  auto found = named(known, name);
+  if (found) return std::move(*found);
+  complain(found.error().text);
+  return std::nullopt;
+}
+
 }  // namespace
 
 ExitCode status(const Options& options) {
@@ -103,19 +112,12 @@ ExitCode queues(const Options& options) {
 }
 
 ExitCode inflight(const Options& options, const std::string& name) {
-  std::vector<Known> known = known_processes(options.config);
-  if (!name.empty()) {
-    auto chosen = named(known, name);
-    if (!chosen) {
-      complain(chosen.error().text);
-      return kUsage;
-    }
-    known = std::move(*chosen);
-  }
+  const auto known = choose(known_processes(options.config), name);
+  if (!known) return kUsage;
   ExitCode code = kFine;
   json rows = json::array();
   TextTable table({"PROCESS", "ID", "TRACE", "FROM", "TO", "STAGE", "ATTEMPTS", "AGE"});
-  for (const auto& [process, answer] : gather(known, {{"command", "inflight"}}, &code)) {
+  for (const auto& [process, answer] : gather(*known, {{"command", "inflight"}}, &code)) {
     for (json row : answer.value("inflight", json::array())) {
       row["process"] = process;
       table.add({process, text_at(row, "id"), text_at(row, "trace"), text_at(row, "from"), text_at(row, "to"),
@@ -133,20 +135,14 @@ ExitCode inflight(const Options& options, const std::string& name) {
 }
 
 ExitCode failed(const Options& options, const std::string& name) {
-  std::vector<Known> known = known_processes(options.config);
-  std::erase_if(known, [](const Known& one) { return one.role == service::Role::kMapper; });
-  if (!name.empty()) {
-    auto chosen = named(known, name);
-    if (!chosen) {
-      complain(chosen.error().text);
-      return kUsage;
-    }
-    known = std::move(*chosen);
-  }
+  std::vector<Known> edges = known_processes(options.config);
+  std::erase_if(edges, [](const Known& one) { return one.role == service::Role::kMapper; });
+  const auto known = choose(std::move(edges), name);
+  if (!known) return kUsage;
   ExitCode code = kFine;
   json rows = json::array();
   TextTable table({"PROCESS", "ID", "CONVERSATION", "AGE", "REASON", "RETRY", "WHAT HAPPENED"});
-  for (const auto& [process, answer] : gather(known, {{"command", "failed"}}, &code)) {
+  for (const auto& [process, answer] : gather(*known, {{"command", "failed"}}, &code)) {
     for (json row : answer.value("failed", json::array())) {
       row["process"] = process;
       const bool doubt = row.value("doubt", false);
