@@ -1,7 +1,6 @@
 """Processes that are told to take nothing new, and restarts of a running site: nothing is lost or doubled."""
 import collections
 import threading
-import time
 
 import pytest
 
@@ -100,7 +99,7 @@ class Load:
             if self.stopping.is_set():
                 return
             self.sent[self.juliet.send(self.site.jid_at_host(self.receiver), f"number {i}")] = f"number {i}"
-            time.sleep(0.01)  # a rate, and no wait for anything
+            self.stopping.wait(0.01)
 
     def stop(self):
         self.stopping.set()
