@@ -178,9 +178,8 @@ void Inbound::fill(const sip::Message& request) {
 
 void Inbound::fill_conversation() {
   const pb::SipMessage& message = envelope_.sip_message();
-  // As conversation_key() has it.
-  std::string conversation = address_keys_.get(message.from_uri(), address_key);
-  conversation.append(" ").append(address_keys_.get(message.request_uri(), address_key));
+  std::string conversation = conversation_of_keys(address_keys_.get(message.from_uri(), address_key),
+                                                  address_keys_.get(message.request_uri(), address_key));
   // Decoded, a user part may be any bytes; the mapper will refuse it, but the bus must carry it there.
   if (!is_utf8(conversation)) conversation = to_hex(conversation);
   envelope_.set_conversation(std::move(conversation));

@@ -34,7 +34,11 @@ bool domain_matches(std::string_view pattern, std::string_view domain) {
 }
 
 std::string conversation_key(std::string_view sender, std::string_view recipient) {
-  return address_key(sender).append(" ").append(address_key(recipient));
+  return conversation_of_keys(address_key(sender), address_key(recipient));
+}
+
+std::string conversation_of_keys(std::string sender, std::string_view recipient) {
+  return std::move(sender.append(" ").append(recipient));
 }
 
 }  // namespace stox

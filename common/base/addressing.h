@@ -22,5 +22,7 @@ std::string address_key(std::string_view address);
 
 // The key of a conversation: the sender's, a space, the recipient's.
 std::string conversation_key(std::string_view sender, std::string_view recipient);
+// The same of their address_key()s.
+std::string conversation_of_keys(std::string sender, std::string_view recipient);
 
 }  // namespace stox
