@@ -130,7 +130,7 @@ void Front::notice_standstill() {
 }
 
 void Front::out_of_reach() {
-  outbound_.give_up("was out of reach");
+  outbound_.give_up(pb::LINK_DOWN, "was out of reach");
   end_of_turn_.ask();
 }
 
@@ -169,9 +169,7 @@ Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time e
 }
 
 std::string Front::id_of(uint64_t number) const {
-  std::string name;
-  bus::write_envelope_name(edge().name(), edge().epoch(), number, name);
-  return name;
+  return bus::envelope_name(edge().name(), edge().epoch(), number);
 }
 
 // Who sends a form takes it. A typing state may come in a CPIM, and will be taken so or so.
@@ -296,7 +294,7 @@ void Front::accept_new(bool on) {
 void Front::stop() {
   inbound_.drain();
   inbound_.give_up();
-  outbound_.give_up("stopped");
+  outbound_.give_up(pb::STOPPING, "stopped");
 }
 
 void Front::reload(const service::Config& config) {

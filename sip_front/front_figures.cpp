@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/text.h"
-#include "common/bus/envelope_name.h"
 #include "common/bus/queues_json.h"
 #include "sip_front/front.h"
 

@@ -5,6 +5,7 @@
 #include "common/base/hash.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "common/bus/envelope_name.h"
 #include "sip_front/sip/request_check.h"
 #include "sip_front/sip/writer.h"
 
@@ -39,7 +40,7 @@ pb::Outcome ended(pb::Reason reason, std::string text) {
 }  // namespace
 
 std::string Outbound::text_of(const pb::EnvelopeId& id) {
-  return id.origin() + "." + std::to_string(id.epoch()) + "." + std::to_string(id.number());
+  return bus::envelope_name(id.origin(), id.epoch(), id.number());
 }
 
 Outbound::Outbound(const Clock& clock, service::Log& log, service::Trace& trace, sip::Random& random,
@@ -491,7 +492,7 @@ Time Outbound::turn() {
   return std::min({transactions_.turn(now), begin_before_.next(), typing_.next()});
 }
 
-void Outbound::give_up(std::string_view why) {
+void Outbound::give_up(pb::Reason reason, std::string_view why) {
   transactions_.abandon_all(clock_.now());
   // From the back, so that the end of one begins no other.
   for (auto stage : {Stage::kQueued, Stage::kResolving, Stage::kSent}) {
@@ -502,7 +503,7 @@ void Outbound::give_up(std::string_view why) {
         fail(id, 503, "Stopped",
              fmt::format("this process {} before an answer came; it may have been delivered", why));
       } else {
-        end(id, ended(pb::STOPPING, fmt::format("this process {} before it was begun", why)));
+        end(id, ended(reason, fmt::format("this process {} before it was begun", why)));
       }
     }
   }

@@ -66,8 +66,9 @@ class Outbound : private sip::ClientUser {
   void unreachable(const sip::Endpoint& peer) { transactions_.unreachable(peer); }
   Time turn();
 
-  // All that there is ends now, and nothing of it is sent any more. `why`: "this process ...".
-  void give_up(std::string_view why);
+  // All that there is ends now, and nothing of it is sent any more. `reason`: of what was not begun; `why`:
+  // "this process ...".
+  void give_up(pb::Reason reason, std::string_view why);
   std::size_t waiting() const { return transactions_.waiting(); }  // client transactions
   bool idle() const { return deliveries_.size() == statuses_under_way_; }
   PeerFormats& formats() { return formats_; }

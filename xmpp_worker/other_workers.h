@@ -20,8 +20,7 @@ class OtherWorkers {
  public:
   OtherWorkers(std::string own_name, std::vector<std::string> serves);
 
-  // True: the server may send answers of ours, or have sent them, to a component's connection that is no
-  // more.
+  // True: answers of ours may have been sent, or still be, to a connection of another worker that is no more.
   bool update(const std::vector<pb::Member>&);
 
   // Components' connections to the server besides our own.

@@ -368,14 +368,13 @@ void ToXmpp::arrange(Way& way) {
 }
 
 void ToXmpp::stop() {
-  drop_held("this worker stops");
+  drop_held(pb::STOPPING, "this worker stops");
   for (auto& [number, way] : ways_) way.proof.stream_ended();
 }
 
-void ToXmpp::drop_held(const char* why) {
+void ToXmpp::drop_held(pb::Reason reason, const char* why) {
   for (auto& [number, way] : ways_) {
-    for (const Held& each : std::exchange(way.held, {}))
-      end_unwritten(each.envelope, failure(pb::STOPPING, why));
+    for (const Held& each : std::exchange(way.held, {})) end_unwritten(each.envelope, failure(reason, why));
   }
   held_ = 0;
 }

@@ -70,8 +70,8 @@ class ToXmpp {
   void about_to_write(xmpp::Link&);
   void turn();
   Time next() const { return std::min(due_.next(), contacts_.next()); }
-  void stop();                      // ends all there is
-  void drop_held(const char* why);  // what waits for a stream is not written any more
+  void stop();                                  // ends all there is
+  void drop_held(pb::Reason, const char* why);  // what waits for a stream is not written any more
 
   std::size_t held() const { return held_; }
   std::size_t unproved() const { return under_way_.size(); }

@@ -205,6 +205,7 @@ void Worker::members_changed() {
   if (others_.update(edge().members())) other_lost();
   to_xmpp_.set_others(others_.connections());
   for (const pb::Member& each : others_.take_news()) {
+    // One that does not hear it waits a little longer.
     (void)edge().hand_over(each.name(), each.process_epoch(), kKnownConnections,
                            std::to_string(each.serving().connection()));
   }
@@ -223,7 +224,7 @@ void Worker::other_lost() {
 }
 
 void Worker::out_of_reach() {
-  to_xmpp_.drop_held("this worker was out of reach");
+  to_xmpp_.drop_held(pb::LINK_DOWN, "this worker was out of reach");
   arrange();
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "common/base/text.h"
+#include "common/bus/envelope_name.h"
 #include "common/bus/hand_over.h"
 #include "common/bus/item_reader.h"
 #include "common/bus/origin.h"
@@ -508,7 +509,7 @@ const std::deque<GivenUp>& Edge::given_up() const { return s_->origin.given_up()
 Result<std::string> Edge::retry(const std::string& id) {
   for (const GivenUp& one : given_up()) {
     const pb::EnvelopeId& its = one.envelope.id();
-    if (its.origin() + "." + std::to_string(its.epoch()) + "." + std::to_string(its.number()) != id) continue;
+    if (envelope_name(its.origin(), its.epoch(), its.number()) != id) continue;
     const Time now = s_->clock.now();
     if (!may_retry(one, now))
       return error(id + " cannot be sent once more: it is too old, or too large to be kept");

@@ -16,4 +16,10 @@ inline void write_envelope_name(std::string_view origin, uint64_t epoch, uint64_
   }
 }
 
+inline std::string envelope_name(std::string_view origin, uint64_t epoch, uint64_t number) {
+  std::string out;
+  write_envelope_name(origin, epoch, number, out);
+  return out;
+}
+
 }  // namespace stox::bus

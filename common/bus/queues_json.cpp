@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/text.h"
+#include "common/bus/envelope_name.h"
 
 namespace stox::bus {
 namespace {
@@ -53,7 +54,7 @@ nlohmann::json failed_json(const Edge& edge, Time now) {
   auto out = nlohmann::json::array();
   for (const GivenUp& one : edge.given_up()) {
     const pb::EnvelopeId& id = one.envelope.id();
-    out.push_back({{"id", id.origin() + "." + std::to_string(id.epoch()) + "." + std::to_string(id.number())},
+    out.push_back({{"id", envelope_name(id.origin(), id.epoch(), id.number())},
                    {"trace", to_hex(one.envelope.trace_id())},
                    {"conversation", one.envelope.conversation()},
                    {"reason", pb::Reason_Name(one.outcome.reason())},

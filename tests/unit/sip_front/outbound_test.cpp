@@ -417,7 +417,7 @@ TEST_F(TypingToSip, StopsAtARefusalForHours) {
 TEST_F(TypingToSip, KeepsNoProcessFromStopping) {
   active();
   EXPECT_TRUE(outbound_.idle());
-  outbound_.give_up("stopped");
+  outbound_.give_up(pb::STOPPING, "stopped");
   EXPECT_TRUE(outbound_.idle());
   EXPECT_THAT(ended(), ElementsAre());
 }
@@ -756,7 +756,7 @@ TEST_F(OutboundTest, GivingUpEndsAllAndBeginsNothing) {
   begin(envelope("2"));
   begin(envelope("3"));
   sent();
-  outbound_.give_up("stopped");
+  outbound_.give_up(pb::STOPPING, "stopped");
   EXPECT_THAT(ended(), ElementsAre("2 STOPPING", "3 STOPPING", "1 FAILED 503 timed out"));
   advance(20s);
   EXPECT_THAT(sent(), ElementsAre()) << "nor is anything sent again";
