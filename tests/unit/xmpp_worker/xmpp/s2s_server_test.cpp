@@ -71,11 +71,12 @@ class End : public LinksUser, public S2sEvents {
     log += std::string(element.content_child("body").text()) + " ";
   }
   void oversized(const Element&) override {}
-  void state_changed() override {}
+  void state_changed() override { ++states; }
   void stream_event(const std::string& text) override { events += text + "\n"; }
   void stream_trouble(const std::string& text) override { events += text + "\n"; }
 
   std::string log, events;
+  int states = 0;
   std::unique_ptr<S2sServer> server;
 };
 
@@ -162,6 +163,20 @@ TEST_F(S2sServers, APeerThatStopsIsConnectedToAgain) {
   b.server->stop();
   ASSERT_TRUE(until([&] { return !there->is_up(); }));
   EXPECT_NE(there->reason().find("system-shutdown"), std::string::npos) << there->reason();
+}
+
+TEST_F(S2sServers, AStreamThatEndsWithoutAGoodbyeMayHaveTakenAnAnswerWithIt) {
+  Link* there = a.server->link("a.test", "b.test");
+  ASSERT_TRUE(until([&] { return there->is_up() && b.server->inbound() == 1; }));
+  a.server->close("b.test", "for a test");
+  ASSERT_TRUE(until([&] { return b.server->inbound() == 0; }));
+  EXPECT_EQ(b.server->broken(), 0u);
+  there = a.server->link("a.test", "b.test");
+  ASSERT_TRUE(until([&] { return there->is_up() && b.server->inbound() == 1; }));
+  const int before = b.states;
+  a.server.reset();
+  EXPECT_TRUE(until([&] { return b.server->broken() == 1; }));
+  EXPECT_GT(b.states, before);
 }
 
 // On the port where streams without TLS come, too.
