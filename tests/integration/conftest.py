@@ -1,5 +1,6 @@
 """Fixtures: a site that stands for a whole file, and sites that a test may break."""
 import pathlib
+import resource
 import sys
 
 import pytest
@@ -10,6 +11,15 @@ from support.child import Child, kill_all  # noqa: E402
 from support.federation import Federation  # noqa: E402
 from support.hosts import Network  # noqa: E402
 from support.site import Site  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def many_descriptors():
+    """As many as may be, for a test that opens thousands of connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture(scope="module")

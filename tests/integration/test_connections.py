@@ -1,6 +1,5 @@
 """Thousands of connections to one front, and some of them bad."""
 import asyncio
-import resource
 
 import pytest
 
@@ -9,14 +8,7 @@ from support.site import Site
 from support.waiting import eventually
 
 MANY, HOSTS = 2400, 4
-
-
-@pytest.fixture(scope="module", autouse=True)
-def descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+pytestmark = pytest.mark.usefixtures("many_descriptors")
 
 
 @pytest.fixture(scope="module")

@@ -15,14 +15,7 @@ JULIET = "sip:juliet*xmpp.test@sip-xmpp.test"
 PACKETS, CONNECTIONS, OF_ONE_ADDRESS = 2000, 1000, 200
 MAY_GROW = 150e6  # bytes; what is kept for retransmissions of answered requests is in it
 SANITIZED = b"__asan_init" in (PROGRAMS / "stox-sip-front").read_bytes()  # which keeps what was freed
-
-
-@pytest.fixture(scope="module", autouse=True)
-def descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+pytestmark = pytest.mark.usefixtures("many_descriptors")
 
 
 class Flooded:
