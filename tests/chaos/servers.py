@@ -61,8 +61,5 @@ unbound = {{ resolvconf = "{folder}/resolv.conf"; hoststxt = false; dnssec = fal
 
 def name_server(folder, host, domain, addresses):
     """Knows where the servers of one domain are, all of the same priority and weight."""
-    server = NameServer(folder / "dns", host, {})
-    for i, address in enumerate(addresses):
-        server.command += [f"--host-record=host{i}.{domain},{address}",
-                           f"--srv-host=_xmpp-server._tcp.{domain},host{i}.{domain},5269,5,5"]
-    return server
+    hosts = {f"host{i}.{domain}": address for i, address in enumerate(addresses)}
+    return NameServer(folder / "dns", host, hosts.items(), [(f"_xmpp-server._tcp.{domain}", name, 5269, 5, 5) for name in hosts])

@@ -181,8 +181,9 @@ SERVERS = {"prosody": (prosody_tls(), {}), "ejabberd": (ejabberd("required"), {}
 class Federation:
     """make(folder, host, s2s_host, authority) makes the other server, not started. network: a support.hosts.Network on
     which gateway, other server and DNS are hosts of their own, found by SRV and the addresses of `family` (v4, v6, both);
-    without one they are at loopback addresses, where no real server is. records(site, peer): what DNS says instead; worker,
-    tls: keys of the gateway's worker; services: as of NameServer; usage: what the gateway's certificate is for."""
+    without one they are at loopback addresses, where no real server is. records(site, peer): what DNS says instead, as {domain:
+    (addresses, port)}, addresses with commas between; services: {domain: [(service, port)]} where it is not _xmpp-server at
+    that port; worker, tls: keys of the gateway's worker; usage: what the gateway's certificate is for."""
 
     _loopback = map(loopback.address, itertools.count(120))
 
@@ -196,8 +197,12 @@ class Federation:
         self.peer_host = peer_host
         self.authority = Authority(self.folder / "authority")
         self.port = loopback.free_port(self.host, 5269)
-        self.name_server = NameServer(self.folder / "dns", dns_host, records(self, peer) if records else
-                                      {XMPP_DOMAIN: (own, self.port), DOMAIN: (peer, loopback.free_port(peer_host, 5269))}, services)
+        records = records(self, peer) if records else {XMPP_DOMAIN: (own, self.port),
+                                                       DOMAIN: (peer, loopback.free_port(peer_host, 5269))}
+        self.name_server = NameServer(
+            self.folder / "dns", dns_host, [(f"host.{domain}", addresses) for domain, (addresses, _) in records.items()],
+            [(f"{service}._tcp.{domain}", f"host.{domain}", at, 5, 5) for domain, (_, port) in records.items()
+             for service, at in dict(services).get(domain, [("_xmpp-server", port)])])
         self.server = make(self.folder / "peer", peer_host, peer_listens, self.authority) if make else None
         self.usage = usage
         self.sign()
