@@ -6,7 +6,7 @@ import shutil
 import tempfile
 
 from support import loopback
-from support.authority import Authority
+from support.certificates import Authority
 from support.child import Child
 from support.ejabberd import EjabberdServer
 from support.jabberd2 import Jabberd2
@@ -94,7 +94,7 @@ def prosody():
 
 def signed(authority, trusted):
     signer = authority if trusted else Authority(authority.folder / "other")
-    return signer.sign(DOMAIN), signer.certificate
+    return signer.sign(f"DNS:{DOMAIN}", usage="serverAuth"), signer.ca
 
 
 def prosody_tls(trusted=True, modules=(), more="s2s_secure_auth = true"):
@@ -159,7 +159,7 @@ class Federation:
         self.sign()
         self.stox = Stox(self.folder / "stox", self.host, _Nobody, front={"trusted": ["127.0.0.0/8", "10.77.0.0/16"]}, worker={
             "backend": "server", "xmpp_host": listens, "xmpp_port": self.port, "dialback_secret": "s3cr3t",
-            "tls": {**(self.files if with_certificate else {}), "ca": str(self.authority.certificate), **dict(tls)}, **dict(worker)})
+            "tls": {**(self.files if with_certificate else {}), "ca": str(self.authority.ca), **dict(tls)}, **dict(worker)})
         if not network:
             self.stox.configuration["dns"] = {"servers": [self.name_server.address]}
             self.stox.write()
@@ -183,7 +183,8 @@ class Federation:
 
     def sign(self):
         """A new certificate of the gateway, at the old place."""
-        self.files = dict(zip(("certificate", "key"), map(str, self.authority.sign(XMPP_DOMAIN, self.usage))))
+        files = self.authority.sign(f"DNS:{XMPP_DOMAIN}", usage=self.usage, stem="gateway")
+        self.files = dict(zip(("certificate", "key"), map(str, files)))
 
     def another_worker(self, name):
         worker = self.stox.another_worker(name)
