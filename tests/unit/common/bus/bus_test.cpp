@@ -574,6 +574,39 @@ TEST_F(BusTest, AConversationStaysInOrderWhenMembershipChanges) {
   EXPECT_EQ(worker("w-2").began, (std::vector<std::string>{"c2", "c3"}));
 }
 
+TEST_F(BusTest, WhatIsHeldWaitsAndWhatFollowsInItsConversationToo) {
+  pb::Envelope e;
+  e.set_conversation("a b");
+  e.mutable_sip_message()->set_call_id("held");
+  const Time now = bus_.clock().now();
+  const auto held = front().edge->submit(e, now + seconds(25), now + seconds(25), true);
+  ASSERT_TRUE(held);
+  send("follows");
+  send("other", "a c");
+  start("w-2", pb::WORKER);  // membership changes, and with it what may be sent
+  bus_.advance(seconds(8));
+  EXPECT_EQ(worker().began, (std::vector<std::string>{"other"}));
+  EXPECT_STREQ(front().edge->list_in_flight(9).front().stage, "waits for another worker");
+  EXPECT_TRUE(front().edge->has_in_flight("a b", now));
+  EXPECT_FALSE(front().edge->has_in_flight("a b", now - seconds(1)));
+  EXPECT_FALSE(front().edge->has_in_flight("a c", now + seconds(8)));
+  front().edge->let_go(*held);
+  front().edge->let_go(*held + 100);
+  bus_.run();
+  EXPECT_EQ(worker().began, (std::vector<std::string>{"other", "held", "follows"}));
+}
+
+TEST_F(BusTest, WhatIsHeldForTooLongFails) {
+  pb::Envelope e;
+  e.set_conversation("a b");
+  e.mutable_sip_message()->set_call_id("held");
+  const Time now = bus_.clock().now();
+  const auto held = front().edge->submit(e, now + seconds(25), now + seconds(60), true);
+  bus_.advance(seconds(26));
+  EXPECT_EQ(outcome(*held).reason(), pb::DEADLINE);
+  EXPECT_TRUE(worker().began.empty());
+}
+
 TEST_F(BusTest, OtherConversationsDoNotWait) {
   worker().answers = false;
   send("c1", "a b");
