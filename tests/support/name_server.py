@@ -16,7 +16,7 @@ class NameServer(Child):
         self.port = loopback.free_port(host, 53)
         options = []
         for domain, (addresses, port) in records.items():
-            options.append(f"--host-record=host.{domain},{addresses}")
+            options += [f"--host-record=host.{domain},{address}" for address in addresses.split(",")]
             for service, at in dict(services).get(domain, [("_xmpp-server", port)]):
                 options.append(f"--srv-host={service}._tcp.{domain},host.{domain},{at},5,5")
         super().__init__("dnsmasq", ["dnsmasq", "--keep-in-foreground", "--log-queries", "--log-facility=-", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
