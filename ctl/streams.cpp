@@ -11,7 +11,7 @@ using nlohmann::json;
 
 std::string streams_text(const json& rows) {
   TextTable table({"WORKER", "OURS", "THEIRS", "DIR", "STATE", "ADDRESS", "TLS", "AUTH", "SM", "UNACKED",
-                   "IDLE", "RETRY"});
+                   "IN", "OUT", "IDLE", "RETRY"});
   std::string reasons;
   const auto span = [](const json& row, const char* key) {
     return row.contains(key) && row[key].is_number() ? show_duration(number_at(row, key) * 1000) : "";
@@ -21,8 +21,8 @@ std::string streams_text(const json& rows) {
     table.add({text_at(row, "process"), text_at(row, "own_domain"), text_at(row, "domain"),
                text_at(row, "direction") + (bidi ? "+bidi" : ""), text_at(row, "state"),
                text_at(row, "address"), text_at(row, "tls"), text_at(row, "authentication"),
-               managed ? "on" : "", managed ? show(row, "unacked") : "", span(row, "idle_ms"),
-               span(row, "retry_ms")});
+               managed ? "on" : "", managed ? show(row, "unacked") : "", show(row, "stanzas_in"),
+               show(row, "stanzas_out"), span(row, "idle_ms"), span(row, "retry_ms")});
     if (const std::string why = text_at(row, "reason"); !why.empty())
       reasons += fmt::format("{} {}: {}\n", text_at(row, "domain"), text_at(row, "state"),
                              service::printable(why, 1000));

@@ -86,9 +86,9 @@ class Jabberd2Server(Jabberd2):
 DISTRUST = "s2s_secure_auth = false\ns2s_require_encryption = true"
 
 
-def prosody():
+def prosody(more=""):
     def make(folder, host, s2s_host, authority):
-        return _prosody(folder, host, s2s_host, "s2s_allow_encryption = false\ns2s_require_encryption = false")
+        return _prosody(folder, host, s2s_host, "s2s_allow_encryption = false\ns2s_require_encryption = false", more=more)
     return make
 
 

@@ -22,6 +22,8 @@ TEST(Streams, EachHasALineAndWhatIsNotUpAReason) {
                                   {"bidi", true},
                                   {"stream_management", true},
                                   {"unacked", 3},
+                                  {"stanzas_in", 41},
+                                  {"stanzas_out", 42},
                                   {"idle_ms", 1500},
                                   {"reason", ""}},
                                  {{"process", "server-1"},
@@ -33,7 +35,7 @@ TEST(Streams, EachHasALineAndWhatIsNotUpAReason) {
                                   {"reason", "its certificate is not\nfor down.test"}}});
   const std::string text = streams_text(rows);
   EXPECT_THAT(text, HasSubstr("in+bidi"));
-  EXPECT_THAT(text, HasSubstr("1.5 s"));
+  EXPECT_THAT(text, HasSubstr("41  42   1.5 s"));
   EXPECT_THAT(text, HasSubstr("down.test waiting: its certificate is not\\nfor down.test\n"));
   EXPECT_THAT(text, Not(HasSubstr("up.test up:")));
 }
