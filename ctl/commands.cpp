@@ -26,6 +26,11 @@ void print_json(const json& value) {
   fmt::print("{}\n", value.dump(2, ' ', false, json::error_handler_t::replace));
 }
 
+void print(const Options& options, const json& value, const std::string& text) {
+  if (options.json) return print_json(value);
+  fmt::print("{}", text);
+}
+
 void complain(const std::string& text) { fmt::print(stderr, "{}\n", service::printable(text, 2000)); }
 
 // What those that answered said; of the others the reason goes to standard error and `code` becomes
@@ -44,14 +49,21 @@ Named gather(const std::vector<Known>& known, const json& request, ExitCode* cod
   return out;
 }
 
+// What they answer as a list under `key`, each with the name of its process.
+json gather_rows(const std::vector<Known>& known, const json& request, const char* key, ExitCode* code) {
+  json out = json::array();
+  for (const auto& [process, answer] : gather(known, request, code)) {
+    for (json row : answer.value(key, json::array())) {
+      row["process"] = process;
+      out.push_back(std::move(row));
+    }
+  }
+  return out;
+}
+
 json ask_status(const Options& options) {
   const std::vector<Known> known = known_processes(options.config);
   return status_json(known, ask_all(paths_of(known), {{"command", "status"}}));
-}
-
-void print_status(const Options& options, const json& status) {
-  if (options.json) return print_json(status);
-  fmt::print("{}", status_text(status));
 }
 
 // All hops of the messages that the id names: a process may know a message by another of its ids only, so the
@@ -70,20 +82,24 @@ json gather_hops(const Options& options, const std::string& id) {
   return merge_hops(id, all);
 }
 
-// All of them without a name. Nothing if there is none of this name, which is said.
-std::optional<std::vector<Known>> choose(std::vector<Known> known, const std::string& name) {
-  if (name.empty()) return known;
+// Nothing if there is none of this name, which is said.
+std::optional<std::vector<Known>> find(const std::vector<Known>& known, const std::string& name) {
   auto found = named(known, name);
   if (found) return std::move(*found);
   complain(found.error().text);
   return std::nullopt;
 }
 
+// As find(); all of them without a name.
+std::optional<std::vector<Known>> choose(std::vector<Known> known, const std::string& name) {
+  return name.empty() ? std::optional(std::move(known)) : find(known, name);
+}
+
 }  // namespace
 
 ExitCode status(const Options& options) {
   const json found = ask_status(options);
-  print_status(options, found);
+  print(options, found, status_text(found));
   return status_code(found);
 }
 
@@ -93,7 +109,7 @@ ExitCode wait_ready(const Options& options, std::chrono::milliseconds timeout) {
     const json found = ask_status(options);
     const bool ready = all_ready(found);
     if (ready || std::chrono::steady_clock::now() >= deadline) {
-      if (!ready || options.json) print_status(options, found);
+      if (!ready || options.json) print(options, found, status_text(found));
       return ready ? kFine : kTrouble;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -103,11 +119,7 @@ ExitCode wait_ready(const Options& options, std::chrono::milliseconds timeout) {
 ExitCode queues(const Options& options) {
   ExitCode code = kFine;
   const json merged = merge_queues(gather(known_processes(options.config), {{"command", "queues"}}, &code));
-  if (options.json) {
-    print_json(merged);
-  } else {
-    fmt::print("{}", queues_text(merged));
-  }
+  print(options, merged, queues_text(merged));
   return code;
 }
 
@@ -115,22 +127,14 @@ ExitCode inflight(const Options& options, const std::string& name) {
   const auto known = choose(known_processes(options.config), name);
   if (!known) return kUsage;
   ExitCode code = kFine;
-  json rows = json::array();
+  const json rows = gather_rows(*known, {{"command", "inflight"}}, "inflight", &code);
   TextTable table({"PROCESS", "ID", "TRACE", "FROM", "TO", "STAGE", "ATTEMPTS", "AGE"});
-  for (const auto& [process, answer] : gather(*known, {{"command", "inflight"}}, &code)) {
-    for (json row : answer.value("inflight", json::array())) {
-      row["process"] = process;
-      table.add({process, text_at(row, "id"), text_at(row, "trace"), text_at(row, "from"), text_at(row, "to"),
-                 text_at(row, "stage"), show(row, "attempts"),
-                 show_duration(number_at(row, "age_ms") * 1000)});
-      rows.push_back(std::move(row));
-    }
+  for (const json& row : rows) {
+    table.add({text_at(row, "process"), text_at(row, "id"), text_at(row, "trace"), text_at(row, "from"),
+               text_at(row, "to"), text_at(row, "stage"), show(row, "attempts"),
+               show_duration(number_at(row, "age_ms") * 1000)});
   }
-  if (options.json) {
-    print_json({{"in_flight", std::move(rows)}});
-  } else {
-    fmt::print("{}", rows.empty() ? "nothing is in flight\n" : table.str());
-  }
+  print(options, {{"in_flight", rows}}, rows.empty() ? "nothing is in flight\n" : table.str());
   return code;
 }
 
@@ -140,24 +144,16 @@ ExitCode failed(const Options& options, const std::string& name) {
   const auto known = choose(std::move(edges), name);
   if (!known) return kUsage;
   ExitCode code = kFine;
-  json rows = json::array();
+  const json rows = gather_rows(*known, {{"command", "failed"}}, "failed", &code);
   TextTable table({"PROCESS", "ID", "CONVERSATION", "AGE", "REASON", "RETRY", "WHAT HAPPENED"});
-  for (const auto& [process, answer] : gather(*known, {{"command", "failed"}}, &code)) {
-    for (json row : answer.value("failed", json::array())) {
-      row["process"] = process;
-      const bool doubt = row.value("doubt", false);
-      const char* again = !row.value("retry", false) ? "" : doubt ? "may double" : "yes";
-      table.add({process, text_at(row, "id"), text_at(row, "conversation"),
-                 show_duration(number_at(row, "age_ms") * 1000), text_at(row, "reason"), again,
-                 text_at(row, "text")});
-      rows.push_back(std::move(row));
-    }
+  for (const json& row : rows) {
+    const bool doubt = row.value("doubt", false);
+    const char* again = !row.value("retry", false) ? "" : doubt ? "may double" : "yes";
+    table.add({text_at(row, "process"), text_at(row, "id"), text_at(row, "conversation"),
+               show_duration(number_at(row, "age_ms") * 1000), text_at(row, "reason"), again,
+               text_at(row, "text")});
   }
-  if (options.json) {
-    print_json({{"failed", std::move(rows)}});
-  } else {
-    fmt::print("{}", rows.empty() ? "nothing was given up\n" : table.str());
-  }
+  print(options, {{"failed", rows}}, rows.empty() ? "nothing was given up\n" : table.str());
   return code;
 }
 
@@ -171,11 +167,8 @@ ExitCode retry(const Options& options, const std::string& id) {
       return answer.reached() ? kTrouble : kUnreachable;
     }
     const std::string trace = text_at(answer.value, "trace");
-    if (options.json) {
-      print_json({{"ok", true}, {"process", one.name}, {"trace", trace}});
-    } else {
-      fmt::print("sent once more; `stoxctl trace {}` shows what becomes of it\n", trace);
-    }
+    print(options, {{"ok", true}, {"process", one.name}, {"trace", trace}},
+          fmt::format("sent once more; `stoxctl trace {}` shows what becomes of it\n", trace));
     return kFine;
   }
   complain(fmt::format("\"{}\" is no id of a process here; `stoxctl failed` lists them", id));
@@ -183,11 +176,8 @@ ExitCode retry(const Options& options, const std::string& id) {
 }
 
 ExitCode accept_new(const Options& options, const std::string& name, bool on) {
-  const auto chosen = named(known_processes(options.config), name);
-  if (!chosen) {
-    complain(chosen.error().text);
-    return kUsage;
-  }
+  const auto chosen = find(known_processes(options.config), name);
+  if (!chosen) return kUsage;
   ExitCode code = kFine;
   json changed = json::array();
   for (const auto& [process, answer] : gather(*chosen, {{"command", on ? "resume" : "drain"}}, &code)) {
@@ -220,11 +210,7 @@ ExitCode streams(const Options& options, const std::string& action, const std::s
     }
   }
   if (action.empty()) {
-    if (options.json) {
-      print_json({{"streams", std::move(rows)}});
-    } else {
-      fmt::print("{}", rows.empty() ? "there are no XMPP streams\n" : streams_text(rows));
-    }
+    print(options, {{"streams", rows}}, rows.empty() ? "there are no XMPP streams\n" : streams_text(rows));
     return code;
   }
   if (options.json) print_json({{"count", count}});
@@ -239,11 +225,7 @@ ExitCode streams(const Options& options, const std::string& action, const std::s
 
 ExitCode trace(const Options& options, const std::string& id) {
   const json found = gather_hops(options, id);
-  if (options.json) {
-    print_json(found);
-  } else {
-    fmt::print("{}", hops_text(found));
-  }
+  print(options, found, hops_text(found));
   if (!found["hops"].empty()) return kFine;
   complain(
       fmt::format("no process knows \"{}\": each remembers its last 10,000 messages since its start; give an "
@@ -297,7 +279,7 @@ ExitCode send(const Options& options, const std::string& from, const std::string
 
 ExitCode peers(const Options& options) {
   ExitCode code = kFine;
-  json rows = json::array();
+  const json rows = gather_rows(known_processes(options.config), {{"command", "peers"}}, "peers", &code);
   TextTable table({"PROCESS", "PEER", "TAKES", "REFUSES", "FORGOTTEN IN"});
   const auto words = [](const json& row, const char* key) {
     std::string out;
@@ -306,22 +288,14 @@ ExitCode peers(const Options& options) {
     }
     return out;
   };
-  for (const auto& [process, answer] :
-       gather(known_processes(options.config), {{"command", "peers"}}, &code)) {
-    for (json row : answer.value("peers", json::array())) {
-      row["process"] = process;
-      const std::string towards = text_at(row, "towards");
-      table.add({process, text_at(row, "peer") + (towards.empty() ? "" : " to " + towards),
-                 words(row, "takes"), words(row, "refuses"),
-                 show_duration(number_at(row, "forgotten_in_ms") * 1000)});
-      rows.push_back(std::move(row));
-    }
+  for (const json& row : rows) {
+    const std::string towards = text_at(row, "towards");
+    table.add({text_at(row, "process"), text_at(row, "peer") + (towards.empty() ? "" : " to " + towards),
+               words(row, "takes"), words(row, "refuses"),
+               show_duration(number_at(row, "forgotten_in_ms") * 1000)});
   }
-  if (options.json) {
-    print_json({{"peers", std::move(rows)}});
-  } else {
-    fmt::print("{}", rows.empty() ? "nothing is remembered: peers get the plain form\n" : table.str());
-  }
+  print(options, {{"peers", rows}},
+        rows.empty() ? "nothing is remembered: peers get the plain form\n" : table.str());
   return code;
 }
 
@@ -331,20 +305,13 @@ ExitCode forget_peers(const Options& options, const std::string& peer) {
   const json request = {{"command", "forget_peers"}, {"peer", peer}};
   for (const auto& [process, answer] : gather(known_processes(options.config), request, &code))
     forgotten += number_at(answer, "forgotten");
-  if (options.json) {
-    print_json({{"forgotten", forgotten}});
-  } else {
-    fmt::print("{} forgotten\n", forgotten);
-  }
+  print(options, {{"forgotten", forgotten}}, fmt::format("{} forgotten\n", forgotten));
   return code;
 }
 
 ExitCode loglevel(const Options& options, const std::string& name, const std::string& level, unsigned for_s) {
-  const auto chosen = named(known_processes(options.config), name);
-  if (!chosen) {
-    complain(chosen.error().text);
-    return kUsage;
-  }
+  const auto chosen = find(known_processes(options.config), name);
+  if (!chosen) return kUsage;
   ExitCode code = kFine;
   json changed = json::array();
   const json request = {{"command", "loglevel"}, {"level", level}, {"for_s", for_s}};

@@ -12,24 +12,25 @@ namespace {
 
 using nlohmann::json;
 
-std::string peers_text(const json& process) {
-  std::string out;
-  const auto peers = process.find("peers");
-  if (peers == process.end() || !peers->is_array()) return out;
-  for (const json& peer : *peers) {
-    if (peer.is_object() && !peer.contains("why"))
-      out += (out.empty() ? "" : ", ") + text_at(peer, "name") + " " + text_at(peer, "state");
+// Of a process; failed: those that it could not connect to or that did not reach it, of late.
+std::vector<json> peers_of(const json& process, bool failed) {
+  std::vector<json> out;
+  for (const json& peer : process.value("peers", json::array())) {
+    if (peer.is_object() && peer.contains("why") == failed) out.push_back(peer);
   }
   return out;
 }
 
-// What a process could not connect to or was not reached by, of late.
+std::string peers_text(const json& process) {
+  std::string out;
+  for (const json& peer : peers_of(process, false))
+    out += (out.empty() ? "" : ", ") + text_at(peer, "name") + " " + text_at(peer, "state");
+  return out;
+}
+
 std::string failures_text(const json& process) {
   std::string out;
-  const auto peers = process.find("peers");
-  if (peers == process.end() || !peers->is_array()) return out;
-  for (const json& peer : *peers) {
-    if (!peer.is_object() || !peer.contains("why")) continue;
+  for (const json& peer : peers_of(process, true)) {
     out += fmt::format(
         "{}: {} {}: {} ({}, last {} ago)\n", text_at(process, "name"), text_at(peer, "state"),
         text_at(peer, "name"), service::printable(text_at(peer, "why"), 500),

@@ -68,6 +68,14 @@ std::string OtherWorkers::holder() const {
   return found == alike_.end() ? std::string() : found->name();
 }
 
+std::vector<std::string> OtherWorkers::servers() const {
+  std::vector<std::string> names;
+  for (const pb::Member& each : alike_) {
+    if (each.serving().backend() == pb::SERVER) names.push_back(each.name());
+  }
+  return names;
+}
+
 uint64_t OtherWorkers::connection(std::string_view worker, uint64_t number) {
   return hash64(worker, number) | 1;
 }

@@ -128,6 +128,7 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
       serves_(prepared(config.serves)),
       ids_(secret, context.identity.full, epoch),
       others_(context.identity.full, serves_),
+      moved_(context.loop.clock(), *this),
       info_{.version = STOX_VERSION},
       contacts_(context.loop.clock()),
       notices_(ids_, contacts_, *this),
@@ -140,6 +141,7 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
       end_of_turn_(context.loop,
                    [this] {
                      to_sip_.hand_on();
+                     moved_.turn();
                      arrange();
                    }),
       started_(now()) {
@@ -177,12 +179,13 @@ void Worker::turn() {
     to_sip_.hand_on();
   }
   if (journal_) journal_->turn(now());
+  moved_.turn();
   if (drained_) finish_drain();
   arrange();
 }
 
 void Worker::arrange() {
-  Time next = std::min(to_xmpp_.next(), tick_);
+  Time next = std::min({to_xmpp_.next(), tick_, moved_.next()});
   if (journal_) next = std::min(next, journal_->next());
   if (drained_) next = std::min(next, now() + kLookWhileDraining);
   alarm_.set(net::about(next));
@@ -204,6 +207,7 @@ void Worker::members_changed() {
   if (!bus_) return;
   if (others_.update(edge().members())) other_lost();
   to_xmpp_.set_others(others_.connections());
+  moved_.set_workers(others_.servers());
   for (const pb::Member& each : others_.take_news()) {
     // One that does not hear it waits a little longer.
     (void)edge().hand_over(each.name(), each.process_epoch(), kKnownConnections,
@@ -285,8 +289,20 @@ uint64_t Worker::restore(pb::Envelope& envelope, const bus::RestoredTimes& times
 }
 
 Result<uint64_t> Worker::submit(pb::Envelope& envelope, Time begin_before, Time end_by, pb::Reason* reason) {
-  auto number = edge().submit(envelope, begin_before, end_by);
-  if (!number) *reason = edge().refusal();
+  const auto domain = xmpp::domain_of(envelope.xmpp_message().from());
+  if (!moved_.must_wait(domain, envelope.conversation())) {
+    auto number = edge().submit(envelope, begin_before, end_by);
+    if (!number) *reason = edge().refusal();
+    return number;
+  }
+  const std::string from(domain), conversation = envelope.conversation();
+  auto number = edge().submit(envelope, begin_before, end_by, true);
+  if (number) {
+    moved_.hold(from, conversation, *number);
+    end_of_turn_.ask();
+  } else {
+    *reason = edge().refusal();
+  }
   return number;
 }
 
@@ -388,6 +404,12 @@ bool Worker::lend(std::string_view from, std::string_view to, std::string_view x
 }
 
 void Worker::asked(std::string_view text, std::function<void(std::string)> reply) {
+  if (MovedStreams::is_question(text)) {
+    to_sip_.hand_on();
+    return reply(MovedStreams::answer(text, now(), [this](const std::string& conversation, Time until) {
+      return edge().has_in_flight(conversation, until);
+    }));
+  }
   if (!text.starts_with(kSendFor)) return context_.answer(text, std::move(reply));
   const json stanza = json::parse(text.substr(kSendFor.size()), nullptr, false);
   const auto field = [&](const char* name) {

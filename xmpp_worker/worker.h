@@ -12,6 +12,7 @@
 #include "common/net/loop.h"
 #include "common/service/process.h"
 #include "xmpp_worker/contacts.h"
+#include "xmpp_worker/moved_streams.h"
 #include "xmpp_worker/notices.h"
 #include "xmpp_worker/other_workers.h"
 #include "xmpp_worker/streams.h"
@@ -26,7 +27,8 @@ class Worker final : public service::Process,
                      private xmpp::LinksUser,
                      private ToXmppUser,
                      private ToSipUser,
-                     private NoticesUser {
+                     private NoticesUser,
+                     private MovedStreams::User {
  public:
   // An Error for a configuration that cannot work, or a bus or resolver that cannot be set up.
   static Result<std::unique_ptr<service::Process>> create(const service::Context&);
@@ -72,6 +74,7 @@ class Worker final : public service::Process,
   void link_up(xmpp::Link&) override;
   void link_down(xmpp::Link&) override;
   void link_gone(xmpp::Link&) override;
+  void peer_came(std::string_view domain) override { moved_.came(domain); }
   void about_to_write(xmpp::Link&) override;
   void stanza(const xmpp::Element&, uint64_t stream) override;
   void about_to_acknowledge() override { to_sip_.hand_on(); }
@@ -91,6 +94,12 @@ class Worker final : public service::Process,
   void ask_soon(std::string_view from, std::string_view to) override;
   bool lend(std::string_view from, std::string_view to, std::string_view xml,
             std::function<void()> sent) override;
+  // moved_streams
+  void query(const std::string& worker, std::string_view text,
+             std::function<void(std::string)> reply) override {
+    edge().query(worker, text, std::move(reply));
+  }
+  void let_go(uint64_t number) override { edge().let_go(number); }
   // receipts and typing
   void refused_late(const xmpp::StanzaId&, const Answer&) override;
   void without_words(const xmpp::Stanza&, const Jid& from, const Jid& to,
@@ -120,6 +129,7 @@ class Worker final : public service::Process,
   std::vector<std::string> serves_;  // our domains, prepared
   xmpp::StanzaIds ids_;
   OtherWorkers others_;
+  MovedStreams moved_;
   xmpp::ServiceInfo info_;
   Contacts contacts_;
   Notices notices_;

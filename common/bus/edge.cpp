@@ -137,10 +137,12 @@ Edge::~Edge() = default;
 // --- origin and target
 // ------------------------------------------------------------------------------------------
 
-Result<uint64_t> Edge::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
+Result<uint64_t> Edge::submit(pb::Envelope& envelope, Time begin_before, Time end_by, bool held) {
   if (auto taken = room(1); !taken) return tl::make_unexpected(taken.error());
-  return s_->origin.submit(envelope, begin_before, end_by, &refusal_);
+  return s_->origin.submit(envelope, begin_before, end_by, held, &refusal_);
 }
+
+void Edge::let_go(uint64_t number) { s_->origin.let_go(number); }
 
 Result<void> Edge::room(std::size_t more) { return s_->origin.room(more, &refusal_); }
 
@@ -502,6 +504,9 @@ std::size_t Edge::hand_overs_waiting() const { return s_->hand_overs.waiting(); 
 uint64_t Edge::hand_overs_given_up() const { return s_->hand_overs.given_up(); }
 std::size_t Edge::limit() const { return s_->options.max_in_flight; }
 Duration Edge::oldest_in_flight() const { return s_->origin.oldest(); }
+bool Edge::has_in_flight(const std::string& conversation, Time submitted_until) const {
+  return s_->origin.has_in_flight(conversation, submitted_until);
+}
 std::vector<InFlight> Edge::list_in_flight(std::size_t max) const { return s_->origin.list(max); }
 
 const std::deque<GivenUp>& Edge::given_up() const { return s_->origin.given_up(); }

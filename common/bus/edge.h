@@ -119,8 +119,10 @@ class Edge : public WireUser {
   // Origin. Fills schema, id, conversation_number, after, hops, attempt; the caller fills the rest
   // (conversation, dedup_key, trace_id, body). No target begins after `begin_before`; the outcome comes at
   // `end_by` at the latest. Returns the number; an Error when nothing was taken: at the bound, or no mapper
-  // for 10 s (refusal() says which).
-  Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by);
+  // for 10 s (refusal() says which). `held`: it waits, and with it what follows in its conversation, until
+  // let_go(), or in vain until `begin_before`.
+  Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, bool held = false);
+  void let_go(uint64_t number);  // ignored when it has ended
   // Once and at once, or not at all: it is not kept, has no outcome, and counts nowhere.
   void submit_lossy(pb::Envelope&, Time begin_before);
   // Whether submit() would take so many more. Nothing but turn(), frame() and closed() changes it.
@@ -179,6 +181,7 @@ class Edge : public WireUser {
   std::size_t hand_overs_waiting() const;  // not acknowledged
   uint64_t hand_overs_given_up() const;
   Duration oldest_in_flight() const;
+  bool has_in_flight(const std::string& conversation, Time submitted_until) const;  // as origin
   std::vector<InFlight> list_in_flight(std::size_t max) const;
   std::vector<LinkFigures> links() const;
   const std::deque<GivenUp>& given_up() const;  // the last ones, latest last

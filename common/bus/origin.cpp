@@ -28,6 +28,7 @@ struct Origin::Entry {
   Time sent_at{};
   uint32_t attempts = 0;
   uint32_t refusals = 0;
+  bool held = false;       // until let_go()
   bool after_all = false;  // a target did not know the predecessor: wait until that has ended
   uint64_t targets_version = 0;
   TargetKey holder;                // who said that it is pending there; empty = not known
@@ -84,16 +85,28 @@ Result<void> Origin::room(std::size_t more, pb::Reason* refusal) const {
   return {};
 }
 
-Result<uint64_t> Origin::submit(pb::Envelope& envelope, Time begin_before, Time end_by, pb::Reason* refusal) {
+Result<uint64_t> Origin::submit(pb::Envelope& envelope, Time begin_before, Time end_by, bool held,
+                                pb::Reason* refusal) {
   if (auto taken = room(1, refusal); !taken) return tl::make_unexpected(taken.error());
   if (envelope.id().number() == 0) *envelope.mutable_id() = new_id();
   Entry& entry = insert(envelope, envelope.id().number());
   entry.submitted = clock_.now();
   entry.begin_before = begin_before;
   entry.end_by = end_by;
+  entry.held = held;
   fill(entry.envelope, begin_before);
   try_send(entry);
   return entry.number;
+}
+
+void Origin::let_go(uint64_t number) {
+  Entry* entry = find(number);
+  if (entry != nullptr && std::exchange(entry->held, false)) release(entry->envelope.conversation());
+}
+
+bool Origin::has_in_flight(const std::string& conversation, Time submitted_until) const {
+  const auto found = conversations_.find(conversation);
+  return found != conversations_.end() && found->second.front()->submitted <= submitted_until;
 }
 
 uint64_t Origin::restore(pb::Envelope& envelope, const RestoredTimes& times, uint32_t attempts) {
@@ -177,6 +190,7 @@ std::optional<Route> Origin::choose(const std::string& conversation, uint32_t re
 }
 
 void Origin::try_send(Entry& entry) {
+  if (entry.held) return wait(entry, Stage::kOrder, entry.begin_before);
   const Time now = clock_.now();
   const auto route = choose(entry.envelope.conversation(), entry.refusals);
   if (!route) return wait(entry, Stage::kMapper, std::max(now, route_seen_) + kPatience);
@@ -564,7 +578,8 @@ std::vector<InFlight> Origin::list(std::size_t max) const {
     if (found.size() >= max) break;
     const Entry& e = *find(number);
     found.push_back({number, e.envelope.id().epoch(), e.envelope.id().number(), e.envelope.trace_id(),
-                     e.envelope.conversation(), kStages[static_cast<int>(e.stage)],
+                     e.envelope.conversation(),
+                     e.held ? "waits for another worker" : kStages[static_cast<int>(e.stage)],
                      e.holder.first.empty() ? e.via.name : e.holder.first, e.attempts, e.submitted});
   }
   return found;

@@ -53,7 +53,9 @@ class Origin {
   pb::EnvelopeId new_id();
   // Whether so many more would be taken now.
   Result<void> room(std::size_t more, pb::Reason* refusal) const;
-  Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason* refusal);
+  Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, bool held, pb::Reason* refusal);
+  void let_go(uint64_t number);
+  bool has_in_flight(const std::string& conversation, Time submitted_until) const;
   void submit_lossy(pb::Envelope&, Time begin_before);
   uint64_t restore(pb::Envelope&, const RestoredTimes&, uint32_t attempts);
   void restore_target(const PossibleTarget&);

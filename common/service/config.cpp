@@ -196,7 +196,8 @@ Result<Loaded> load_config(const std::string& file, Role role, std::string_view 
   loaded.config.file = file;
   Problems problems(file);
   const auto identity = identify_among(names_in(*root, role), role, name);
-  if (!identity) problems.at(root->source(), identity.error().text);
+  const bool no_mapper = role == Role::kMapper && !root->contains("mapper");  // complete() says so
+  if (!identity && !no_mapper) problems.at(root->source(), identity.error().text);
   override_by_environment(*root, identity ? &*identity : nullptr, environment, problems, &loaded.warnings);
   read_sections(*root, loaded.config, problems);
   complete(*root, loaded.config, problems);

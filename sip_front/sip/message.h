@@ -78,6 +78,12 @@ struct Via {
   bool rport = false;          // an rport parameter without a value
 };
 
+// What a Via says: who sent this.
+struct SentBy {
+  std::string host;   // IPv6 without brackets
+  uint16_t port = 0;  // 0: none written
+};
+
 // From and To: name-addr or addr-spec with parameters (20.10)
 struct NameAddr {
   std::string_view display;  // as written, quotes included; see unquote()

@@ -235,13 +235,10 @@ class Search : public std::enable_shared_from_this<Search> {
 }  // namespace
 
 std::string uri_of_sent_by(std::string_view response, Transport transport) {
-  std::string copy(response);
-  const auto message = std::make_unique<Message>();
-  if (!parse_datagram(copy, *message) || message->is_request) return {};
-  const Via& via = message->via;
-  if (via.host.empty() || Endpoint::parse(via.host, 0)) return {};
+  const SentBy client = sent_by_of(response);
+  if (client.host.empty() || Endpoint::parse(client.host, 0)) return {};
   std::string out = "sip:";
-  out += via.port != 0 ? host_port(via.host, via.port) : std::string(via.host);
+  out += client.port != 0 ? host_port(client.host, client.port) : client.host;
   return out += transport == Transport::kTls ? ";transport=tls" : ";transport=tcp";
 }
 

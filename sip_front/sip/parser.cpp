@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cstring>
+#include <memory>
+#include <string>
 
 #include "common/base/text.h"
 #include "sip_front/sip/grammar.h"
@@ -290,6 +292,13 @@ Parsed parse_datagram(std::span<char> text, Message& message) {
   message.body = rest.substr(0, length);
   if (head && length > rest.size()) return tl::make_unexpected(Fault{400, "Content-Length Beyond Datagram"});
   return head;
+}
+
+SentBy sent_by_of(std::string_view response) {
+  std::string copy(response);
+  const auto message = std::make_unique<Message>();
+  if (!parse_datagram(copy, *message) || message->is_request) return {};
+  return {std::string(message->via.host), message->via.port};
 }
 
 }  // namespace stox::sip

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "common/base/result.h"
 #include "sip_front/sip/header_value.h"
@@ -30,5 +31,8 @@ Parsed parse_datagram(std::span<char> text, Message&);
 // Start line and headers of one message up to and with the empty line, which `text` must hold. On success
 // size is the size of the head, and body is empty.
 Parsed parse_head(std::span<char> text, Message&);
+
+// Of a whole response: who sent the request, by its top Via. Without a host: that is no response.
+SentBy sent_by_of(std::string_view response);
 
 }  // namespace stox::sip

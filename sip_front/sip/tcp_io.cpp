@@ -206,10 +206,9 @@ void TcpTransport::made(Connection& c) {
 
 Result<Hop> TcpTransport::way_back(const Flow& flow, std::string_view response) const {
   if (flow.transport == Transport::kTcp) return Hop{Transport::kTcp, flow.peer};
-  std::string copy(response);
-  const auto message = std::make_unique<Message>();
-  if (!parse_datagram(copy, *message) || message->is_request) return error("no connection");
-  return Hop{Transport::kTls, flow.peer, std::string(message->via.host)};
+  const SentBy client = sent_by_of(response);
+  if (client.host.empty()) return error("no connection");
+  return Hop{Transport::kTls, flow.peer, client.host};
 }
 
 void TcpTransport::queue(Connection& c, std::string_view bytes) {

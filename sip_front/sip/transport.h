@@ -68,12 +68,6 @@ struct TransportOptions {
   Duration pong_within = std::chrono::seconds(10);
 };
 
-// What our Via says: who sent this.
-struct SentBy {
-  std::string host;  // IPv6 without brackets
-  uint16_t port = 0;
-};
-
 struct ConnectionShown {
   Transport transport;
   Endpoint peer;

@@ -34,7 +34,7 @@ def send(site, user, addresses):
 
 def measure(streams, with_tls):
     def records(site, _):
-        files = site.authority.sign("*.peers.test") if with_tls else None
+        files = site.authority.sign("DNS:*.peers.test") if with_tls else None
         host = loopback.address(101)
         site.peer = HandMadeServer(host, "peers.test", (site.host, site.port, XMPP_DOMAIN), files)
         return {XMPP_DOMAIN: (site.host, site.port),

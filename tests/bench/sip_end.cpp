@@ -23,7 +23,7 @@ SipEnd::SipEnd(Names names, const sockaddr_in& here, const sockaddr_in& front, s
 void SipEnd::begin(Tally* tally) {
   tally_ = tally;
   if (tally) ++run_;
-  for (auto& queue : repeats_) queue.clear();
+  repeats_.clear();
 }
 
 void SipEnd::write_request(uint64_t number, std::string& out) const {
@@ -42,22 +42,15 @@ void SipEnd::write_request(uint64_t number, std::string& out) const {
 
 void SipEnd::message(uint64_t number) {
   write_request(number, socket_.next(front_));
-  repeats_[0].push_back({ends::now_us() + kWaits[0], number});
+  repeats_.add(number, ends::now_us());
 }
 
 void SipEnd::repeat() {
-  const auto now = ends::now_us();
-  for (std::size_t wait = 0; wait < std::size(kWaits); ++wait) {
-    auto& queue = repeats_[wait];
-    const auto next = std::min(wait + 1, std::size(kWaits) - 1);
-    for (auto left = queue.size(); left > 0 && queue.front().at_us <= now; --left) {
-      const auto number = queue.front().number;
-      queue.pop_front();
-      if (tally_->is_ended(number)) continue;
-      write_request(number, socket_.next(front_));
-      repeats_[next].push_back({now + kWaits[next], number});
-    }
-  }
+  repeats_.take_due(ends::now_us(), [this](uint64_t number) {
+    if (tally_->is_ended(number)) return false;
+    write_request(number, socket_.next(front_));
+    return true;
+  });
 }
 
 void SipEnd::read() {

@@ -5,13 +5,12 @@
 #include <netinet/in.h>
 
 #include <cstdint>
-#include <deque>
-#include <iterator>
 #include <string>
 #include <string_view>
 
 #include "tests/bench/tally.h"
 #include "tests/support/ends/datagrams.h"
+#include "tests/support/ends/repeats.h"
 #include "tests/support/ends/words.h"
 
 namespace stox::bench {
@@ -31,12 +30,6 @@ class SipEnd {
   void flush() { socket_.flush(); }
 
  private:
-  struct Repeat {
-    int64_t at_us;
-    uint64_t number;
-  };
-  static constexpr int64_t kWaits[] = {500'000, 1'000'000, 2'000'000, 4'000'000};
-
   void write_request(uint64_t number, std::string& out) const;
   void response(std::string_view);
   void request(std::string_view, const sockaddr_in& from);
@@ -47,8 +40,8 @@ class SipEnd {
   std::size_t body_bytes_;
   ends::Datagrams socket_;
   Tally* tally_ = nullptr;
-  uint64_t run_ = 0;                               // tells the branches of one run from those of another
-  std::deque<Repeat> repeats_[std::size(kWaits)];  // one queue for each wait: ordered by time
+  uint64_t run_ = 0;  // tells the branches of one run from those of another
+  ends::Repeats repeats_;
 };
 
 }  // namespace stox::bench

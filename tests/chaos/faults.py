@@ -204,17 +204,20 @@ class Faults:
         yield fault.lasts
         self.site.processes[name].start()
 
+    def _ends(self, process, within):
+        """Waits for that; false: it has not."""
+        limit = time.monotonic() + within
+        while process.running() and time.monotonic() < limit:
+            yield 0.02
+        return not process.running()
+
     def _restart(self, fault, name):
         process = self.site.processes[name]
         process.signal(signal.SIGTERM)
-        limit = time.monotonic() + 25
-        while process.running():
-            if time.monotonic() > limit:
-                self.violated(f"{name} did not end within 25 s of SIGTERM:\n{process.log(20)}")
-                self._gone(name)
-                process.kill()
-                break
-            yield 0.02
+        if not (yield from self._ends(process, 25)):
+            self.violated(f"{name} did not end within 25 s of SIGTERM:\n{process.log(20)}")
+            self._gone(name)
+            process.kill()
         if process.process.returncode not in (0, -signal.SIGKILL):
             self.violated(f"{name} ended with status {process.process.returncode} after SIGTERM:\n{process.log(20)}")
         process.stop()
@@ -230,13 +233,9 @@ class Faults:
         process = self.site.processes[name]
         self._gone(name)
         spin(process.pid)
-        limit = time.monotonic() + 20
-        while process.running():
-            if time.monotonic() > limit:
-                self.violated(f"{name} hung, and its watchdog did not end it within 20 s")
-                process.kill()
-                break
-            yield 0.02
+        if not (yield from self._ends(process, 20)):
+            self.violated(f"{name} hung, and its watchdog did not end it within 20 s")
+            process.kill()
         if process.process.returncode not in (-signal.SIGABRT, -signal.SIGKILL):
             self.violated(f"{name} hung and ended with status {process.process.returncode}")
         process.stop()
@@ -297,13 +296,9 @@ class Faults:
     def _stop_server(self, fault, name):
         server = self.site.servers[name]
         server.signal(signal.SIGTERM)
-        limit = time.monotonic() + 20
-        while server.running():
-            if time.monotonic() > limit:
-                self._gone(name)
-                server.kill()
-                break
-            yield 0.02
+        if not (yield from self._ends(server, 20)):
+            self._gone(name)
+            server.kill()
         server.stop()
         yield fault.lasts
         server.start()

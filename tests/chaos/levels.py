@@ -1,6 +1,5 @@
 """Memory and descriptors of the processes over a run, and whether they stay level: within one life of a process that
 was long enough, after it has warmed up."""
-import collections
 import statistics
 
 WARM = 300.0       # seconds from the start of a process: caches and tables have filled
@@ -12,21 +11,27 @@ DESCRIPTORS = 1.0, 10  # the same of descriptors
 
 class Levels:
     def __init__(self, names):
-        self.lives = {name: collections.OrderedDict() for name in names}  # pid: [(seconds, MB, descriptors)]
+        self.lives = {name: [] for name in names}  # lists of (seconds, MB, descriptors)
+        self.pids = {}                             # of the last life; numbers come again in a long run
 
     def add(self, name, pid, seconds, memory_kb, descriptors):
-        self.lives[name].setdefault(pid, []).append((seconds, memory_kb / 1024, descriptors))
+        if self.pids.get(name) != pid:
+            self.pids[name] = pid
+            self.lives[name].append([])
+        self.lives[name][-1].append((seconds, memory_kb / 1024, descriptors))
 
     def long_lives(self):
         """(name, seconds it lived, memory when warm and at the end, descriptors when warm and at the end); medians."""
         out = []
         for name, lives in self.lives.items():
-            for samples in lives.values():
+            for samples in lives:
                 start, end = samples[0][0], samples[-1][0]
                 if end - start < LONG:
                     continue
                 warm = [s for s in samples if WARM <= s[0] - start < WARM + SPAN]
                 last = [s for s in samples if end - s[0] < SPAN]
+                if not warm:  # it stood still
+                    continue
                 figures = [statistics.median(s[i] for s in part) for i in (1, 2) for part in (warm, last)]
                 out.append((name, end - start, *figures))
         return out
@@ -48,7 +53,7 @@ class Levels:
             if life[0] not in longest or life[1] > longest[life[0]][1]:
                 longest[life[0]] = life
         for name, lives in self.lives.items():
-            samples = [sample for life in lives.values() for sample in life]
+            samples = [sample for life in lives for sample in life]
             if not samples:
                 continue
             line = f"{name:<13}{len(lives):>7}{max(s[1] for s in samples):>9.1f}{max(s[2] for s in samples):>18}"
@@ -56,7 +61,7 @@ class Levels:
                 _, lived, *figures = longest[name]
                 line += "   {:.0f} s: {:.1f}, {:.1f} MB; {:.0f}, {:.0f} descriptors".format(lived, *figures)
             elif verbose:
-                last = list(lives.values())[-1]
+                last = lives[-1]
                 line += f"   the last: {last[-1][0] - last[0][0]:.0f} s: {last[0][1]:.1f}, {last[-1][1]:.1f} MB"
             lines.append(line)
         return lines

@@ -1,7 +1,6 @@
 """The real XMPP servers of a run, two Prosodys: one has the gateway as its component, one is of other domains. Their
 users are the ends' (xmpp_side.h), which are a component of theirs, too."""
-import socket
-
+from support import loopback
 from support.child import Child
 from support.name_server import NameServer
 
@@ -30,12 +29,7 @@ VirtualHost "{name}.test"
         super().__init__(name, host.command("prosody", "--config", configuration, "-F"), folder)
 
     def is_up(self):
-        self.wait_until(self._listens, "listening")
-
-    def _listens(self):
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            return probe.connect_ex((self.host.address, 5347)) == 0
+        self.wait_until(lambda: loopback.accepts(self.host.address, 5347), "listening")
 
 
 class LocalServer(Server):
@@ -61,8 +55,5 @@ unbound = {{ resolvconf = "{folder}/resolv.conf"; hoststxt = false; dnssec = fal
 
 def name_server(folder, host, domain, addresses):
     """Knows where the servers of one domain are, all of the same priority and weight."""
-    server = NameServer(folder / "dns", host, {})
-    for i, address in enumerate(addresses):
-        server.command += [f"--host-record=host{i}.{domain},{address}",
-                           f"--srv-host=_xmpp-server._tcp.{domain},host{i}.{domain},5269,5,5"]
-    return server
+    hosts = {f"host{i}.{domain}": address for i, address in enumerate(addresses)}
+    return NameServer(folder / "dns", host, hosts.items(), [(f"_xmpp-server._tcp.{domain}", name, 5269, 5, 5) for name in hosts])

@@ -65,7 +65,7 @@ void SipSide::message(uint32_t conversation) {
   busy_[conversation] = true;
   ++waiting_;
   write_request(number);
-  repeats_[0].push_back({ends::now_us() + kWaits[0], number});
+  repeats_.add(number, ends::now_us());
 }
 
 void SipSide::write_request(uint64_t number) {
@@ -91,22 +91,16 @@ void SipSide::done(uint64_t number) {
 
 void SipSide::repeat() {
   const auto now = ends::now_us();
-  for (std::size_t wait = 0; wait < std::size(kWaits); ++wait) {
-    auto& queue = repeats_[wait];
-    const auto next = std::min(wait + 1, std::size(kWaits) - 1);
-    for (auto left = queue.size(); left > 0 && queue.front().at_us <= now; --left) {
-      const auto number = queue.front().number;
-      queue.pop_front();
-      if (ledger_.settled(number)) continue;
-      if (now - ledger_.at(number).sent_us > kTimerF) {
-        ledger_.unanswered(number);
-        done(number);
-        continue;
-      }
-      write_request(number);
-      repeats_[next].push_back({now + kWaits[next], number});
+  repeats_.take_due(now, [this, now](uint64_t number) {
+    if (ledger_.settled(number)) return false;
+    if (now - ledger_.at(number).sent_us > kTimerF) {
+      ledger_.unanswered(number);
+      done(number);
+      return false;
     }
-  }
+    write_request(number);
+    return true;
+  });
 }
 
 void SipSide::read() {

@@ -3,14 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tests/chaos/ledger.h"
 #include "tests/support/ends/datagrams.h"
+#include "tests/support/ends/repeats.h"
 #include "tests/support/ends/words.h"
 
 namespace stox::chaos {
@@ -40,11 +39,6 @@ class SipSide {
   std::size_t waiting() const { return waiting_; }
 
  private:
-  struct Repeat {
-    int64_t at_us;
-    uint64_t number;
-  };
-  static constexpr int64_t kWaits[] = {500'000, 1'000'000, 2'000'000, 4'000'000};
   static constexpr int64_t kTimerF = 32'000'000;
 
   void write_request(uint64_t number);
@@ -59,7 +53,7 @@ class SipSide {
   std::vector<bool> busy_;      // by conversation
   std::vector<uint8_t> front_;  // by conversation; another one after a 503
   std::size_t waiting_ = 0;
-  std::deque<Repeat> repeats_[std::size(kWaits)];  // one queue for each wait: ordered by time
+  ends::Repeats repeats_;
 };
 
 }  // namespace stox::chaos

@@ -1,22 +1,15 @@
 // Any text as an address: nothing crashes, and what maps comes back as itself. Input: a letter for the rule,
 // the separator (a newline: a gwmap), the address.
-#include <cstdio>
-#include <cstdlib>
 #include <string_view>
 
 #include "common/base/addressing.h"
 #include "mapper/mapping/addresses.h"
+#include "tests/fuzz/hold.h"
 
 namespace {
 
 using stox::Jid;
 using stox::mapping::Addresses;
-
-void hold(bool property, const char* what) {
-  if (property) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 void xmpp_user(const Addresses& by, const Jid& jid) {
   const auto uri = by.sip_sender(jid);

@@ -1,13 +1,12 @@
 // Whatever bytes another server sends, on a stream to us or on one that we opened: what we answer is
 // well-formed, and no stanza comes through but from a domain that was proved on this stream, to one of ours.
 // Input: a byte that says which, how to split and how keys and certificates are judged, then the stream.
-#include <cstdio>
-#include <cstdlib>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "tests/fuzz/hold.h"
 #include "xmpp_worker/xmpp/names.h"
 #include "xmpp_worker/xmpp/s2s_inbound.h"
 #include "xmpp_worker/xmpp/s2s_outbound.h"
@@ -16,12 +15,6 @@ namespace {
 
 using namespace stox;
 using namespace stox::xmpp;
-
-void hold(bool property, const char* what) {
-  if (property) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 class Owner : public S2sInboundUser {
  public:

@@ -1,10 +1,9 @@
 // Whatever bytes a server sends: the stream shows the same however they are split, and what is written from
 // what was read is read again as the same. Input: a byte that says how to split, then the stream.
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "tests/fuzz/hold.h"
 #include "xmpp_worker/xmpp/services.h"
 #include "xmpp_worker/xmpp/stanza.h"
 #include "xmpp_worker/xmpp/xml_stream.h"
@@ -12,12 +11,6 @@
 namespace {
 
 using namespace stox::xmpp;
-
-void hold(bool property, const char* what) {
-  if (property) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 const std::string kHeader =
     "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";

@@ -24,7 +24,7 @@ def place():
                                               "good": False}.items(), 110):
             domain = f"{name.partition('-')[0]}.test"
             made[name] = HandMadeServer(loopback.address(number), domain, (site.host, site.port, XMPP_DOMAIN),
-                                        site.authority.sign(domain) if tls else None)
+                                        site.authority.sign(f"DNS:{domain}") if tls else None)
         return {XMPP_DOMAIN: (site.host, site.port),
                 **{f"{name}.test": (made[name].host, made[name].port) for name in ("safe", "plain", "good")}}
 

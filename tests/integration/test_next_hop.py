@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from support import loopback
-from support.dns_server import DnsServer
+from support.name_server import NameServer
 from support.site import Site
 from support.sip_user import Sent, SipUser
 from support.waiting import eventually
@@ -23,8 +23,8 @@ def servers():
 @pytest.fixture(scope="module")
 def standing_site(servers, tmp_path_factory):
     down, second, third = servers
-    dns = DnsServer(
-        tmp_path_factory.mktemp("dns"), loopback.address(200),
+    dns = NameServer(
+        tmp_path_factory.mktemp("next_hop") / "dns", loopback.address(200),
         addresses=[("down.test", down), ("second.test", second.host), ("third.test", third.host)],
         services=[("_sip._tcp.pointed.test", "down.test", 5060, 10, 0),
                   ("_sip._tcp.pointed.test", "second.test", second.port, 20, 0),

@@ -14,6 +14,16 @@ def standing_site():
     site.stop()
 
 
+def talk(romeo, name, juliet):
+    romeo.say("Grüß Gott, Юлия ☕")
+    message = juliet.next_message()
+    assert (message.body, message.sender) == ("Grüß Gott, Юлия ☕", f"{name}*sip.test@xmpp-sip.test")
+
+    juliet.send(message.sender, "Ebenfalls, Ромео 𝄞")
+    romeo.shows("Ebenfalls, Ромео 𝄞")
+    assert juliet.nothing_came()  # it was answered 200
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 @pytest.mark.parametrize("phone", [Baresip, Linphone])
 def test_text_both_ways(site, tmp_path, phone, transport):
@@ -22,13 +32,7 @@ def test_text_both_ways(site, tmp_path, phone, transport):
     romeo = phone(tmp_path / name, loopback.address(210), site.kamailio, name, site.sip_uri(juliet), transport,
                   site.authority).start()
 
-    romeo.say("Grüß Gott, Юлия ☕")
-    message = juliet.next_message()
-    assert (message.body, message.sender) == ("Grüß Gott, Юлия ☕", f"{name}*sip.test@xmpp-sip.test")
-
-    juliet.send(message.sender, "Ebenfalls, Ромео 𝄞")
-    romeo.shows("Ebenfalls, Ромео 𝄞")
-    assert juliet.nothing_came()
+    talk(romeo, name, juliet)
     romeo.kill()
 
 
@@ -41,13 +45,7 @@ def test_text_both_ways_without_a_proxy(site, tmp_path, transport):
     port = romeo.tls_port if transport == "tls" else romeo.port
     site.stox.send_all_to(f"sip:{romeo.host}:{port};transport={transport}")
 
-    romeo.say("Grüß Gott, Юлия ☕")
-    message = juliet.next_message()
-    assert (message.body, message.sender) == ("Grüß Gott, Юлия ☕", "romeo*sip.test@xmpp-sip.test")
-
-    juliet.send(message.sender, "Ebenfalls, Ромео 𝄞")
-    romeo.shows("Ebenfalls, Ромео 𝄞")
-    assert juliet.nothing_came()
+    talk(romeo, "romeo", juliet)
     romeo.kill()
     site.stox.send_all_to(proxy)
 
@@ -60,13 +58,7 @@ def test_text_both_ways_with_sofia_sip(site, tmp_path, transport):
     proxy = site.stox.configuration["gateway"]["outbound_proxy"]
     site.stox.send_all_to(f"sip:{romeo.host}:{romeo.port};transport={transport}")
 
-    romeo.say("Grüß Gott, Юлия ☕")
-    message = juliet.next_message()
-    assert (message.body, message.sender) == ("Grüß Gott, Юлия ☕", "romeo*sip.test@xmpp-sip.test")
+    talk(romeo, "romeo", juliet)
     romeo.shows("answered 200")
-
-    juliet.send(message.sender, "Ebenfalls, Ромео 𝄞")
-    romeo.shows("Ebenfalls, Ромео 𝄞")
-    assert juliet.nothing_came()  # it was answered 200
     romeo.kill()
     site.stox.send_all_to(proxy)

@@ -7,32 +7,17 @@ import signal
 import socket
 import stat
 import subprocess
-import time
 import urllib.error
 import urllib.request
 
 import pytest
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("STOX_BUILD", REPOSITORY / "build" / "debug"))
-FAKE = BUILD / "tests" / "stox_fake_process"
-CTL = BUILD / "bin" / "stoxctl"
-PATIENCE = 60
+from support import loopback
+from support.stox import PROGRAMS, REPOSITORY
+from support.waiting import PATIENCE, eventually
 
-
-def eventually(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"not within {PATIENCE} s: {what}")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+FAKE = PROGRAMS.parent / "tests" / "stox_fake_process"
+CTL = PROGRAMS / "stoxctl"
 
 
 class Running:
@@ -346,7 +331,7 @@ def told_anything(running, supervisor, told):
 
 
 def test_metrics_health_and_readiness(site):
-    port = free_port()
+    port = loopback.free_port("127.0.0.1")
     running = site.start(STOX_SIP_FRONT_METRICS=f"127.0.0.1:{port}").ready()
 
     def get(path):

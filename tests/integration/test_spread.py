@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from support.child import Child
-from support.federation import DOMAIN, ProsodyServer
+from support.federation import DOMAIN, prosody
 from support.name_server import NameServer
 from support.sip_user import SipUser
 from support.stox import GATEWAY_DOMAIN, PROGRAMS, XMPP_DOMAIN, toml
@@ -28,10 +28,14 @@ class Site:
         self.hosts = {name: network.host(name) for name in ("gateway", *EQUALS, CLAIMS, "peer", "dns")}
         address = {name: host.address for name, host in self.hosts.items()}
         workers = [*EQUALS, CLAIMS]
-        self.name_server = NameServer(folder / "dns", address["dns"], {
-            XMPP_DOMAIN: (",".join(address[name] for name in workers), 5269),
-            **{domain: (address["peer"], 5269) for domain in (*DOMAINS, CLAIMED)}})
-        self.prosody = ProsodyServer(folder / "peer", address["peer"], more="\n".join(f'VirtualHost "{d}"' for d in DOMAINS))
+        here = {f"{name}.{XMPP_DOMAIN}": address[name] for name in workers}
+        everyone = [*DOMAINS, CLAIMED]
+        self.name_server = NameServer(
+            folder / "dns", address["dns"], [*here.items(), ("peer.test", address["peer"])],
+            [(f"_xmpp-server._tcp.{domain}", target, 5269, 5, 5)
+             for domain, target in [*((XMPP_DOMAIN, name) for name in here), *((one, "peer.test") for one in everyone)]])
+        self.prosody = prosody("\n".join(f'VirtualHost "{domain}"' for domain in DOMAINS))(
+            folder / "peer", address["peer"], address["peer"], None)
         for domain in DOMAINS:
             self.register("juliet", domain)
         keys = subprocess.run([PROGRAMS / "stoxctl", "keys", "--directory", folder / "keys"], check=True,
@@ -42,7 +46,7 @@ class Site:
             "mapper": [{"name": "mapper-1", "bind": f"tcp://{address['gateway']}:7300"}],
             "sip_front": [{"name": "sip-1", "listen": [f"udp:{address['gateway']}:5060"], "trusted": ["10.77.0.0/24"]}],
             "xmpp_worker": [{"name": name, "backend": "server", "xmpp_host": address[name], "xmpp_port": 5269,
-                             "dialback_secret": "s3cr3t", "insecure_domains": [*DOMAINS, CLAIMED],
+                             "dialback_secret": "s3cr3t", "insecure_domains": everyone,
                              **({"domains": [CLAIMED]} if name == CLAIMS else {})} for name in workers],
         }) + keys[keys.index("[bus.curve]"):])
         self.processes = {}

@@ -11,7 +11,7 @@ from support.waiting import eventually
 
 def ejabberd_by_source(*where, **how):
     """Which keeps the messages of one XMPP user in order."""
-    return Ejabberd(*where, balancing="bare_source, component_number: 2", **how)
+    return Ejabberd(*where, balancing={"type": "bare_source", "component_number": 2}, **how)
 
 
 @pytest.fixture(scope="module", params=[Ejabberd, ejabberd_by_source, Jabberd2])

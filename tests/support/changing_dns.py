@@ -16,7 +16,6 @@ class ChangingDns(asyncio.DatagramProtocol):
     def __init__(self, host):
         self.records = {}  # (name, A) -> [address], (name, SRV) -> [(port, target)]
         self.host, self.port = host, loopback.free_port(host)
-        self.asked = []
         background.call(self._open)
 
     @property
@@ -39,7 +38,6 @@ class ChangingDns(asyncio.DatagramProtocol):
             end += 1 + data[end]
         kind = struct.unpack("!H", data[end + 1:end + 3])[0]
         name = ".".join(labels).lower()
-        self.asked.append((name, kind))
         found = list(self.records.get((name, kind), []))
         exists = any(known == name for known, _ in self.records)
         flags = 0x8580 | (0 if exists else 3)

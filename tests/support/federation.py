@@ -3,14 +3,15 @@ import itertools
 import pathlib
 import re
 import shutil
-import subprocess
 import tempfile
 
 from support import loopback
-from support.authority import Authority
+from support.certificates import Authority
 from support.child import Child
+from support.ejabberd import EjabberdServer
 from support.jabberd2 import Jabberd2
 from support.name_server import NameServer
+from support.prosody import ProsodyServer
 from support.sip_user import SipUser
 from support.stox import GATEWAY_DOMAIN, XMPP_DOMAIN, Stox
 from support.xmpp_user import XmppUser
@@ -18,26 +19,17 @@ from support.xmpp_user import XmppUser
 DOMAIN = "xmpp.test"  # of the other server
 
 
-def _reached(server):
-    """Where its port for servers is reached."""
-    return server.host if server.s2s_host == "::" else server.s2s_host
+def _reached(host, s2s_host):
+    """Where a server's port for servers is reached."""
+    return host if s2s_host == "::" else s2s_host
 
 
-class ProsodyServer(Child):
-    """Prosody with streams to other servers. files: certificate and key, or none for no TLS; more: lines of its
-    configuration."""
-
-    def __init__(self, folder, host, s2s_host=None, files=None, ca=None, modules=(), more="", users=("juliet",)):
-        folder.mkdir()
-        self.host, self.s2s_host, self.domain = host, s2s_host or host, DOMAIN
-        self.c2s_port, self.s2s_port = loopback.free_port(host, 5222), loopback.free_port(host, 5269)
-        listed = ", ".join(f'"{m}"' for m in ("roster", "saslauth", "disco", "ping", "offline", "message", "presence", "iq",
-                                              "c2s", "s2s", "dialback", *(["tls"] if files else []), *modules))
-        tls = (f'ssl = {{ certificate = "{files[0]}", key = "{files[1]}", cafile = "{ca}" }}' if files else
-               "s2s_allow_encryption = false\ns2s_require_encryption = false")
-        listens = '"*", "::"' if self.s2s_host == "::" else f'"{self.s2s_host}"'
-        self.config = folder / "prosody.cfg.lua"
-        self.config.write_text(f"""
+def _prosody(folder, host, s2s_host, tls, modules=(), more=""):
+    port = loopback.free_port(host, 5269)
+    listed = ", ".join(f'"{m}"' for m in ("roster", "saslauth", "disco", "ping", "offline", "message", "presence", "iq",
+                                          "c2s", "s2s", "dialback", *modules))
+    listens = '"*", "::"' if s2s_host == "::" else f'"{s2s_host}"'
+    return ProsodyServer(folder, host, DOMAIN, ["juliet"], lambda c2s_port: f"""
 pidfile = "{folder}/prosody.pid"
 data_path = "{folder}/data"
 certificates = "{folder}"
@@ -46,8 +38,8 @@ log = {{ debug = "*console" }}
 c2s_interfaces = {{ "{host}" }}
 s2s_interfaces = {{ {listens} }}
 s2s_direct_tls_interfaces = {{ {listens} }}
-c2s_ports = {{ {self.c2s_port} }}
-s2s_ports = {{ {self.s2s_port} }}
+c2s_ports = {{ {c2s_port} }}
+s2s_ports = {{ {port} }}
 modules_enabled = {{ {listed} }}
 authentication = "internal_plain"
 c2s_require_encryption = false
@@ -56,66 +48,16 @@ unbound = {{ dnssec = false; options = {{ ["local-zone:"] = "test. transparent";
 {tls}
 {more}
 VirtualHost "{DOMAIN}"
-""")
-        (folder / "data").mkdir()
-        super().__init__("prosody", ["prosody", "--config", self.config, "-F"], folder)
-        for user in users:
-            subprocess.run(["prosodyctl", "--config", self.config, "register", user, DOMAIN, "pw"], cwd=folder, check=True,
-                           capture_output=True, stdin=subprocess.DEVNULL)
-
-    def start(self):
-        super().start()
-        self.wait_until(lambda: loopback.accepts(self.host, self.c2s_port) and
-                        loopback.accepts(_reached(self), self.s2s_port), "listening")
-        return self
-
-
-class EjabberdServer(Child):
-    """ejabberd with streams to other servers. starttls: as its option s2s_use_starttls."""
-
-    def __init__(self, folder, host, s2s_host=None, files=None, ca=None, starttls="false", direct_tls=False, users=("juliet",)):
-        folder.mkdir()
-        self.host, self.s2s_host, self.domain = host, s2s_host or host, DOMAIN
-        self.c2s_port, self.s2s_port = loopback.free_port(host, 5222), loopback.free_port(host, 5269)
-        tls = ""
-        if files:
-            pem = folder / "own.pem"
-            pem.write_text("".join(file.read_text() for file in files))
-            tls = f'certfiles: ["{pem}"]\nca_file: "{ca}"\ns2s_cafile: "{ca}"\n'
-        (folder / "ejabberd.yml").write_text(f"""
-hosts: [{DOMAIN}]
-loglevel: info
-auth_password_format: plain
-s2s_use_starttls: {starttls}
-{tls}listen:
-  - {{port: {self.c2s_port}, ip: "{host}", module: ejabberd_c2s, starttls: false, access: all}}
-  - {{port: {self.s2s_port}, ip: "{self.s2s_host}", module: ejabberd_s2s_in{", tls: true" if direct_tls else ""}}}
-modules: {{mod_roster: {{}}, mod_disco: {{}}, mod_ping: {{}}, mod_offline: {{}}, mod_s2s_dialback: {{}}}}
-""")
-        ebin = next(pathlib.Path("/usr/lib").glob("*/ejabberd-*/ebin"))
-        register = "".join(f'ejabberd_auth:try_register(<<"{user}">>, <<"{DOMAIN}">>, <<"pw">>), ' for user in users)
-        super().__init__("ejabberd", [
-            "erl", "-noinput", "-pa", ebin, "-mnesia", "dir", f'"{folder}/db"',
-            "-ejabberd", "config", f'"{folder}/ejabberd.yml"', "log_path", f'"{folder}/server.log"',
-            "-s", "ejabberd", "-eval", f'{register}file:write_file("{folder}/started", <<>>).'],
-            folder, {"HOME": str(folder), "ERL_LIBS": str(ebin.parent.parent), "ERL_EPMD_PORT": "1",
-                     "EJABBERD_CONFIG_PATH": f"{folder}/ejabberd.yml", "EJABBERD_LOG_PATH": f"{folder}/server.log",
-                     "SPOOL_DIR": f"{folder}/db"})
-
-    def start(self):
-        super().start()
-        self.wait_until(lambda: (self.folder / "started").exists() and loopback.accepts(self.host, self.c2s_port) and
-                        loopback.accepts(_reached(self), self.s2s_port), "listening", within=120)  # it waits for the disk
-        return self
+""", (_reached(host, s2s_host), port))
 
 
 class Jabberd2Server(Jabberd2):
     """jabberd2 with its part for streams to other servers."""
 
-    def __init__(self, folder, host, s2s_host=None, files=None, ca=None, users=("juliet",)):
+    def __init__(self, folder, host, s2s_host, files=None, ca=None, users=("juliet",)):
         super().__init__(folder, host, DOMAIN, users=users)
         # COMPAT(jabberd2 2.7): the address at which it listens is also where it connects from, with one family.
-        self.s2s_host = host if s2s_host == "::" else s2s_host or host
+        self.s2s_host = _reached(host, s2s_host)
         self.s2s_port = loopback.free_port(host, 5269)
         changes = [(r"<port>5269</port>", f"<port>{self.s2s_port}</port>"),
                    (rf"(<local>\s*(?:<!--.*?-->\s*)*<ip>){re.escape(host)}</ip>", rf"\g<1>{self.s2s_host}</ip>"),
@@ -131,7 +73,7 @@ class Jabberd2Server(Jabberd2):
     def start(self):
         super().start()
         self.s2s.start()
-        self.s2s.wait_until(lambda: loopback.accepts(_reached(self), self.s2s_port), "listening")
+        self.s2s.wait_until(lambda: loopback.accepts(self.s2s_host, self.s2s_port), "listening")
         return self
 
     def stop(self):
@@ -144,27 +86,36 @@ class Jabberd2Server(Jabberd2):
 DISTRUST = "s2s_secure_auth = false\ns2s_require_encryption = true"
 
 
-def prosody(**how):
+def prosody(more=""):
     def make(folder, host, s2s_host, authority):
-        return ProsodyServer(folder, host, s2s_host, **how)
+        return _prosody(folder, host, s2s_host, "s2s_allow_encryption = false\ns2s_require_encryption = false", more=more)
     return make
 
 
 def signed(authority, trusted):
     signer = authority if trusted else Authority(authority.folder / "other")
-    return signer.sign(DOMAIN), signer.certificate
+    return signer.sign(f"DNS:{DOMAIN}", usage="serverAuth"), signer.ca
 
 
 def prosody_tls(trusted=True, modules=(), more="s2s_secure_auth = true"):
     def make(folder, host, s2s_host, authority):
-        return ProsodyServer(folder, host, s2s_host, *signed(authority, trusted), modules, more)
+        (certificate, key), ca = signed(authority, trusted)
+        tls = f'ssl = {{ certificate = "{certificate}", key = "{key}", cafile = "{ca}" }}'
+        return _prosody(folder, host, s2s_host, tls, ["tls", *modules], more)
     return make
 
 
-def ejabberd(starttls="false", trusted=True, direct_tls=False):
+def ejabberd(starttls=False, trusted=True, direct_tls=False):
+    """starttls: as its option s2s_use_starttls."""
     def make(folder, host, s2s_host, authority):
-        files = () if starttls == "false" else signed(authority, trusted)
-        return EjabberdServer(folder, host, s2s_host, *files, starttls=starttls, direct_tls=direct_tls)
+        port = loopback.free_port(host, 5269)
+        tls = {}
+        if starttls:
+            files, ca = signed(authority, trusted)
+            tls = {"certfiles": list(map(str, files)), "ca_file": str(ca), "s2s_cafile": str(ca)}
+        return EjabberdServer(folder, host, DOMAIN, ["juliet"], {
+            "port": port, "ip": s2s_host, "module": "ejabberd_s2s_in", **({"tls": True} if direct_tls else {})},
+            (_reached(host, s2s_host), port), ["s2s_dialback"], s2s_use_starttls=starttls, **tls)
     return make
 
 
@@ -181,8 +132,9 @@ SERVERS = {"prosody": (prosody_tls(), {}), "ejabberd": (ejabberd("required"), {}
 class Federation:
     """make(folder, host, s2s_host, authority) makes the other server, not started. network: a support.hosts.Network on
     which gateway, other server and DNS are hosts of their own, found by SRV and the addresses of `family` (v4, v6, both);
-    without one they are at loopback addresses, where no real server is. records(site, peer): what DNS says instead; worker,
-    tls: keys of the gateway's worker; services: as of NameServer; usage: what the gateway's certificate is for."""
+    without one they are at loopback addresses, where no real server is. records(site, peer): what DNS says instead, as {domain:
+    (addresses, port)}, addresses with commas between; services: {domain: [(service, port)]} where it is not _xmpp-server at
+    that port; worker, tls: keys of the gateway's worker; usage: what the gateway's certificate is for."""
 
     _loopback = map(loopback.address, itertools.count(120))
 
@@ -196,14 +148,18 @@ class Federation:
         self.peer_host = peer_host
         self.authority = Authority(self.folder / "authority")
         self.port = loopback.free_port(self.host, 5269)
-        self.name_server = NameServer(self.folder / "dns", dns_host, records(self, peer) if records else
-                                      {XMPP_DOMAIN: (own, self.port), DOMAIN: (peer, loopback.free_port(peer_host, 5269))}, services)
+        records = records(self, peer) if records else {XMPP_DOMAIN: (own, self.port),
+                                                       DOMAIN: (peer, loopback.free_port(peer_host, 5269))}
+        self.name_server = NameServer(
+            self.folder / "dns", dns_host, [(f"host.{domain}", addresses) for domain, (addresses, _) in records.items()],
+            [(f"{service}._tcp.{domain}", f"host.{domain}", at, 5, 5) for domain, (_, port) in records.items()
+             for service, at in dict(services).get(domain, [("_xmpp-server", port)])])
         self.server = make(self.folder / "peer", peer_host, peer_listens, self.authority) if make else None
         self.usage = usage
         self.sign()
         self.stox = Stox(self.folder / "stox", self.host, _Nobody, front={"trusted": ["127.0.0.0/8", "10.77.0.0/16"]}, worker={
             "backend": "server", "xmpp_host": listens, "xmpp_port": self.port, "dialback_secret": "s3cr3t",
-            "tls": {**(self.files if with_certificate else {}), "ca": str(self.authority.certificate), **dict(tls)}, **dict(worker)})
+            "tls": {**(self.files if with_certificate else {}), "ca": str(self.authority.ca), **dict(tls)}, **dict(worker)})
         if not network:
             self.stox.configuration["dns"] = {"servers": [self.name_server.address]}
             self.stox.write()
@@ -227,7 +183,8 @@ class Federation:
 
     def sign(self):
         """A new certificate of the gateway, at the old place."""
-        self.files = dict(zip(("certificate", "key"), map(str, self.authority.sign(XMPP_DOMAIN, self.usage))))
+        files = self.authority.sign(f"DNS:{XMPP_DOMAIN}", usage=self.usage, stem="gateway")
+        self.files = dict(zip(("certificate", "key"), map(str, files)))
 
     def another_worker(self, name):
         worker = self.stox.another_worker(name)

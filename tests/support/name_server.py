@@ -1,4 +1,5 @@
-"""A DNS server of the test: dnsmasq with the records it is given, and no others."""
+"""A DNS server of the test: dnsmasq, which knows of the domain "test" what it is told, and nothing else."""
+import shutil
 import socket
 import struct
 
@@ -7,25 +8,20 @@ from support.child import Child
 
 
 class NameServer(Child):
-    def __init__(self, folder, host, records, services=()):
-        """records: {domain: (addresses, port)}, the addresses, of either family, with a comma between; services: {domain:
-        [(service, port)]} where it is not _xmpp-server at that port. On port 53 of its own address, because some servers
-        ask on no other."""
+    def __init__(self, folder, host, addresses=(), services=(), pointers=()):
+        """addresses: (name, address), or several, of either family, with commas between; services: (name, target, port,
+        priority, weight); pointers: (name, order, preference, flags, service, replacement). On port 53 of its own address
+        if that is free, because some servers ask on no other."""
         folder.mkdir()
-        self.host = host
-        self.port = loopback.free_port(host, 53)
-        options = []
-        for domain, (addresses, port) in records.items():
-            options += [f"--host-record=host.{domain},{address}" for address in addresses.split(",")]
-            for service, at in dict(services).get(domain, [("_xmpp-server", port)]):
-                options.append(f"--srv-host={service}._tcp.{domain},host.{domain},{at},5,5")
-        super().__init__("dnsmasq", ["dnsmasq", "--keep-in-foreground", "--log-queries", "--log-facility=-", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-                                     "--pid-file=", "--user=root", "--local=/test/", "--bind-interfaces", f"--listen-address={host}",
+        self.host, self.port = host, loopback.free_port(host, 53)
+        self.address = f"{host}:{self.port}"
+        options = [f"--host-record={name},{address}" for name, address in addresses]
+        options += ["--srv-host=" + ",".join(map(str, service)) for service in services]
+        options += [f"--naptr-record={','.join(map(str, pointer[:-1]))},,{pointer[-1]}" for pointer in pointers]
+        super().__init__("dnsmasq", [shutil.which("dnsmasq") or "/usr/sbin/dnsmasq", "--keep-in-foreground", "--log-queries",
+                                     "--log-facility=-", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file=",
+                                     "--user=root", "--local=/test/", "--bind-interfaces", f"--listen-address={host}",
                                      f"--port={self.port}", *options], folder)
-
-    @property
-    def address(self):
-        return f"{self.host}:{self.port}"
 
     def start(self):
         super().start()

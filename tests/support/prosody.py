@@ -1,4 +1,4 @@
-"""A real Prosody with one host of users and, for the gateway, one component."""
+"""A real Prosody with one host of users."""
 import subprocess
 
 from support import loopback
@@ -6,27 +6,34 @@ from support.child import Child
 from support.template import fill
 
 
-class Prosody(Child):
-    def __init__(self, folder, host, domain="xmpp.test", component="xmpp-sip.test", secret="secret", users=()):
-        folder.mkdir()
-        self.host, self.domain, self.component, self.secret = host, domain, component, secret
-        self.c2s_port = loopback.free_port(host, 5222)
-        self.component_port = loopback.free_port(host, 5347)
-        self.config = folder / "prosody.cfg.lua"
-        super().__init__("prosody", ["prosody", "--config", self.config, "-F"], folder)
-        (folder / "data").mkdir()
-        self.config.write_text(fill("prosody.cfg.lua.in", DIRECTORY=folder, ADDRESS=host, C2S_PORT=self.c2s_port,
-                                    COMPONENT_PORT=self.component_port, XMPP_DOMAIN=domain, COMPONENT=component,
-                                    SECRET=secret))
-        for user in users:
-            self.register(user)
+class ProsodyServer(Child):
+    """configuration(c2s_port): its text; reached: (address, port) where it listens, too."""
 
-    def register(self, user, password="pw"):
-        subprocess.run(["prosodyctl", "--config", self.config, "register", user, self.domain, password],
-                       cwd=self.folder, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    def __init__(self, folder, host, domain, users, configuration, reached):
+        folder.mkdir()
+        (folder / "data").mkdir()
+        self.host, self.domain = host, domain
+        self.c2s_port = loopback.free_port(host, 5222)
+        self.listens = [(host, self.c2s_port), reached]
+        config = folder / "prosody.cfg.lua"
+        config.write_text(configuration(self.c2s_port))
+        super().__init__("prosody", ["prosody", "--config", config, "-F"], folder)
+        for user in users:
+            subprocess.run(["prosodyctl", "--config", config, "register", user, domain, "pw"], cwd=folder, check=True,
+                           capture_output=True, stdin=subprocess.DEVNULL)
 
     def start(self):
         super().start()
-        self.wait_until(lambda: loopback.accepts(self.host, self.c2s_port) and
-                        loopback.accepts(self.host, self.component_port), "listening")
+        self.wait_until(lambda: all(loopback.accepts(*each) for each in self.listens), "listening")
         return self
+
+
+class Prosody(ProsodyServer):
+    """For the gateway, it has one component."""
+
+    def __init__(self, folder, host, domain="xmpp.test", component="xmpp-sip.test", secret="secret", users=()):
+        self.component, self.secret = component, secret
+        self.component_port = loopback.free_port(host, 5347)
+        super().__init__(folder, host, domain, users, lambda c2s_port: fill(
+            "prosody.cfg.lua.in", DIRECTORY=folder, ADDRESS=host, C2S_PORT=c2s_port, COMPONENT_PORT=self.component_port,
+            XMPP_DOMAIN=domain, COMPONENT=component, SECRET=secret), (host, self.component_port))

@@ -200,6 +200,7 @@ void S2sRoute::stream_up() {
   site_.events.stream_event(fmt::format(
       "stream to {} ({}) as {} is up, by {}, {}", domain_, out_->machine.options().server, own_domain_,
       out_->machine.authentication(), out_->machine.is_encrypted() ? out_->machine.tls() : "no TLS"));
+  if (out_->machine.is_bidi()) site_.user.peer_came(domain_);
   check_up(was_up);
 }
 

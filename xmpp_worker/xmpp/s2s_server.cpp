@@ -154,6 +154,7 @@ void S2sServer::authenticated(S2sAccepted& stream, const std::string& from, cons
   site_.events.stream_event(fmt::format("stream of {} ({}) to {} is up, by {}, {}", from, machine.address(),
                                         to, machine.authentication(),
                                         machine.is_encrypted() ? machine.tls() : "no TLS"));
+  site_.user.peer_came(from);
   if (!stream.carries(to, from)) return;
   const Key key(to, from);
   carriers_[key] = &stream;

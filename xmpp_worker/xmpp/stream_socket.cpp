@@ -24,6 +24,9 @@ constexpr int kKeepaliveIdleS = 60, kKeepaliveEachS = 10;
 void set_options(tcp::socket& socket) {
   asio::error_code ignored;  // they only make it better
   socket.non_blocking(true, ignored);
+  // What is still in the kernel when this process is killed is in doubt, or will be sent again: it must not
+  // come to the peer behind what the next process sends on another connection.
+  socket.set_option(tcp::socket::linger(true, 0), ignored);
   socket.set_option(tcp::no_delay(true), ignored);
   socket.set_option(tcp::socket::keep_alive(true), ignored);
   socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>(kUserTimeoutMs),
@@ -64,6 +67,7 @@ struct StreamSocket::Connection {
     c->given_up = true;
     asio::error_code ignored;
     c->wake_from(1);
+    c->socket.set_option(tcp::socket::linger(false, 0), ignored);
     c->socket.shutdown(tcp::socket::shutdown_send, ignored);
     c->end.expires_after(kLinger);
     c->end.async_wait([c](const asio::error_code&) { c->give_up(); });
@@ -195,9 +199,7 @@ void StreamSocket::close() {
 
 void StreamSocket::abort() {
   if (!connection_) return;
-  asio::error_code ignored;
-  connection_->socket.set_option(tcp::socket::linger(true, 0), ignored);  // a reset
-  connection_->give_up();
+  connection_->give_up();  // a reset
   forget();
 }
 

@@ -30,24 +30,22 @@ class StreamByHand : public xmpp::ComponentOwner, public xmpp::LinksUser {
   void oversized(const xmpp::Element&) override {}
   void state_changed() override {}
 
-  void come_up() {
+  void connects(const std::string& answer) {
     component.turn(component.next());
     component.connected(clock_.now());
     server(
         "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' "
-        "id='1'>"
-        "<handshake/>");
+        "id='1'>" +
+        answer);
+  }
+  void come_up() {
+    connects("<handshake/>");
     const std::string written = take();
     if (const auto pings = written.find("<iq"); pings != std::string::npos) server(written.substr(pings));
   }
   void break_down() { component.disconnected("cut", clock_.now()); }
   void be_refused() {
-    component.turn(component.next());
-    component.connected(clock_.now());
-    server(
-        "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' "
-        "id='1'>"
-        "<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>");
+    connects("<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>");
   }
   void server(const std::string& bytes) { component.received(bytes, clock_.now()); }
   std::string take() { return std::exchange(component.output(), {}); }

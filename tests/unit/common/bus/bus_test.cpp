@@ -127,6 +127,33 @@ class BusTest : public ::testing::Test {
     bus_.run();
   }
 
+  // For runs with faults at random, whose Call-IDs are SENDER:NUMBER.
+  static int dice(int n) { return std::rand() % n; }
+  void hold_and_release() {
+    const std::string pipe[] = {"m-1", "m-2", "w-1", "w-2", "sip-1"};
+    bus_.hold(pipe[dice(5)], pipe[dice(5)]);
+    for (const auto& from : pipe) {
+      for (const auto& to : pipe) {
+        if (dice(3) == 0) bus_.release(from, to);
+      }
+    }
+  }
+  // Of what both workers began, which is returned.
+  std::set<std::string> check_order_and_doubles() {
+    std::set<std::string> all;
+    for (const char* w : {"w-1", "w-2"}) {
+      int last[5] = {-1, -1, -1, -1, -1};
+      for (const std::string& call_id : worker(w).began) {
+        EXPECT_TRUE(all.insert(call_id).second) << call_id << " was delivered twice";
+        const int who = call_id[0] - '0';
+        const int number = std::stoi(call_id.substr(2));
+        EXPECT_GT(number, last[who]) << "reordered";
+        last[who] = number;
+      }
+    }
+    return all;
+  }
+
   std::size_t max_in_flight_ = 1000;
   MemoryBus bus_{{"m-1", "m-2"}, {"sip-1", "w-1"}};
   std::map<std::string, Actor> actors_;
@@ -574,6 +601,39 @@ TEST_F(BusTest, AConversationStaysInOrderWhenMembershipChanges) {
   EXPECT_EQ(worker("w-2").began, (std::vector<std::string>{"c2", "c3"}));
 }
 
+TEST_F(BusTest, WhatIsHeldWaitsAndWhatFollowsInItsConversationToo) {
+  pb::Envelope e;
+  e.set_conversation("a b");
+  e.mutable_sip_message()->set_call_id("held");
+  const Time now = bus_.clock().now();
+  const auto held = front().edge->submit(e, now + seconds(25), now + seconds(25), true);
+  ASSERT_TRUE(held);
+  send("follows");
+  send("other", "a c");
+  start("w-2", pb::WORKER);  // membership changes, and with it what may be sent
+  bus_.advance(seconds(8));
+  EXPECT_EQ(worker().began, (std::vector<std::string>{"other"}));
+  EXPECT_STREQ(front().edge->list_in_flight(9).front().stage, "waits for another worker");
+  EXPECT_TRUE(front().edge->has_in_flight("a b", now));
+  EXPECT_FALSE(front().edge->has_in_flight("a b", now - seconds(1)));
+  EXPECT_FALSE(front().edge->has_in_flight("a c", now + seconds(8)));
+  front().edge->let_go(*held);
+  front().edge->let_go(*held + 100);
+  bus_.run();
+  EXPECT_EQ(worker().began, (std::vector<std::string>{"other", "held", "follows"}));
+}
+
+TEST_F(BusTest, WhatIsHeldForTooLongFails) {
+  pb::Envelope e;
+  e.set_conversation("a b");
+  e.mutable_sip_message()->set_call_id("held");
+  const Time now = bus_.clock().now();
+  const auto held = front().edge->submit(e, now + seconds(25), now + seconds(60), true);
+  bus_.advance(seconds(26));
+  EXPECT_EQ(outcome(*held).reason(), pb::DEADLINE);
+  EXPECT_TRUE(worker().began.empty());
+}
+
 TEST_F(BusTest, OtherConversationsDoNotWait) {
   worker().answers = false;
   send("c1", "a b");
@@ -781,7 +841,6 @@ class BusUnderFaults : public BusTest, public ::testing::WithParamInterface<int>
 
 TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
   std::srand(static_cast<unsigned>(GetParam()));
-  const auto dice = [](int n) { return std::rand() % n; };
   start("w-2", pb::WORKER);
   bus_.run();
   std::set<std::string> down, asleep;
@@ -808,15 +867,7 @@ TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
         down.insert(name);
       }
     }
-    if (dice(20) == 0) {
-      const std::string pipe[] = {"m-1", "m-2", "w-1", "w-2", "sip-1"};
-      bus_.hold(pipe[dice(5)], pipe[dice(5)]);
-      for (const auto& from : pipe) {
-        for (const auto& to : pipe) {
-          if (dice(3) == 0) bus_.release(from, to);
-        }
-      }
-    }
+    if (dice(20) == 0) hold_and_release();
     bus_.advance(milliseconds(dice(400)));
     for (const char* w : {"w-1", "w-2"}) {
       if (!down.contains(w) && dice(2) == 0) worker(w).finish_all();
@@ -829,18 +880,7 @@ TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
   EXPECT_GT(delivered, sent.size() / 10) << "hardly anything got through: a test of nothing";
   for (const auto& [number, call_id] : sent) EXPECT_TRUE(front().outcomes.contains(number)) << call_id;
   EXPECT_EQ(front().edge->in_flight(), 0u);
-  std::vector<std::string> all = worker("w-1").began;
-  all.insert(all.end(), worker("w-2").began.begin(), worker("w-2").began.end());
-  EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), all.size()) << "delivered twice";
-  for (const char* w : {"w-1", "w-2"}) {
-    int last[5] = {-1, -1, -1, -1, -1};
-    for (const std::string& call_id : worker(w).began) {
-      const int who = call_id[0] - '0';
-      const int number = std::stoi(call_id.substr(2));
-      EXPECT_GT(number, last[who]) << "reordered";
-      last[who] = number;
-    }
-  }
+  check_order_and_doubles();
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, BusUnderFaults, ::testing::Range(1, 41));
@@ -1113,7 +1153,6 @@ class RestoreUnderFaults : public RestoreTest, public ::testing::WithParamInterf
 
 TEST_P(RestoreUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
   std::srand(static_cast<unsigned>(GetParam()));
-  const auto dice = [](int n) { return std::rand() % n; };
   start("w-2", pb::WORKER);
   bus_.run();
   std::set<std::string> down, sent;
@@ -1139,15 +1178,7 @@ TEST_P(RestoreUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
       }
       if (down.erase(name) == 0) down.insert(name);
     }
-    if (dice(20) == 0) {
-      const std::string pipe[] = {"m-1", "m-2", "w-1", "w-2", "sip-1"};
-      bus_.hold(pipe[dice(5)], pipe[dice(5)]);
-      for (const auto& from : pipe) {
-        for (const auto& to : pipe) {
-          if (dice(3) == 0) bus_.release(from, to);
-        }
-      }
-    }
+    if (dice(20) == 0) hold_and_release();
     bus_.advance(milliseconds(dice(400)));
     for (const char* w : {"w-1", "w-2"}) {
       if (!down.contains(w) && dice(2) == 0) worker(w).finish_all();
@@ -1161,24 +1192,13 @@ TEST_P(RestoreUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
   for (const auto& [call_id, o] : ended_) delivered += o.verdict() == pb::DELIVERED;
   EXPECT_GT(delivered, sent.size() / 10) << "hardly anything got through: a test of nothing";
   for (const std::string& call_id : sent) EXPECT_TRUE(ended_.contains(call_id)) << call_id;
-  std::vector<std::string> all = worker("w-1").began;
-  all.insert(all.end(), worker("w-2").began.begin(), worker("w-2").began.end());
-  EXPECT_EQ(std::set<std::string>(all.begin(), all.end()).size(), all.size()) << "delivered twice";
+  const std::set<std::string> all = check_order_and_doubles();
   for (const auto& [call_id, o] : ended_) {
-    const bool began = std::find(all.begin(), all.end(), call_id) != all.end();
+    const bool began = all.contains(call_id);
     EXPECT_TRUE(began || o.verdict() == pb::FAILED) << call_id << " is said to be delivered, and is lost";
     EXPECT_TRUE(!began || o.verdict() == pb::DELIVERED || o.reason() == pb::IN_DOUBT ||
                 o.text().find("may have been") != std::string::npos)
         << call_id << " is said to be lost, and was delivered: " << o.ShortDebugString();
-  }
-  for (const char* w : {"w-1", "w-2"}) {
-    int last[5] = {-1, -1, -1, -1, -1};
-    for (const std::string& call_id : worker(w).began) {
-      const int who = call_id[0] - '0';
-      const int number = std::stoi(call_id.substr(2));
-      EXPECT_GT(number, last[who]) << "reordered";
-      last[who] = number;
-    }
   }
 }
 

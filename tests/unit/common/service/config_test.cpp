@@ -450,6 +450,12 @@ TEST_F(ConfigFile, ANameThatFitsNoSectionIsExplained) {
   EXPECT_THAT(why(Role::kSipFront, "sip-1@../x"), HasSubstr("what follows @ cannot be a name"));
 }
 
+TEST_F(ConfigFile, ThatThereIsNoMapperIsSaidOnce) {
+  const std::string none = "[gateway]\ngateway_domain = \"a.example\"\nxmpp_domain = \"b.example\"\n";
+  EXPECT_EQ(shorten(load_config(put(none), Role::kMapper, "", {})),
+            "F:1:1: there is no [[mapper]]; add one with a name, fronts and workers connect to it");
+}
+
 // Secrets.
 
 TEST_F(ConfigFile, PasswordComesFromAFileWithoutItsNewline) {

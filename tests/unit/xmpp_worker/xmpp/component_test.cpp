@@ -78,11 +78,14 @@ class Dialogue : public testing::Test, public ComponentOwner, public LinksUser {
     while (connects == before && clock.now() - start < minutes(10)) pass(milliseconds(100));
     return clock.now() - start;
   }
-  void come_up() {
-    tcp_connects();
+  void shake_hands() {
     server(kHeader);
     take();
     server("<handshake/>");
+  }
+  void come_up() {
+    tcp_connects();
+    shake_hands();
     bring_back_pings();
     ASSERT_TRUE(component.is_up());
   }
@@ -433,9 +436,7 @@ TEST_F(Dialogue, AfterABreakItIsUpWhenTheServerSendsNothingToTheOldConnectionAny
   tcp_breaks("timed out");
   wait();
   tcp_connects();
-  server(kHeader);
-  take();
-  server("<handshake/>");
+  shake_hands();
   bring_back_pings(1);  // one went the old way
   EXPECT_FALSE(component.is_up());
   EXPECT_THAT(component.reason(), HasSubstr("connection of ours that broke"));
@@ -452,8 +453,7 @@ TEST_F(Dialogue, AServerThatBringsNoPingBackIsUpAfterAWhile) {
   tcp_breaks("timed out");
   wait();
   tcp_connects();
-  server(kHeader);
-  server("<handshake/>");
+  shake_hands();
   EXPECT_FALSE(component.is_up());
   pass(seconds(11));
   EXPECT_TRUE(component.is_up());
@@ -506,9 +506,7 @@ TEST_F(Dialogue, AnAnswerToAProbeIsNoneToTheKeepalive) {
 TEST_F(Dialogue, WhatOthersLoseWhileItConnectsIsLookedAtBeforeItIsUp) {
   tcp_connects();
   component.other_lost(clock.now());
-  server(kHeader);
-  take();
-  server("<handshake/>");
+  shake_hands();
   EXPECT_FALSE(component.is_up());
   bring_back_pings();
   EXPECT_TRUE(component.is_up());
@@ -538,9 +536,7 @@ TEST_F(Dialogue, AConnectionWhoseHandshakeWasNotAnsweredMayHaveBeenSentTo) {
   EXPECT_EQ(component.broken(), 1u);
   wait();
   tcp_connects();
-  server(kHeader);
-  take();
-  server("<handshake/>");
+  shake_hands();
   EXPECT_FALSE(component.is_up());
   bring_back_pings();
   EXPECT_TRUE(component.is_up());

@@ -1,6 +1,9 @@
 #include "xmpp_worker/xmpp/stream_socket.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <asio/ip/tcp.hpp>
 #include <asio/post.hpp>
@@ -188,6 +191,49 @@ TEST_F(StreamSocketTest, AfterAnAbortNothingMoreArrives) {
   EXPECT_EQ(failure, asio::error::connection_reset);
   EXPECT_LT(arrived, sent);
   EXPECT_EQ(closed, "");
+}
+
+class Killed : public StreamSocketUser {
+ public:
+  [[noreturn]] void fill_the_kernels_buffers_and_die(uint16_t port) {
+    resolver.known = {"127.0.0.1"};
+    socket.connect("server.test", port);
+    while (socket.unsent() == 0) {
+      socket.write_soon();
+      loop.io().run_one_for(std::chrono::milliseconds(10));
+      loop.io().restart();
+    }
+    raise(SIGKILL);
+    _exit(1);
+  }
+  void socket_connected() override {}
+  void socket_received(std::string_view) override {}
+  void socket_closed(const std::string&) override { _exit(1); }
+  void fill_output(std::string& out) override { out.append(262'144, 'a'); }
+
+  net::Loop loop;
+  StaticResolver resolver{loop};
+  StreamSocket socket{loop, resolver, *this, Duration{}};
+};
+
+TEST_F(StreamSocketTest, NothingArrivesFromTheKernelOfAProcessThatWasKilled) {
+  const auto port = acceptor.local_endpoint().port();
+  acceptor.set_option(tcp::socket::receive_buffer_size(16'384));
+  const pid_t child = fork();
+  if (child == 0) Killed().fill_the_kernels_buffers_and_die(port);
+  tcp::socket peer(loop.io());
+  acceptor.accept(peer);
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  std::size_t arrived = 0;
+  asio::error_code failure;
+  while (!failure) {
+    std::string chunk(65'536, '\0');
+    arrived += peer.read_some(asio::buffer(chunk), failure);
+  }
+  EXPECT_EQ(failure, asio::error::connection_reset);
+  EXPECT_LT(arrived, 262'144U);
 }
 
 TEST_F(StreamSocketTest, MayBeClosedWhileItIsRead) {
