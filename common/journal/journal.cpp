@@ -10,7 +10,9 @@ namespace {
 
 // Pages in the log before they go to the table: records live for seconds, so the same few pages again and
 // again.
+constexpr int64_t kPage = 4096;
 constexpr const char* kSetUp =
+    "PRAGMA page_size = 4096;"
     "PRAGMA locking_mode = EXCLUSIVE;"  // before the log: keeps its index in our memory, and others out
     "PRAGMA journal_mode = WAL;"
     "PRAGMA wal_autocheckpoint = 1000;"
@@ -20,6 +22,12 @@ constexpr const char* kSetUp =
     "openings "
     "INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;";
+
+// The table's file grows in steps of this.
+constexpr int kStep = 65536;
+// What is written to see whether there is room: as much as was refused, at least this.
+constexpr std::size_t kRoom = 65536;
+constexpr const char* kNoRoom = "database or disk is full; make room on this disk";
 
 std::string blob(sqlite3_stmt* statement, int column) {
   const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement, column));
@@ -101,17 +109,22 @@ Result<void> Journal::connect() {
     return error("journal " + path_ + ": is read-only" + advice(SQLITE_READONLY) +
                  "; is the disk mounted read-only, after an error?");
   }
+  int step = kStep;
+  sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_CHUNK_SIZE, &step);
+  reserved_ = 0;
   auto done = execute(kSetUp);
   if (!done) return done;
   done = execute(sync_ == Sync::kMachine ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
   if (!done) return done;
   for (const auto& [statement, sql] : std::initializer_list<std::pair<Statement*, const char*>>{
            {&begin_, "BEGIN IMMEDIATE"},
-           {&insert_, "INSERT INTO record (row, bytes) VALUES (?1, ?2)"},
+           {&insert_, "INSERT OR REPLACE INTO record (row, bytes) VALUES (?1, ?2)"},
            {&annotate_, "UPDATE record SET addition = ?2 WHERE row = ?1"},
            {&delete_, "DELETE FROM record WHERE row = ?1"},
            {&delete_refused_, "DELETE FROM record WHERE row BETWEEN ?1 AND ?2"},
            {&note_, "INSERT OR REPLACE INTO note (name, bytes) VALUES (?1, ?2)"},
+           {&try_room_, "INSERT OR REPLACE INTO note (name, bytes) VALUES ('room', zeroblob(?1))"},
+           {&pages_, "PRAGMA page_count"},
            {&commit_, "COMMIT"}}) {
     auto prepared = prepare(sql);
     if (!prepared) return tl::make_unexpected(prepared.error());
@@ -121,18 +134,20 @@ Result<void> Journal::connect() {
 }
 
 void Journal::disconnect() {
-  for (Statement* each : {&begin_, &insert_, &annotate_, &delete_, &delete_refused_, &note_, &commit_})
+  for (Statement* each :
+       {&begin_, &insert_, &annotate_, &delete_, &delete_refused_, &note_, &try_room_, &pages_, &commit_})
     each->reset();
   database_.reset();
 }
 
 Result<void> Journal::read(std::vector<Record>* left) {
   // A write at once: what can be read only is of no use.
-  if (auto counted = execute("UPDATE record SET openings = openings + 1;"
-                             "INSERT OR REPLACE INTO note VALUES ('opened', CAST(unixepoch() AS TEXT))");
-      !counted) {
-    return counted;
-  }
+  auto done = step(begin_.get());
+  if (done) done = execute("UPDATE record SET openings = openings + 1");
+  if (done) done = try_room(kRoom);
+  if (done) done = reserve();
+  if (done) done = step(commit_.get());
+  if (!done) return done;
   auto records = prepare("SELECT row, bytes, addition, openings FROM record ORDER BY row");
   if (!records) return tl::make_unexpected(records.error());
   int code = SQLITE_OK;
@@ -141,7 +156,7 @@ Result<void> Journal::read(std::vector<Record>* left) {
                      blob(records->get(), 2), static_cast<uint32_t>(sqlite3_column_int(records->get(), 3))});
   }
   if (code != SQLITE_DONE) return failure("cannot be read");
-  auto notes = prepare("SELECT name, bytes FROM note");
+  auto notes = prepare("SELECT name, bytes FROM note WHERE name <> 'room'");
   if (!notes) return tl::make_unexpected(notes.error());
   while ((code = sqlite3_step(notes->get())) == SQLITE_ROW)
     notes_[blob(notes->get(), 0)] = blob(notes->get(), 1);
@@ -231,10 +246,16 @@ Result<void> Journal::commit() {
     added_.clear();
     return error("journal " + path_ + ": is not open");
   }
-  Result<void> done;
-  if (!database_) done = connect();
-  if (done) done = write_staged();
+  auto done = write_staged();
+  if (!done && refused_bytes_ == 0) {
+    // The log may have taken the last room: what closes it writes it back, and there is some again.
+    disconnect();
+    done = write_staged();
+  }
   if (!done) {
+    std::size_t bytes = kRoom;
+    for (const Added& each : added_) bytes += each.bytes.size();
+    refused_bytes_ = std::max(refused_bytes_, bytes);
     size_ -= added_.size();
     if (!added_.empty()) {
       if (refused_from_ == 0) refused_from_ = added_.front().row;
@@ -249,11 +270,34 @@ Result<void> Journal::commit() {
   removed_.clear();
   staged_notes_.clear();
   refused_from_ = refused_to_ = 0;
+  refused_bytes_ = 0;
+  return {};
+}
+
+// Only what has been written as large shows that there is room again.
+Result<void> Journal::try_room(std::size_t bytes) {
+  sqlite3_bind_int64(try_room_.get(), 1, static_cast<int64_t>(bytes));
+  return step(try_room_.get());
+}
+
+// Takes the room that the table will need when the log is written back to it: then that can be done, and the
+// log be given up, on a disk that is full, which it may have filled itself.
+Result<void> Journal::reserve() {
+  if (sqlite3_step(pages_.get()) != SQLITE_ROW) return failure("cannot be read");
+  const int64_t bytes = sqlite3_column_int64(pages_.get(), 0) * kPage;
+  sqlite3_reset(pages_.get());
+  if (bytes <= reserved_) return {};
+  sqlite3_int64 hint = bytes;
+  if (sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_SIZE_HINT, &hint) != SQLITE_OK)
+    return error("journal " + path_ + ": cannot be written: " + kNoRoom);
+  reserved_ = bytes;
   return {};
 }
 
 Result<void> Journal::write_staged() {
-  auto done = step(begin_.get());
+  auto done = database_ ? Result<void>() : connect();
+  if (done) done = step(begin_.get());
+  if (done && refused_bytes_ != 0) done = try_room(refused_bytes_);
   if (done && refused_from_ != 0) {
     sqlite3_bind_int64(delete_refused_.get(), 1, refused_from_);
     sqlite3_bind_int64(delete_refused_.get(), 2, refused_to_);
@@ -278,6 +322,7 @@ Result<void> Journal::write_staged() {
     bind_bytes(note_.get(), 2, each->second);
     done = step(note_.get());
   }
+  if (done) done = reserve();
   return done ? step(commit_.get()) : done;
 }
 

@@ -3,7 +3,8 @@
 // file belongs to one process at a time, and the process's death frees it.
 //
 // What cannot be written is an Error in words for an operator, and the next commit() tries it anew, with a
-// new connection: so it recovers by itself. SQLite's errors end here.
+// new connection: so it recovers by itself, once there is room for as much as was refused. SQLite's errors
+// end here.
 #pragma once
 
 #include <cstdint>
@@ -77,17 +78,20 @@ class Journal {
   Result<Statement> prepare(const char* sql);
   Result<void> step(sqlite3_stmt*);
   Result<void> write_staged();
+  Result<void> try_room(std::size_t bytes);
+  Result<void> reserve();
   tl::unexpected<Error> failure(const std::string& doing) const;
   bool set_aside_if_damaged();
 
   std::string path_;
   Sync sync_;
   std::unique_ptr<sqlite3, CloseDatabase> database_;
-  Statement begin_, insert_, annotate_, delete_, delete_refused_, note_, commit_;
+  Statement begin_, insert_, annotate_, delete_, delete_refused_, note_, try_room_, pages_, commit_;
   bool opened_ = false;
   bool taken_ = false;
   std::string put_aside_;
   int64_t next_row_ = 1;
+  int64_t reserved_ = 0;  // bytes of the file that are there for the table
   std::size_t size_ = 0;
   struct Added {
     int64_t row;
@@ -97,6 +101,7 @@ class Journal {
   std::map<int64_t, std::string> additions_;
   std::vector<int64_t> removed_;
   int64_t refused_from_ = 0, refused_to_ = 0;  // rows whose commit failed: should they be there, they go
+  std::size_t refused_bytes_ = 0;              // of the commits that failed since one went well; 0 = none did
   std::map<std::string, std::string> notes_;
   std::map<std::string, std::string> staged_notes_;
 };

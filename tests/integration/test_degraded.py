@@ -3,6 +3,7 @@ import os
 import resource
 import signal
 import subprocess
+import threading
 
 import pytest
 
@@ -47,49 +48,139 @@ def test_no_file_may_grow(new_site):
     assert site.stox.pid("component-1") == pid
 
 
-def test_a_full_disk(new_site):
-    site = new_site()
-    state = site.stox.folder / "state"
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", state], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip("may not mount here")
-    try:
-        site.start()
-        juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
-        with open(state / "other", "wb", buffering=0) as other:
-            with pytest.raises(OSError):
-                while other.write(bytes(4096)):
-                    pass
-        refused = None
-        while refused is None:  # the room that the journal has already is used first
-            sent = juliet.send(site.jid_at_host(romeo), "x" * 3000)
-            eventually(lambda: not juliet.inbox.empty() or not romeo.inbox.empty(), "it arrives, or comes back")
-            if romeo.inbox.empty():
-                refused = juliet.next_message()
-                assert (refused.id, refused.condition) == (sent, "resource-constraint")
-            else:
-                romeo.next_request()
-        says(site, "component-1", "component-1.journal", "refused")
-        (state / "other").unlink()
-        recovers(site, juliet, romeo)
+@pytest.fixture
+def new_disk(new_site):
+    """Makes a site whose worker has a file system of this size for its journal: the site, and where it is mounted."""
+    mounted = []
+
+    def make(size):
+        site = new_site()
+        state = site.stox.folder / "disk"
+        state.mkdir()
+        site.stox.processes["component-1"].environment = {"STOX_RUNTIME_STATE_DIRECTORY": str(state)}
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", state], capture_output=True)
+        if done.returncode != 0:
+            pytest.skip("may not mount here")
+        mounted.append((site, state))
+        return site, state
+
+    yield make
+    for site, state in mounted:
         site.stox.stop()
-    finally:
         subprocess.run(["umount", "-l", state], check=True)
 
 
+class Other:
+    """Another program, which takes all room that there is, and that comes free, until it leaves."""
+
+    def __init__(self, folder):
+        self.file, self.leaving = folder / "other", threading.Event()
+        self.thread = threading.Thread(target=self._write)
+
+    def __enter__(self):
+        self.thread.start()
+        eventually(lambda: os.statvfs(self.file.parent).f_bavail == 0, "the disk is full")
+
+    def __exit__(self, *_):
+        self.leaving.set()
+        self.thread.join()
+        self.file.unlink()
+
+    def _write(self):
+        with open(self.file, "wb", buffering=0) as file:
+            while not self.leaving.wait(0.001):
+                try:
+                    while file.write(bytes(4096)):
+                        pass
+                except OSError:
+                    pass
+
+
+def goes_on_saying(site, name, seconds=2.5):
+    """Longer than the time after which the process tries again."""
+    end = site.stox.status()[name]["uptime_ms"] + 1000 * seconds
+    while (shown := site.stox.status()[name])["uptime_ms"] < end:
+        assert "refused" in shown["reason"] and "make room" in shown["reason"]
+
+
+def test_a_full_disk(new_disk):
+    """What was accepted arrives, once and in order; what was not comes back."""
+    site, state = new_disk("512k")
+    site.start()
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    pid = site.stox.pid("component-1")
+    arrived, refused = [], []
+
+    def send():
+        """Sends one more, which arrives or comes back; whether it arrived."""
+        number = len(arrived) + len(refused)
+        sent = juliet.send(site.jid_at_host(romeo), f"{number} " + "x" * 3000)
+        eventually(lambda: not juliet.inbox.empty() or not romeo.inbox.empty(), "it arrives, or comes back")
+        if juliet.inbox.empty():
+            arrived.append(number)
+            assert romeo.next_request().text.startswith(f"{number} ")
+            return True
+        error = juliet.next_message()
+        assert (error.id, error.condition) == (sent, "resource-constraint")
+        refused.append(number)
+        return False
+
+    for _ in range(20):
+        assert send()
+    with Other(state):
+        while send():  # the room that the journal has already is used first
+            pass
+        says(site, "component-1", "component-1.journal", "refused", "make room")
+        goes_on_saying(site, "component-1")
+        assert not send()
+    recovers(site, juliet, romeo)
+    for _ in range(20):
+        assert send()
+    assert romeo.inbox.empty() and juliet.nothing_came()
+    assert site.stox.pid("component-1") == pid
+    eventually(lambda: site.stox.status()["component-1"]["journal"]["held"] == 0, "all have ended")
+
+
+def test_started_on_a_full_disk(new_disk):
+    site, state = new_disk("512k")
+    site.start()
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    romeo.automatic = None
+    juliet.send(site.jid_at_host(romeo), "while there is room")
+    ringing = romeo.next_request()
+    site.stox.kill("component-1")
+    with Other(state):
+        site.stox.start("component-1")
+        says(site, "component-1", "component-1.journal", "refused", "make room")
+        site.stox.ready()
+        goes_on_saying(site, "component-1")
+        romeo.automatic = (200, "OK")
+        refuses_xmpp(site, juliet, romeo)
+    ringing.respond(200, "OK")
+    recovers(site, juliet, romeo)
+    eventually(lambda: site.stox.status()["component-1"]["journal"]["held"] == 0, "what was left has ended")
+    assert romeo.inbox.empty() and juliet.nothing_came()
+
+
+def test_a_disk_that_the_journal_itself_would_fill(new_disk):
+    """Its log is written back before that, and when another process has left one that did fill it."""
+    site, state = new_disk("256k")
+    site.start()
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    for i in range(60):
+        juliet.send(site.jid_at_host(romeo), f"{i} " + "x" * 4000)
+        assert romeo.next_request().text.startswith(f"{i} ")
+    site.stox.kill("component-1")
+    site.stox.start("component-1").ready()
+    recovers(site, juliet, romeo)
+    assert juliet.nothing_came()
+
+
 @pytest.fixture
-def disk(new_site):
-    """A site whose worker has a file system of its own for its journal, and what remounts that."""
-    site = new_site()
-    state = site.stox.folder / "disk"
-    state.mkdir()
-    site.stox.processes["component-1"].environment = {"STOX_RUNTIME_STATE_DIRECTORY": str(state)}
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", state], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip("may not mount here")
-    yield site, lambda how: subprocess.run(["mount", "-o", f"remount,{how}", state], capture_output=True).returncode == 0
-    site.stox.stop()
-    subprocess.run(["umount", "-l", state], check=True)
+def disk(new_disk):
+    """As new_disk makes it, with much room, and what remounts it."""
+    site, state = new_disk("16m")
+    return site, lambda how: subprocess.run(["mount", "-o", f"remount,{how}", state], capture_output=True).returncode == 0
 
 
 def becomes_read_only(site, remount, juliet, romeo):

@@ -28,11 +28,13 @@ class Site:
         self.hosts = {name: network.host(name) for name in ("gateway", *EQUALS, CLAIMS, "peer", "dns")}
         address = {name: host.address for name, host in self.hosts.items()}
         workers = [*EQUALS, CLAIMS]
-        at = [*((XMPP_DOMAIN, address[name]) for name in workers), *((domain, address["peer"]) for domain in (*DOMAINS, CLAIMED))]
+        here = {f"{name}.{XMPP_DOMAIN}": address[name] for name in workers}
+        everyone = [*DOMAINS, CLAIMED]
         self.name_server = NameServer(
-            folder / "dns", address["dns"], [(f"host.{domain}", one) for domain, one in at],
-            [(f"_xmpp-server._tcp.{domain}", f"host.{domain}", 5269, 5, 5) for domain in dict(at)])
-        self.prosody = prosody(more="\n".join(f'VirtualHost "{d}"' for d in DOMAINS))(
+            folder / "dns", address["dns"], [*here.items(), ("peer.test", address["peer"])],
+            [(f"_xmpp-server._tcp.{domain}", target, 5269, 5, 5)
+             for domain, target in [*((XMPP_DOMAIN, name) for name in here), *((one, "peer.test") for one in everyone)]])
+        self.prosody = prosody("\n".join(f'VirtualHost "{domain}"' for domain in DOMAINS))(
             folder / "peer", address["peer"], address["peer"], None)
         for domain in DOMAINS:
             self.register("juliet", domain)
@@ -44,7 +46,7 @@ class Site:
             "mapper": [{"name": "mapper-1", "bind": f"tcp://{address['gateway']}:7300"}],
             "sip_front": [{"name": "sip-1", "listen": [f"udp:{address['gateway']}:5060"], "trusted": ["10.77.0.0/24"]}],
             "xmpp_worker": [{"name": name, "backend": "server", "xmpp_host": address[name], "xmpp_port": 5269,
-                             "dialback_secret": "s3cr3t", "insecure_domains": [*DOMAINS, CLAIMED],
+                             "dialback_secret": "s3cr3t", "insecure_domains": everyone,
                              **({"domains": [CLAIMED]} if name == CLAIMS else {})} for name in workers],
         }) + keys[keys.index("[bus.curve]"):])
         self.processes = {}

@@ -182,6 +182,57 @@ TEST_F(JournalTest, AFullDiskRefusesTheAddedAndKeepsTheRest) {
   EXPECT_THAT(bytes_of(left()), ElementsAre("second", "third"));
 }
 
+TEST_F(JournalTest, WantOfRoomEndsOnlyWhenThereIsRoom) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  Journal journal(path_, Sync::kProcess);
+  ASSERT_TRUE(journal.open().has_value());
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const auto limit_files_to = [&](rlim_t bytes) {
+    rlimit limit = before;
+    limit.rlim_cur = bytes;
+    setrlimit(RLIMIT_FSIZE, &limit);
+  };
+  limit_files_to(200'000);
+  journal.add(std::string(300'000, 'x'));
+  const auto refused = journal.commit();
+  // Though there is nothing left to write, or little.
+  const auto idle = journal.commit();
+  journal.add("little");
+  const auto little = journal.commit();
+  limit_files_to(before.rlim_cur);
+  EXPECT_FALSE(refused.has_value());
+  EXPECT_FALSE(idle.has_value());
+  EXPECT_FALSE(little.has_value());
+  EXPECT_TRUE(journal.commit().has_value());
+  EXPECT_EQ(journal.size(), 0u);
+}
+
+TEST_F(JournalTest, ALogThatTookTheLastRoomIsWrittenBack) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  {
+    Journal journal(path_, Sync::kProcess);
+    ASSERT_TRUE(journal.open().has_value());
+    rlimit before{};
+    getrlimit(RLIMIT_FSIZE, &before);
+    rlimit limit = before;
+    limit.rlim_cur = 500'000;  // of which the log alone would take several times as much
+    setrlimit(RLIMIT_FSIZE, &limit);
+    int refused = 0;
+    for (int i = 0; i < 500; ++i) {
+      const int64_t row = journal.add(std::to_string(i) + std::string(3'000, ' '));
+      if (!journal.commit()) ++refused;
+      if (i < 495) journal.remove(row);
+    }
+    EXPECT_EQ(refused, 0);
+    EXPECT_EQ(journal.size(), 5u);
+    setrlimit(RLIMIT_FSIZE, &before);
+  }
+  const auto found = left();
+  ASSERT_EQ(found.size(), 5u);
+  EXPECT_THAT(found.front().bytes, ::testing::StartsWith("495 "));
+}
+
 TEST_F(JournalTest, AFileThatIsNoJournalIsPutAside) {
   fs::create_directories(folder_ / "state");
   std::ofstream(path_) << std::string(8192, 'x');
