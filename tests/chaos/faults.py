@@ -121,6 +121,12 @@ class Firewall:
         self._write(host)
 
 
+def blocks(pid, number):
+    with open(f"/proc/{pid}/status") as file:
+        mask = next(line.split()[1] for line in file if line.startswith("SigBlk:"))
+    return bool(int(mask, 16) >> number - 1 & 1)
+
+
 def spin(pid):
     """Makes the main thread of a process run in a circle, and nothing else: at its entry point, which it needs no
     more, stands a jump to itself now."""
@@ -133,11 +139,16 @@ def spin(pid):
     with open(f"/proc/{pid}/auxv", "rb") as file:
         auxiliary = file.read()
     entry = next(value for key, value in struct.iter_unpack("QQ", auxiliary) if key == AT_ENTRY)
-    if libc.ptrace(ATTACH, pid, None, None) != 0:
-        raise OSError(ctypes.get_errno(), "ptrace")
-    # Another signal may come before the one that attaching sends, which must not be left behind.
-    while (stopped_by := os.WSTOPSIG(os.waitpid(pid, 0x40000000)[1])) != signal.SIGSTOP:  # __WALL
-        libc.ptrace(CONTINUE, pid, None, stopped_by)
+    while True:
+        if libc.ptrace(ATTACH, pid, None, None) != 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+        # Another signal may come before the one that attaching sends, which must not be left behind.
+        while (stopped_by := os.WSTOPSIG(os.waitpid(pid, 0x40000000)[1])) != signal.SIGSTOP:  # __WALL
+            libc.ptrace(CONTINUE, pid, None, stopped_by)
+        if not blocks(pid, signal.SIGALRM):
+            break
+        libc.ptrace(DETACH, pid, None, None)  # in the handler of its watchdog, which could not come any more
+        time.sleep(0.01)
     registers = (ctypes.c_ulonglong * 27)()
     libc.ptrace(GETREGS, pid, None, ctypes.addressof(registers))
     word = libc.ptrace(PEEKTEXT, pid, entry, None) & (1 << 64) - 1
