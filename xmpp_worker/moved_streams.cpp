@@ -33,18 +33,20 @@ void MovedStreams::came(std::string_view domain) {
   if (!workers_.empty()) streams_.insert_or_assign(std::string(domain), now);
 }
 
-Time MovedStreams::since(std::string_view domain) {
-  const auto stream = streams_.find(domain);
-  if (stream == streams_.end()) return kNever;
-  if (clock_.now() - stream->second < kLongest) return stream->second;
-  streams_.erase(stream);
-  return kNever;
+Time MovedStreams::since(std::string_view domain) const {
+  Time latest{};
+  for (const std::string_view each : {domain, std::string_view()}) {
+    const auto stream = streams_.find(each);
+    if (stream != streams_.end() && clock_.now() - stream->second < kLongest)
+      latest = std::max(latest, stream->second);
+  }
+  return latest;
 }
 
 bool MovedStreams::must_wait(std::string_view domain, const std::string& conversation) {
   if (streams_.empty() || workers_.empty()) return false;
   const Time came = since(domain);
-  if (came == kNever) return false;
+  if (came == Time{}) return false;
   const auto found = free_.find(conversation);
   return found == free_.end() || found->second < came;
 }
@@ -66,11 +68,9 @@ void MovedStreams::turn() {
     return each.second != kNever && now - each.second >= kReturnsWithin;
   });
   let_go_of_free();
-  std::vector<std::string> present;
-  for (const auto& [name, gone_at] : workers_) {
-    if (gone_at == kNever) present.push_back(name);
-  }
-  for (const std::string& name : present) ask(name);
+  std::vector<std::string> names;  // those that have given up their place may still be there
+  for (const auto& [name, gone_at] : workers_) names.push_back(name);
+  for (const std::string& name : names) ask(name);
 }
 
 void MovedStreams::ask(const std::string& name) {

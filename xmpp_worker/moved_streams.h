@@ -1,8 +1,8 @@
-// Order, where several workers are servers for the same domains: a remote server whose stream to one of them
-// has ended turns to another, and what it writes there must not overtake what the first still has in hand
-// (its front cannot be reached, say, or it is being restarted and has it in its journal). So, for a while
-// after a stream came, a conversation's first messages wait until the other workers have said that they have
-// no earlier ones. Times go as ages: each worker has its own clock.
+// Order, where several workers are the same domains on XMPP: a server whose stream to one of them has ended
+// turns to another, and what it writes there must not overtake what the first still has in hand (its front
+// cannot be reached, say, or it is being restarted and has it in its journal). So, for a while after a stream
+// came, a conversation's first messages wait until the other workers have said that they have no earlier
+// ones. Times go as ages: each worker has its own clock.
 #pragma once
 
 #include <functional>
@@ -31,9 +31,10 @@ class MovedStreams {
   // References must outlive it.
   MovedStreams(const Clock& clock, User& user) : clock_(clock), user_(user) {}
 
-  // The other workers that are servers for our domains and are there now.
+  // The other workers of our domains that are there now.
   void set_workers(const std::vector<std::string>& present);
-  // `domain` may speak by a stream that was not there before; nothing that it said was taken in yet.
+  // `domain` may speak by a stream that was not there before; nothing that it said was taken in yet. Empty:
+  // any may.
   void came(std::string_view domain);
 
   // A message of this conversation from this domain is to be held: hold() follows, with its number on the
@@ -60,7 +61,7 @@ class MovedStreams {
     std::map<std::string, Time> for_workers;  // that have not said that they have nothing; when asked last
   };
 
-  Time since(std::string_view domain);  // kNever: not so lately that it matters
+  Time since(std::string_view domain) const;  // Time{}: not so lately that it matters
   void ask(const std::string& worker);
   void answered(const std::string& worker, const std::vector<Key>& asked, const std::string& text);
   void let_go_of_free();

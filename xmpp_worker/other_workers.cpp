@@ -68,12 +68,10 @@ std::string OtherWorkers::holder() const {
   return found == alike_.end() ? std::string() : found->name();
 }
 
-std::vector<std::string> OtherWorkers::servers() const {
-  std::vector<std::string> names;
-  for (const pb::Member& each : alike_) {
-    if (each.serving().backend() == pb::SERVER) names.push_back(each.name());
-  }
-  return names;
+std::vector<std::string> OtherWorkers::names() const {
+  std::vector<std::string> out;
+  for (const pb::Member& each : alike_) out.push_back(each.name());
+  return out;
 }
 
 uint64_t OtherWorkers::connection(std::string_view worker, uint64_t number) {

@@ -29,7 +29,7 @@ class OtherWorkers {
   bool has_been() const { return has_been_; }                            // one to which answers may come
   std::string holder() const;  // one that has such a connection; empty: none
   bool any() const { return !alike_.empty(); }
-  std::vector<std::string> servers() const;  // the names of those that speak with other servers
+  std::vector<std::string> names() const;
 
   // Those of whose connections update() has learned, for us to say that we know.
   std::vector<pb::Member> take_news() { return std::exchange(news_, {}); }

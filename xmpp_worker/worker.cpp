@@ -207,7 +207,7 @@ void Worker::members_changed() {
   if (!bus_) return;
   if (others_.update(edge().members())) other_lost();
   to_xmpp_.set_others(others_.connections());
-  moved_.set_workers(others_.servers());
+  moved_.set_workers(others_.names());
   for (const pb::Member& each : others_.take_news()) {
     // One that does not hear it waits a little longer.
     (void)edge().hand_over(each.name(), each.process_epoch(), kKnownConnections,
@@ -430,6 +430,7 @@ void Worker::about_to_write(xmpp::Link& link) {
 }
 
 void Worker::link_up(xmpp::Link& link) {
+  if (streams_->backend() == pb::COMPONENT) moved_.came({});
   to_xmpp_.link_up(link);
   to_sip_.note_told();
   if (to_sip_.has_unsent()) link.write_soon();

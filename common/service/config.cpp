@@ -24,14 +24,7 @@ std::vector<std::string> names_in(const toml::table& root, Role role) {
   return out;
 }
 
-template <class Section>
-std::vector<std::string> names_in(const std::vector<Section>& sections) {
-  std::vector<std::string> out;
-  for (const Section& one : sections) out.push_back(one.name);
-  return out;
-}
-
-Result<Identity> identify_among(const std::vector<std::string>& sections, Role role, std::string_view name) {
+Result<Identity> identify(const std::vector<std::string>& sections, Role role, std::string_view name) {
   if (role == Role::kCtl) return Identity{role, "", ""};
   const std::string list = fmt::format("{}", fmt::join(sections, ", "));
   if (sections.empty()) return error(fmt::format("there is no [[{}]]; add one with a name", role_name(role)));
@@ -180,14 +173,6 @@ std::vector<std::string> Config::mapper_endpoints() const {
   return out;
 }
 
-Result<Identity> identify(const Config& config, Role role, std::string_view name) {
-  std::vector<std::string> names;
-  if (role == Role::kMapper) names = names_in(config.mappers);
-  if (role == Role::kSipFront) names = names_in(config.sip_fronts);
-  if (role == Role::kXmppWorker) names = names_in(config.xmpp_workers);
-  return identify_among(names, role, name);
-}
-
 Result<Loaded> load_config(const std::string& file, Role role, std::string_view name,
                            const Environment& environment) {
   auto root = parse_config_file(file);
@@ -195,7 +180,7 @@ Result<Loaded> load_config(const std::string& file, Role role, std::string_view 
   Loaded loaded;
   loaded.config.file = file;
   Problems problems(file);
-  const auto identity = identify_among(names_in(*root, role), role, name);
+  const auto identity = identify(names_in(*root, role), role, name);
   const bool no_mapper = role == Role::kMapper && !root->contains("mapper");  // complete() says so
   if (!identity && !no_mapper) problems.at(root->source(), identity.error().text);
   override_by_environment(*root, identity ? &*identity : nullptr, environment, problems, &loaded.warnings);

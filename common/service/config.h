@@ -60,8 +60,6 @@ struct CurveConfig {
   std::vector<std::string> edge_public_keys;  // who may connect to a mapper
   std::string mapper_key_file, edge_key_file;
   std::string secret_key;  // of the own role, from its file; empty in stoxctl
-
-  bool is_set() const { return !mapper_public_key.empty(); }
 };
 
 struct MapperConfig {
@@ -178,9 +176,6 @@ Result<Loaded> load_config(const std::string& file, Role, std::string_view name,
 
 // The file alone: no environment, no secret from a file.
 Result<Config> load_config(const std::string& file);
-
-// Which section `name` means for this role.
-Result<Identity> identify(const Config&, Role, std::string_view name);
 
 const char* role_name(Role);  // as its section is called: "sip_front"
 

@@ -23,8 +23,9 @@ def many_descriptors():
 
 
 @pytest.fixture(scope="module")
-def standing_site():
-    site = Site().start()
+def standing_site(request):
+    """Made as the file's SITE says."""
+    site = Site(**getattr(request.module, "SITE", {})).start()
     yield site
     site.stop()
 

@@ -4,18 +4,11 @@ import asyncio
 import pytest
 
 from support import background, loopback
-from support.site import Site
 from support.waiting import eventually
 
+SITE = {"with_tls": True}
 MANY, HOSTS = 2400, 4
 pytestmark = pytest.mark.usefixtures("many_descriptors")
-
-
-@pytest.fixture(scope="module")
-def standing_site():
-    site = Site(with_tls=True).start()
-    yield site
-    site.stop()
 
 
 async def _open(address, count, tls=None):

@@ -1,9 +1,10 @@
-"""Two workers are servers for one domain: another server turns from one to the other, and its messages stay in order."""
+"""Several workers of one domain: a server turns from one to the other, and its messages stay in order."""
 import pytest
 
 from support import loopback
 from support.federation import Federation
 from support.hand_made_server import HandMadeServer
+from support.site import Site
 from support.stox import XMPP_DOMAIN
 from support.waiting import eventually
 
@@ -87,3 +88,26 @@ def test_a_worker_that_stays_away_is_not_waited_for(site):
     stox.kill(FIRST)
     say(site, stream_to(site, SECOND), romeo, "alone")
     assert romeo.next_request().text == "alone"
+
+
+def test_a_standby_waits_for_the_journal_of_the_one_that_was_killed():
+    """Prosody turns to the standby at once, and writes there."""
+    site = Site(workers=2).start()
+    try:
+        stox, romeo, juliet = site.stox, site.sip_user("romeo"), site.xmpp_user("juliet")
+        states = {stox.state(name): name for name in (FIRST, SECOND)}
+        active, standby = states["ready"], states["standby"]
+        romeo.automatic = None
+        juliet.send(site.jid_at_host(romeo), "first")
+        first = romeo.next_request()
+        romeo.automatic = (200, "OK")
+        stox.kill(active)
+        stox.until(standby, "ready")
+        stox.start(active)
+        eventually(lambda: stox.in_flight(active) == 1, "it is back")
+        juliet.send(site.jid_at_host(romeo), "second")
+        eventually(lambda: stages(site, standby) == ["waits for another worker"], "the second waits")
+        first.respond(200, "OK")
+        assert romeo.next_request().text == "second"
+    finally:
+        site.stop()

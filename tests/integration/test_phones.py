@@ -4,14 +4,8 @@ import pytest
 
 from support import loopback
 from support.phone import Baresip, Linphone, Sofia
-from support.site import Site
 
-
-@pytest.fixture(scope="module")
-def standing_site():
-    site = Site(with_proxy=True, with_tls=True).start()
-    yield site
-    site.stop()
+SITE = {"with_proxy": True, "with_tls": True}
 
 
 def talk(romeo, name, juliet):

@@ -6,9 +6,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from support.site import Site
 from support.waiting import eventually
 
+SITE = {"with_proxy": True}
 RECEIPTS, MARKERS = "urn:xmpp:receipts", "urn:xmpp:chat-markers:0"
 STATES, HINTS = "http://jabber.org/protocol/chatstates", "urn:xmpp:hints"
 IMDN = "{urn:ietf:params:xml:ns:imdn}"
@@ -16,13 +16,6 @@ COMPOSING = "application/im-iscomposing+xml"
 ASKED = "<request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/>"
 
 numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def standing_site():
-    site = Site(with_proxy=True).start()
-    yield site
-    site.stop()
 
 
 @pytest.fixture

@@ -5,16 +5,10 @@ import socket
 import pytest
 
 from support import loopback
-from support.site import Site
 from support.sip_user import SipUser
 from support.waiting import eventually
 
-
-@pytest.fixture(scope="module")
-def standing_site():
-    site = Site(with_tls=True).start()
-    yield site
-    site.stop()
+SITE = {"with_tls": True}
 
 
 def tls_uri(user):

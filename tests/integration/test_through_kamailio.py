@@ -2,17 +2,10 @@
 import pytest
 
 from support import loopback
-from support.site import Site
 from support.sipp import Sipp
 
+SITE = {"with_proxy": True, "with_tls": True}
 all_transports = pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
-
-
-@pytest.fixture(scope="module")
-def standing_site():
-    site = Site(with_proxy=True, with_tls=True).start()
-    yield site
-    site.stop()
 
 
 def hello_and_an_answer(site, romeo):

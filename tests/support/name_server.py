@@ -9,7 +9,7 @@ from support.child import Child
 
 class NameServer(Child):
     def __init__(self, folder, host, addresses=(), services=(), pointers=()):
-        """addresses: (name, address), or several, of either family, with commas between; services: (name, target, port,
+        """addresses: (name, address), or one of each family with a comma between; services: (name, target, port,
         priority, weight); pointers: (name, order, preference, flags, service, replacement). On port 53 of its own address
         if that is free, because some servers ask on no other."""
         folder.mkdir()

@@ -23,16 +23,6 @@ std::string_view Element::attribute(std::string_view wanted, std::string_view ur
   return {};
 }
 
-bool Element::has_attribute_value(std::string_view value, std::string_view uri) const {
-  if (!tree_) return false;
-  const auto& node = tree_->nodes_[node_];
-  for (uint32_t i = node.first_attribute; i < node.first_attribute + node.attributes; ++i) {
-    const auto& attribute = tree_->attributes_[i];
-    if (tree_->at(attribute.value) == value && tree_->at(attribute.ns) == uri) return true;
-  }
-  return false;
-}
-
 Element Element::first_child() const {
   return tree_ ? tree_->element(tree_->nodes_[node_].first_child) : Element();
 }

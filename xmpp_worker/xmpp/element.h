@@ -27,8 +27,6 @@ class Element {
   std::string_view text() const;
   // Empty if absent.
   std::string_view attribute(std::string_view name, std::string_view ns = {}) const;
-  // The local name of the first attribute with this value, in that namespace; empty if none.
-  bool has_attribute_value(std::string_view value, std::string_view ns) const;
 
   Element first_child() const;
   Element next() const;  // sibling

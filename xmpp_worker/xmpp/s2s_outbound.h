@@ -53,7 +53,6 @@ class S2sOutbound : public S2sStream {
   void hurry(bool, Time now);
 
   bool is_up() const { return phase_ == Phase::kUp; }
-  bool is_verifying() const { return !questions_.empty(); }
   bool external_refused() const { return external_refused_; }
   const OutboundOptions& options() const { return options_; }
   Time last_proof_of_life() const { return alive_at_; }
@@ -76,7 +75,6 @@ class S2sOutbound : public S2sStream {
 
   void go(Phase, Duration at_most);
   void features(const Element&);
-  void negotiate_tls(const Element& features);
   void authenticate(const Element& features);
   void begin_dialback();
   void sasl(const Element&);

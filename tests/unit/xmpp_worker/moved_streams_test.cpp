@@ -121,7 +121,7 @@ TEST_F(MovedStreamsTest, AWorkerThatDiesIsWaitedForWithItsJournalButNotForLong) 
   b.moved.set_workers({});
   b.moved.came("r.test");
   ASSERT_TRUE(b.take("r.test", "x y", 1));
-  EXPECT_TRUE(b.asked.empty());
+  b.answer_all("");
   b.moved.set_workers({"a"});
   pass(milliseconds(400));
   ASSERT_EQ(b.replies.size(), 1u) << "its next process has the journal";
@@ -140,6 +140,24 @@ TEST_F(MovedStreamsTest, EachNewStreamIsAQuestionAnew) {
   clock.advance(seconds(1));
   b.moved.came("r.test");
   EXPECT_TRUE(b.take("r.test", "x y", 2));
+}
+
+TEST_F(MovedStreamsTest, OnOneStreamEveryDomainMaySpeak) {
+  b.moved.set_workers({"a"});
+  b.moved.came({});
+  EXPECT_TRUE(b.take("r.test", "x y", 1));
+  EXPECT_TRUE(b.take("s.test", "x z", 2));
+  b.answer_all("[]");
+  EXPECT_EQ(b.gone, (Numbers{1, 2}));
+}
+
+TEST_F(MovedStreamsTest, WhoHasGivenUpItsPlaceIsAskedAsLongAsItIsThere) {
+  b.moved.set_workers({"a"});
+  b.moved.set_workers({});
+  b.moved.came({});
+  b.take("r.test", "x y", 1);
+  b.answer_all("[]");
+  EXPECT_EQ(b.gone, (Numbers{1}));
 }
 
 TEST_F(MovedStreamsTest, AStreamIsNewForAsLongAsAMessageMayBeUnderWay) {
