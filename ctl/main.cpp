@@ -3,7 +3,9 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/base/text.h"
 #include "common/service/config.h"
+#include "common/service/log.h"
 #include "ctl/commands.h"
 #include "ctl/keys.h"
 
@@ -68,9 +70,9 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
       ->capture_default_str();
   CLI::App* streams = add("streams", "the XMPP streams, and why those that are not up are not",
                           [&](const auto& o) { return ctl::streams(o, a.action, a.domain); });
-  streams->add_option("ACTION", a.action, "close or reconnect those with a domain")
-      ->check(CLI::IsMember({"close", "reconnect"}));
-  streams->add_option("DOMAIN", a.domain, "the other server's domain");
+  CLI::Option* action = streams->add_option("ACTION", a.action, "close or reconnect those with a domain")
+                            ->check(CLI::IsMember({"close", "reconnect"}));
+  action->needs(streams->add_option("DOMAIN", a.domain, "the other server's domain"));
   add("trace", "one message's way, hop by hop", [&](const auto& o) { return ctl::trace(o, a.id); })
       ->add_option("ID", a.id, "envelope id, trace id, Call-ID or stanza id")
       ->required();
@@ -117,6 +119,15 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
       ->check(CLI::Range(0, 86'400));
 }
 
+// The word that should be a command and is none.
+void tell_unknown(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* one : app.get_subcommands({})) names.push_back(one->get_name());
+  const auto near = nearest(word, names);
+  fmt::print(stderr, "there is no command \"{}\"; {}\n", service::printable(word, 100),
+             near ? fmt::format("did you mean {}?", *near) : "--help lists them");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -133,6 +144,10 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
+    if (const auto words = app.remaining(); app.get_subcommands().empty() && !words.empty()) {
+      tell_unknown(app, words.front());
+      return ctl::kUsage;
+    }
     return app.exit(e) == 0 ? ctl::kFine : ctl::kUsage;
   }
   if (app.got_subcommand("keys"))

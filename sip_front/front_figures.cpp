@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kMaxListed = 10'000;
 constexpr std::size_t kMaxConnectionsListed = 200;
-constexpr Duration kTlsFailureShown = std::chrono::minutes(10);
+constexpr Duration kFailureShown = std::chrono::minutes(10);
 
 }  // namespace
 
@@ -37,13 +37,23 @@ json Front::peers() const {
   }
   const Time now = context_.loop.now();
   for (const TlsFailure& failure : tls_failures_) {
-    if (now - failure.at > kTlsFailureShown) continue;
+    if (now - failure.at > kFailureShown) continue;
     list.push_back({{"name", failure.peer},
                     {"kind", "tls_failure"},
                     {"state", "no TLS"},
                     {"why", failure.why},
                     {"times", failure.times},
                     {"age_ms", to_ms(now - failure.at)}});
+  }
+  for (const SilentHops::One& one : outbound_.silent_hops().all()) {
+    // Without a proxy a hop is somebody's phone, and that one is switched off is no trouble of ours.
+    if (context_.config.gateway.outbound_proxy.empty() || now - one.at > kFailureShown) continue;
+    list.push_back({{"name", one.hop.str()},
+                    {"kind", "outbound_proxy"},
+                    {"state", "no answer of outbound_proxy"},
+                    {"why", one.why},
+                    {"times", one.times},
+                    {"age_ms", to_ms(now - one.at)}});
   }
   for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
   return {{"peers", list}, {"sip", sip()}};

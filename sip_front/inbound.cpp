@@ -363,11 +363,11 @@ void Inbound::inject(std::string_view from, std::string_view to, std::string_vie
   policy.trusted.networks = *sip::Networks::parse({"0.0.0.0/0"});
   const Verdict verdict = sip::check_request(*message, {sip::Transport::kTcp, 0, 0, {}}, policy);
   if (verdict.kind != Verdict::Kind::kTake) {
-    const std::string_view usual = sip::usual_reason(verdict.status);
-    return done({false,
-                 {},
-                 std::to_string(verdict.status) + " " +
-                     (verdict.reason.empty() ? std::string(usual) : verdict.reason)});
+    std::string answer = std::to_string(verdict.status) + " ";
+    answer += verdict.reason.empty() ? std::string(sip::usual_reason(verdict.status)) : verdict.reason;
+    if (verdict.why == sip::Refused::kDomain)
+      answer.append(" (").append(to).append(": not an address at this gateway's domain)");
+    return done({false, {}, std::move(answer)});
   }
   fill(*message);
   const auto waiting =

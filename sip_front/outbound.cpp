@@ -299,6 +299,7 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr) return;
   ++statuses_[response.status];
+  silent_.answered(d->hops[d->at_hop]);
   const Format format = format_of(d->message.parts(d->part).alternatives(d->alternative).content_type());
   std::string from = "from " + d->hops[d->at_hop].str();
   if (response.status < 300) {
@@ -364,6 +365,7 @@ void Outbound::timed_out(uint64_t token) {
   if (d == nullptr) return;
   resting_.add(d->hops[d->at_hop],
                clock_.now() + kAvoid);  // it may have arrived: only the next message goes elsewhere
+  silent_.failed(d->hops[d->at_hop], "did not answer in 32 s", clock_.now());
   fail(id_of(token), 408, "Request Timeout", "no answer in 32 s from " + d->hops[d->at_hop].str());
 }
 
@@ -380,6 +382,7 @@ void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::stri
   }
   std::string text = hop + " cannot be reached";
   if (!why.empty()) text.append(" (").append(why).append(")");
+  silent_.failed(d->hops[d->at_hop], text.substr(hop.size() + 1), clock_.now());
   if (may_have_arrived)
     return fail(id, 503, "Transport failure", text + " any more; it may have been delivered");
   resting_.add(d->hops[d->at_hop], clock_.now() + kAvoid);

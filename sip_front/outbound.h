@@ -22,6 +22,7 @@
 #include "sip_front/passwords.h"
 #include "sip_front/peer_formats.h"
 #include "sip_front/resting_hops.h"
+#include "sip_front/silent_hops.h"
 #include "sip_front/sip/client_transaction.h"
 #include "sip_front/sip/next_hop.h"
 #include "sip_front/sip/random.h"
@@ -73,6 +74,7 @@ class Outbound : private sip::ClientUser {
   bool idle() const { return deliveries_.size() == statuses_under_way_; }
   PeerFormats& formats() { return formats_; }
   const PeerFormats& formats() const { return formats_; }
+  const SilentHops& silent_hops() const { return silent_; }
   struct Listed {
     std::string id, trace_id, from, to;
     const char* stage;
@@ -158,6 +160,7 @@ class Outbound : private sip::ClientUser {
   std::string route_;
   Passwords passwords_;
   RestingHops resting_;
+  SilentHops silent_;
   std::string out_;                       // reused
   std::array<uint64_t, 700> statuses_{};  // of final responses; 0: none came
   uint64_t overloaded_ = 0, expired_ = 0, plainer_ = 0, typing_dropped_ = 0, challenged_ = 0,

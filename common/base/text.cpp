@@ -170,6 +170,8 @@ std::optional<std::string> nearest(std::string_view word, const std::vector<std:
         row[j] = std::min({row[j] + 1, row[j - 1] + 1, changed});
       }
     }
+    // What somebody wrote the beginning of is nearer than what has as many other letters.
+    if (word.size() >= 4 && candidate.starts_with(word)) row.back() = 1;
     if (row.back() < best_distance) {
       best_distance = row.back();
       best = candidate;

@@ -109,8 +109,8 @@ Result<void> Journal::connect() {
     return error("journal " + path_ + ": is read-only" + advice(SQLITE_READONLY) +
                  "; is the disk mounted read-only, after an error?");
   }
-  int step = kStep;
-  sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_CHUNK_SIZE, &step);
+  int chunk = kStep;
+  sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
   reserved_ = 0;
   auto done = execute(kSetUp);
   if (!done) return done;

@@ -32,6 +32,8 @@ std::string openssl_error() {
   ERR_clear_error();
   if (code == 0) return "unknown reason";
   if (ERR_SYSTEM_ERROR(code)) return std::strerror(static_cast<int>(ERR_GET_REASON(code)));
+  if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+    return "holds none in PEM (-----BEGIN ...)";
   const char* reason = ERR_reason_error_string(code);
   return reason != nullptr ? reason : "OpenSSL error " + std::to_string(code);
 }

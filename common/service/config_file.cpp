@@ -328,6 +328,13 @@ void complete(const toml::table& root, Config& config, Problems& problems) {
     if (worker.serves.empty()) worker.serves = {config.gateway.xmpp_domain};
     const bool is_server = worker.backend == "server";
     if (worker.xmpp_port == 0) worker.xmpp_port = is_server ? 5269 : 5347;
+    if (!is_server && worker.serves.size() != 1) {
+      problems.at(
+          place_of(root, "xmpp_worker", i, "serves"),
+          fmt::format("xmpp_worker {} is a component, which is one domain, so serves must hold one; add "
+                      "another [[xmpp_worker]] for each other domain",
+                      worker.name));
+    }
     if (is_server && worker.tls.certificate.empty() && worker.tls_require &&
         worker.insecure_domains.empty()) {
       problems.at(place_of(root, "xmpp_worker", i, "backend"),

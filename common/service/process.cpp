@@ -9,6 +9,7 @@
 #include <set>
 #include <sstream>
 
+#include "common/service/config_file.h"
 #include "common/service/skeleton.h"
 
 namespace stox::service {
@@ -69,6 +70,28 @@ void print_problems(const std::string& text) {
   for (std::string line; std::getline(lines, line);) fmt::print(stderr, "{}\n", printable(line, 2000));
 }
 
+// Of its TLS files, those that cannot be read. A process that starts says so, too, and is started again until
+// they are there; so they are no part of the configuration.
+std::string missing_files(const Config& config, const Identity& identity) {
+  std::string out;
+  const auto look = [&](const auto& sections) {
+    for (const auto& section : sections) {
+      if (section.name != identity.section) continue;
+      for (const auto& [key, file] : {std::pair("certificate", section.tls.certificate),
+                                      std::pair("key", section.tls.key), std::pair("ca", section.tls.ca)}) {
+        if (file.empty()) continue;
+        if (const auto text = read_file(file); !text) {
+          out += fmt::format("{}: {} {}: tls.{} \"{}\" cannot be read: {}\n", config.file,
+                             role_name(identity.role), section.name, key, file, text.error().text);
+        }
+      }
+    }
+  };
+  if (identity.role == Role::kSipFront) look(config.sip_fronts);
+  if (identity.role == Role::kXmppWorker) look(config.xmpp_workers);
+  return out;
+}
+
 // Without a name, all sections of the role are checked.
 int check(const Options& options, Role role) {
   std::vector<std::string> names = {options.name};
@@ -91,6 +114,7 @@ int check(const Options& options, Role role) {
       for (const std::string& warning : loaded->warnings) {
         if (said.insert(warning).second) print_problems(warning);
       }
+      problems += missing_files(loaded->config, loaded->identity);
     } else if (said.insert(loaded.error().text).second) {
       problems += loaded.error().text + "\n";
     }

@@ -99,6 +99,13 @@ def test_wrong_usage_ends_with_2():
     assert run("-f").returncode == 2
 
 
+def test_a_check_looks_at_the_files_that_the_process_will_want(site):
+    site.file.write_text(site.text + f'[sip_front.tls]\ncertificate = "{site.file}"\nkey = "/nowhere"\n')
+    said = run("-f", site.file, "--check")
+    assert said.returncode == 78
+    assert said.stderr == f'{site.file}: sip_front sip-1: tls.key "/nowhere" cannot be read: No such file or directory\n'
+
+
 def test_bad_configuration_ends_with_78_and_all_problems(site):
     site.file.write_text(site.text.replace("drain_seconds", "drain_secs") + "pace_ms = -1\n")
     for options in [], ["-t"], ["--print-config"]:

@@ -38,7 +38,10 @@ def test_nothing_runs(new_site):
 
 
 def test_usage(site):
-    assert site.stox.ctl("no-such-command").returncode == 2
+    unknown = site.stox.ctl("steams")
+    assert unknown.returncode == 2 and "no command" in unknown.stderr and "did you mean streams?" in unknown.stderr
+    incomplete = site.stox.ctl("streams", "close")
+    assert incomplete.returncode == 2 and "DOMAIN" in incomplete.stderr
     assert site.stox.ctl().returncode == 2
     assert site.stox.ctl("--help").returncode == 0
     assert subprocess.run([PROGRAMS / "stoxctl", "-f", "/nowhere", "status"], capture_output=True).returncode in (2, 78)

@@ -75,3 +75,24 @@ def test_who_is_not_registered_is_not_found(site):
 def test_an_unknown_xmpp_user_is_not_found(site):
     romeo = site.sip_user("romeo", registered=True)
     assert romeo.message_through_proxy(site.sip_uri("nobody@xmpp.test"), "Anyone?").status == 404
+
+
+def test_a_proxy_that_is_down_is_told_until_it_answers(new_site):
+    site = new_site(with_proxy=True).start()
+    juliet = site.xmpp_user("juliet")
+
+    def failures():
+        return [peer for peer in site.stox.status()["sip-1"]["peers"] if peer["kind"] == "outbound_proxy"]
+
+    def answer():
+        juliet.send("romeo*sip.test@xmpp-sip.test", "hello")
+        return juliet.next_message().condition
+
+    assert answer() == "item-not-found" and not failures()
+    site.kamailio.stop()
+    assert answer() == "remote-server-timeout"
+    shown, = failures()
+    assert (shown["times"], shown["why"]) == (1, "cannot be reached")
+    assert f"no answer of outbound_proxy UDP {site.kamailio.address[0]}:{site.kamailio.address[1]}" in site.stox.ctl("status").stdout
+    site.kamailio.start()
+    assert answer() == "item-not-found" and not failures()

@@ -112,6 +112,10 @@ void Component::disconnected(const std::string& why, Time now) {
     case Phase::kWaiting:
       return;
     case Phase::kConnecting:
+      if (why.starts_with("DNS: ")) {
+        return end_with_backoff(fmt::format(
+            "cannot find the XMPP server: {}; does xmpp_host name it, and does DNS know it?", why));
+      }
       return end_with_backoff(fmt::format(
           "cannot connect to {}; is the XMPP server running, and do xmpp_host and xmpp_port name its "
           "component port?",

@@ -3,6 +3,7 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/ip/v6_only.hpp>
 #include <asio/steady_timer.hpp>
+#include <cerrno>
 
 #include "common/base/sip_uri.h"
 
@@ -56,7 +57,14 @@ Result<std::unique_ptr<Listener>> Listener::create(net::Loop& loop, const std::s
   if (!failure) acceptor->socket.bind(at, failure);
   if (!failure) acceptor->socket.listen(tcp::acceptor::max_listen_connections, failure);
   if (!failure) acceptor->socket.non_blocking(true, failure);
-  if (failure) return error("cannot listen at " + host_port(address, port) + ": " + failure.message());
+  if (failure) {
+    std::string text = "cannot listen at " + host_port(address, port) + ": " + failure.message();
+    if (failure.value() == EADDRINUSE)
+      text += "; another program has this port: stop it, or change xmpp_port";
+    if (failure.value() == EADDRNOTAVAIL)
+      text += "; no interface of this machine has this address: correct xmpp_host";
+    return error(std::move(text));
+  }
   wait(acceptor);
   return std::unique_ptr<Listener>(new Listener(std::move(acceptor)));
 }

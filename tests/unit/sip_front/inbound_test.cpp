@@ -524,7 +524,8 @@ TEST_F(InboundTest, AMessageCanBeInjected) {
   inbound_.ended(2, status(404));
   EXPECT_EQ(results.back(), "no 16 404 Not found");
   inject("sip:op@sip.test", "sip:ann@elsewhere.test");
-  EXPECT_EQ(results.back(), "no 0 404 Not found");
+  EXPECT_EQ(results.back(),
+            "no 0 404 Not found (sip:ann@elsewhere.test: not an address at this gateway's domain)");
   inject("nobody", "sip:ann*x.test@gw.test");
   EXPECT_THAT(results.back(), HasSubstr("\"nobody\" is no SIP URI"));
   refuses_ = true;

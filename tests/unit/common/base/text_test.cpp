@@ -30,6 +30,7 @@ TEST(Text, XmlLegalDropsWhatWouldEndTheStream) {
 
 TEST(Text, NearestFindsATypoOnly) {
   EXPECT_EQ(nearest("xmpp_pasword", {"xmpp_password", "xmpp_port"}), "xmpp_password");
+  EXPECT_EQ(nearest("xmpp_pass", {"xmpp_host", "xmpp_password", "xmpp_port"}), "xmpp_password");
   EXPECT_EQ(nearest("colour", {"xmpp_password", "xmpp_port"}), std::nullopt);
 }
 

@@ -226,7 +226,8 @@ TEST_F(Tls, FilesThatWillNotDoAreNamed) {
   EXPECT_EQ(complaint({files.certificate, files.key, "/no/ca.crt"}).find("ca /no/ca.crt: "), 0U);
   const std::string rubbish = (folder_ / "rubbish").string();
   std::ofstream(rubbish) << "not PEM\n";
-  EXPECT_EQ(complaint({rubbish, files.key, files.ca}).find("certificate " + rubbish + ": "), 0U);
+  EXPECT_EQ(complaint({rubbish, files.key, files.ca}),
+            "certificate " + rubbish + ": holds none in PEM (-----BEGIN ...)");
   EXPECT_EQ(complaint({files.certificate, {}, files.ca}).find("key "), 0U);
 }
 

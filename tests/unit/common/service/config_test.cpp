@@ -726,6 +726,22 @@ TEST_F(ConfigFile, ChangedKeysAreNamed) {
               ElementsAre("gateway.accept_status", "xmpp_worker component-1.xmpp_password"));
 }
 
+TEST_F(ConfigFile, AComponentServesOneDomain) {
+  const std::string file = put(R"([gateway]
+gateway_domain = "sip-xmpp.example.org"
+xmpp_domain = "xmpp-sip.example.org"
+[[mapper]]
+name = "mapper-1"
+[[xmpp_worker]]
+name = "component-1"
+serves = ["a.example.org", "b.example.org"]
+)");
+  const auto loaded = load_config(file, Role::kMapper, "", {});
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error().text, HasSubstr(file + ":8:"));
+  EXPECT_THAT(loaded.error().text, HasSubstr("component-1 is a component, which is one domain"));
+}
+
 TEST_F(ConfigFile, AServerOfOurOwn) {
   const std::string file = put(R"([gateway]
 gateway_domain = "sip-xmpp.example.org"

@@ -276,6 +276,12 @@ TEST_F(Dialogue, BeingThrownOutByAnotherIsNoBrokenStream) {
   EXPECT_GE(wait(), seconds(30));
 }
 
+TEST_F(Dialogue, ANameThatDnsDoesNotKnowIsNotAServerThatIsDown) {
+  tcp_breaks("DNS: no such name xmpp.test");
+  EXPECT_THAT(component.reason(), HasSubstr("cannot find the XMPP server: DNS: no such name xmpp.test"));
+  EXPECT_THAT(component.reason(), HasSubstr("xmpp_host"));
+}
+
 TEST_F(Dialogue, AStreamThatHadWorkedIsRetriedAfterOneSecondDoublingTo60) {
   come_up();
   pass(seconds(30));
