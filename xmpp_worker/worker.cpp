@@ -86,11 +86,6 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   const auto* section = find_section(context.config, context.identity.section);
   if (section == nullptr) return error("no [[xmpp_worker]] is named " + context.identity.section);
   const bool is_server = section->backend == "server";
-  if (!is_server && section->serves.size() != 1) {
-    return error("xmpp_worker " + section->name +
-                 ": a component is one domain, so serves must hold one; add another [[xmpp_worker]] for each "
-                 "other domain");
-  }
   const auto epoch = static_cast<uint64_t>(context.loop.clock().wall_us());
   const std::string secret = secret_of(*section);
   std::unique_ptr<Worker> worker(new Worker(context, *section, secret, epoch));

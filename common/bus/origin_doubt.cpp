@@ -65,7 +65,7 @@ void Origin::resolve(Entry& entry) {
   std::erase_if(entry.waiting, [&](const TargetKey& key) {
     const Target* t = target(key);
     if (t != nullptr && !t->lost) return false;
-    entry.lost_with = key.first + " ended while it may have had this message";
+    entry.lost_with = key.first + " ended, or was out of reach, while it may have had this message";
     return true;
   });
   if (entry.via_waited || !entry.waiting.empty()) return ask_those_waiting(entry);
