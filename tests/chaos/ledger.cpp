@@ -136,6 +136,8 @@ void Ledger::arrived(uint64_t number, uint8_t from, uint64_t copy_key, std::stri
     // A real server turns to the next worker, which knows nothing of what is in the journal of the dead one.
     if (m.with_killed && (!journal_ || m.peer != kPlayed)) {
       ++reordered_after_kill_;
+    } else if (m.way == Way::kToXmpp && m.ended_us != 0 && !m.accepted) {
+      ++came_after_doubt_;  // its sender has been told that it may have been delivered
     } else {
       ++reordered_;
       violation("reordered", number, "after " + std::to_string(last));
@@ -211,6 +213,7 @@ std::string Ledger::report() const {
               {"doubled", doubled_},
               {"reordered", reordered_},
               {"reordered_after_kill", reordered_after_kill_},
+              {"came_after_doubt", came_after_doubt_},
               {"copies", copies_},
               {"told_twice", stray_},
               {"seconds", static_cast<double>(ended_us_ - began_us_) / 1e6}};

@@ -47,6 +47,9 @@ class Report:
         lines += ["", f"lost {ledger['lost']}, doubled {ledger['doubled']}, reordered {ledger['reordered']}"]
         if ledger["reordered_after_kill"]:
             lines.append(f"({ledger['reordered_after_kill']} overtaken while in the journal of a worker that was killed)")
+        if ledger["came_after_doubt"]:
+            lines.append(f"({ledger['came_after_doubt']} came behind later ones after their senders had been told that they may "
+                         "have been delivered)")
         if ledger["came_behind"]:
             lines.append(f"({ledger['came_behind']} came to a worker behind later ones, by a stream that their server had left)")
         return "\n".join(lines)
