@@ -65,7 +65,8 @@ class LinksUser {
   virtual void link_up(Link&) = 0;
   virtual void link_down(Link&) = 0;  // it was up
   virtual void link_gone(Link&) = 0;  // idle for long, and now about to be destroyed
-  // Another server has shown on a stream that was not there before that it may speak for this domain, prepared.
+  // Another server has shown on a stream that was not there before that it may speak for this domain,
+  // prepared.
   virtual void peer_came(std::string_view /*domain*/) {}
   // What was sent in this wakeup leaves when this returns, once for all of it: the last chance to send more.
   // Only while up.
