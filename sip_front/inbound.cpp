@@ -378,8 +378,9 @@ void Inbound::inject(std::string_view from, std::string_view to, std::string_vie
 
 void Inbound::give_up() {
   pb::Outcome outcome;
-  outcome.set_reason(pb::STOPPING);
-  outcome.set_text("this process stopped");
+  // A worker may hold it until its stream is back, and deliver it then.
+  outcome.set_reason(pb::IN_DOUBT);
+  outcome.set_text("this process stopped before the outcome came; it may have been delivered");
   for (uint32_t slot = 0; slot < waiting_.capacity(); ++slot) {
     if (waiting_[slot].number != 0) ended(waiting_[slot].number, outcome);
   }

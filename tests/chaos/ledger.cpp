@@ -136,8 +136,8 @@ void Ledger::arrived(uint64_t number, uint8_t from, uint64_t copy_key, std::stri
     // A real server turns to the next worker, which knows nothing of what is in the journal of the dead one.
     if (m.with_killed && (!journal_ || m.peer != kPlayed)) {
       ++reordered_after_kill_;
-    } else if (m.way == Way::kToXmpp && m.ended_us != 0 && !m.accepted) {
-      ++came_after_doubt_;  // its sender has been told that it may have been delivered
+    } else if (m.way == Way::kToXmpp && m.ended_us != 0 && !m.accepted && is_doubt(m)) {
+      ++came_after_doubt_;
     } else {
       ++reordered_;
       violation("reordered", number, "after " + std::to_string(last));
@@ -145,6 +145,10 @@ void Ledger::arrived(uint64_t number, uint8_t from, uint64_t copy_key, std::stri
   }
   last = std::max(last, static_cast<int64_t>(number));
   if (m.way == Way::kToSip && !was_settled) settled_(number);
+}
+
+bool Ledger::is_doubt(const Message& m) const {
+  return reasons_[m.outcome].find("may have been delivered") != std::string::npos;
 }
 
 bool Ledger::settled(uint64_t number) const {
@@ -232,7 +236,7 @@ std::string Ledger::report() const {
       if (told) {
         ++count["failed"];
         ++(m.meant_to_fail ? meant : reasons)[reasons_[m.outcome]];
-        count["failed_in_doubt"] += reasons_[m.outcome].find("may have been delivered") != std::string::npos;
+        count["failed_in_doubt"] += is_doubt(m);
         count["failed_but_delivered"] += m.arrived_us != 0;
       } else if (m.arrived_us == 0) {
         const bool never_read = m.unread || (m.peer != kPlayed && !m.accepted);

@@ -76,6 +76,7 @@ class Ledger {
   static int64_t now();
   void violation(std::string_view what, uint64_t number, std::string_view detail = {});
   uint16_t reason(std::string text);
+  bool is_doubt(const Message&) const;  // its sender was told that it may have been delivered
 
   std::vector<Message> messages_;
   std::array<std::vector<int64_t>, 2> last_;  // number that arrived last, by way and conversation
