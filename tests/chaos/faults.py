@@ -133,22 +133,20 @@ def spin(pid):
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     libc.ptrace.restype = ctypes.c_long
-    PEEKTEXT, POKETEXT, CONTINUE, GETREGS, SETREGS, ATTACH, DETACH = 1, 4, 7, 12, 13, 16, 17
+    PEEKTEXT, POKETEXT, CONTINUE, STEP, GETREGS, SETREGS, ATTACH, DETACH = 1, 4, 7, 9, 12, 13, 16, 17
     AT_ENTRY, ORIG_RAX, RIP = 9, 15, 16
 
     with open(f"/proc/{pid}/auxv", "rb") as file:
         auxiliary = file.read()
     entry = next(value for key, value in struct.iter_unpack("QQ", auxiliary) if key == AT_ENTRY)
-    while True:
-        if libc.ptrace(ATTACH, pid, None, None) != 0:
-            raise OSError(ctypes.get_errno(), "ptrace")
-        # Another signal may come before the one that attaching sends, which must not be left behind.
-        while (stopped_by := os.WSTOPSIG(os.waitpid(pid, 0x40000000)[1])) != signal.SIGSTOP:  # __WALL
-            libc.ptrace(CONTINUE, pid, None, stopped_by)
-        if not blocks(pid, signal.SIGALRM):
-            break
-        libc.ptrace(DETACH, pid, None, None)  # in the handler of its watchdog, which could not come any more
-        time.sleep(0.01)
+    if libc.ptrace(ATTACH, pid, None, None) != 0:
+        raise OSError(ctypes.get_errno(), "ptrace")
+    # Another signal may come before the one that attaching sends, which must not be left behind.
+    while (stopped_by := os.WSTOPSIG(os.waitpid(pid, 0x40000000)[1])) != signal.SIGSTOP:  # __WALL
+        libc.ptrace(CONTINUE, pid, None, stopped_by)
+    while blocks(pid, signal.SIGALRM):  # in the handler of its watchdog, whose signal could not come any more
+        libc.ptrace(STEP, pid, None, None)
+        os.waitpid(pid, 0x40000000)
     registers = (ctypes.c_ulonglong * 27)()
     libc.ptrace(GETREGS, pid, None, ctypes.addressof(registers))
     word = libc.ptrace(PEEKTEXT, pid, entry, None) & (1 << 64) - 1
