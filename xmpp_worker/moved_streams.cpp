@@ -27,10 +27,10 @@ void MovedStreams::set_workers(const std::vector<std::string>& present) {
 }
 
 void MovedStreams::came(std::string_view domain) {
-  const Time now = clock_.now();
-  std::erase_if(streams_, [now](const auto& each) { return now - each.second >= kLongest; });
+  latest_ = clock_.now();
+  std::erase_if(streams_, [this](const auto& each) { return latest_ - each.second >= kLongest; });
   if (streams_.empty()) free_.clear();
-  if (!workers_.empty()) streams_.insert_or_assign(std::string(domain), now);
+  streams_.insert_or_assign(std::string(domain), latest_);
 }
 
 Time MovedStreams::since(std::string_view domain) const {
@@ -43,16 +43,15 @@ Time MovedStreams::since(std::string_view domain) const {
   return latest;
 }
 
-bool MovedStreams::must_wait(std::string_view domain, const std::string& conversation) {
-  if (streams_.empty() || workers_.empty()) return false;
+Time MovedStreams::must_wait(std::string_view domain, const std::string& conversation) const {
+  if (workers_.empty() || clock_.now() - latest_ >= kLongest) return Time{};
   const Time came = since(domain);
-  if (came == Time{}) return false;
   const auto found = free_.find(conversation);
-  return found == free_.end() || found->second < came;
+  return found == free_.end() || found->second < came ? came : Time{};
 }
 
-void MovedStreams::hold(std::string_view domain, const std::string& conversation, uint64_t number) {
-  Waiting& waiting = waiting_[{since(domain), conversation}];
+void MovedStreams::hold(Time came, const std::string& conversation, uint64_t number) {
+  Waiting& waiting = waiting_[{came, conversation}];
   if (waiting.numbers.empty()) {
     for (const auto& [name, gone_at] : workers_) waiting.for_workers[name] = Time{};
     ask_at_ = clock_.now();

@@ -37,10 +37,10 @@ class MovedStreams {
   // any may.
   void came(std::string_view domain);
 
-  // A message of this conversation from this domain is to be held: hold() follows, with its number on the
-  // bus.
-  bool must_wait(std::string_view domain, const std::string& conversation);
-  void hold(std::string_view domain, const std::string& conversation, uint64_t number);
+  // When the stream came for which a message of this conversation from this domain is to be held: hold()
+  // follows, with it and the message's number on the bus. Time{}: it need not wait.
+  Time must_wait(std::string_view domain, const std::string& conversation) const;
+  void hold(Time came, const std::string& conversation, uint64_t number);
 
   // When next() has come, and in each wakeup that something was held in.
   void turn();
@@ -70,6 +70,7 @@ class MovedStreams {
   User& user_;
   std::map<std::string, Time> workers_;               // when each went; kNever: it is there
   std::map<std::string, Time, std::less<>> streams_;  // by domain, the latest
+  Time latest_{};                                     // of these
   std::map<Key, Waiting> waiting_;
   std::unordered_map<std::string, Time> free_;  // conversations that need not wait, since that stream came
   Time ask_at_{};

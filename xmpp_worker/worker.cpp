@@ -284,19 +284,16 @@ uint64_t Worker::restore(pb::Envelope& envelope, const bus::RestoredTimes& times
 }
 
 Result<uint64_t> Worker::submit(pb::Envelope& envelope, Time begin_before, Time end_by, pb::Reason* reason) {
-  const auto domain = xmpp::domain_of(envelope.xmpp_message().from());
-  if (!moved_.must_wait(domain, envelope.conversation())) {
-    auto number = edge().submit(envelope, begin_before, end_by);
-    if (!number) *reason = edge().refusal();
-    return number;
-  }
-  const std::string from(domain), conversation = envelope.conversation();
-  auto number = edge().submit(envelope, begin_before, end_by, true);
-  if (number) {
-    moved_.hold(from, conversation, *number);
-    end_of_turn_.ask();
-  } else {
+  const Time came =
+      moved_.must_wait(xmpp::domain_of(envelope.xmpp_message().from()), envelope.conversation());
+  const bool held = came != Time{};
+  const std::string conversation = held ? envelope.conversation() : std::string();
+  auto number = edge().submit(envelope, begin_before, end_by, held);
+  if (!number) {
     *reason = edge().refusal();
+  } else if (held) {
+    moved_.hold(came, conversation, *number);
+    end_of_turn_.ask();
   }
   return number;
 }

@@ -29,10 +29,10 @@ class Side final : public MovedStreams::User {
 
   // True: it is held.
   bool take(const std::string& domain, const std::string& conversation, uint64_t number) {
-    const bool waits = moved.must_wait(domain, conversation);
-    if (waits) moved.hold(domain, conversation, number);
+    const Time came = moved.must_wait(domain, conversation);
+    if (came != Time{}) moved.hold(came, conversation, number);
     moved.turn();
-    return waits;
+    return came != Time{};
   }
   void answer_all(const std::string& text) {
     questions.clear();
@@ -164,9 +164,9 @@ TEST_F(MovedStreamsTest, AStreamIsNewForAsLongAsAMessageMayBeUnderWay) {
   b.moved.set_workers({"a"});
   b.moved.came("r.test");
   clock.advance(seconds(94));
-  EXPECT_TRUE(b.moved.must_wait("r.test", "x y"));
+  EXPECT_NE(b.moved.must_wait("r.test", "x y"), Time{});
   clock.advance(seconds(1));
-  EXPECT_FALSE(b.moved.must_wait("r.test", "x y"));
+  EXPECT_EQ(b.moved.must_wait("r.test", "x y"), Time{});
 }
 
 // The stream goes to b and back to a: each has something the other waits for, and there is an order.
