@@ -27,7 +27,6 @@ constexpr const char* kSetUp =
 constexpr int kStep = 65536;
 // What is written to see whether there is room: as much as was refused, at least this.
 constexpr std::size_t kRoom = 65536;
-constexpr const char* kNoRoom = "database or disk is full; make room on this disk";
 
 std::string blob(sqlite3_stmt* statement, int column) {
   const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement, column));
@@ -118,6 +117,7 @@ Result<void> Journal::connect() {
   if (!done) return done;
   for (const auto& [statement, sql] : std::initializer_list<std::pair<Statement*, const char*>>{
            {&begin_, "BEGIN IMMEDIATE"},
+           // What failed and is tried again may be there.
            {&insert_, "INSERT OR REPLACE INTO record (row, bytes) VALUES (?1, ?2)"},
            {&annotate_, "UPDATE record SET addition = ?2 WHERE row = ?1"},
            {&delete_, "DELETE FROM record WHERE row = ?1"},
@@ -289,7 +289,8 @@ Result<void> Journal::reserve() {
   if (bytes <= reserved_) return {};
   sqlite3_int64 hint = bytes;
   if (sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_SIZE_HINT, &hint) != SQLITE_OK)
-    return error("journal " + path_ + ": cannot be written: " + kNoRoom);
+    return error("journal " + path_ + ": cannot be written: " + sqlite3_errstr(SQLITE_FULL) +
+                 advice(SQLITE_FULL));
   reserved_ = bytes;
   return {};
 }
