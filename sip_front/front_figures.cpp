@@ -46,8 +46,7 @@ json Front::peers() const {
                     {"age_ms", to_ms(now - failure.at)}});
   }
   for (const SilentHops::One& one : outbound_.silent_hops().all()) {
-    // Without a proxy a hop is somebody's phone, and that one is switched off is no trouble of ours.
-    if (context_.config.gateway.outbound_proxy.empty() || now - one.at > kFailureShown) continue;
+    if (now - one.at > kFailureShown) continue;
     list.push_back({{"name", one.hop.str()},
                     {"kind", "outbound_proxy"},
                     {"state", "no answer of outbound_proxy"},

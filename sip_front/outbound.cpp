@@ -60,6 +60,8 @@ Outbound::Outbound(const Clock& clock, service::Log& log, service::Trace& trace,
 void Outbound::configure(std::string route, std::vector<sip::Credentials> credentials, bool has_proxy) {
   route_ = std::move(route);
   passwords_.set(std::move(credentials), has_proxy);
+  // Without a proxy a hop is somebody's phone, and that one is switched off is no trouble of ours.
+  silent_ = SilentHops(has_proxy);
 }
 
 void Outbound::begin(const pb::Envelope& envelope, Time begin_before) {

@@ -14,6 +14,8 @@ namespace stox {
 
 class SilentHops {
  public:
+  explicit SilentHops(bool counts = false) : counts_(counts) {}  // false: none is remembered
+
   struct One {
     sip::Hop hop;
     std::string why;  // the last time
@@ -22,6 +24,7 @@ class SilentHops {
   };
 
   void failed(const sip::Hop& hop, std::string why, Time now) {
+    if (!counts_) return;
     auto found = find(hop);
     if (found == hops_.end()) {
       if (hops_.size() >= kMax) hops_.erase(hops_.begin());
@@ -42,6 +45,7 @@ class SilentHops {
   std::vector<One>::iterator find(const sip::Hop& hop) {
     return std::find_if(hops_.begin(), hops_.end(), [&](const One& one) { return one.hop == hop; });
   }
+  bool counts_;
   std::vector<One> hops_;
 };
 
