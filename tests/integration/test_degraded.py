@@ -141,14 +141,27 @@ def test_a_full_disk(new_disk):
     eventually(lambda: site.stox.status()["component-1"]["journal"]["held"] == 0, "all have ended")
 
 
-def test_started_on_a_full_disk(new_disk):
-    site, state = new_disk("512k")
+def killed_with_one_in_hand(site):
+    """The phone has its message and has not answered."""
     site.start()
     juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
     romeo.automatic = None
-    juliet.send(site.jid_at_host(romeo), "while there is room")
+    juliet.send(site.jid_at_host(romeo), "while it can be written")
     ringing = romeo.next_request()
     site.stox.kill("component-1")
+    return juliet, romeo, ringing
+
+
+def recovers_with_it(site, juliet, romeo, ringing):
+    ringing.respond(200, "OK")
+    recovers(site, juliet, romeo)
+    eventually(lambda: site.stox.status()["component-1"]["journal"]["held"] == 0, "what was left has ended")
+    assert romeo.inbox.empty() and juliet.nothing_came()
+
+
+def test_started_on_a_full_disk(new_disk):
+    site, state = new_disk("512k")
+    juliet, romeo, ringing = killed_with_one_in_hand(site)
     with Other(state):
         site.stox.start("component-1")
         says(site, "component-1", "component-1.journal", "refused", "make room")
@@ -156,10 +169,7 @@ def test_started_on_a_full_disk(new_disk):
         goes_on_saying(site, "component-1")
         romeo.automatic = (200, "OK")
         refuses_xmpp(site, juliet, romeo)
-    ringing.respond(200, "OK")
-    recovers(site, juliet, romeo)
-    eventually(lambda: site.stox.status()["component-1"]["journal"]["held"] == 0, "what was left has ended")
-    assert romeo.inbox.empty() and juliet.nothing_came()
+    recovers_with_it(site, juliet, romeo, ringing)
 
 
 def test_a_disk_that_the_journal_itself_would_fill(new_disk):
@@ -222,12 +232,7 @@ def test_a_disk_that_becomes_read_only(disk):
 
 def test_started_on_a_disk_that_is_read_only(disk):
     site, remount = disk
-    site.start()
-    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
-    romeo.automatic = None
-    juliet.send(site.jid_at_host(romeo), "while it can be written")
-    ringing = romeo.next_request()
-    site.stox.kill("component-1")
+    juliet, romeo, ringing = killed_with_one_in_hand(site)
     assert remount("ro")
     site.stox.start("component-1")
     says(site, "component-1", "component-1.journal", "refused", "read-only")
@@ -236,10 +241,7 @@ def test_started_on_a_disk_that_is_read_only(disk):
     refuses_xmpp(site, juliet, romeo)
 
     assert remount("rw")
-    ringing.respond(200, "OK")
-    recovers(site, juliet, romeo)
-    eventually(lambda: site.stox.status()["component-1"]["journal"]["held"] == 0, "what was left has ended")
-    assert romeo.inbox.empty() and juliet.nothing_came()
+    recovers_with_it(site, juliet, romeo, ringing)
 
 
 def test_a_state_directory_that_cannot_be_written(new_site):
