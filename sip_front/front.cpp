@@ -100,7 +100,8 @@ void Front::settle() {
     check_status();
   }
   const Time due = std::min(inbound_.turn(), outbound_.turn());
-  if (drained_ && inbound_.idle() && outbound_.idle() && edge().in_flight() == 0 && edge().begun() == 0)
+  if (drained_ && inbound_.idle() && outbound_.idle() && edge().in_flight() == 0 && edge().begun() == 0 &&
+      edge().has_last_envelope())
     std::exchange(drained_, nullptr)();
   alarm_.set(net::about(std::min(due, tick_)));
 }
@@ -122,6 +123,7 @@ bool Front::has_room() const { return edge().in_flight() < edge().limit(); }
 void Front::members_changed() {
   if (taken_) taken_->set_targets(edge().possible_targets());
   check_status();
+  if (drained_) end_of_turn_.ask();
 }
 
 // Before any event lets something out that the bus would have had us drop.

@@ -41,7 +41,7 @@ void Worker::finish_drain() {
   to_sip_.send_unsent();
   give_place();
   const bool lends = to_sip_.has_unsent() && others_.any() && now() < stopped_ + kLendsWithin;
-  if (edge().in_flight() == 0 && !lends) std::exchange(drained_, nullptr)();
+  if (edge().in_flight() == 0 && !lends && edge().has_last_envelope()) std::exchange(drained_, nullptr)();
 }
 
 // Another worker may take ours when nothing that came later can overtake what we have.

@@ -257,6 +257,17 @@ void Edge::set_serving(pb::Serving serving) {
   }
 }
 
+// A mapper gives nothing to who drains, and says that it knows behind what it gave before.
+bool Edge::has_last_envelope() const {
+  return std::all_of(s_->mappers.begin(), s_->mappers.end(), [&](const State::Mapper& mapper) {
+    return !mapper.link.up() ||
+           std::any_of(mapper.members.begin(), mapper.members.end(), [&](const pb::Member& m) {
+             return m.name() == s_->options.name && m.epoch() == s_->options.epoch &&
+                    m.serving().state() == pb::DRAINING;
+           });
+  });
+}
+
 // --- mappers
 // ----------------------------------------------------------------------------------------------------
 

@@ -161,6 +161,8 @@ class Edge : public WireUser {
 
   // Told to mappers, and by them to every edge. Say it again when it changes.
   void set_serving(pb::Serving);
+  // Whether each mapper that we reach has heard that we drain, and all that it had given us before is here.
+  bool has_last_envelope() const;
 
   // Once per turn of the loop, before frames are read: heartbeats, time-outs, a loop that stood still.
   // Returns when it must be called next at the latest (at most a heartbeat away).

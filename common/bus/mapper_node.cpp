@@ -262,6 +262,8 @@ void MapperNode::State::envelope(Peer& from, pb::Item& i) {
   const std::string& name = std::get<Forward>(placement).to;
   Peer* to = find(name);
   if (to == nullptr) return refuse(from, id, attempt, pb::Refused::NO_TARGET, name + " is not there");
+  if (to->member.serving().state() == pb::DRAINING)
+    return refuse(from, id, attempt, pb::Refused::NOT_READY, name + " is stopping");
   if (to->link.full()) return refuse(from, id, attempt, pb::Refused::BUSY, name + " does not keep up");
   e.set_hops(e.hops() + 1);
   e.set_begin_before_us(to_us(begin_before));

@@ -126,7 +126,7 @@ class Load:
         assert not [body for body, n in (arrived + received).items() if n > 1], "doubled"
         assert not [body for body, n in told.items() if n > 1], "two errors for one message"
         assert not [body for body, status in self.answers.items() if status == 503 and body in arrived]
-        assert set(self.answers.values()) <= {200, 503}
+        assert set(self.answers.values()) <= {200, 503}, self.site.stox.ctl("failed", "sip-1").stdout
         assert sum(arrived.values()) > 20 and sum(received.values()) > 20
         order = [int(body.split()[1]) for body in received]
         assert order == sorted(order), "out of order"

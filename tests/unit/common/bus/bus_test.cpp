@@ -709,6 +709,47 @@ TEST_F(BusTest, ADrainingTargetIsNotGivenAnythingNew) {
   EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
 }
 
+TEST_F(BusTest, WhoDrainsKnowsWhenItHasTheLastEnvelope) {
+  one_mapper();
+  bus_.hold("m-1", "w-1");
+  const uint64_t before = send("before");
+  bus_.run();
+  pb::Serving draining;
+  draining.set_state(pb::DRAINING);
+  bus_.hold("w-1", "m-1");
+  worker().edge->set_serving(draining);
+  bus_.run();
+  const uint64_t meanwhile = send("meanwhile", "c d");
+  bus_.run();
+  EXPECT_FALSE(worker().edge->has_last_envelope()) << "the mapper has not heard of it";
+  bus_.release("w-1", "m-1");
+  const uint64_t after = send("after", "e f");
+  bus_.run();
+  EXPECT_FALSE(worker().edge->has_last_envelope()) << "some are on their way";
+  bus_.release("m-1", "w-1");
+  bus_.run();
+  EXPECT_TRUE(worker().edge->has_last_envelope());
+
+  bus_.hold("m-1", "w-1");  // nothing comes any more that could be lost when it goes
+  bus_.advance(seconds(1));
+  bus_.kill("w-1");
+  start("w-1", pb::WORKER);
+  bus_.advance(seconds(1));
+  for (const uint64_t n : {before, meanwhile, after}) EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+  EXPECT_EQ(worker().began, (std::vector<std::string>{"before", "meanwhile", "after"}));
+}
+
+TEST_F(BusTest, AMapperThatIsOutOfReachIsNotWaitedForByWhoDrains) {
+  bus_.hold("m-2", "w-1");
+  pb::Serving draining;
+  draining.set_state(pb::DRAINING);
+  worker().edge->set_serving(draining);
+  bus_.run();
+  EXPECT_FALSE(worker().edge->has_last_envelope());
+  bus_.advance(seconds(4));
+  EXPECT_TRUE(worker().edge->has_last_envelope());
+}
+
 TEST_F(BusTest, WhoStoodStillSoLongThatOthersGaveItUpIsTold) {
   bus_.sleep("w-1");
   bus_.advance(seconds(4));
