@@ -125,7 +125,10 @@ void XmppSide::broken(std::size_t door) {
   }
   d.unproved.clear();
   d.pings.clear();
-  if (is_real(door)) ledger_.broken(static_cast<uint8_t>(door));
+  if (is_real(door)) {
+    d.is_new = true;
+    ledger_.broken(static_cast<uint8_t>(door));
+  }
   for (Conversation& c : conversations_) {
     if (c.door != door) continue;
     c.left_behind = static_cast<uint16_t>(c.left_behind + c.pending);
@@ -205,14 +208,22 @@ void XmppSide::turn() {
   }
 }
 
+// A real server may go on writing to a connection that has ended until it notices: the first answer by the
+// next one proves nothing of what was given to it before that ping.
 void XmppSide::proved(Door& d, uint64_t ping) {
-  while (!d.pings.empty() && d.pings.front().first <= ping) {
+  if (d.pings.empty() || d.pings.front().first > ping) return;
+  for (; !d.pings.empty() && d.pings.front().first <= ping; d.pings.pop_front()) {
     while (!d.unproved.empty() && d.unproved.front() <= d.pings.front().second) {
-      ledger_.proved(d.unproved.front());
+      const auto number = d.unproved.front();
       d.unproved.pop_front();
+      if (!d.is_new) {
+        ledger_.proved(number);
+      } else if (!ledger_.settled(number)) {
+        ledger_.unread(number);
+      }
     }
-    d.pings.pop_front();
   }
+  d.is_new = false;
 }
 
 void XmppSide::flush() {

@@ -62,6 +62,7 @@ class XmppSide {
     std::deque<uint64_t> unproved;                    // written, no ping behind them was answered
     std::deque<std::pair<uint64_t, uint64_t>> pings;  // number of a ping, last message before it
     uint64_t last_written = 0;
+    bool is_new = false;  // its real server's connection has ended, and nothing came back by the next one
     int64_t stalled_until_us = 0, connect_us = 0;
   };
   struct Conversation {
