@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <unordered_map>
 #include <utility>
 
@@ -181,6 +182,7 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
     while (monitor_->next(&event, &value)) {
       if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) user_.refused(trouble_of(value));
       if (event != ZMQ_EVENT_DISCONNECTED) continue;
+      receive();  // what it wrote before it went
       const auto gone = std::find_if(peers_.begin(), peers_.end(), [value](const auto& p) {
         return p.second.descriptor == static_cast<int>(value);
       });
@@ -209,7 +211,7 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
   zmq::socket_t socket_{context_, zmq::socket_type::router};
   std::unique_ptr<Monitor> monitor_;
   std::unordered_map<std::string, Pipe> pipes_;
-  std::unordered_map<Pipe, Peer> peers_;
+  std::map<Pipe, Peer> peers_;  // of two with the same descriptor the first is the one that ended
   Pipe next_pipe_ = 1;
   MapperNode node_;
   std::unique_ptr<Readiness> readable_, news_;

@@ -20,9 +20,13 @@ class Answering : public EdgeUser {
  public:
   void begin(const pb::Envelope& e, Time) override {
     ++begun;
+    last = e.id();
+    if (answers) finish_last();
+  }
+  void finish_last() {
     pb::Outcome o;
     o.set_verdict(pb::DELIVERED);
-    edge->edge().finish(e.id(), o);
+    edge->edge().finish(last, o);
   }
   void ended(uint64_t, const pb::Outcome& o) override {
     ++(o.verdict() == pb::DELIVERED ? delivered : failed);
@@ -30,6 +34,8 @@ class Answering : public EdgeUser {
   void bus_trouble(const std::string& text) override { trouble += text + "\n"; }
   std::string trouble;
   std::unique_ptr<ZmqEdge> edge;
+  bool answers = true;
+  pb::EnvelopeId last;
   int begun = 0, delivered = 0, failed = 0;
 };
 
@@ -115,6 +121,31 @@ TEST_F(ZmqWireTest, AnEdgeThatGoesIsNoticedByItsConnection) {
   start(worker_, "w-1", pb::WORKER);
   send(1);
   EXPECT_TRUE(run_until([&] { return sip_.delivered == 1; }));
+}
+
+// The mapper hears of both at once: what the worker wrote last comes before its end.
+TEST_F(ZmqWireTest, WhatAnEdgeWroteBeforeItWentIsRead) {
+  const auto descriptors = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+  };
+  net::Loop busy;  // the mapper's, which does not turn meanwhile
+  user_.mapper = ZmqMapper::create(busy, {"m-1", 0, {"sip-1"}}, {endpoint_}, user_).value();
+  start(sip_, "sip-1", pb::FRONT);
+  const auto run_both_until = [&](const std::function<bool()>& done) {
+    return run_until([&] { return busy.io().poll(), done(); });
+  };
+  ASSERT_TRUE(run_both_until([&] { return sip_.edge->edge().members().size() == 1; }));
+  const auto before = descriptors();
+  worker_.answers = false;
+  start(worker_, "w-1", pb::WORKER);
+  send(1);
+  ASSERT_TRUE(run_both_until([&] { return worker_.begun == 1; }));
+  worker_.finish_last();
+  ASSERT_TRUE(run_until([&] { return worker_.edge->edge().links()[0].queued == 0; }));
+  worker_.edge.reset();
+  ASSERT_TRUE(run_until([&] { return descriptors() == before; })) << "the mapper's end was not closed";
+  ASSERT_TRUE(run_both_until([&] { return sip_.edge->edge().members().size() == 1; }));
+  EXPECT_EQ(sip_.delivered, 1);
 }
 
 // A mapper that stood still, with more unread than it takes, when the connection broke: it goes on.
