@@ -119,6 +119,10 @@ std::size_t MemoryBus::lose(const std::string& from, const std::string& to) {
   return n;
 }
 
+void MemoryBus::inject(const std::string& from, const std::string& to, std::string_view frame) {
+  channel(from, to).frames.emplace_back(frame);
+}
+
 bool MemoryBus::deliver(const std::string& from, const std::string& to, Channel& c) {
   const auto node = nodes_.find(to);
   if (node == nodes_.end() || node->second->asleep || c.held) return false;

@@ -40,6 +40,8 @@ class MemoryBus {
   void release(const std::string& from, const std::string& to);  // and go on
   std::size_t lose(const std::string& from,
                    const std::string& to);  // frames held in this pipe vanish; how many
+  void inject(const std::string& from, const std::string& to,
+              std::string_view frame);  // as if `from` had sent it
   void cut(const std::string& edge,
            const std::string& mapper);  // the connection closes, frames in it are lost
   void join(const std::string& edge, const std::string& mapper);  // and stands again
