@@ -107,8 +107,8 @@ class Transports {
   // TransportUser::trust_at() says something else from now on.
   void trust_changed();
 
-  // The way to a peer: a socket of its address family, or a connection, opened if there is none. An Error
-  // when there is no way.
+  // The way to a peer: a socket of its address family (of several: that of the interface which leads there),
+  // or a connection, opened if there is none. An Error when there is no way.
   Result<Flow> flow_to(const Hop&);
   SentBy sent_by(const Flow&) const;
 
@@ -133,6 +133,7 @@ class Transports {
 
  private:
   explicit Transports(net::Loop&);
+  const Listen* listener_towards(const Endpoint& peer, Transport) const;
   const Listen* listen_for(const Flow&) const;
 
   std::vector<Listen> listens_;  // ports filled in

@@ -146,6 +146,32 @@ TEST_F(TransportTest, ViaSaysTheAdvertisedAddressOrTheRealOne) {
   EXPECT_EQ(any.port, transports_->listening()[2].bound.port);
 }
 
+TEST_F(TransportTest, OfSeveralListenersThatOfTheWayToThePeerIsUsed) {
+  // From 127.0.0.1 all of 127.0.0.0/8 is reached if nobody says otherwise.
+  std::vector<Listen> listens = {{Transport::kUdp, "127.0.0.77", 0, "", 0},
+                                 {Transport::kTcp, "127.0.0.77", 0, "", 0},
+                                 {Transport::kUdp, "127.0.0.1", 0, "", 0},
+                                 {Transport::kTcp, "127.0.0.1", 0, "", 0}};
+  open(listens);
+  asio::ip::tcp::acceptor proxy(loop_.io(), {asio::ip::make_address("127.0.0.9"), 0});
+  const Endpoint peer = *Endpoint::parse("127.0.0.9", proxy.local_endpoint().port());
+  const auto udp = transports_->flow_to({Transport::kUdp, peer});
+  EXPECT_EQ(udp->listener, 2);
+  EXPECT_EQ(transports_->sent_by(*udp).host, "127.0.0.1");
+  const auto tcp = transports_->flow_to({Transport::kTcp, peer});
+  EXPECT_EQ(transports_->sent_by(*tcp).port, transports_->listening()[3].bound.port);
+  transports_.reset();
+
+  listens[2].address = "0.0.0.0";
+  open(listens);
+  EXPECT_EQ(transports_->flow_to({Transport::kUdp, peer})->listener, 2);
+  transports_.reset();
+
+  listens[2].address = "127.0.0.78";
+  open(listens);
+  EXPECT_EQ(transports_->flow_to({Transport::kUdp, peer})->listener, 0);
+}
+
 TEST_F(TransportTest, WithoutASocketOfThatFamilyThereIsNoWay) {
   open_usual();
   const auto flow = transports_->flow_to({Transport::kUdp, *Endpoint::parse("::1", 9)});
