@@ -34,8 +34,9 @@ class TransportUser {
   // A response to a request that came by `asked` whose connection is gone, and no new one to where it came
   // from could be made: send_by() may know another way. The bytes live during the call.
   virtual void no_way_back(const Flow& asked, std::string_view response) = 0;
-  virtual void unreachable(
-      const Endpoint& peer) = 0;  // said by ICMP to a datagram of ours, or by our own host
+  // Said by ICMP of a datagram of ours, or by our own system. `datagram`: how it began, as far as that is
+  // known; `why` is for people. Both live during the call.
+  virtual void unreachable(const Endpoint& peer, std::string_view datagram, std::string_view why) = 0;
   // A TLS connection that came to nothing; `why` says which certificate and which name. `ours`: opened by us.
   virtual void tls_failed(const Endpoint& peer, bool ours, std::string_view why) = 0;
 };

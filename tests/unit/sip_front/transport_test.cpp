@@ -113,7 +113,15 @@ TEST_F(TransportTest, UdpLearnsFromIcmpThatNobodyListens) {
   const Endpoint nobody = *Endpoint::parse("127.0.0.1", closed_port);
   transports_->send(*transports_->flow_to({Transport::kUdp, nobody}), kHello);
   EXPECT_TRUE(run_until([&] { return !unreachable_.empty(); }));
-  EXPECT_EQ(unreachable_.at(0), nobody.str());
+  EXPECT_EQ(unreachable_.at(0), kHello + " to " + nobody.str() + ": nobody listens there");
+}
+
+TEST_F(TransportTest, UdpSaysWhatItsOwnSystemDoesNotSend) {
+  open_usual();  // on loopback, from where nothing leaves
+  const Endpoint far = *Endpoint::parse("192.0.2.99", 5060);
+  transports_->send(*transports_->flow_to({Transport::kUdp, far}), kHello);
+  EXPECT_TRUE(run_until([&] { return !unreachable_.empty(); }));
+  EXPECT_THAT(unreachable_.at(0), testing::StartsWith(kHello + " to 192.0.2.99:5060: "));
 }
 
 TEST_F(TransportTest, APortInUseIsToldWithAddressPortAndRemedy) {
