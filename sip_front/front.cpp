@@ -217,9 +217,9 @@ void Front::no_way_back(const sip::Flow& asked, std::string_view response) {
   });
 }
 
-void Front::unreachable(const sip::Endpoint& peer) {
+void Front::unreachable(const sip::Endpoint& peer, std::string_view datagram, std::string_view why) {
   notice_standstill();
-  outbound_.unreachable(peer);
+  outbound_.unreachable(peer, datagram, why);
   end_of_turn_.ask();
 }
 

@@ -72,7 +72,7 @@ class Front final : public service::Process,
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
   void connection_lost(uint32_t connection, bool never_made, std::string_view why) override;
   void no_way_back(const sip::Flow& asked, std::string_view response) override;
-  void unreachable(const sip::Endpoint& peer) override;
+  void unreachable(const sip::Endpoint& peer, std::string_view datagram, std::string_view why) override;
   void tls_failed(const sip::Endpoint& peer, bool ours, std::string_view why) override;
   // inbound
   void send_response(const sip::Flow& flow, std::string_view bytes) override {

@@ -64,7 +64,9 @@ class Outbound : private sip::ClientUser {
   void connection_lost(uint32_t connection, bool never_made, std::string_view why) {
     transactions_.connection_lost(connection, never_made, why);
   }
-  void unreachable(const sip::Endpoint& peer) { transactions_.unreachable(peer); }
+  void unreachable(const sip::Endpoint& peer, std::string_view datagram, std::string_view why) {
+    transactions_.unreachable(peer, datagram, why);
+  }
   Time turn();
 
   // All that there is ends now, and nothing of it is sent any more. `reason`: of what was not begun; `why`:

@@ -30,6 +30,11 @@ void ClientTransactions::start(const Request& request, std::string& bytes, Time 
   by_branch_.insert(t.hash, id.slot);
   if (!is_reliable(t.flow.transport)) timers_.add(now + t.interval, {id, Timer::kE});
   timers_.add(now + kTimerF, {id, Timer::kF});
+  send(t);
+}
+
+void ClientTransactions::send(Transaction& t) {
+  t.sent = ++sent_;
   user_.send_request(t.flow, t.request);
 }
 
@@ -84,7 +89,7 @@ void ClientTransactions::fire(Due due, Time now) {
       timers_.add(now + t->interval, {due.id, Timer::kE});
       ++sent_again_;
       t->repeated = true;
-      user_.send_request(t->flow, t->request);
+      send(*t);
       return;
     case Timer::kF:
       if (t->state != State::kTrying && t->state != State::kProceeding) return;
@@ -112,23 +117,36 @@ void ClientTransactions::fail_all(Concerned concerned, bool may_have_arrived, st
       failed;  // told afterwards, as the user may start new transactions to the same peer
   for (uint32_t slot = 0; slot < slots_.capacity(); ++slot) {
     const Transaction& t = slots_[slot];
-    if ((t.state != State::kTrying && t.state != State::kProceeding) || !concerned(t.flow)) continue;
-    failed.emplace_back(t.token, may_have_arrived || t.repeated);
+    if ((t.state != State::kTrying && t.state != State::kProceeding) || !concerned(t)) continue;
+    failed.emplace_back(t.token, may_have_arrived || t.repeated || t.state == State::kProceeding);
     terminate(slots_.id_of(slot));
   }
   for (const auto& [token, maybe] : failed) user_.transport_failed(token, maybe, why);
 }
 
 void ClientTransactions::connection_lost(uint32_t connection, bool never_made, std::string_view why) {
-  const auto concerned = [&](const Flow& flow) {
-    return is_reliable(flow.transport) && flow.connection == connection;
+  const auto concerned = [&](const Transaction& t) {
+    return is_reliable(t.flow.transport) && t.flow.connection == connection;
   };
   fail_all(concerned, !never_made, why);
 }
 
-void ClientTransactions::unreachable(const Endpoint& peer) {
-  const auto concerned = [&](const Flow& flow) { return !is_reliable(flow.transport) && flow.peer == peer; };
-  fail_all(concerned, false, {});
+void ClientTransactions::unreachable(const Endpoint& peer, std::string_view datagram, std::string_view why) {
+  const auto waits_for_peer = [&](const Transaction& t) {
+    return (t.state == State::kTrying || t.state == State::kProceeding) && !is_reliable(t.flow.transport) &&
+           t.flow.peer == peer;
+  };
+  // The latest that it may be.
+  uint64_t named = 0;
+  for (uint32_t slot = 0; slot < slots_.capacity(); ++slot) {
+    const Transaction& t = slots_[slot];
+    if (waits_for_peer(t) && t.request.starts_with(datagram)) named = std::max(named, t.sent);
+  }
+  if (named == 0) return;  // an answer of ours, or of what has ended
+  const auto concerned = [&](const Transaction& t) {
+    return waits_for_peer(t) && (t.sent == named || (t.sent > named && t.state == State::kTrying));
+  };
+  fail_all(concerned, false, why);
 }
 
 void ClientTransactions::abandon_all(Time now) {

@@ -50,8 +50,10 @@ class ClientTransactions {
   // False: the response belongs to no transaction.
   bool receive(const Message& response, Time now);
   void connection_lost(uint32_t connection, bool never_made, std::string_view why);
-  // An ICMP error said that nobody listens there (18.4); UDP only.
-  void unreachable(const Endpoint& peer);
+  // An ICMP error, or our own system, said of a datagram that it did not come there (18.4); UDP only.
+  // `datagram`: how it began, empty if nobody knows. That the peer has gone says nothing of what was sent to
+  // it before: that is sent again.
+  void unreachable(const Endpoint& peer, std::string_view datagram, std::string_view why);
 
   // Nothing is sent again; what is answered late is swallowed. The user hears of none of them any more.
   void abandon_all(Time now);
@@ -73,6 +75,7 @@ class ClientTransactions {
     Flow flow;
     Duration interval;  // Timer E
     bool repeated;      // sent more than once
+    uint64_t sent;      // last: the number of this among all that were sent
     std::string branch, sent_by_host, request;
   };
   struct Due {
@@ -82,6 +85,7 @@ class ClientTransactions {
 
   void fire(Due, Time now);
   void terminate(Id);
+  void send(Transaction&);
   template <class Concerned>
   void fail_all(Concerned, bool may_have_arrived, std::string_view why);
 
@@ -91,7 +95,7 @@ class ClientTransactions {
   HashIndex by_branch_;
   Deadlines<Due> timers_;
   std::size_t completed_ = 0;
-  uint64_t sent_again_ = 0;
+  uint64_t sent_ = 0, sent_again_ = 0;
 };
 
 }  // namespace stox::sip

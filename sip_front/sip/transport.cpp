@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "common/base/sip_uri.h"
 #include "sip_front/sip/socket_address.h"
@@ -16,16 +17,27 @@ namespace {
 
 bool is_any(const Endpoint& endpoint) { return endpoint.ip == Endpoint{}.ip; }
 
-// The address of ours that the system would send from: what a wildcard stands for.
-std::string local_ip_towards(const Endpoint& peer) {
-  std::string out;
+bool is_v6(const Listen& listen) { return listen.address.find(':') != std::string::npos; }
+
+// The address of ours that the system would send from; all zero: there is no way there.
+Endpoint local_towards(const Endpoint& peer) {
+  Endpoint out;
   const int fd = socket(peer.v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   const SocketAddress remote(peer);
   SocketAddress local;
   socklen_t size = sizeof local;
   if (fd >= 0 && connect(fd, &remote.any, remote.size()) == 0 && getsockname(fd, &local.any, &size) == 0)
-    local.endpoint().append_ip(out);
+    out.ip = local.endpoint().ip;
   if (fd >= 0) close(fd);
+  out.v6 = peer.v6;
+  return out;
+}
+
+// What a wildcard stands for.
+std::string local_ip_towards(const Endpoint& peer) {
+  const Endpoint local = local_towards(peer);
+  std::string out;
+  if (!is_any(local)) local.append_ip(out);
   return out;
 }
 
@@ -109,21 +121,35 @@ Result<Flow> Transports::flow_to(const Hop& hop) {
     if (!connection) return tl::make_unexpected(connection.error());
     return Flow{hop.transport, kNoListener, *connection, peer};
   }
-  for (std::size_t i = 0; i < udp_.size(); ++i) {
-    if (udp_[i] && udp_[i]->bound().v6 == peer.v6)
-      return Flow{Transport::kUdp, static_cast<uint16_t>(i), 0, peer};
-  }
+  if (const Listen* const from = listener_towards(peer, Transport::kUdp))
+    return Flow{Transport::kUdp, static_cast<uint16_t>(from - listens_.data()), 0, peer};
   return error(std::string("no UDP socket for ") + (peer.v6 ? "IPv6" : "IPv4") + ": add one to `listen`");
+}
+
+// Of several: the one whose address the system would send from. From another interface's address a datagram
+// may not leave at all, or not come back.
+const Listen* Transports::listener_towards(const Endpoint& peer, Transport transport) const {
+  const Listen* best = nullptr;
+  std::optional<Endpoint> local;
+  const auto rank = [&](const Listen& listen) {
+    if (!local) local = local_towards(peer);
+    const Endpoint own = Endpoint::parse(listen.address, 0).value_or(Endpoint());
+    return own.ip == local->ip ? 2 : is_any(own) ? 1 : 0;
+  };
+  for (const Listen& listen : listens_) {
+    if (listen.transport != transport || is_v6(listen) != peer.v6) continue;
+    if (best == nullptr || rank(listen) > rank(*best)) best = &listen;
+  }
+  return best;
 }
 
 // What we listen on that a peer would send requests to: of the same transport and family if there is one.
 const Listen* Transports::listen_for(const Flow& flow) const {
   if (flow.transport == Transport::kUdp) return &listens_[flow.listener];
+  if (const Listen* const same = listener_towards(flow.peer, flow.transport)) return same;
   const Listen* best = nullptr;
   for (const Listen& listen : listens_) {
-    const bool same_family = (listen.address.find(':') != std::string::npos) == flow.peer.v6;
-    if (listen.transport == flow.transport && same_family) return &listen;
-    if (best == nullptr || same_family) best = &listen;
+    if (best == nullptr || is_v6(listen) == flow.peer.v6) best = &listen;
   }
   return best;
 }

@@ -34,8 +34,9 @@ class TransportUser {
   // A response to a request that came by `asked` whose connection is gone, and no new one to where it came
   // from could be made: send_by() may know another way. The bytes live during the call.
   virtual void no_way_back(const Flow& asked, std::string_view response) = 0;
-  virtual void unreachable(
-      const Endpoint& peer) = 0;  // said by ICMP to a datagram of ours, or by our own host
+  // Said by ICMP of a datagram of ours, or by our own system. `datagram`: how it began, as far as that is
+  // known; `why` is for people. Both live during the call.
+  virtual void unreachable(const Endpoint& peer, std::string_view datagram, std::string_view why) = 0;
   // A TLS connection that came to nothing; `why` says which certificate and which name. `ours`: opened by us.
   virtual void tls_failed(const Endpoint& peer, bool ours, std::string_view why) = 0;
 };
@@ -107,8 +108,8 @@ class Transports {
   // TransportUser::trust_at() says something else from now on.
   void trust_changed();
 
-  // The way to a peer: a socket of its address family, or a connection, opened if there is none. An Error
-  // when there is no way.
+  // The way to a peer: a socket of its address family (of several: that of the interface which leads there),
+  // or a connection, opened if there is none. An Error when there is no way.
   Result<Flow> flow_to(const Hop&);
   SentBy sent_by(const Flow&) const;
 
@@ -133,6 +134,7 @@ class Transports {
 
  private:
   explicit Transports(net::Loop&);
+  const Listen* listener_towards(const Endpoint& peer, Transport) const;
   const Listen* listen_for(const Flow&) const;
 
   std::vector<Listen> listens_;  // ports filled in

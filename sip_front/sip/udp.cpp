@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "sip_front/sip/socket_address.h"
 
@@ -60,6 +61,19 @@ void set_local(msghdr& header, Control& control, const Endpoint& local) {
     part->cmsg_type = IP_PKTINFO;
     part->cmsg_len = CMSG_LEN(sizeof info);
     std::memcpy(CMSG_DATA(part), &info, sizeof info);
+  }
+}
+
+// In words for people.
+std::string why_not(int error_number) {
+  switch (error_number) {
+    case ECONNREFUSED:
+      return "nobody listens there";
+    case EINVAL:
+      return "nothing leaves to there from the address that we listen on: add one to `listen` that leads "
+             "there";
+    default:
+      return std::strerror(error_number);
   }
 }
 
@@ -214,17 +228,24 @@ void UdpSocket::read_errors() {
   while (true) {
     SocketAddress to;
     alignas(cmsghdr) std::array<char, 512> control{};
+    std::array<char, 1024> start;  // of the datagram, as far as ICMP gives it back
+    iovec part_of_it{start.data(), start.size()};
     msghdr header{};
+    header.msg_iov = &part_of_it;
+    header.msg_iovlen = 1;
     header.msg_name = &to;
     header.msg_namelen = sizeof to;
     header.msg_control = control.data();
     header.msg_controllen = control.size();
-    if (recvmsg(fd_, &header, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) break;
+    const auto size = recvmsg(fd_, &header, MSG_ERRQUEUE | MSG_DONTWAIT);
+    if (size < 0) break;
     for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
       if (part->cmsg_type != IP_RECVERR && part->cmsg_type != IPV6_RECVERR) continue;
       sock_extended_err what{};
       std::memcpy(&what, CMSG_DATA(part), sizeof what);
-      if (what.ee_errno != EMSGSIZE) user_.unreachable(to.endpoint());
+      if (what.ee_errno == EMSGSIZE) continue;
+      user_.unreachable(to.endpoint(), {start.data(), static_cast<std::size_t>(size)},
+                        why_not(static_cast<int>(what.ee_errno)));
     }
   }
 }
@@ -245,7 +266,12 @@ void UdpSocket::flush() {
   std::array<iovec, kBatch> parts{};
   std::array<SocketAddress, kBatch> addresses{};
   std::array<Control, kBatch> controls;
-  std::vector<Endpoint> refused;
+  struct Refused {
+    Endpoint to;
+    std::string datagram;
+    int why;
+  };
+  std::vector<Refused> refused;
   std::size_t done = 0;
   bool retried = false;
   while (done < outgoing_.size()) {
@@ -269,11 +295,15 @@ void UdpSocket::flush() {
     } else if (errno == EAGAIN || errno == ENOBUFS) {
       full_.set(loop_.now() + kFull);
       break;
-    } else if (errno != EINTR && !std::exchange(retried, true)) {
-      continue;  // it may have been an ICMP error that waited for whoever comes next
-    } else if (errno != EINTR) {
+    } else if (errno == EINTR || errno == ECONNREFUSED) {
+      continue;  // by ICMP, of an earlier datagram: read_errors() hears of it, too
+    } else if (!std::exchange(retried, true)) {
+      continue;  // as this may have been
+    } else {
       ++failures_;
-      refused.push_back(outgoing_[done++].to);
+      const int why = errno;
+      const Outgoing& one = outgoing_[done++];
+      refused.push_back({one.to, out_.substr(one.offset, one.size), why});
       retried = false;
     }
   }
@@ -283,7 +313,7 @@ void UdpSocket::flush() {
   } else {
     outgoing_.erase(outgoing_.begin(), outgoing_.begin() + static_cast<std::ptrdiff_t>(done));
   }
-  for (const Endpoint& peer : refused) user_.unreachable(peer);
+  for (const Refused& one : refused) user_.unreachable(one.to, one.datagram, why_not(one.why));
 }
 
 }  // namespace stox::sip

@@ -92,7 +92,7 @@ def test_a_proxy_that_is_down_is_told_until_it_answers(new_site):
     site.kamailio.stop()
     assert answer() == "remote-server-timeout"
     shown, = failures()
-    assert (shown["times"], shown["why"]) == (1, "cannot be reached")
+    assert (shown["times"], shown["why"]) == (1, "cannot be reached (nobody listens there)")
     assert f"no answer of outbound_proxy UDP {site.kamailio.address[0]}:{site.kamailio.address[1]}" in site.stox.ctl("status").stdout
     site.kamailio.start()
     assert answer() == "item-not-found" and not failures()

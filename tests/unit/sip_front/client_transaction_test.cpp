@@ -127,7 +127,32 @@ TEST_F(ClientTransaction, FailsWithItsConnection) {
 TEST_F(ClientTransaction, ACopyThatIsRefusedDoesNotUndoTheFirst) {
   start(1, "z9hG4bKa");
   advance(500ms);
-  transactions_.unreachable(flow_.peer);
+  transactions_.unreachable(flow_.peer, "z9hG4bKa", "");
+  EXPECT_EQ(take().back(), "failure 1, may have arrived");
+}
+
+TEST_F(ClientTransaction, APeerThatHasGoneMayHaveReadWhatCameBefore) {
+  for (const char* branch : {"z9hG4bKa", "z9hG4bKb", "z9hG4bKc", "z9hG4bKd"}) {
+    start(transactions_.waiting() + 1, branch);
+  }
+  receive(100, "z9hG4bKd");
+  take();
+  transactions_.unreachable(flow_.peer, "z9hG4bKc", "");
+  EXPECT_EQ(take(), Lines{"failure 3"});
+  transactions_.unreachable(flow_.peer, "SIP/2.0 200 OK", "");
+  EXPECT_EQ(take(), Lines{});
+  transactions_.unreachable(flow_.peer, "z9hG4b", "");  // all that came back of it
+  EXPECT_EQ(take(), Lines{"failure 4, may have arrived"});
+  transactions_.unreachable(flow_.peer, "", "");
+  EXPECT_EQ(take(), Lines{"failure 2"});
+  EXPECT_TRUE(receive(200, "z9hG4bKa"));
+  EXPECT_EQ(take(), Lines{"response 1 200"});
+}
+
+TEST_F(ClientTransaction, WhatIsWorkedOnHasArrived) {
+  start(1, "z9hG4bKa");
+  receive(100, "z9hG4bKa");
+  transactions_.unreachable(flow_.peer, "z9hG4bKa", "");
   EXPECT_EQ(take().back(), "failure 1, may have arrived");
 }
 
@@ -135,8 +160,8 @@ TEST_F(ClientTransaction, WhatIsStartedOnFailureDoesNotFailWithIt) {
   flow_.peer = *Endpoint::parse("192.0.2.7", 5060);
   start(1, "z9hG4bKa");
   start_on_failure_ = true;
-  transactions_.unreachable(*Endpoint::parse("192.0.2.7", 5061));
-  transactions_.unreachable(flow_.peer);
+  transactions_.unreachable(*Endpoint::parse("192.0.2.7", 5061), "", "");
+  transactions_.unreachable(flow_.peer, "", "");
   EXPECT_EQ(take(), (Lines{"0 send z9hG4bKa", "failure 1", "0 send z9hG4bKnext"}));
   EXPECT_TRUE(receive(200, "z9hG4bKnext"));
 }

@@ -496,12 +496,12 @@ TEST_F(OutboundTest, OtherHopsAreTriedWhenNothingCanHaveArrived) {
                                 {Transport::kUdp, endpoint("192.0.2.9")}};
   begin(envelope("a"));
   outbound_.connection_lost(7, true, "");
-  outbound_.unreachable(endpoint("192.0.2.8"));
+  outbound_.unreachable(endpoint("192.0.2.8"), {}, "nobody listens there");
   EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060", "a to 192.0.2.9:5060"));
   EXPECT_EQ(requests_[2]->message.via.transport, "UDP");
   EXPECT_EQ(requests_[2]->message.cseq.number, requests_[0]->message.cseq.number);
   EXPECT_NE(requests_[2]->message.via.branch, requests_[0]->message.via.branch);
-  outbound_.unreachable(endpoint("192.0.2.9"));
+  outbound_.unreachable(endpoint("192.0.2.9"), {}, "nobody listens there");
   EXPECT_THAT(ended(), ElementsAre("1 FAILED 503 timed out"));
 
   begin(envelope("b"));
@@ -536,7 +536,7 @@ TEST_F(OutboundTest, WhatOneServerSaidCountsMoreThanTheSilenceOfTheLast) {
                                 {Transport::kUdp, endpoint("192.0.2.8")}};
   begin(envelope("a"));
   respond("503 Busy", "Retry-After: 7\r\n");
-  outbound_.unreachable(endpoint("192.0.2.8"));
+  outbound_.unreachable(endpoint("192.0.2.8"), {}, "nobody listens there");
   EXPECT_THAT(ended(), ElementsAre("1 FAILED 503"));
   EXPECT_EQ(outcomes_.back().sip_status().reason(), "Busy");
   EXPECT_EQ(outcomes_.back().sip_status().retry_after_s(), 7u);
@@ -546,7 +546,7 @@ TEST_F(OutboundTest, AHopThatFailedComesLastForAWhile) {
   hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
                                 {Transport::kUdp, endpoint("192.0.2.8")}};
   begin(envelope("a"));
-  outbound_.unreachable(endpoint("192.0.2.7"));
+  outbound_.unreachable(endpoint("192.0.2.7"), {}, "nobody listens there");
   respond("200 OK");
   EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060"));
   begin(envelope("b"));

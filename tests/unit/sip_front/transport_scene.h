@@ -57,7 +57,9 @@ class TransportTest : public ::testing::Test, public TransportUser {
     no_way_back_.push_back(std::string(response) + " to " + asked.peer.str());
     if (!other_ways_.empty()) transports_->send_by(other_ways_, response);
   }
-  void unreachable(const Endpoint& peer) override { unreachable_.push_back(peer.str()); }
+  void unreachable(const Endpoint& peer, std::string_view datagram, std::string_view why) override {
+    unreachable_.push_back(std::string(datagram).append(" to ").append(peer.str()).append(": ").append(why));
+  }
   void tls_failed(const Endpoint&, bool ours, std::string_view why) override {
     tls_failures_.push_back((ours ? "ours: " : "theirs: ") + std::string(why));
   }

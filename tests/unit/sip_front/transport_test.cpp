@@ -113,7 +113,15 @@ TEST_F(TransportTest, UdpLearnsFromIcmpThatNobodyListens) {
   const Endpoint nobody = *Endpoint::parse("127.0.0.1", closed_port);
   transports_->send(*transports_->flow_to({Transport::kUdp, nobody}), kHello);
   EXPECT_TRUE(run_until([&] { return !unreachable_.empty(); }));
-  EXPECT_EQ(unreachable_.at(0), nobody.str());
+  EXPECT_EQ(unreachable_.at(0), kHello + " to " + nobody.str() + ": nobody listens there");
+}
+
+TEST_F(TransportTest, UdpSaysWhatItsOwnSystemDoesNotSend) {
+  open_usual();  // on loopback, from where nothing leaves
+  const Endpoint far = *Endpoint::parse("192.0.2.99", 5060);
+  transports_->send(*transports_->flow_to({Transport::kUdp, far}), kHello);
+  EXPECT_TRUE(run_until([&] { return !unreachable_.empty(); }));
+  EXPECT_THAT(unreachable_.at(0), testing::StartsWith(kHello + " to 192.0.2.99:5060: "));
 }
 
 TEST_F(TransportTest, APortInUseIsToldWithAddressPortAndRemedy) {
@@ -144,6 +152,32 @@ TEST_F(TransportTest, ViaSaysTheAdvertisedAddressOrTheRealOne) {
   const SentBy any = transports_->sent_by(Flow{Transport::kTcp, 0, 1, v4});
   EXPECT_EQ(any.host, "127.0.0.1");
   EXPECT_EQ(any.port, transports_->listening()[2].bound.port);
+}
+
+TEST_F(TransportTest, OfSeveralListenersThatOfTheWayToThePeerIsUsed) {
+  // From 127.0.0.1 all of 127.0.0.0/8 is reached if nobody says otherwise.
+  std::vector<Listen> listens = {{Transport::kUdp, "127.0.0.77", 0, "", 0},
+                                 {Transport::kTcp, "127.0.0.77", 0, "", 0},
+                                 {Transport::kUdp, "127.0.0.1", 0, "", 0},
+                                 {Transport::kTcp, "127.0.0.1", 0, "", 0}};
+  open(listens);
+  asio::ip::tcp::acceptor proxy(loop_.io(), {asio::ip::make_address("127.0.0.9"), 0});
+  const Endpoint peer = *Endpoint::parse("127.0.0.9", proxy.local_endpoint().port());
+  const auto udp = transports_->flow_to({Transport::kUdp, peer});
+  EXPECT_EQ(udp->listener, 2);
+  EXPECT_EQ(transports_->sent_by(*udp).host, "127.0.0.1");
+  const auto tcp = transports_->flow_to({Transport::kTcp, peer});
+  EXPECT_EQ(transports_->sent_by(*tcp).port, transports_->listening()[3].bound.port);
+  transports_.reset();
+
+  listens[2].address = "0.0.0.0";
+  open(listens);
+  EXPECT_EQ(transports_->flow_to({Transport::kUdp, peer})->listener, 2);
+  transports_.reset();
+
+  listens[2].address = "127.0.0.78";
+  open(listens);
+  EXPECT_EQ(transports_->flow_to({Transport::kUdp, peer})->listener, 0);
 }
 
 TEST_F(TransportTest, WithoutASocketOfThatFamilyThereIsNoWay) {
