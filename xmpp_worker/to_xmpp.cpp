@@ -385,7 +385,12 @@ void ToXmpp::link_up(Link& link) {
 }
 
 void ToXmpp::link_down(Link& link) {
-  if (Way* way = find(link)) way->proof.stream_ended();
+  Way* way = find(link);
+  if (way == nullptr) return;
+  way->proof.stream_ended();
+  // What had found no room is a reason for another stream.
+  if (!way->held.empty())
+    (void)user_.link(link.own_domain(), xmpp::domain_of(way->held.front().envelope.xmpp_message().to()));
 }
 
 void ToXmpp::link_gone(Link& link) {

@@ -126,6 +126,7 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
       moved_(context.loop.clock(), *this),
       info_{.version = STOX_VERSION},
       contacts_(context.loop.clock()),
+      answers_(context.loop.clock()),
       notices_(ids_, contacts_, *this),
       receipt_on_200_(context.config.gateway.receipt_on_200),
       to_xmpp_(config.max_in_flight, ids_, contacts_, context.loop.clock(), context.log, context.trace,
@@ -171,6 +172,7 @@ void Worker::turn() {
     check_status();
     to_sip_.send_unsent();
     to_sip_.ask_for_told();
+    not_answered_ += answers_.drop_late();
     to_sip_.hand_on();
   }
   if (journal_) journal_->turn(now());
@@ -337,7 +339,7 @@ void Worker::accepted(std::string_view from, std::string_view to, std::string_vi
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   xmpp::write_message(xml, stanza, content);
-  if (!send_stanza(to, from, xml_)) ++notices_lost_;
+  if (!send_answer(to, from)) ++notices_lost_;
 }
 
 // Its outcome is nobody's: to_sip_ does not know the number.
@@ -370,6 +372,10 @@ xmpp::Link* Worker::link(std::string_view from_domain, std::string_view to_domai
 bool Worker::send_stanza(std::string_view from, std::string_view to, std::string_view xml) {
   xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
   return link != nullptr && link->has_room() && link->send(from, xml) != xmpp::Link::Sent::kNotUp;
+}
+
+bool Worker::send_answer(std::string_view from, std::string_view to) {
+  return answers_.send(streams_->link(xmpp::domain_of(from), xmpp::domain_of(to)), from, xml_);
 }
 
 ToSipUser::Fate Worker::fate(std::string_view from, std::string_view to, Time sent) {
@@ -416,6 +422,7 @@ void Worker::asked(std::string_view text, std::function<void(std::string)> reply
 void Worker::about_to_write(xmpp::Link& link) {
   notice_standstill();
   to_sip_.send_unsent();
+  answers_.about_to_write(link);
   to_xmpp_.about_to_write(link);
   if (to_sip_.has_told()) link.ask_for_proof(now());
   arrange();
@@ -424,6 +431,7 @@ void Worker::about_to_write(xmpp::Link& link) {
 void Worker::link_up(xmpp::Link& link) {
   if (streams_->backend() == pb::COMPONENT) moved_.came({});
   to_xmpp_.link_up(link);
+  answers_.link_up(link);
   to_sip_.note_told();
   if (to_sip_.has_unsent()) link.write_soon();
 }
@@ -433,7 +441,10 @@ void Worker::link_down(xmpp::Link& link) {
   arrange();
 }
 
-void Worker::link_gone(xmpp::Link& link) { to_xmpp_.link_gone(link); }
+void Worker::link_gone(xmpp::Link& link) {
+  to_xmpp_.link_gone(link);
+  answers_.link_gone(link);
+}
 
 void Worker::state_changed() {
   others_.announce(streams_->connection(), now());
@@ -465,8 +476,7 @@ void Worker::stanza(const xmpp::Element& element, uint64_t stream) {
   xmpp::XmlWriter xml(xml_);
   info_.uptime = now() - started_;
   if (!xmpp::answer(*stanza, info_, xml)) return;
-  // Who does not read what is answered gets no more answers.
-  ++(send_stanza(stanza->to, stanza->from, xml_) ? answered_ : not_answered_);
+  ++(send_answer(stanza->to, stanza->from) ? answered_ : not_answered_);
 }
 
 bool Worker::decline_invitation(const Stanza& message) {
@@ -475,7 +485,7 @@ bool Worker::decline_invitation(const Stanza& message) {
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   if (!xmpp::decline_invitation(message, xml)) return false;
-  ++(send_stanza(message.to, message.from, xml_) ? answered_ : not_answered_);
+  ++(send_answer(message.to, message.from) ? answered_ : not_answered_);
   return true;
 }
 

@@ -11,6 +11,7 @@
 #include "common/bus/zmq_wire.h"
 #include "common/net/loop.h"
 #include "common/service/process.h"
+#include "xmpp_worker/answers.h"
 #include "xmpp_worker/contacts.h"
 #include "xmpp_worker/moved_streams.h"
 #include "xmpp_worker/notices.h"
@@ -113,7 +114,8 @@ class Worker final : public service::Process,
   Time now() const { return context_.loop.now(); }
   void turn();
   void answer(const xmpp::Stanza&, uint64_t stream);
-  bool decline_invitation(const xmpp::Stanza& message);  // false: it is none
+  bool send_answer(std::string_view from, std::string_view to);  // what is in xml_
+  bool decline_invitation(const xmpp::Stanza& message);          // false: it is none
   void other_lost();
   void notice_standstill();
   void let_connect();
@@ -132,6 +134,7 @@ class Worker final : public service::Process,
   MovedStreams moved_;
   xmpp::ServiceInfo info_;
   Contacts contacts_;
+  Answers answers_;
   Notices notices_;
   bool receipt_on_200_;
   ToXmpp to_xmpp_;

@@ -114,9 +114,10 @@ std::vector<Metric> Worker::metrics() const {
       counter("stox_sip_failed_total", "messages to SIP that failed", in.failed),
       counter("stox_xmpp_refused_total", "error stanzas sent", in.refused),
       counter("stox_xmpp_errors_lost_total", "error stanzas that could not be sent", in.errors_lost),
-      counter("stox_xmpp_answers_total", "IQs and presence answered", answered_),
-      counter("stox_xmpp_unanswered_total", "IQs not answered, because the server does not read",
-              not_answered_),
+      counter("stox_xmpp_answers_total", "IQs and presence answered, or to be as soon as there is a stream",
+              answered_),
+      counter("stox_xmpp_unanswered_total",
+              "IQs not answered, because the server does not read or is out of reach", not_answered_),
       counter("stox_xmpp_handed_over_total", "answers that came here for stanzas of another worker",
               handed_over_),
   };

@@ -86,3 +86,10 @@ def test_two_workers_of_one_domain(federation, server):
         assert juliet.bodies(4) == [f"number {i}" for i in range(4)]
     finally:
         assert second.stop() == 0
+
+
+def test_who_asks_first_is_answered(federation):
+    """Their certificate was enough: there is no stream to them yet that the answer could take."""
+    site = federation(make=prosody_tls()).start()
+    juliet = site.xmpp_user("juliet")
+    assert "subscribed" in juliet.subscribe(f"romeo@{XMPP_DOMAIN}")

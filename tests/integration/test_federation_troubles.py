@@ -1,4 +1,7 @@
 """Other servers that send us on, go mute, or end the stream: what it costs, whom, and what stoxctl says of it."""
+import re
+import socket
+
 import pytest
 
 from support import loopback
@@ -107,3 +110,27 @@ def test_a_mute_domain_costs_only_its_own_messages(place):
     server.answer_late()
     eventually(lambda: mute() == 0, "it has spoken after all")
     assert romeo.message(place.sip_uri("juliet@plain.test"), "4").status == 200
+
+
+def test_what_a_broken_stream_took_with_it_is_not_proved_by_another(place):
+    """Both have opened a bidirectional stream; ours breaks, and the answer to a later ping comes by theirs."""
+    server, romeo = place.servers["good"], place.sip_user("romeo")
+    juliet = place.sip_uri("juliet@good.test")
+    assert romeo.message(juliet, "Hello").status == 200
+    theirs = server.open()
+    theirs.send(f"<bidi xmlns='urn:xmpp:bidi'/><db:result from='good.test' to='{XMPP_DOMAIN}'>key</db:result>")
+    theirs.until("type='valid'")
+    server.answers_pings = False
+    lost = romeo.send("MESSAGE", juliet, "Lost")
+    while "Lost" not in server.next_stanza():
+        pass
+    server.latest.shutdown(socket.SHUT_RDWR)
+    eventually(lambda: place.stream("out", "good.test")["state"] != "up", "our stream is gone")
+
+    later = romeo.send("MESSAGE", juliet, "Later")
+    theirs.until("<ping")
+    theirs.until("</iq>")
+    ping = re.search(r"<iq [^>]*id='([^']*)'", theirs.text)[1]
+    theirs.send(f"<iq type='result' id='{ping}' from='good.test' to='{XMPP_DOMAIN}'/>")
+    assert later.answer().status == 200
+    assert lost.answer().status == 504

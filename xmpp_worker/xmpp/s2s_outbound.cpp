@@ -168,6 +168,7 @@ void S2sOutbound::sasl(const Element& answer) {
     return open_header();
   }
   external_refused_ = true;
+  allow_questions();
   begin_dialback();
 }
 
@@ -242,7 +243,8 @@ void S2sOutbound::allow_questions() {
 void S2sOutbound::verify(const DialbackQuestion& question) {
   if (questions_.size() >= kMaxQuestions) questions_.pop_front();  // it has been given up long ago
   questions_.push_back(question);
-  if (may_ask_) write_question(question);
+  // Behind a success of SASL the peer expects a header, and ends the stream for whatever else comes.
+  if (may_ask_ && phase_ != Phase::kSasl) write_question(question);
 }
 
 void S2sOutbound::write_question(const DialbackQuestion& question) {

@@ -233,6 +233,7 @@ void S2sRoute::stream_ended(const StreamEnd& why, bool external_refused) {
   if (!follow(end) && (!had_worked || end.rest > Duration{} || !end.other_host.empty()))
     wait(std::max(kFirstRetry, end.rest));
   check_up(was_up);
+  if (is_up()) go_on_elsewhere();
 }
 
 void S2sRoute::check_up(bool was_up) {
@@ -252,11 +253,20 @@ void S2sRoute::check_up(bool was_up) {
 void S2sRoute::set_carrier(S2sCarrier* carrier) {
   if (carrier == carrier_) return;
   const bool was_up = is_up();
+  // A peer that died and is back may have another before we have noticed.
+  const bool was_used = carrier_ != nullptr && carrier != nullptr && !is_out_up();
   if (carrier_ != nullptr) carrier_->remove(*this);
   carrier_ = carrier;
   if (carrier_ != nullptr) carrier_->add(*this);
   if (carrier_ == nullptr && !is_out_up()) reason_ = last_failure_ = "the stream of " + domain_ + " ended";
   check_up(was_up);
+  if (was_used) go_on_elsewhere();
+}
+
+// There is a way still, but what answers come by it say nothing of what the other one took with it.
+void S2sRoute::go_on_elsewhere() {
+  site_.user.link_down(*this);
+  site_.user.link_up(*this);
 }
 
 void S2sRoute::close(const std::string& reason) {

@@ -105,6 +105,7 @@ class S2sRoute final : public Link, private S2sConnectionUser {
   void verified(const DialbackQuestion&, const DialbackVerdict&) override;
   void answer_asked(const std::string& condition);
   void check_up(bool was_up);
+  void go_on_elsewhere();
   void wait(Duration);
   static std::string_view state_name(State);
 

@@ -29,6 +29,7 @@ class ToXmppTest : public testing::Test, public ToXmppUser {
     EXPECT_TRUE(outcomes.emplace(id.number(), outcome).second) << id.number() << " ended twice";
   }
   xmpp::Link* link(std::string_view, std::string_view to) override {
+    ++links_asked;
     if (to == "nowhere.test") return nullptr;
     return to == "other.test" ? &other.component : &stream.component;
   }
@@ -135,6 +136,7 @@ class ToXmppTest : public testing::Test, public ToXmppUser {
   std::map<uint64_t, pb::Outcome> outcomes;
   std::vector<std::string> late;
   uint64_t connection = 0;  // on which answers come
+  int links_asked = 0;
 };
 
 TEST_F(ToXmppTest, WritesAndIsDeliveredWhenTheDomainAnswersThePingBehind) {
@@ -152,6 +154,22 @@ TEST_F(ToXmppTest, WritesAndIsDeliveredWhenTheDomainAnswersThePingBehind) {
   pong(written);
   EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
   EXPECT_EQ(to_xmpp.unproved(), 0u);
+}
+
+// One that is not asked for does not come back.
+TEST_F(ToXmppTest, AsksForAStreamAgainWhileMessagesWaitForRoom) {
+  come_up();
+  begin(1);
+  links_asked = 0;
+  break_down();
+  EXPECT_EQ(links_asked, 0);
+
+  come_up();
+  stream.unread = 1 << 30;
+  begin(2);
+  links_asked = 0;
+  break_down();
+  EXPECT_EQ(links_asked, 1);
 }
 
 TEST_F(ToXmppTest, WhatTheContactShowedDecidesOnThreadTypeAndStates) {

@@ -237,6 +237,30 @@ TEST_F(Outbound, AnswersForOtherPairsAreNone) {
   EXPECT_EQ(log, "");
 }
 
+// Behind a success the peer expects a new stream, and nothing else.
+TEST_F(Outbound, AsksNothingBetweenSaslAndItsOutcome) {
+  for (const bool accepted : {true, false}) {
+    OutboundOptions options;
+    options.direct_tls = options.use_external = true;
+    connect(options);
+    establish_tls();
+    header();
+    features(kExternalOffer);
+    EXPECT_THAT(take(), HasSubstr("<auth "));
+    stream->verify({"gw.test", "peer.test", "their-stream", "their-key"});
+    EXPECT_EQ(take(), "");
+    if (accepted) {
+      server("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+      EXPECT_THAT(take(), Not(HasSubstr("verify")));
+      header();
+      features("");
+    } else {
+      server("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>");
+    }
+    EXPECT_THAT(take(), HasSubstr("id='their-stream'>their-key</db:verify>")) << accepted;
+  }
+}
+
 TEST_F(Outbound, AsksTheQuestionsOfOthersWhenTlsIsSettled) {
   OutboundOptions options;
   options.direct_tls = true;
