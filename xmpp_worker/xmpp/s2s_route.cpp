@@ -292,7 +292,7 @@ void S2sRoute::close(const std::string& reason) {
 void S2sRoute::reconnect() {
   close("an operator wanted a new stream");
   failures_ = 0;
-  begin_anew();
+  if (state_ == State::kIdle) begin_anew();  // unless what waits has asked for it already
 }
 
 bool S2sRoute::look_idle() {
