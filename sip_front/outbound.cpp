@@ -302,6 +302,7 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
   if (d == nullptr) return;
   ++statuses_[response.status];
   silent_.answered(d->hops[d->at_hop]);
+  resting_.answered(d->hops[d->at_hop]);
   const Format format = format_of(d->message.parts(d->part).alternatives(d->alternative).content_type());
   std::string from = "from " + d->hops[d->at_hop].str();
   if (response.status < 300) {
@@ -332,7 +333,7 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
     const sip::Hop refused = d->hops[d->at_hop];
     const std::chrono::seconds rest(
         sip::parse_delta_seconds(response.value(sip::HeaderName::kRetryAfter)).value_or(0));
-    if (rest.count() > 0) resting_.add(refused, clock_.now() + std::min<Duration>(rest, kLongestRest));
+    if (rest.count() > 0) resting_.rest(refused, clock_.now() + std::min<Duration>(rest, kLongestRest));
     // The same server by another transport would say the same.
     const auto other = std::find_if(d->hops.begin() + static_cast<std::ptrdiff_t>(d->at_hop), d->hops.end(),
                                     [&](const sip::Hop& hop) { return hop.peer != refused.peer; });
@@ -365,8 +366,8 @@ void Outbound::read_status(const sip::Message& response, pb::SipStatus& status) 
 void Outbound::timed_out(uint64_t token) {
   const Delivery* const d = deliveries_.find(id_of(token));
   if (d == nullptr) return;
-  resting_.add(d->hops[d->at_hop],
-               clock_.now() + kAvoid);  // it may have arrived: only the next message goes elsewhere
+  resting_.rest(d->hops[d->at_hop],
+                clock_.now() + kAvoid);  // it may have arrived: only the next message goes elsewhere
   silent_.failed(d->hops[d->at_hop], "did not answer in 32 s", clock_.now());
   fail(id_of(token), 408, "Request Timeout", "no answer in 32 s from " + d->hops[d->at_hop].str());
 }
@@ -387,7 +388,7 @@ void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::stri
   silent_.failed(d->hops[d->at_hop], text.substr(hop.size() + 1), clock_.now());
   if (may_have_arrived)
     return fail(id, 503, "Transport failure", text + " any more; it may have been delivered");
-  resting_.add(d->hops[d->at_hop], clock_.now() + kAvoid);
+  resting_.rest(d->hops[d->at_hop], clock_.now() + kAvoid);
   if (d->at_hop + 1 == d->hops.size()) return transport_failure(id, std::move(text));
   next_hop(*d);
   try_hops(id, std::move(text));

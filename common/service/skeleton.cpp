@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -71,11 +72,16 @@ std::vector<std::string> fixed_keys(const std::vector<std::string>& keys, const 
   for (const std::string& key : keys) {
     if (key.find(' ') != std::string::npos && !key.starts_with(own)) continue;
     const std::string_view last = std::string_view(key).substr(key.rfind('.') + 1);
-    for (const char* fixed :
-         {"name", "listen", "max_connections", "max_connections_per_source", "keepalive_seconds", "bind",
-          "metrics", "directory", "format", "mapper_public_key", "mapper_key_file", "edge_key_file"}) {
-      if (last == fixed) out.push_back(key);
-    }
+    const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
+      return std::find(names.begin(), names.end(), last) != names.end();
+    };
+    const bool of_all = is_one_of({"name", "listen", "max_connections", "max_connections_per_source",
+                                   "keepalive_seconds", "bind", "metrics", "directory", "format",
+                                   "mapper_public_key", "mapper_key_file", "edge_key_file"});
+    const bool of_edges = is_one_of({"max_in_flight", "pace_ms", "max_message_bytes", "backend", "xmpp_host",
+                                     "xmpp_port", "serves", "domains", "journal", "journal_sync", "on_doubt",
+                                     "state_directory", "servers", "static"});
+    if (of_all || (of_edges && identity.role != Role::kMapper)) out.push_back(key);
   }
   return out;
 }

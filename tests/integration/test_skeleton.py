@@ -218,6 +218,16 @@ def test_hup_reads_the_configuration_again(site):
     assert "only a restart brings: sip_front sip-1.metrics" in running.log()
 
 
+def test_hup_names_what_it_does_not_bring(site):
+    running = site.start().ready()
+    site.file.write_text(site.text.replace("[runtime]", 'on_doubt = "resend"\n[dns]\nservers = ["127.0.0.1:5353"]\n[runtime]') +
+                         "max_in_flight = 9000\npace_ms = 5\nmax_rate_per_source = 7\n")
+    running.signal(signal.SIGHUP)
+    eventually(lambda: "configuration read" in running.log(), "the configuration is read again")
+    assert ("only a restart brings: dns.servers, gateway.on_doubt, sip_front sip-1.max_in_flight, sip_front sip-1.pace_ms\n"
+            in running.log())
+
+
 def test_hup_with_a_bad_file_changes_nothing(site):
     running = site.start().ready()
     site.file.write_text("[gateway")

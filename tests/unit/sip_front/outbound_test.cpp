@@ -542,6 +542,33 @@ TEST_F(OutboundTest, WhatOneServerSaidCountsMoreThanTheSilenceOfTheLast) {
   EXPECT_EQ(outcomes_.back().sip_status().retry_after_s(), 7u);
 }
 
+TEST_F(OutboundTest, AHopThatDoesNotAnswerCostsOneMessageAtATime) {
+  hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.8")}};
+  begin(envelope("a"));
+  advance(33s);
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 408 timed out"));
+  sent();
+  const auto begin_two = [&](const std::string& first, const std::string& second) {
+    begin(envelope(first, "sip:bob@sip.test"));
+    begin(envelope(second, "sip:eve@sip.test"));
+  };
+  advance(31s);  // its rest is over: one tries it
+  begin_two("b", "c");
+  EXPECT_THAT(sent(), ElementsAre("b to 192.0.2.7:5060", "c to 192.0.2.8:5060"));
+  respond("200 OK");
+  advance(33s);
+  EXPECT_THAT(ended(), ElementsAre("3 DELIVERED 200", "2 FAILED 408 timed out"));
+  sent();
+  advance(31s);
+  begin_two("d", "e");
+  EXPECT_THAT(sent(), ElementsAre("d to 192.0.2.7:5060", "e to 192.0.2.8:5060"));
+  respond("200 OK");
+  respond("200 OK", "", requests_.size() - 2);
+  begin_two("f", "g");  // it is back
+  EXPECT_THAT(sent(), ElementsAre("f to 192.0.2.7:5060", "g to 192.0.2.7:5060"));
+}
+
 TEST_F(OutboundTest, AHopThatFailedComesLastForAWhile) {
   hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
                                 {Transport::kUdp, endpoint("192.0.2.8")}};
