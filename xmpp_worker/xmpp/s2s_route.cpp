@@ -16,7 +16,6 @@ using std::chrono::seconds;
 constexpr Duration kConnect = seconds(10);  // of all addresses of one target
 constexpr Duration kFirstRetry = seconds(1), kLastRetry = seconds(60), kRefusedRetry = seconds(60);
 constexpr Duration kLasting = seconds(10);   // a stream that was up so long had worked
-constexpr Duration kIdle = minutes(30);      // then a stream is closed
 constexpr Duration kForget = minutes(10);    // then the route is, with its last failure
 constexpr Duration kQuestion = seconds(60);  // of dialback
 constexpr unsigned kMaxRedirects = 2;        // one after the other
@@ -302,9 +301,14 @@ bool S2sRoute::look_idle() {
     asked_.erase(asked_.begin());
     user_.answered(late.inbound, late.question, {DialbackVerdict::Kind::kError, "remote-server-timeout"});
   }
-  if (is_out_up() && now - std::max(out_->machine.last_traffic(), used_) >= kIdle && asked_.empty())
-    close("idle");
-  return state_ == State::kIdle && carrier_ == nullptr && now - used_ >= kForget;
+  bool was_closed = false;
+  if (is_out_up() && asked_.empty()) {
+    const Time carried = out_->machine.last_traffic();
+    const Duration idle = carried == Time{} ? site_.options.idle_unused : site_.options.idle;
+    was_closed = now - std::max(carried, used_) >= idle;
+    if (was_closed) close("idle");
+  }
+  return state_ == State::kIdle && carrier_ == nullptr && (was_closed || now - used_ >= kForget);
 }
 
 // --- questions

@@ -47,7 +47,8 @@ class NoResolver : public net::Resolver {
 class End : public LinksUser, public S2sEvents {
  public:
   End(net::Loop& loop, net::Resolver& resolver, const std::string& domain, uint16_t port,
-      const std::string& other, uint16_t other_port, const net::TlsFiles& tls = {}) {
+      const std::string& other, uint16_t other_port, const net::TlsFiles& tls = {},
+      Duration idle_unused = std::chrono::minutes(2)) {
     S2sOptions options;
     options.serves = {domain};
     options.address = "127.0.0.1";
@@ -55,6 +56,7 @@ class End : public LinksUser, public S2sEvents {
     options.dialback_secret = domain;
     options.require_tls = false;
     options.tls = tls;
+    options.idle_unused = idle_unused;
     if (other_port != 0) options.static_servers[other] = "127.0.0.1:" + std::to_string(other_port);
     auto made = S2sServer::create(loop, resolver, options, *this, *this);
     EXPECT_TRUE(made) << made.error().text;
@@ -155,6 +157,27 @@ TEST_F(S2sServers, WhatIsClosedComesBackWhenItIsWanted) {
   EXPECT_EQ(a.log, "up down ");
   EXPECT_EQ(a.server->link("a.test", "b.test"), there);
   EXPECT_TRUE(until([&] { return there->is_up(); }));
+}
+
+// As one that was made for a question of dialback.
+TEST_F(S2sServers, AStreamThatCarriesNothingIsClosedSoon) {
+  const uint16_t c_port = free_port(loop);
+  End c(loop, resolver, "c.test", c_port, "b.test", b_port, {}, Duration(1));
+  for (const auto& [domain, port] : {std::pair("a.test", a_port), std::pair("c.test", c_port)})
+    resolver.services[std::string("_xmpp-server._tcp.") + domain] = {0, 0, port, "127.0.0.1"};
+  const auto up = [](const End& end) {
+    std::string out;
+    for (const StreamInfo& each : end.server->list())
+      if (each.direction == "out" && each.state == "up") out += each.domain + " ";
+    return out;
+  };
+  Link* used = c.server->link("c.test", "b.test");
+  ASSERT_TRUE(until([&] { return used->is_up(); }));
+  used->send("x@c.test", message("x@c.test", "y@b.test", "hello"));
+  c.server->link("c.test", "a.test");
+  ASSERT_TRUE(until([&] { return up(c) == "a.test b.test "; }));
+  EXPECT_TRUE(until([&] { return up(c) == "b.test "; })) << up(c);
+  EXPECT_EQ(up(a), "c.test ") << "by which it asked, and which has time to carry an answer";
 }
 
 TEST_F(S2sServers, APeerThatStopsIsConnectedToAgain) {
