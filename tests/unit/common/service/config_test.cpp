@@ -178,7 +178,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"[xmpp_worker.tls]\nkey = \"/k\"\nrequire = 1\nrequired = true\n",
               "F:11:1: xmpp_worker.tls has only one of certificate and key; give both, or neither\n"
               "F:13:11: xmpp_worker.tls.require must be true or false, without quotes\n"
-              "F:14:12: xmpp_worker.tls.required is unknown; known here: certificate, key, ca, require"},
+              "F:14:12: xmpp_worker.tls.required is unknown; known here: certificate, key, ca, require; "
+              "keys of [[xmpp_worker]] itself stand above this table"},
         Wrong{"[gatway]\n", "F:11:2: unknown section gatway; did you mean gateway?"},
         Wrong{
             "[log]\nlevel = \"inof\"\ncolour = 1\n",
@@ -233,7 +234,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"[[sip_front]]\nname = \"s\"\n[sip_front.tls]\ncertificate = \"c.pem\"\ncert = \"x\"\n",
               "F:13:1: sip_front.tls has only one of certificate and key; give both, or neither\n"
               "F:14:15: sip_front.tls.certificate \"c.pem\" is not an absolute path; begin it with /\n"
-              "F:15:8: sip_front.tls.cert is unknown; known here: certificate, key, ca"},
+              "F:15:8: sip_front.tls.cert is unknown; known here: certificate, key, ca; "
+              "keys of [[sip_front]] itself stand above this table"},
         Wrong{"[[sip_front]]\nname = \"s\"\ncredentials = 1\n",
               "F:13:15: sip_front.credentials may be there several times; write it as "
               "[[sip_front.credentials]]"},
@@ -372,8 +374,9 @@ INSTANTIATE_TEST_SUITE_P(
         WrongGateway{"[gateway.gwmap]\n\"a b\" = \"x.example\"\n\"c.test\" = \"y z\"",
                      "F:5:9: gateway.gwmap \"a b\" is not a host name; write it like \"sip.example.org\"\n"
                      "F:6:12: gateway.gwmap \"y z\" is not a domain; write it like \"xmpp.example.org\""},
-        WrongGateway{"[gateway.gwmap]\na.test = \"x.example\"",
-                     "F:5:1: gateway.gwmap must be text; write it in quotes"},
+        WrongGateway{"[gateway.gwmap]\na.sip.test = \"x.example\"",
+                     "F:5:1: gateway.gwmap has a name with dots and without quotes; write it as "
+                     "\"a.sip.test\" = \"...\""},
         WrongGateway{"[gateway.gwmap]\n\"a.test\" = \"xmpp-sip.example.org\"\n\"b.test\" = \"b.example\"\n"
                      "\"c.test\" = \"B.example\"",
                      "F:7:12: gateway.gwmap leads to B.example twice, so no way back is clear; give each SIP "
