@@ -285,6 +285,15 @@ INSTANTIATE_TEST_SUITE_P(
               "\"[::1]:9473\""},
         Wrong{"[log]\n[log]\n",
               "F:12:1: not TOML: Error while parsing table header: cannot redefine existing table 'log'"},
+        Wrong{"xmpp_host = 127.0.0.1\n",
+              "F:11:18: not TOML: Error while parsing floating-point: expected decimal digit or exponent, "
+              "saw '.'; text stands in quotes"},
+        Wrong{"xmpp_host = localhost\n",
+              "F:11:13: not TOML: Error while parsing value: could not determine value type; text stands in "
+              "quotes"},
+        Wrong{"xmpp_host = \"127.0.0.1\n",
+              "F:11:23: not TOML: Error while parsing string: unescaped control characters other than TAB "
+              "(U+0009) are explicitly prohibited; is there no quote at the end of this line?"},
         Wrong{"xmpp_host = \"\xff\"\n", "F:11:13: not TOML: Encountered invalid utf-8 sequence"},
         Wrong{"[runtime]\ndirectory = "
               "\"/a-directory-with-a-very-long-name/a-directory-with-a-very-long-name/"
