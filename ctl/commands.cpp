@@ -31,6 +31,12 @@ void print(const Options& options, const json& value, const std::string& text) {
   fmt::print("{}", text);
 }
 
+// A list without a row says `none`, but not of those that could not be asked.
+void print_list(const Options& options, const json& value, ExitCode code, bool empty, const char* none,
+                const std::string& text) {
+  print(options, value, !empty ? text : code == kUnreachable ? "" : none);
+}
+
 void complain(const std::string& text) { fmt::print(stderr, "{}\n", service::printable(text, 2000)); }
 
 // What those that answered said; of the others the reason goes to standard error and `code` becomes
@@ -68,10 +74,9 @@ json ask_status(const Options& options) {
 
 // All hops of the messages that the id names: a process may know a message by another of its ids only, so the
 // trace ids found are asked for again.
-json gather_hops(const Options& options, const std::string& id) {
-  ExitCode ignored = kFine;
+json gather_hops(const Options& options, const std::string& id, ExitCode* code) {
   const std::vector<Known> known = known_processes(options.config);
-  const Named first = gather(known, {{"command", "trace"}, {"id", id}}, &ignored);
+  const Named first = gather(known, {{"command", "trace"}, {"id", id}}, code);
   Named all;
   for (const std::string& trace : trace_ids(first)) {
     const std::vector<Answer> answers = ask_all(paths_of(known), {{"command", "trace"}, {"id", trace}});
@@ -134,7 +139,7 @@ ExitCode inflight(const Options& options, const std::string& name) {
                text_at(row, "to"), text_at(row, "stage"), show(row, "attempts"),
                show_duration(number_at(row, "age_ms") * 1000)});
   }
-  print(options, {{"in_flight", rows}}, rows.empty() ? "nothing is in flight\n" : table.str());
+  print_list(options, {{"in_flight", rows}}, code, rows.empty(), "nothing is in flight\n", table.str());
   return code;
 }
 
@@ -153,7 +158,7 @@ ExitCode failed(const Options& options, const std::string& name) {
                show_duration(number_at(row, "age_ms") * 1000), text_at(row, "reason"), again,
                text_at(row, "text")});
   }
-  print(options, {{"failed", rows}}, rows.empty() ? "nothing was given up\n" : table.str());
+  print_list(options, {{"failed", rows}}, code, rows.empty(), "nothing was given up\n", table.str());
   return code;
 }
 
@@ -210,7 +215,8 @@ ExitCode streams(const Options& options, const std::string& action, const std::s
     }
   }
   if (action.empty()) {
-    print(options, {{"streams", rows}}, rows.empty() ? "there are no XMPP streams\n" : streams_text(rows));
+    print_list(options, {{"streams", rows}}, code, rows.empty(), "there are no XMPP streams\n",
+               streams_text(rows));
     return code;
   }
   if (options.json) print_json({{"count", count}});
@@ -224,14 +230,15 @@ ExitCode streams(const Options& options, const std::string& action, const std::s
 }
 
 ExitCode trace(const Options& options, const std::string& id) {
-  const json found = gather_hops(options, id);
+  ExitCode code = kFine;
+  const json found = gather_hops(options, id, &code);
   print(options, found, hops_text(found));
   if (!found["hops"].empty()) return kFine;
-  complain(
-      fmt::format("no process knows \"{}\": each remembers its last 10,000 messages since its start; give an "
-                  "envelope id, trace id, Call-ID or stanza id",
-                  id));
-  return kTrouble;
+  complain(fmt::format(
+      "no process{} knows \"{}\": each remembers its last 10,000 messages since its start; give an "
+      "envelope id, trace id, Call-ID or stanza id",
+      code == kUnreachable ? " that answered" : "", id));
+  return std::max(code, kTrouble);
 }
 
 ExitCode send(const Options& options, const std::string& from, const std::string& to, const std::string& text,
@@ -259,7 +266,8 @@ ExitCode send(const Options& options, const std::string& from, const std::string
   }
   const bool delivered = answer.error().empty();
   const std::string trace_id = text_at(answer.value, "trace");
-  const json hops = trace_id.empty() ? json(json::array()) : gather_hops(options, trace_id)["hops"];
+  ExitCode ignored = kFine;
+  const json hops = trace_id.empty() ? json(json::array()) : gather_hops(options, trace_id, &ignored)["hops"];
   const std::string outcome = text_at(answer.value, "outcome");
   if (options.json) {
     print_json({{"ok", delivered},
@@ -294,8 +302,8 @@ ExitCode peers(const Options& options) {
                words(row, "takes"), words(row, "refuses"),
                show_duration(number_at(row, "forgotten_in_ms") * 1000)});
   }
-  print(options, {{"peers", rows}},
-        rows.empty() ? "nothing is remembered: peers get the plain form\n" : table.str());
+  print_list(options, {{"peers", rows}}, code, rows.empty(),
+             "nothing is remembered: peers get the plain form\n", table.str());
   return code;
 }
 

@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <memory>
 
 namespace stox::ctl {
@@ -30,6 +31,21 @@ std::string why_not_connected(const std::string& path, int failure) {
     default:
       return fmt::format("{}: {}", path, std::strerror(failure));
   }
+}
+
+// Why one that has taken the connection says nothing. No watchdog ends what somebody has stopped.
+std::string why_silent(int socket, std::chrono::milliseconds time) {
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  std::string state;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+    std::getline(std::ifstream(fmt::format("/proc/{}/stat", peer.pid)), state);
+  const std::size_t name_ends = state.rfind(") ");
+  const bool stopped = name_ends != std::string::npos && state.compare(name_ends, 3, ") T") == 0;
+  return fmt::format("does not answer within {} s: it {}",
+                     std::chrono::duration_cast<std::chrono::seconds>(time).count(),
+                     stopped ? fmt::format("was stopped (SIGSTOP); `kill -CONT {}` lets it go on", peer.pid)
+                             : "hangs; its watchdog ends it after 10 s");
 }
 
 // One question under way.
@@ -57,10 +73,7 @@ class Exchange {
   void go_on() { rest_.empty() ? read() : write(); }
 
   Answer answer(std::chrono::milliseconds time) && {
-    if (!ended_) {
-      end(fmt::format("does not answer within {} s: it hangs or is stopped; its watchdog ends it after 10 s",
-                      std::chrono::duration_cast<std::chrono::seconds>(time).count()));
-    }
+    if (!ended_) end(why_silent(socket_, time));
     return std::move(answer_);
   }
 

@@ -221,6 +221,21 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
   net::EndOfTurn first_turn_;  // a descriptor says nothing before its socket was read for the first time
 };
 
+const char* bind_advice(int failure) {
+  switch (failure) {
+    case EADDRINUSE:
+      return "; another program has this address: end it, or change `bind` of this [[mapper]]";
+    case EADDRNOTAVAIL:
+    case ENODEV:
+      return "; no interface of this machine has this address: correct `bind` of this [[mapper]]";
+    case ENOENT:
+    case EACCES:
+      return "; let this user write in that folder, or change `bind` of this [[mapper]]";
+    default:
+      return "";
+  }
+}
+
 // ZeroMQ takes the name of a socket in use away from its owner; that is never meant.
 Result<void> nobody_listens(const std::string& endpoint) {
   if (!endpoint.starts_with(kIpc)) return {};
@@ -257,7 +272,7 @@ Result<std::unique_ptr<ZmqMapper>> ZmqMapper::create(net::Loop& loop, MapperOpti
     if (bind.starts_with(kIpc)) chmod(bind.c_str() + kIpc.size(), 0660);
     return mapper;
   } catch (const zmq::error_t& failure) {
-    return error("bus: cannot bind " + bind + ": " + failure.what());
+    return error("bus: cannot bind " + bind + ": " + failure.what() + bind_advice(failure.num()));
   }
 }
 

@@ -1,8 +1,11 @@
 #include "common/journal/journal.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
 namespace stox::journal {
@@ -55,6 +58,23 @@ const char* advice(int code) {
   }
 }
 
+// Messages stand in it, so it is its owner's alone, whatever the umask; SQLite gives its log the same
+// permissions. It also tells why a file cannot be opened, which SQLite does not.
+Result<void> make_file(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path();
+  std::error_code failed;
+  if (!folder.empty()) std::filesystem::create_directories(folder, failed);
+  if (!failed) {
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file >= 0) {
+      close(file);
+      return {};
+    }
+    failed.assign(errno, std::generic_category());
+  }
+  return error("journal " + path + ": cannot be opened: " + failed.message() + advice(SQLITE_CANTOPEN));
+}
+
 }  // namespace
 
 void Journal::CloseDatabase::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
@@ -96,18 +116,12 @@ Result<std::vector<Record>> Journal::open() {
 }
 
 Result<void> Journal::connect() {
-  std::error_code ignored;  // opening says what is wrong
-  const auto folder = std::filesystem::path(path_).parent_path();
-  if (!folder.empty()) std::filesystem::create_directories(folder, ignored);
+  if (auto made = make_file(path_); !made) return made;
   sqlite3* database = nullptr;
   const int opened = sqlite3_open_v2(
       path_.c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   database_.reset(database);
   if (opened != SQLITE_OK) return failure("cannot be opened");
-  if (sqlite3_db_readonly(database, "main") == 1) {  // what SQLite makes of it
-    return error("journal " + path_ + ": is read-only" + advice(SQLITE_READONLY) +
-                 "; is the disk mounted read-only, after an error?");
-  }
   int chunk = kStep;
   sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
   reserved_ = 0;

@@ -205,6 +205,16 @@ void check_socket_paths(const toml::table& root, Config& config, Problems& probl
                           config.runtime.directory, longest));
 }
 
+// What is mostly meant where TOML sees a number, a date, or no end of a text.
+std::string advice(std::string_view description) {
+  const auto tells = [&](std::string_view part) { return description.find(part) != std::string_view::npos; };
+  if (tells("control characters")) return "; is there no quote at the end of this line?";
+  for (const char* kind : {"value:", "floating-point:", "integer:", "boolean:", "date:", "time:"}) {
+    if (tells("parsing ") && tells(kind)) return "; text stands in quotes";
+  }
+  return "";
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::string& path) {
@@ -227,8 +237,8 @@ Result<toml::table> parse_config_file(const std::string& file) {
   toml::parse_result parsed = toml::parse(*text);
   if (parsed) return with_nested_sections(std::move(parsed).table());
   Problems problems(file);
-  problems.at(parsed.error().source(),
-              fmt::format("not TOML: {}", one_line(parsed.error().description(), 200)));
+  const std::string_view why = parsed.error().description();
+  problems.at(parsed.error().source(), fmt::format("not TOML: {}{}", one_line(why, 200), advice(why)));
   return error(problems.lines());
 }
 

@@ -204,6 +204,13 @@ Key<SipFrontConfig> listen() {
           }};
 }
 
+// What a.b.c = "x" has become in TOML, for which "a.b.c" = "x" was meant.
+std::string dotted(std::string_view key, const toml::node& node) {
+  const auto* within = node.as_table();
+  if (within == nullptr || within->empty()) return std::string(key);
+  return fmt::format("{}.{}", key, dotted(within->begin()->first.str(), within->begin()->second));
+}
+
 // A table of texts, whose own keys are checked, too.
 template <class S>
 Key<S> table(const char* name, std::map<std::string, std::string> S::*member, Check check_key,
@@ -215,6 +222,11 @@ Key<S> table(const char* name, std::map<std::string, std::string> S::*member, Ch
               return value.bad(fmt::format("must be a table; write it as [{}.{}]", value.section, value.key));
             for (const auto& [key, node] : *found) {
               const Value one{node, value.section, value.key, value.problems};
+              if (node.is_table()) {
+                one.bad(fmt::format("has a name with dots and without quotes; write it as {} = \"...\"",
+                                    shown(dotted(key.str(), node))));
+                continue;
+              }
               const auto text = text_of(one, node);
               const auto wrong_key = check_key(key.str());
               const auto wrong_value = text ? check_value(*text) : std::nullopt;
@@ -253,7 +265,8 @@ void read_fields(const Value& value, const toml::table& table, const std::vector
       std::vector<std::string> known;
       for (const auto& each : fields) known.push_back(each.name);
       if (!other.empty()) known.emplace_back(other);
-      one.bad(fmt::format("is unknown; known here: {}", fmt::join(known, ", ")));
+      one.bad(fmt::format("is unknown; known here: {}; keys of [[{}]] itself stand above this table",
+                          fmt::join(known, ", "), value.section));
       continue;
     }
     const auto text = text_of(one, node);
@@ -395,7 +408,9 @@ Key<SipFrontConfig> listener() {
                     std::find_if(kListenerKeys.begin(), kListenerKeys.end(),
                                  [own = name.str()](const auto& each) { return each.name == own; });
                 if (key == kListenerKeys.end())
-                  part.bad("is unknown; known here: listen, trusted, trusted_certificates");
+                  part.bad(
+                      "is unknown; known here: listen, trusted, trusted_certificates; keys of [[sip_front]] "
+                      "itself stand above this table");
                 else
                   key->read(part, read);
               }

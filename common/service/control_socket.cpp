@@ -41,7 +41,10 @@ class Descriptor {
 };
 
 tl::unexpected<Error> failed(const std::string& path, const std::string& what) {
-  return error(fmt::format("control socket {}: {}: {}", path, what, std::strerror(errno)));
+  const bool another_user = errno == EACCES || errno == EPERM;
+  return error(
+      fmt::format("control socket {}: {}: {}{}", path, what, std::strerror(errno),
+                  another_user ? "; runtime.directory, and what is in it, must be this user's" : ""));
 }
 
 // Removes a socket at which nobody listens any more.
@@ -89,7 +92,10 @@ Result<Local::acceptor> listen_at(net::Loop& loop, const std::string& path) {
   if (!failure) acceptor.bind(Local::endpoint(path), failure);
   umask(before);
   if (!failure) acceptor.listen(64, failure);
-  if (failure) return error(fmt::format("control socket {}: {}", path, failure.message()));
+  if (failure) {
+    errno = failure.value();
+    return failed(path, "cannot make it");
+  }
   return acceptor;
 }
 

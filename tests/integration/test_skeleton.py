@@ -430,7 +430,8 @@ def test_ctl_status_tells_why_a_process_cannot_be_reached(site):
     running.signal(signal.SIGSTOP)
     said = ctl(site, "status")
     assert said.returncode == 3
-    assert "sip-1 is unreachable: does not answer within 2 s" in said.stdout
+    stopped = f"it was stopped (SIGSTOP); `kill -CONT {running.process.pid}` lets it go on"
+    assert f"sip-1 is unreachable: does not answer within 2 s: {stopped}" in said.stdout
     running.signal(signal.SIGKILL)
     running.end()
     assert "sip-1 is unreachable: not running: it was killed" in ctl(site, "status").stdout

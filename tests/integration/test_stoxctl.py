@@ -35,6 +35,12 @@ def test_nothing_runs(new_site):
     site = new_site()
     assert site.stox.ctl("status").returncode == 3
     assert {p["state"] for p in site.stox.status().values()} == {"unreachable"}
+    # "nothing was given up" would be more than anybody knows.
+    for command in ["failed"], ["inflight"], ["streams"], ["peers"], ["trace", "x"]:
+        said = site.stox.ctl(*command)
+        assert (said.returncode, said.stdout) == (3, ""), command
+        assert "not running" in said.stderr
+    assert 'no process that answered knows "x"' in said.stderr
 
 
 def test_usage(site):

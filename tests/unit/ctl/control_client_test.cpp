@@ -93,7 +93,7 @@ TEST_F(Client, SaysWhyThereIsNoAnswer) {
 
   const Listener hung(path("hung"));
   EXPECT_THAT(ask_all({path("hung")}, {}, std::chrono::seconds(1))[0].unreachable,
-              HasSubstr("does not answer within 1 s"));
+              HasSubstr("does not answer within 1 s: it hangs; its watchdog ends it after 10 s"));
 
   Listener gone(path("gone"));
   gone.answer({});

@@ -1,5 +1,6 @@
 #include "common/bus/zmq_wire.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -179,6 +180,20 @@ TEST_F(ZmqWireTest, ASocketInUseIsNotTakenAway) {
   const auto second = ZmqMapper::create(loop_, {"m-1", 0, {}}, {endpoint_}, other);
   ASSERT_FALSE(second);
   EXPECT_NE(second.error().text.find("another process listens"), std::string::npos) << second.error().text;
+}
+
+TEST_F(ZmqWireTest, WhatCannotBeBoundIsSaidWithWhatToDo) {
+  FirstWorker user;
+  const auto why = [&](const std::string& bind) {
+    const auto refused = ZmqMapper::create(loop_, {"m-1", 0, {}}, {bind}, user);
+    return refused ? "" : refused.error().text;
+  };
+  EXPECT_EQ(
+      why("ipc:///nowhere/mapper.sock"),
+      "bus: cannot bind ipc:///nowhere/mapper.sock: No such file or directory; let this user write in that "
+      "folder, or change `bind` of this [[mapper]]");
+  EXPECT_THAT(why("tcp://192.0.2.77:7300"),
+              ::testing::HasSubstr("no interface of this machine has this address"));
 }
 
 TEST_F(ZmqWireTest, ASocketLeftBehindIsReplaced) {

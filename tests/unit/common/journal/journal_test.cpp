@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -149,6 +150,31 @@ TEST_F(JournalTest, APlaceThatCannotBeWrittenIsSaidAndTriedAgain) {
   EXPECT_FALSE(journal.is_taken());
   fs::remove(folder_ / "state");
   EXPECT_TRUE(journal.open().has_value());
+}
+
+TEST_F(JournalTest, NobodyElseReadsWhatMessagesSay) {
+  const mode_t before = umask(0022);
+  Journal journal(path_, Sync::kProcess);
+  ASSERT_TRUE(journal.open().has_value());
+  umask(before);
+  journal.add("a secret");
+  ASSERT_TRUE(journal.commit().has_value());
+  const auto owner = fs::perms::owner_read | fs::perms::owner_write;
+  EXPECT_EQ(fs::status(path_).permissions(), owner);
+  EXPECT_EQ(fs::status(path_ + "-wal").permissions(), owner);
+}
+
+TEST_F(JournalTest, APlaceOfAnotherUserIsCalledSo) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to be somebody else for a while";
+  fs::create_directory(folder_ / "state");
+  fs::permissions(folder_, fs::perms::owner_all | fs::perms::others_exec);
+  ASSERT_EQ(seteuid(65534), 0);
+  Journal journal(path_, Sync::kProcess);
+  const auto refused = journal.open();
+  ASSERT_EQ(seteuid(0), 0);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_THAT(refused.error().text,
+              HasSubstr("cannot be opened: Permission denied; let this user write there"));
 }
 
 TEST_F(JournalTest, AFullDiskRefusesTheAddedAndKeepsTheRest) {

@@ -178,7 +178,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"[xmpp_worker.tls]\nkey = \"/k\"\nrequire = 1\nrequired = true\n",
               "F:11:1: xmpp_worker.tls has only one of certificate and key; give both, or neither\n"
               "F:13:11: xmpp_worker.tls.require must be true or false, without quotes\n"
-              "F:14:12: xmpp_worker.tls.required is unknown; known here: certificate, key, ca, require"},
+              "F:14:12: xmpp_worker.tls.required is unknown; known here: certificate, key, ca, require; "
+              "keys of [[xmpp_worker]] itself stand above this table"},
         Wrong{"[gatway]\n", "F:11:2: unknown section gatway; did you mean gateway?"},
         Wrong{
             "[log]\nlevel = \"inof\"\ncolour = 1\n",
@@ -233,7 +234,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"[[sip_front]]\nname = \"s\"\n[sip_front.tls]\ncertificate = \"c.pem\"\ncert = \"x\"\n",
               "F:13:1: sip_front.tls has only one of certificate and key; give both, or neither\n"
               "F:14:15: sip_front.tls.certificate \"c.pem\" is not an absolute path; begin it with /\n"
-              "F:15:8: sip_front.tls.cert is unknown; known here: certificate, key, ca"},
+              "F:15:8: sip_front.tls.cert is unknown; known here: certificate, key, ca; "
+              "keys of [[sip_front]] itself stand above this table"},
         Wrong{"[[sip_front]]\nname = \"s\"\ncredentials = 1\n",
               "F:13:15: sip_front.credentials may be there several times; write it as "
               "[[sip_front.credentials]]"},
@@ -283,6 +285,15 @@ INSTANTIATE_TEST_SUITE_P(
               "\"[::1]:9473\""},
         Wrong{"[log]\n[log]\n",
               "F:12:1: not TOML: Error while parsing table header: cannot redefine existing table 'log'"},
+        Wrong{"xmpp_host = 127.0.0.1\n",
+              "F:11:18: not TOML: Error while parsing floating-point: expected decimal digit or exponent, "
+              "saw '.'; text stands in quotes"},
+        Wrong{"xmpp_host = localhost\n",
+              "F:11:13: not TOML: Error while parsing value: could not determine value type; text stands in "
+              "quotes"},
+        Wrong{"xmpp_host = \"127.0.0.1\n",
+              "F:11:23: not TOML: Error while parsing string: unescaped control characters other than TAB "
+              "(U+0009) are explicitly prohibited; is there no quote at the end of this line?"},
         Wrong{"xmpp_host = \"\xff\"\n", "F:11:13: not TOML: Encountered invalid utf-8 sequence"},
         Wrong{"[runtime]\ndirectory = "
               "\"/a-directory-with-a-very-long-name/a-directory-with-a-very-long-name/"
@@ -372,8 +383,9 @@ INSTANTIATE_TEST_SUITE_P(
         WrongGateway{"[gateway.gwmap]\n\"a b\" = \"x.example\"\n\"c.test\" = \"y z\"",
                      "F:5:9: gateway.gwmap \"a b\" is not a host name; write it like \"sip.example.org\"\n"
                      "F:6:12: gateway.gwmap \"y z\" is not a domain; write it like \"xmpp.example.org\""},
-        WrongGateway{"[gateway.gwmap]\na.test = \"x.example\"",
-                     "F:5:1: gateway.gwmap must be text; write it in quotes"},
+        WrongGateway{"[gateway.gwmap]\na.sip.test = \"x.example\"",
+                     "F:5:1: gateway.gwmap has a name with dots and without quotes; write it as "
+                     "\"a.sip.test\" = \"...\""},
         WrongGateway{"[gateway.gwmap]\n\"a.test\" = \"xmpp-sip.example.org\"\n\"b.test\" = \"b.example\"\n"
                      "\"c.test\" = \"B.example\"",
                      "F:7:12: gateway.gwmap leads to B.example twice, so no way back is clear; give each SIP "

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
@@ -179,6 +180,18 @@ TEST_F(Control, ADirectoryThatCannotBeWrittenIsTold) {
   std::filesystem::remove_all(folder_);
   EXPECT_EQ(listen().error().text,
             "control socket " + path_ + ": cannot lock its directory: No such file or directory");
+}
+
+TEST_F(Control, ADirectoryOfAnotherUserIsTold) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to be somebody else for a while";
+  ASSERT_EQ(chmod(folder_.c_str(), 0755), 0);
+  ASSERT_EQ(seteuid(65534), 0);
+  const auto refused = listen();
+  ASSERT_EQ(seteuid(0), 0);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text, "control socket " + path_ +
+                                      ": cannot make it: Permission denied; runtime.directory, and what is "
+                                      "in it, must be this user's");
 }
 
 TEST_F(Control, ItsEndRemovesTheSocketUnlessAnotherHasTakenThePlace) {
