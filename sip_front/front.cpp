@@ -120,6 +120,8 @@ void Front::ended(uint64_t number, const pb::Outcome& outcome) {
 
 bool Front::has_room() const { return edge().in_flight() < edge().limit(); }
 
+bool Front::is_connected() const { return edge().has_mapper(); }
+
 void Front::members_changed() {
   if (taken_) taken_->set_targets(edge().possible_targets());
   check_status();

@@ -79,6 +79,7 @@ class Front final : public service::Process,
     transports_->send(flow, bytes);
   }
   bool has_room() const override;
+  bool is_connected() const override;
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) override;
   std::string id_of(uint64_t number) const override;
   void submit_lossy(pb::Envelope& envelope, Time begin_before) override {

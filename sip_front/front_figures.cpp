@@ -47,9 +47,9 @@ json Front::peers() const {
   }
   for (const SilentHops::One& one : outbound_.silent_hops().all()) {
     if (now - one.at > kFailureShown) continue;
-    list.push_back({{"name", one.hop.str()},
+    list.push_back({{"name", one.hop.empty() ? "outbound_proxy" : one.hop},
                     {"kind", "outbound_proxy"},
-                    {"state", "no answer of outbound_proxy"},
+                    {"state", one.hop.empty() ? "cannot find" : "no answer of outbound_proxy"},
                     {"why", one.why},
                     {"times", one.times},
                     {"age_ms", to_ms(now - one.at)}});

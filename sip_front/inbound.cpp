@@ -87,7 +87,8 @@ bool Inbound::apply(Verdict verdict, const sip::Message& request, const sip::Flo
     case Verdict::Kind::kTake:  // see request()
       break;
     case Verdict::Kind::kOptions: {
-      Answer answer = draining_ ? unavailable() : Answer{200, "OK", {}};
+      // As a MESSAGE would be answered: who asks sends those elsewhere, then.
+      Answer answer = draining_ || !sink_.is_connected() ? unavailable() : Answer{200, "OK", {}};
       answer.headers.allow = answer.headers.accept = true;  // 11.2
       answer.headers.accept_encoding = answer.headers.supported = true;
       answer_stateless(request, flow, answer);

@@ -173,7 +173,11 @@ void Outbound::find_hops(sip::Id id, std::size_t size) {
 void Outbound::resolved(sip::Id id, sip::Hops hops) {
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr || d->stage != Stage::kResolving) return;
-  if (!hops) return fail(id, 503, "No next hop", hops.error().text, hops.error().permanent);
+  if (!hops) {
+    silent_.not_found(hops.error().text, clock_.now());
+    return fail(id, 503, "No next hop", hops.error().text, hops.error().permanent);
+  }
+  silent_.found();
   d->hops = std::move(*hops);
   d->at_hop = 0;
   resting_.put_last(d->hops, clock_.now());

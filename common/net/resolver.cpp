@@ -11,6 +11,7 @@
 #include <list>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "common/base/text.h"
 
@@ -22,6 +23,10 @@ constexpr int kNameError = 3;  // RCODE NXDOMAIN
 // Answers that hold for a while are kept here, too: each question to libunbound wakes its thread and ours.
 constexpr std::size_t kMaxKnown = 4096;
 constexpr int kLongestKnown_s = 60;
+// RFC 8767: while the name servers fail, what was known goes on to be true, for kStale at most. It is given
+// to who has waited for kStaleAfter, and then at once for kStaleFor, until they are asked again.
+constexpr Duration kStaleAfter = std::chrono::milliseconds(1800), kStaleFor = std::chrono::seconds(30),
+                   kStale = std::chrono::hours(24);
 constexpr Duration kClockWasSet = std::chrono::seconds(2);  // the wall clock, not only slewed
 
 std::string address_text(int family, const char* data) {
@@ -104,6 +109,7 @@ class UnboundResolver final : public Resolver {
         options_(std::move(options)),
         context_(std::move(context)),
         readable_(loop.io(), ub_fd(context_.get())),
+        late_(loop, [this] { answer_late(); }),
         wall_ahead_(wall_ahead()) {
     wait();
   }
@@ -168,11 +174,12 @@ class UnboundResolver final : public Resolver {
     UnboundResolver* resolver;
     std::string name;
     int type;
-    std::function<void(Resolved<Records>)> done;
+    std::function<void(Resolved<Records>)> done;  // none: what was known was given already
+    Time since;
     bool asked = false;
   };
   struct Known {
-    Time until;
+    Time until, stale_until;
     Resolved<Records> records;
   };
 
@@ -183,12 +190,14 @@ class UnboundResolver final : public Resolver {
   }
 
   void ask(const std::string& name, int type, std::function<void(Resolved<Records>)> done) {
+    const Time now = loop_.now();
     if (const auto known = known_.find({name, type}); known != known_.end()) {
-      if (loop_.now() < known->second.until)
+      if (now < known->second.until)
         return soon([done = std::move(done), records = known->second.records] { done(records); });
-      known_.erase(known);
+      if (now >= known->second.stale_until) known_.erase(known);
     }
-    questions_.push_back({this, name, type, std::move(done), false});
+    questions_.push_back({this, name, type, std::move(done), now, false});
+    if (late_.at() == kNever && stale(questions_.back()) != nullptr) late_.set(now + kStaleAfter);
     const auto question = std::prev(questions_.end());
     if (!renewing_ && std::chrono::abs(wall_ahead() - wall_ahead_) > kClockWasSet) {
       renewing_ = true;
@@ -230,9 +239,42 @@ class UnboundResolver final : public Resolver {
     const std::unique_ptr<ub_result, FreeResult> result(raw);
     auto* question = static_cast<Question*>(data);
     Resolved<Records> records = read(question->name, failure, result.get());
-    if (records || records.error().kind != ResolveError::Kind::kFailed)
+    if (records || records.error().kind != ResolveError::Kind::kFailed) {
       question->resolver->remember(*question, records, result->ttl);
+    } else if (const bool forged = failure == 0 && result->bogus; !forged) {
+      if (Known* const known = question->resolver->stale(*question)) {
+        known->until = question->resolver->loop_.now() + kStaleFor;
+        records = known->records;
+      }
+    }
     question->resolver->finish(question, std::move(records));
+  }
+
+  // What was known, if it may be said while the name servers fail. That a host does not exist may not: who
+  // asks can try again. That it has no SRV says where to look next.
+  Known* stale(const Question& question) {
+    const auto known = known_.find({question.name, question.type});
+    if (known == known_.end() || loop_.now() >= known->second.stale_until) return nullptr;
+    const bool is_host = question.type == kTypeA || question.type == kTypeAaaa;
+    const Resolved<Records>& records = known->second.records;
+    if (!records && is_host && records.error().kind == ResolveError::Kind::kNoName) return nullptr;
+    return &known->second;
+  }
+
+  void answer_late() {
+    const Time now = loop_.now();
+    Time next = kNever;
+    for (Question& question : questions_) {
+      Known* const known = question.done ? stale(question) : nullptr;
+      if (known == nullptr) continue;
+      if (now < question.since + kStaleAfter) {
+        next = std::min(next, question.since + kStaleAfter);
+        continue;
+      }
+      known->until = now + kStaleFor;
+      soon([done = std::exchange(question.done, nullptr), records = known->records] { done(records); });
+    }
+    late_.set(next);
   }
 
   static Resolved<Records> read(const std::string& name, int failure, const ub_result* result) {
@@ -258,13 +300,14 @@ class UnboundResolver final : public Resolver {
   void remember(const Question& question, const Resolved<Records>& records, int ttl_s) {
     if (known_.size() >= kMaxKnown) known_.clear();
     const std::chrono::seconds holds(std::clamp(ttl_s, 0, kLongestKnown_s));
-    known_.insert_or_assign({question.name, question.type}, Known{loop_.now() + holds, records});
+    known_.insert_or_assign({question.name, question.type},
+                            Known{loop_.now() + holds, loop_.now() + kStale, records});
   }
 
   void finish(Question* question, Resolved<Records> records) {
     auto done = std::move(question->done);
     questions_.remove_if([question](const Question& q) { return &q == question; });
-    done(std::move(records));
+    if (done) done(std::move(records));
   }
 
   void wait() {
@@ -280,6 +323,7 @@ class UnboundResolver final : public Resolver {
   const Options options_;
   Context context_;
   asio::posix::stream_descriptor readable_;
+  Alarm late_;
   Duration wall_ahead_;  // of the monotonic clock, when the context began
   bool renewing_ = false;
   std::list<Question> questions_;

@@ -1,4 +1,5 @@
-// Asynchronous DNS by libunbound on the process's own loop.
+// Asynchronous DNS by libunbound on the process's own loop. While name servers fail, what they said within
+// the last day holds (RFC 8767).
 #pragma once
 
 #include <cstdint>

@@ -91,6 +91,18 @@ def test_a_domain_without_sip_is_an_error(juliet, domain):
     assert juliet.next_message().condition == "remote-server-not-found"
 
 
+def test_a_proxy_that_is_not_found_is_told(site, new_site, servers):
+    down, second, third = servers
+    other = new_site(dns=site.stox.configuration["dns"], gateway={"outbound_proxy": "sip:nobody.test"}).start()
+    juliet = other.xmpp_user("juliet")
+    juliet.send("romeo*sip.test@xmpp-sip.test", "to nobody")
+    assert juliet.next_message().condition == "remote-server-not-found"
+    shown = other.stox.ctl("status")
+    assert "sip-1: cannot find outbound_proxy: DNS: no such name nobody.test (once, last " in shown.stdout
+    other.stox.send_all_to("sip:plain.test")
+    assert "cannot find" not in other.stox.ctl("status").stdout
+
+
 def test_an_answer_without_a_way_back_goes_to_whom_the_via_names(site, juliet, servers):
     """The connection has gone, and nobody listens where it came from (RFC 3261 18.2.2)."""
     down, second, third = servers

@@ -22,6 +22,7 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
     answered_ = flow.peer.str();
   }
   bool has_room() const override { return has_room_; }
+  bool is_connected() const override { return is_connected_; }
   Result<uint64_t> submit(pb::Envelope& envelope, Time begin_before, Time end_by) override {
     if (refuses_) return error("no mapper is ready");
     EXPECT_EQ(begin_before, clock_.now() + valid_for_);
@@ -80,7 +81,7 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   service::Log log_{"sip-1", service::Level::kError, "text"};
   service::Trace trace_;
   sip::Random random_;
-  bool refuses_ = false, has_room_ = true;
+  bool refuses_ = false, has_room_ = true, is_connected_ = true;
   Duration valid_for_ = 25s;
   std::vector<pb::Envelope> envelopes_, lossy_;
   std::vector<std::string> took_;
@@ -378,6 +379,18 @@ TEST_F(InboundTest, OptionsSayWhatWeCan) {
   EXPECT_THAT(last_, HasSubstr("\r\nAllow: MESSAGE, OPTIONS\r\n"));
   EXPECT_THAT(last_, HasSubstr("\r\nAccept: text/plain, text/html, message/cpim, "));
   EXPECT_THAT(last_, HasSubstr("\r\nSupported:"));
+}
+
+TEST_F(InboundTest, OptionsSayWhenMessagesWouldBeRefused) {
+  const std::string options =
+      replaced(replaced(kHello, "MESSAGE sip", "OPTIONS sip"), "1 MESSAGE", "1 OPTIONS");
+  is_connected_ = false;
+  receive(options);
+  EXPECT_EQ(said(), "SIP/2.0 503 Service unavailable");
+  EXPECT_THAT(last_, HasSubstr("\r\nRetry-After: "));
+  is_connected_ = true;
+  receive(options);
+  EXPECT_EQ(said(), "SIP/2.0 200 OK");
 }
 
 TEST_F(InboundTest, ACancelCancelsNothing) {

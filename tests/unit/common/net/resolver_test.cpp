@@ -13,8 +13,15 @@ namespace {
 // RCODE.
 class NameServer {
  public:
-  NameServer(Loop& loop, int rcode, std::string rdata = {})
-      : socket_(loop.io(), {asio::ip::address_v4::loopback(), 0}), rcode_(rcode), rdata_(std::move(rdata)) {
+  void fails() { rcode_ = 2, rdata_.clear(); }
+  void falls_silent() { silent_ = true; }
+  void answers(std::string rdata) { silent_ = false, rcode_ = 0, rdata_ = std::move(rdata); }
+
+  NameServer(Loop& loop, int rcode, std::string rdata = {}, char ttl_s = 60)
+      : socket_(loop.io(), {asio::ip::address_v4::loopback(), 0}),
+        rcode_(rcode),
+        rdata_(std::move(rdata)),
+        ttl_s_(ttl_s) {
     receive();
   }
   Resolver::Options options() const {
@@ -26,7 +33,7 @@ class NameServer {
     socket_.async_receive_from(asio::buffer(packet_), from_,
                                [this](const asio::error_code& failure, std::size_t size) {
                                  if (failure) return;
-                                 answer(std::string_view(packet_.data(), size));
+                                 if (!silent_) answer(std::string_view(packet_.data(), size));
                                  receive();
                                });
   }
@@ -41,7 +48,7 @@ class NameServer {
       out[7] = 1;
       out += std::string("\xc0\x0c", 2);
       out += type_and_class;
-      out += std::string("\0\0\0\x3c\0", 5);
+      out += std::string("\0\0\0", 3) + ttl_s_ + '\0';
       out += static_cast<char>(rdata_.size());
       out += rdata_;
     }
@@ -52,9 +59,38 @@ class NameServer {
   std::array<char, 1500> packet_{};
   int rcode_;
   std::string rdata_;
+  char ttl_s_;
+  bool silent_ = false;
 };
 
 Resolver::Options nowhere() { return {{"127.0.0.1:9"}, false}; }
+
+TEST(Resolver, WhileNameServersFailWhatTheySaidHolds) {
+  Loop loop;
+  const std::string first("\x0a\0\0\1", 4), second("\x0a\0\0\2", 4);
+  NameServer server(loop, 0, first, 0);
+  auto resolver = Resolver::create(loop, server.options()).value();
+  const auto ask = [&](const std::string& host) {
+    std::string got;
+    resolver->addresses(host, [&](auto found) {
+      got = found ? found->front() : found.error().text;
+      loop.stop();
+    });
+    loop.run();
+    loop.io().restart();
+    return got;
+  };
+  EXPECT_EQ(ask("failing.example"), "10.0.0.1");
+  EXPECT_EQ(ask("silent.example"), "10.0.0.1");
+  EXPECT_EQ(ask("back.example"), "10.0.0.1");
+  server.answers(second);
+  EXPECT_EQ(ask("back.example"), "10.0.0.2");
+  server.fails();
+  EXPECT_EQ(ask("failing.example"), "10.0.0.1");
+  EXPECT_EQ(ask("unknown.example"), "DNS: no answer for unknown.example");
+  server.falls_silent();
+  EXPECT_EQ(ask("silent.example"), "10.0.0.1");
+}
 
 TEST(Resolver, ALiteralAddressAnswersItself) {
   Loop loop;
