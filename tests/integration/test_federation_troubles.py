@@ -134,3 +134,19 @@ def test_what_a_broken_stream_took_with_it_is_not_proved_by_another(place):
     theirs.send(f"<iq type='result' id='{ping}' from='good.test' to='{XMPP_DOMAIN}'/>")
     assert later.answer().status == 200
     assert lost.answer().status == 504
+
+
+def test_addresses_as_other_servers_write_them(place):
+    """Some pass on what their users type, some have a form of their own for what others have written."""
+    server, romeo = place.servers["good"], place.sip_user("romeo")
+    server.spell = str.title
+    assert romeo.message(place.sip_uri("juliet@good.test"), "Hello").status == 200
+    stream = server.authenticated()
+    to = place.jid_at_host(romeo).replace(XMPP_DOMAIN, XMPP_DOMAIN.upper())
+    stream.send(f"<iq type='get' id='q1' from='juliet@Good.Test/x' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>")
+    assert "id='q1' type='result'" in server.next_answer()
+    stream.send(f"<message type='groupchat' id='q2' from='juliet@GOOD.test/x' to='{to}'><body>Hello</body></message>")
+    while "id='q2'" not in (refusal := server.next_stanza()):
+        pass
+    assert f"from='{place.jid_at_host(romeo)}' to='juliet@GOOD.test/x'" in refusal
+    assert [s["domain"] for s in place.streams() if s["direction"].startswith("out")] == ["good.test"]
