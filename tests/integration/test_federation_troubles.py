@@ -87,6 +87,16 @@ def test_a_stream_error_is_told(place, condition, status, words):
     eventually(lambda: romeo.message(place.sip_uri("juliet@plain.test"), "And now?", within=40).status == 200, "it works")
 
 
+def test_who_does_not_answer_our_dialback_key_is_told(place):
+    """As one that cannot connect to our port: the connection to it is there, and says nothing of that."""
+    server = place.servers["plain"]
+    server.judges_us = False
+    place.sip_user("romeo").send("MESSAGE", place.sip_uri("juliet@plain.test"), "Hello")
+    said = "has not said yet whether our dialback key is valid; can it connect to our xmpp_port?"
+    eventually(lambda: (out := place.stream("out", "plain.test")) and said in out["reason"], "it is said", within=10)
+    assert place.stream("out", "plain.test")["state"] == "negotiating"
+
+
 def test_a_mute_domain_costs_only_its_own_messages(place):
     """Over a stream of its own: it takes messages and answers no ping."""
     server, romeo, nurse = place.servers["plain"], place.sip_user("romeo"), place.sip_user("nurse")

@@ -26,6 +26,7 @@ class HandMadeServer:
             self.tls.load_cert_chain(*files)
         self.host, self.domain, self.gateway = host, domain, gateway
         self.verdict = "valid"
+        self.judges_us = True  # by our dialback key
         self.bidi = True
         self.answers_pings = True
         self.reads = True
@@ -109,7 +110,7 @@ class HandMadeServer:
                 peer.sendall(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
                 return None
             elif one.startswith("<db:result"):
-                reply = f"<db:result from='{names['to']}' to='{names['from']}' type='valid'/>"
+                reply = f"<db:result from='{names['to']}' to='{names['from']}' type='valid'/>" if self.judges_us else ""
             elif one.startswith("<db:verify"):
                 reply = (f"<db:verify from='{names['to']}' to='{names['from']}' id='{names['id']}' "
                          f"type='{self.verdict}'/>")
