@@ -45,7 +45,8 @@ struct Contact {
 class Contacts {
  public:
   static constexpr std::size_t kMax = 10'000;
-  static constexpr std::size_t kMaxUnread = 32;  // of one contact
+  static constexpr std::size_t kMaxUnread = 32;   // of one contact
+  static constexpr std::size_t kMaxThread = 256;  // bytes; a longer one is not remembered
   static constexpr std::size_t kMaxOnce = 65'536;
   static constexpr Duration kRemembered = std::chrono::hours(24);  // since it was used
 

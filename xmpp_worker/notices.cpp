@@ -46,7 +46,7 @@ void Notices::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to,
 void Notices::message(const xmpp::Stanza& stanza, const xmpp::MessageContent& content,
                       pb::XmppMessage& message) {
   Contact& contact = contacts_.get(message.from(), message.to());
-  contact.thread = content.thread;
+  contact.thread = content.thread.size() <= Contacts::kMaxThread ? content.thread : std::string_view();
   contact.chat = stanza.type == "chat";
   if (!content.state.empty()) {
     contact.states = Contact::States::kTells;

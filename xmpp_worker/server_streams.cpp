@@ -53,9 +53,7 @@ xmpp::S2sOptions ServerStreams::options_of(const service::XmppWorkerConfig& conf
 }
 
 xmpp::Link* ServerStreams::link(std::string_view from_domain, std::string_view to_domain) {
-  if (xmpp::Link* found = server_->link(from_domain, to_domain)) return found;
-  // As a stanza's sender may have written it.
-  return server_->link(from_domain, xmpp::prepared_domain(to_domain));
+  return server_->link(from_domain, to_domain);
 }
 
 void ServerStreams::reload(const service::XmppWorkerConfig& config) {

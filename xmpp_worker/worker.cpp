@@ -74,6 +74,12 @@ std::unique_ptr<StanzaJournal> make_journal(const service::Context& context,
       context.log);
 }
 
+// Empty if it is none.
+std::string prepared_address(std::string_view text) {
+  const auto jid = Jid::parse(text);
+  return jid ? jid->str() : std::string();
+}
+
 std::vector<std::string> prepared(const std::vector<std::string>& domains) {
   std::vector<std::string> out;
   for (const std::string& each : domains) out.push_back(prepared(each));
@@ -458,10 +464,14 @@ void Worker::state_changed() {
 }
 
 void Worker::stanza(const xmpp::Element& element, uint64_t stream) {
-  const auto stanza = xmpp::read_stanza(element);
+  auto stanza = xmpp::read_stanza(element);
   if (!stanza) return;
   notice_standstill();
   ++stanzas_in_;
+  // COMPAT(ejabberd 23): "romeo@SIP.Test" comes as its user has typed it; a reply needs an address of ours.
+  std::string to;
+  if (!to_sip_.is_own(xmpp::domain_of(stanza->to))) to = prepared_address(stanza->to);
+  if (!to.empty()) stanza->to = to;
   const bool is_message = stanza->kind == Stanza::Kind::kMessage;
   if (stanza->is_error() || stanza->type == "result") {
     if (stanza->kind != Stanza::Kind::kPresence) answer(*stanza, stream);
@@ -490,8 +500,17 @@ bool Worker::decline_invitation(const Stanza& message) {
 }
 
 // Of a stanza that any worker of our domains wrote.
-void Worker::answer(const Stanza& stanza, uint64_t stream) {
-  const auto id = ids_.read_answer(stanza.id, stanza.from, stanza.to);
+void Worker::answer(Stanza stanza, uint64_t stream) {
+  std::string from, to;
+  auto id = ids_.read_answer(stanza.id, stanza.from, stanza.to);
+  if (!id) {
+    // COMPAT(Openfire): it writes a domain with A-labels, however it was written to.
+    from = prepared_address(stanza.from);
+    to = prepared_address(stanza.to);
+    stanza.from = from;
+    stanza.to = to;
+    id = ids_.read_answer(stanza.id, from, to);
+  }
   if (!id) return context_.log.debug("an answer from {} to a stanza that nobody here wrote", stanza.from);
   const bool to_message = stanza.kind == Stanza::Kind::kMessage;
   xmpp::StanzaError error;

@@ -113,7 +113,7 @@ class Worker final : public service::Process,
   bus::Edge& edge() const { return bus_->edge(); }
   Time now() const { return context_.loop.now(); }
   void turn();
-  void answer(const xmpp::Stanza&, uint64_t stream);
+  void answer(xmpp::Stanza, uint64_t stream);
   bool send_answer(std::string_view from, std::string_view to);  // what is in xml_
   bool decline_invitation(const xmpp::Stanza& message);          // false: it is none
   void other_lost();

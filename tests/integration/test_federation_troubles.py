@@ -87,6 +87,16 @@ def test_a_stream_error_is_told(place, condition, status, words):
     eventually(lambda: romeo.message(place.sip_uri("juliet@plain.test"), "And now?", within=40).status == 200, "it works")
 
 
+def test_who_does_not_answer_our_dialback_key_is_told(place):
+    """As one that cannot connect to our port: the connection to it is there, and says nothing of that."""
+    server = place.servers["plain"]
+    server.judges_us = False
+    place.sip_user("romeo").send("MESSAGE", place.sip_uri("juliet@plain.test"), "Hello")
+    said = "has not said yet whether our dialback key is valid; can it connect to our xmpp_port?"
+    eventually(lambda: (out := place.stream("out", "plain.test")) and said in out["reason"], "it is said", within=10)
+    assert place.stream("out", "plain.test")["state"] == "negotiating"
+
+
 def test_a_mute_domain_costs_only_its_own_messages(place):
     """Over a stream of its own: it takes messages and answers no ping."""
     server, romeo, nurse = place.servers["plain"], place.sip_user("romeo"), place.sip_user("nurse")
@@ -134,3 +144,19 @@ def test_what_a_broken_stream_took_with_it_is_not_proved_by_another(place):
     theirs.send(f"<iq type='result' id='{ping}' from='good.test' to='{XMPP_DOMAIN}'/>")
     assert later.answer().status == 200
     assert lost.answer().status == 504
+
+
+def test_addresses_as_other_servers_write_them(place):
+    """Some pass on what their users type, some have a form of their own for what others have written."""
+    server, romeo = place.servers["good"], place.sip_user("romeo")
+    server.spell = str.title
+    assert romeo.message(place.sip_uri("juliet@good.test"), "Hello").status == 200
+    stream = server.authenticated()
+    to = place.jid_at_host(romeo).replace(XMPP_DOMAIN, XMPP_DOMAIN.upper())
+    stream.send(f"<iq type='get' id='q1' from='juliet@Good.Test/x' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>")
+    assert "id='q1' type='result'" in server.next_answer()
+    stream.send(f"<message type='groupchat' id='q2' from='juliet@GOOD.test/x' to='{to}'><body>Hello</body></message>")
+    while "id='q2'" not in (refusal := server.next_stanza()):
+        pass
+    assert f"from='{place.jid_at_host(romeo)}' to='juliet@GOOD.test/x'" in refusal
+    assert [s["domain"] for s in place.streams() if s["direction"].startswith("out")] == ["good.test"]

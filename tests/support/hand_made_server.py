@@ -26,20 +26,26 @@ class HandMadeServer:
             self.tls.load_cert_chain(*files)
         self.host, self.domain, self.gateway = host, domain, gateway
         self.verdict = "valid"
+        self.judges_us = True  # by our dialback key
         self.bidi = True
         self.answers_pings = True
         self.reads = True
+        self.spell = str  # a domain of an answer to an IQ
         self.says = ""  # instead of features, where it has proved who it is or cannot
         self.connections = 0
         self.latest = None  # connection of the gateway
         self._unanswered = []
         self.stanzas = queue.Queue()  # messages, as text
+        self.answers = queue.Queue()  # to IQs, the same
         self.port = loopback.free_port(host, 5269)
         self._listener = socket.create_server((host, self.port), backlog=1024)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
         self._listener.close()
+
+    def next_answer(self, within=PATIENCE):
+        return self.answers.get(timeout=within)
 
     def next_stanza(self, within=PATIENCE):
         return self.stanzas.get(timeout=within)
@@ -90,7 +96,7 @@ class HandMadeServer:
     def _take(self, peer, text):
         """Answers what is whole in the text, and gives back the rest; None: TLS begins."""
         pattern = re.compile(r"<stream:stream[^>]*>|<(?:bidi|starttls)[^>]*/>|<db:(result|verify)[^>]*>[^<]*</db:\1>|"
-                             r"<(message|iq)\b.*?</\2>|</stream:stream>", re.S)
+                             r"<(message|iq)\b.*?</\2>|<iq\b[^>]*/>|</stream:stream>", re.S)
         end = 0
         for found in pattern.finditer(text):
             end = found.end()
@@ -104,12 +110,12 @@ class HandMadeServer:
                 peer.sendall(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
                 return None
             elif one.startswith("<db:result"):
-                reply = f"<db:result from='{names['to']}' to='{names['from']}' type='valid'/>"
+                reply = f"<db:result from='{names['to']}' to='{names['from']}' type='valid'/>" if self.judges_us else ""
             elif one.startswith("<db:verify"):
                 reply = (f"<db:verify from='{names['to']}' to='{names['from']}' id='{names['id']}' "
                          f"type='{self.verdict}'/>")
             elif one.startswith("<iq") and "urn:xmpp:ping" in one:
-                reply = f"<iq type='result' id='{names['id']}' from='{names['to']}' to='{names['from']}'/>"
+                reply = f"<iq type='result' id='{names['id']}' from='{self.spell(names['to'])}' to='{names['from']}'/>"
                 if not self.answers_pings:
                     self._unanswered.append((peer, reply))
                     reply = ""
@@ -117,6 +123,8 @@ class HandMadeServer:
                 reply = ""
                 if one.startswith("<message"):
                     self.stanzas.put(one)
+                elif one.startswith("<iq"):
+                    self.answers.put(one)
             peer.sendall(reply.encode())
         return text[end:]
 

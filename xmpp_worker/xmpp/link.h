@@ -53,7 +53,7 @@ class Link {
 class Links {
  public:
   virtual ~Links() = default;
-  // The way between two domains, both prepared; asked for one that is not there, it begins to make it. Null:
+  // The way between two domains, ours prepared; asked for one that is not there, it begins to make it. Null:
   // there is no room for another. Valid until LinksUser::link_gone.
   virtual Link* link(std::string_view from_domain, std::string_view to_domain) = 0;
 };

@@ -30,6 +30,7 @@ void S2sConnection::leave() {
 
 void S2sConnection::arrange() {
   if (user_ == nullptr) return;
+  if (!machine.is_up()) user_->negotiating();
   if (!machine.output().empty()) socket_.write_soon();
   alarm_.set(net::about(machine.next()));
 }

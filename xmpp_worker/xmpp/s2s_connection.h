@@ -14,6 +14,7 @@ namespace stox::xmpp {
 class S2sConnectionUser {
  public:
   virtual ~S2sConnectionUser() = default;
+  virtual void negotiating() = 0;  // now or then, until it is up
   virtual void stream_up() = 0;
   virtual void stream_ended(const StreamEnd&, bool external_refused) = 0;
   virtual void verified(const DialbackQuestion&, const DialbackVerdict&) = 0;

@@ -36,6 +36,25 @@ StreamEnd S2sOutbound::end_by_peer(const StreamError& error) const {
                         is_encrypted() && stands_for(peer(), options_.to)});
 }
 
+std::string S2sOutbound::waits_for() const {
+  const auto but = [&](const char* what) {
+    return fmt::format("connected to {}, which {}", options_.server, what);
+  };
+  switch (phase_) {
+    case Phase::kTls:
+    case Phase::kStartTls:
+      return but("has not done the TLS handshake yet");
+    case Phase::kFeatures:
+      return but("has not said yet what it offers");
+    case Phase::kSasl:
+      return but("has not said yet whether our certificate will do");
+    case Phase::kDialback:
+      return but("has not said yet whether our dialback key is valid; can it connect to our xmpp_port?");
+    default:
+      return but("has said nothing yet; is it a port for XMPP servers?");
+  }
+}
+
 void S2sOutbound::go(Phase phase, Duration at_most) {
   phase_ = phase;
   next_ = now_ + at_most;

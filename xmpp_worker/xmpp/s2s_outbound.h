@@ -54,6 +54,7 @@ class S2sOutbound : public S2sStream {
 
   bool is_up() const { return phase_ == Phase::kUp; }
   bool external_refused() const { return external_refused_; }
+  std::string waits_for() const;  // for people, while it is not up
   const OutboundOptions& options() const { return options_; }
   Time last_proof_of_life() const { return alive_at_; }
   // What was sent before this the peer has processed; it can only be told of one that answers questions here.

@@ -190,6 +190,12 @@ void S2sRoute::wait(Duration time) {
 
 // --- the stream
 
+void S2sRoute::negotiating() {
+  if (state_ != State::kNegotiating) return;
+  const std::string before = last_failure_.empty() ? "" : last_failure_ + "; trying again: ";
+  reason_ = before + out_->machine.waits_for();
+}
+
 void S2sRoute::stream_up() {
   const bool was_up = is_up();
   state_ = State::kUp;

@@ -100,6 +100,7 @@ class S2sRoute final : public Link, private S2sConnectionUser {
   void target_failed(StreamEnd);
   void attempt_failed();
   bool follow(StreamEnd&);
+  void negotiating() override;
   void stream_up() override;
   void stream_ended(const StreamEnd&, bool external_refused) override;
   void verified(const DialbackQuestion&, const DialbackVerdict&) override;

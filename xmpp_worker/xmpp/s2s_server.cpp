@@ -72,8 +72,13 @@ Result<void> S2sServer::reload(S2sOptions options) {
 
 S2sRoute* S2sServer::route(std::string_view own_domain, std::string_view domain) {
   if (stopped_ || !site_.serves(own_domain) || domain.empty() || site_.serves(domain)) return nullptr;
-  const Key key(own_domain, domain);
-  const auto found = routes_.find(key);
+  auto found = routes_.find(Key(own_domain, domain));
+  if (found != routes_.end()) return found->second.get();
+  // As another server may have written it: in how many ways that is must not be how many routes there are.
+  const std::string prepared = prepared_domain(domain);
+  const Key key(own_domain, prepared.empty() ? domain : prepared);
+  if (site_.serves(key.second)) return nullptr;
+  found = routes_.find(key);
   if (found != routes_.end()) return found->second.get();
   if (routes_.size() >= kMaxRoutes) return nullptr;
   auto& made = routes_[key];

@@ -121,6 +121,21 @@ TEST_F(NoticesTest, ChatStatesPassAndShowThatTheContactKnowsThem) {
   EXPECT_EQ(contacts.find(kAnn, kBob)->states, Contact::States::kTells);
 }
 
+// There are many contacts, and a stanza may be large.
+TEST_F(NoticesTest, AThreadThatIsNoneThatAClientMakesIsNotRemembered) {
+  pb::XmppMessage message;
+  message.set_from(kAnn);
+  message.set_to(kBob);
+  xmpp::MessageContent content;
+  const std::string longest(Contacts::kMaxThread, 't'), longer = longest + "t";
+  content.thread = longest;
+  subject.message({.id = "1"}, content, message);
+  EXPECT_EQ(contacts.find(kAnn, kBob)->thread, longest);
+  content.thread = longer;
+  subject.message({.id = "2"}, content, message);
+  EXPECT_EQ(contacts.find(kAnn, kBob)->thread, "");
+}
+
 TEST_F(NoticesTest, AMessageShowsWhatItsClientKnowsAndGetsAnIdThatFindsBack) {
   pb::XmppMessage message;
   message.set_from("ann@x.test/a b");

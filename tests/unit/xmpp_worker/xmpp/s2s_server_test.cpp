@@ -144,6 +144,14 @@ TEST_F(S2sServers, ADomainThatIsNoHostNameIsRefused) {
   EXPECT_NE(nowhere->reason().find("\"no host.test\" is neither"), std::string::npos) << nowhere->reason();
 }
 
+TEST_F(S2sServers, ADomainHasOneRouteHoweverItIsWritten) {
+  Link* there = a.server->link("a.test", "b.test");
+  EXPECT_EQ(a.server->link("a.test", "B.test"), there);
+  EXPECT_EQ(a.server->link("a.test", "b.TEST."), there);
+  EXPECT_EQ(a.server->routes(), 1u);
+  EXPECT_EQ(a.server->link("a.test", "A.Test"), nullptr);
+}
+
 TEST_F(S2sServers, AnotherDomainOfOursIsNoRemoteOne) {
   EXPECT_EQ(a.server->link("a.test", "a.test"), nullptr);
   EXPECT_EQ(a.server->link("foreign.test", "b.test"), nullptr);
