@@ -229,6 +229,15 @@ def test_hup_with_a_bad_file_changes_nothing(site):
     assert running.end() == 0
 
 
+def test_hup_with_its_section_renamed_changes_nothing(site):
+    running = site.start().ready()
+    site.file.write_text(site.text.replace('name = "sip-1"', 'name = "sip-2"').replace("[runtime]", "accept_status = 202\n[runtime]"))
+    running.signal(signal.SIGHUP)
+    eventually(lambda: 'there is no [[sip_front]] with name = "sip-1" any more' in running.log(), "it says what is wrong")
+    assert "a restart makes this process sip-2" in running.log()
+    assert "accept_status is now" not in running.log()
+
+
 def test_a_reader_of_the_log_that_goes_away_ends_nothing(site):
     read, write = os.pipe()
     process = subprocess.Popen([FAKE, "-f", site.file], stderr=write)
