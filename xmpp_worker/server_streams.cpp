@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "common/base/sip_uri.h"
+#include "common/base/text.h"
+#include "xmpp_worker/xmpp/peer_names.h"
 #include "xmpp_worker/xmpp/s2s_stream.h"
 
 namespace stox::worker {
@@ -28,6 +30,7 @@ Result<std::unique_ptr<Streams>> ServerStreams::create(const service::Context& c
       xmpp::S2sServer::create(context.loop, *streams->resolver_, streams->options_of(config), user, *streams);
   if (!server) return error("xmpp_worker " + config.name + ": " + server.error().text);
   streams->server_ = std::move(*server);
+  streams->look_at_certificate(prepared(config.serves));
   if (auto listens = streams->server_->listen(); !listens)
     return error("xmpp_worker " + config.name + ": " + listens.error().text);
   return std::unique_ptr<Streams>(std::move(streams));
@@ -52,6 +55,29 @@ xmpp::S2sOptions ServerStreams::options_of(const service::XmppWorkerConfig& conf
   return options;
 }
 
+// Others look at it, and whoever does not like it rarely says so.
+void ServerStreams::look_at_certificate(const std::vector<std::string>& serves) {
+  not_ours_.clear();
+  const net::TlsContext& tls = server_->tls();
+  if (!tls.has_certificate()) return;
+  const net::Certificate& own = tls.certificate();
+  const xmpp::PeerNames names{
+      true, true, {}, own.subject, own.names.dns, own.names.srv_names, own.names.xmpp_addrs};
+  for (const std::string& domain : serves) {
+    if (not_ours_.empty() && !has_name(names, domain)) not_ours_ = why_not(names, domain);
+  }
+}
+
+service::Status ServerStreams::status() const {
+  const char* const but = "other servers fall back to dialback, or refuse us; put another there, then HUP";
+  const net::TlsContext& tls = server_->tls();
+  if (tls.has_certificate() && tls.certificate().not_after_s < context_.loop.clock().wall_us() / 1'000'000)
+    return {service::State::kReady, fmt::format("its certificate \"{}\" has expired: {}",
+                                                one_line(tls.certificate().subject, 100), but)};
+  if (!not_ours_.empty()) return {service::State::kReady, fmt::format("{}: {}", not_ours_, but)};
+  return {service::State::kReady, {}};
+}
+
 xmpp::Link* ServerStreams::link(std::string_view from_domain, std::string_view to_domain) {
   return server_->link(from_domain, to_domain);
 }
@@ -59,6 +85,7 @@ xmpp::Link* ServerStreams::link(std::string_view from_domain, std::string_view t
 void ServerStreams::reload(const service::XmppWorkerConfig& config) {
   if (const auto read = server_->reload(options_of(config)); !read)
     return context_.log.error("the certificate stays as it was: {}", read.error().text);
+  look_at_certificate(prepared(config.serves));
   context_.log.info("certificate and key are read anew: {}", server_->tls().certificate().subject);
 }
 

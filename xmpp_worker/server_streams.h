@@ -24,7 +24,8 @@ class ServerStreams final : public Streams, private xmpp::S2sEvents {
   void stop() override { server_->stop(); }
   bool is_stopped() const override { return server_->is_stopped(); }
   uint64_t broken() const override { return server_->broken(); }
-  service::Status status() const override { return {service::State::kReady, {}}; }
+  // Ready; with a reason while our own certificate is of no use.
+  service::Status status() const override;
   pb::Backend backend() const override { return pb::SERVER; }
   void reload(const service::XmppWorkerConfig&) override;
   nlohmann::json list() const override;
@@ -38,11 +39,13 @@ class ServerStreams final : public Streams, private xmpp::S2sEvents {
   void stream_event(const std::string& text) override { context_.log.info("{}", text); }
   void stream_trouble(const std::string& text) override { context_.log.warn("{}", text); }
   xmpp::S2sOptions options_of(const service::XmppWorkerConfig&) const;
+  void look_at_certificate(const std::vector<std::string>& serves);
 
   const service::Context& context_;
   std::string secret_;  // of dialback
   std::unique_ptr<net::Resolver> resolver_;
   std::unique_ptr<xmpp::S2sServer> server_;
+  std::string not_ours_;  // for which of our domains our certificate does not stand, for people
 };
 
 }  // namespace stox::worker

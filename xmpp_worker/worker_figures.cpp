@@ -23,7 +23,7 @@ service::Status Worker::status() const {
   if (streams.state != State::kReady) return streams;
   if (journal_ && !journal_->trouble().empty())
     return {State::kReady, "messages from XMPP are refused, because of the " + journal_->trouble()};
-  return {State::kReady, {}};
+  return streams;
 }
 
 json Worker::peers() const {

@@ -225,12 +225,21 @@ std::vector<std::string> changed_keys(const Config& before, const Config& after)
   const auto old_values = flat(before);
   const auto new_values = flat(after);
   std::vector<std::string> out;
+  // A section that only one of them has is one change.
+  const auto differs = [&](const std::string& key, const char* how) {
+    std::string section = fmt::format("{} ({})", key.substr(0, key.rfind('.')), how);
+    if (out.empty() || out.back() != section) out.push_back(std::move(section));
+  };
   for (const auto& [key, value] : new_values) {
     const auto found = old_values.find(key);
-    if (found == old_values.end() || found->second != value) out.push_back(key);
+    if (found == old_values.end()) {
+      differs(key, "added");
+    } else if (found->second != value) {
+      out.push_back(key);
+    }
   }
   for (const auto& [key, value] : old_values) {
-    if (!new_values.contains(key)) out.push_back(key);
+    if (!new_values.contains(key)) differs(key, "taken out");
   }
   return out;
 }

@@ -182,7 +182,8 @@ const char* role_name(Role);  // as its section is called: "sip_front"
 // The effective configuration as TOML, secrets masked.
 std::string print_config(const Config&);
 
-// Keys whose values differ, as "section.key" or "section NAME.key": what a new reading has changed.
+// What a new reading has changed: keys whose values differ, as "section.key" or "section NAME.key", and whole
+// sections, as "section NAME (added)" or "section NAME (taken out)".
 std::vector<std::string> changed_keys(const Config& before, const Config& after);
 
 }  // namespace stox::service

@@ -4,11 +4,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <sstream>
 
+#include "common/net/tls.h"
 #include "common/service/config_file.h"
 #include "common/service/skeleton.h"
 
@@ -70,21 +72,30 @@ void print_problems(const std::string& text) {
   for (std::string line; std::getline(lines, line);) fmt::print(stderr, "{}\n", printable(line, 2000));
 }
 
-// Of its TLS files, those that cannot be read. A process that starts says so, too, and is started again until
-// they are there; so they are no part of the configuration.
-std::string missing_files(const Config& config, const Identity& identity) {
+// What its TLS files are not good for. A process that starts says so, too, and is started again until they
+// are; so they are no part of the configuration.
+std::string bad_files(const Config& config, const Identity& identity) {
   std::string out;
   const auto look = [&](const auto& sections) {
     for (const auto& section : sections) {
       if (section.name != identity.section) continue;
+      const auto bad = [&](const std::string& why) {
+        out += fmt::format("{}: {} {}: {}\n", config.file, role_name(identity.role), section.name, why);
+      };
+      bool readable = true;
       for (const auto& [key, file] : {std::pair("certificate", section.tls.certificate),
                                       std::pair("key", section.tls.key), std::pair("ca", section.tls.ca)}) {
         if (file.empty()) continue;
-        if (const auto text = read_file(file); !text) {
-          out += fmt::format("{}: {} {}: tls.{} \"{}\" cannot be read: {}\n", config.file,
-                             role_name(identity.role), section.name, key, file, text.error().text);
-        }
+        const auto text = read_file(file);
+        readable = readable && text;
+        if (!text) bad(fmt::format("tls.{} \"{}\" cannot be read: {}", key, file, text.error().text));
       }
+      if (!readable) continue;
+      const auto tls = net::TlsContext::create({section.tls.certificate, section.tls.key, section.tls.ca});
+      if (!tls)
+        bad("tls: " + tls.error().text);
+      else if (tls->has_certificate() && tls->certificate().not_after_s < std::time(nullptr))
+        bad(fmt::format("tls.certificate \"{}\" has expired", section.tls.certificate));
     }
   };
   if (identity.role == Role::kSipFront) look(config.sip_fronts);
@@ -114,7 +125,7 @@ int check(const Options& options, Role role) {
       for (const std::string& warning : loaded->warnings) {
         if (said.insert(warning).second) print_problems(warning);
       }
-      problems += missing_files(loaded->config, loaded->identity);
+      problems += bad_files(loaded->config, loaded->identity);
     } else if (said.insert(loaded.error().text).second) {
       problems += loaded.error().text + "\n";
     }

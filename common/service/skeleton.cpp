@@ -238,6 +238,11 @@ void Skeleton::reload() {
     log_.error("SIGHUP: the configuration has errors; going on with the one before");
     std::istringstream lines(loaded.error().text);
     for (std::string line; std::getline(lines, line);) log_.error("{}", line);
+  } else if (loaded->identity.full != identity_.full) {
+    log_.error(
+        "SIGHUP: there is no [[{}]] with name = \"{}\" any more, going on with the configuration before; "
+        "a restart makes this process {}",
+        role_name(identity_.role), identity_.section, loaded->identity.full);
   } else {
     const auto changed = changed_keys(configs_.back(), loaded->config);
     log_.info("SIGHUP: configuration read, changed: {}",

@@ -62,6 +62,20 @@ def test_a_new_certificate_is_shown_on_the_next_stream(federation):
     assert site.stream("out")["authentication"] == "EXTERNAL"
 
 
+def test_an_own_certificate_that_is_of_no_use_is_told(federation):
+    site = federation().start()
+    assert site.stox.ctl("status").returncode == 0
+    for names, days, why in ((["DNS:other.test"], 2, '"CN = other.test" is not for xmpp-sip.test but for other.test'),
+                             (["DNS:xmpp-sip.test"], -1, '"CN = xmpp-sip.test" has expired')):
+        site.authority.sign(*names, stem="gateway", days=days)
+        site.stox.processes["component-1"].signal(signal.SIGHUP)
+        eventually(lambda: f"its certificate {why}: other servers fall back" in site.stox.ctl("status").stdout, "status says it")
+        assert site.stox.state("component-1") == "ready"
+    site.sign()
+    site.stox.processes["component-1"].signal(signal.SIGHUP)
+    eventually(lambda: site.stox.ctl("status").returncode == 0, "all is well again")
+
+
 def test_streams_are_shown_and_closed(federation):
     site = federation(make=prosody_tls()).start()
     romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")

@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 
 from support import loopback
+from support.certificates import Authority
 from support.stox import PROGRAMS, REPOSITORY
 from support.waiting import PATIENCE, eventually
 
@@ -104,6 +105,21 @@ def test_a_check_looks_at_the_files_that_the_process_will_want(site):
     said = run("-f", site.file, "--check")
     assert said.returncode == 78
     assert said.stderr == f'{site.file}: sip_front sip-1: tls.key "/nowhere" cannot be read: No such file or directory\n'
+
+
+def test_a_check_looks_into_them(site, tmp_path):
+    authority = Authority(tmp_path / "authority")
+    (certificate, key), (expired, its_key) = authority.sign("DNS:sip.test"), authority.sign("DNS:sip.test", days=-1)
+
+    def check(certificate, key):
+        site.file.write_text(site.text + f'[sip_front.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n')
+        said = run("-f", site.file, "--check")
+        return said.returncode, said.stderr
+
+    assert check(certificate, key) == (0, "")
+    code, why = check(certificate, its_key)
+    assert code == 78 and f"sip_front sip-1: tls: key {its_key}" in why and f"is it the key of {certificate}?" in why
+    assert check(expired, its_key) == (78, f'{site.file}: sip_front sip-1: tls.certificate "{expired}" has expired\n')
 
 
 def test_bad_configuration_ends_with_78_and_all_problems(site):
@@ -237,6 +253,15 @@ def test_hup_with_a_bad_file_changes_nothing(site):
     assert "accept_status is now" not in running.log()
     running.signal(signal.SIGTERM)
     assert running.end() == 0
+
+
+def test_hup_with_its_section_renamed_changes_nothing(site):
+    running = site.start().ready()
+    site.file.write_text(site.text.replace('name = "sip-1"', 'name = "sip-2"').replace("[runtime]", "accept_status = 202\n[runtime]"))
+    running.signal(signal.SIGHUP)
+    eventually(lambda: 'there is no [[sip_front]] with name = "sip-1" any more' in running.log(), "it says what is wrong")
+    assert "a restart makes this process sip-2" in running.log()
+    assert "accept_status is now" not in running.log()
 
 
 def test_a_reader_of_the_log_that_goes_away_ends_nothing(site):

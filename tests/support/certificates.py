@@ -11,16 +11,16 @@ class Authority:
         self._numbers = itertools.count(1)
         self._openssl("req", "-x509", *self._new_key("ca"), "-out", self.ca, "-days", 2, "-subj", "/CN=test authority")
 
-    def sign(self, *names, usage=None, stem=None):
+    def sign(self, *names, usage=None, stem=None, days=2):
         """names: "DNS:proxy.test", "IP:127.0.0.1", "URI:sip:proxy.test"; usage: its extendedKeyUsage; stem: of the files'
-        names, for a later certificate at the same place. Returns (certificate file, key file)."""
+        names, for a later certificate at the same place; days: until it expires. Returns (certificate file, key file)."""
         stem = stem or f"{next(self._numbers)}"
         request, certificate = self.folder / f"{stem}.csr", self.folder / f"{stem}.crt"
         extensions = self.folder / f"{stem}.ext"
         extensions.write_text(f"subjectAltName={','.join(names)}\n" + (f"extendedKeyUsage={usage}\n" if usage else ""))
         self._openssl("req", *self._new_key(stem), "-out", request, "-subj", f"/CN={names[0].partition(':')[2]}")
         self._openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.folder / "ca.key",
-                      "-CAcreateserial", "-days", 2, "-extfile", extensions, "-out", certificate)
+                      "-CAcreateserial", "-days", days, "-extfile", extensions, "-out", certificate)
         key = self.folder / f"{stem}.key"
         key.chmod(0o644)
         return certificate, key

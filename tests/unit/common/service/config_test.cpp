@@ -736,6 +736,10 @@ TEST_F(ConfigFile, ChangedKeysAreNamed) {
   EXPECT_THAT(changed_keys(*before, *before), IsEmpty());
   EXPECT_THAT(changed_keys(*before, *after),
               ElementsAre("gateway.accept_status", "xmpp_worker component-1.xmpp_password"));
+  const auto larger = load_config(put(text + "[[mapper]]\nname = \"m.2\"\n"));
+  ASSERT_TRUE(larger);
+  EXPECT_THAT(changed_keys(*after, *larger), ElementsAre("mapper m.2 (added)"));
+  EXPECT_THAT(changed_keys(*larger, *after), ElementsAre("mapper m.2 (taken out)"));
 }
 
 TEST_F(ConfigFile, AComponentServesOneDomain) {
