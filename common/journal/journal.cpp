@@ -72,7 +72,10 @@ Result<void> make_file(const std::string& path) {
     }
     failed.assign(errno, std::generic_category());
   }
-  return error("journal " + path + ": cannot be opened: " + failed.message() + advice(SQLITE_CANTOPEN));
+  const bool is_read_only = failed == std::errc::read_only_file_system;
+  return error(
+      "journal " + path + (is_read_only ? ": is read-only" : ": cannot be opened: " + failed.message()) +
+      advice(SQLITE_CANTOPEN) + (is_read_only ? "; is the disk mounted read-only, after an error?" : ""));
 }
 
 }  // namespace
