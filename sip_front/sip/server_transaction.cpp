@@ -140,6 +140,9 @@ void ServerTransactions::respond(Id id, uint16_t status, std::string_view reason
   if (is_reliable(t->flow.transport)) return terminate(id);
   t->head.lines.assign(out_);
   t->state = State::kCompleted;
+  // RFC 3263 4.3, 21.5.4: its client may send it again, by another way or later, and then it is none that
+  // runs.
+  if (status == 503) by_merge_key_.erase(t->merge_hash, id.slot);
   ++completed_count_;
   completed_bytes_ += bytes_of(*t);
   completed_.emplace_back(now + kTimerJ, id);

@@ -177,6 +177,20 @@ TEST_F(ServerTransaction, FindsMergedRequests) {
   EXPECT_EQ(receive(replaced(other_branch, "CSeq: 1", "CSeq: 2")).match, Match::kNew);
 }
 
+TEST_F(ServerTransaction, WhatWasRefusedForNowMayComeAgain) {
+  const std::string again = replaced(kHello, "776sgdkse", "again");
+  const Id refused = receive(kHello).id;
+  EXPECT_EQ(receive(replaced(kHello, "776sgdkse", "other")).match, Match::kMerged);
+  respond(refused, 503);
+  const auto taken = receive(again);
+  EXPECT_EQ(taken.match, Match::kNew);
+  EXPECT_EQ(receive(kHello).match, Match::kCopy);
+  respond(taken.id, 200);
+  EXPECT_EQ(receive(replaced(kHello, "776sgdkse", "other")).match, Match::kMerged);
+  advance(40s);
+  EXPECT_EQ(receive(again).match, Match::kNew);
+}
+
 TEST_F(ServerTransaction, ARequestWithAToTagIsNeverMerged) {
   receive(kHello);
   EXPECT_EQ(receive(replaced(replaced(kHello, "776sgdkse", "other"), "gw.test>", "gw.test>;tag=1")).match,
