@@ -21,6 +21,9 @@ constexpr Duration kBeginWithin = std::chrono::seconds(60);
 constexpr Duration kEndWithin =
     kBeginWithin + std::chrono::seconds(35);  // a begun transaction runs its Timer F
 constexpr std::size_t kMaxUnsent = 4096;
+// Of errors of what was not accepted: bytes of one, and how many of one domain while half of the room is
+// taken.
+constexpr std::size_t kMaxKept = 8192, kMaxUnsentOfDomain = kMaxUnsent / 4;
 constexpr Duration kSendErrorWithin = std::chrono::minutes(10);
 constexpr Duration kLendAgain = std::chrono::seconds(15);
 
@@ -370,15 +373,25 @@ void ToSip::send_error(std::string_view from, std::string_view to, const std::st
   const bool held = holding_errors_ && row != 0;
   if (!held && user_.send_stanza(from, to, xml)) {
     // Those of accepted stanzas are bounded by max_in_flight.
-    if (row != 0 || told_errors_.size() < kMaxUnsent) told_errors_.push_back({std::move(each), now});
+    const bool has_room = (xml.size() <= kMaxKept || each.arrived) && told_errors_.size() < kMaxUnsent;
+    if (row != 0 || has_room) told_errors_.push_back({std::move(each), now});
     return;
   }
-  if (row == 0 && unsent_.size() >= kMaxUnsent) {
+  if (row == 0 && !may_wait(each)) {
     ++figures_.errors_lost;
-    log_.warn("an error stanza is lost: {} wait for XMPP streams", kMaxUnsent);
+    log_.warn("an error stanza to {} is lost: {} wait for XMPP streams", to, unsent_.size());
     return;
   }
   unsent_.push_back(std::move(each));
+}
+
+bool ToSip::may_wait(const Unsent& error) const {
+  if (error.xml.size() > kMaxKept || unsent_.size() >= kMaxUnsent) return false;
+  if (unsent_.size() < kMaxUnsent / 2) return true;
+  const auto domain = xmpp::domain_of(error.to);
+  return std::count_if(unsent_.begin(), unsent_.end(), [&](const Unsent& each) {
+           return xmpp::domain_of(each.to) == domain;
+         }) < static_cast<std::ptrdiff_t>(kMaxUnsentOfDomain);
 }
 
 // One domain's stream that is not up must not hold up the others'.

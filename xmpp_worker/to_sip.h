@@ -136,6 +136,7 @@ class ToSip {
   void refuse(const xmpp::Stanza&, xmpp::StanzaError, int64_t row);
   void send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row,
                   std::function<void()> arrived = {});
+  bool may_wait(const Unsent&) const;  // of what is in no journal
   void lend(Unsent&);
   void lent_arrived(uint64_t number);
 

@@ -246,6 +246,30 @@ TEST_F(ToSipTest, AnErrorGoesAgainWhenItsStreamBrokeBeforeItWasProcessed) {
   EXPECT_EQ(stream.take(), "");
 }
 
+// That its own server cannot be written to must not cost others what they are told.
+TEST_F(ToSipTest, OneDomainsRefusalsThatWaitLeaveRoomForOthers) {
+  stream.break_down();
+  for (int i = 0; i < 5'000; ++i)
+    to_sip.refuse({.from = "eve@evil.test", .to = "bob@gw.test", .id = "x"}, {"cancel", "not-acceptable"});
+  EXPECT_GT(to_sip.figures().errors_lost, 2'000u);
+  EXPECT_LT(to_sip.figures().errors_lost, 4'000u);
+  const uint64_t lost = to_sip.figures().errors_lost;
+  for (int i = 0; i < 1'000; ++i)
+    to_sip.refuse({.from = "ann@x.test", .to = "bob@gw.test", .id = "y"}, {"cancel", "not-acceptable"});
+  EXPECT_EQ(to_sip.figures().errors_lost, lost);
+}
+
+TEST_F(ToSipTest, ARefusalThatIsMadeLargeByItsIdDoesNotWait) {
+  const std::string id(100'000, 'i');
+  to_sip.refuse({.from = "eve@evil.test", .to = "bob@gw.test", .id = id}, {"cancel", "not-acceptable"});
+  EXPECT_THAT(stream.take(), HasSubstr(id));
+  EXPECT_FALSE(to_sip.has_told());
+  stream.break_down();
+  to_sip.refuse({.from = "eve@evil.test", .to = "bob@gw.test", .id = id}, {"cancel", "not-acceptable"});
+  EXPECT_FALSE(to_sip.has_unsent());
+  EXPECT_EQ(to_sip.figures().errors_lost, 1u);
+}
+
 TEST_F(ToSipTest, WhileTheStreamStandsByAnErrorGoesByTheOtherWorker) {
   message("to='bob@gw.test'");
   stream.break_down();
