@@ -64,6 +64,14 @@ const std::string& metrics_address(const Config& config, const Identity& identit
 
 Level configured_level(const Config& config) { return parse_level(config.log.level).value_or(Level::kInfo); }
 
+constexpr const char* kFixed[] = {
+    // of all, and of mappers
+    "name", "directory", "format", "metrics", "bind", "mapper_public_key", "mapper_key_file", "edge_key_file",
+    // of fronts and workers
+    "state_directory", "max_in_flight", "pace_ms", "listen", "max_connections", "max_connections_per_source",
+    "keepalive_seconds", "max_message_bytes", "backend", "xmpp_host", "xmpp_port", "serves", "domains",
+    "journal", "journal_sync"};
+
 // Of the keys, those that a running process has bound itself to. What stands in other processes' sections
 // ("section NAME.key") binds those.
 std::vector<std::string> fixed_keys(const std::vector<std::string>& keys, const Identity& identity) {
@@ -71,17 +79,11 @@ std::vector<std::string> fixed_keys(const std::vector<std::string>& keys, const 
   std::vector<std::string> out;
   for (const std::string& key : keys) {
     if (key.find(' ') != std::string::npos && !key.starts_with(own)) continue;
+    const bool of_edges = key == "gateway.on_doubt" || key.starts_with("dns.");
     const std::string_view last = std::string_view(key).substr(key.rfind('.') + 1);
-    const auto is_one_of = [&](std::initializer_list<std::string_view> names) {
-      return std::find(names.begin(), names.end(), last) != names.end();
-    };
-    const bool of_all = is_one_of({"name", "listen", "max_connections", "max_connections_per_source",
-                                   "keepalive_seconds", "bind", "metrics", "directory", "format",
-                                   "mapper_public_key", "mapper_key_file", "edge_key_file"});
-    const bool of_edges = is_one_of({"max_in_flight", "pace_ms", "max_message_bytes", "backend", "xmpp_host",
-                                     "xmpp_port", "serves", "domains", "journal", "journal_sync", "on_doubt",
-                                     "state_directory", "servers", "static"});
-    if (of_all || (of_edges && identity.role != Role::kMapper)) out.push_back(key);
+    const bool fixed = of_edges ? identity.role != Role::kMapper
+                                : std::find(std::begin(kFixed), std::end(kFixed), last) != std::end(kFixed);
+    if (fixed) out.push_back(key);
   }
   return out;
 }
@@ -247,7 +249,8 @@ void Skeleton::reload() {
     const auto changed = changed_keys(configs_.back(), loaded->config);
     log_.info("SIGHUP: configuration read, changed: {}",
               changed.empty() ? "nothing" : fmt::format("{}", fmt::join(changed, ", ")));
-    if (const auto fixed = fixed_keys(changed, identity_); !fixed.empty())
+    const auto since_start = changed_keys(configs_.front(), loaded->config);
+    if (const auto fixed = fixed_keys(since_start, identity_); !fixed.empty())
       log_.warn("only a restart brings: {}", fmt::join(fixed, ", "));
     configs_.push_back(std::move(loaded->config));
     commands_->reset_level(configured_level(configs_.back()));
