@@ -125,7 +125,7 @@ void Inbound::take(const sip::Message& request, const sip::Flow& flow, sip::Serv
     apply({Verdict::Kind::kRefuse, why, status}, request, flow, detail);
   };
   if (match == sip::ServerTransactions::Match::kMerged) return refuse(sip::Refused::kMerged, 482);
-  if (draining_) return refuse(sip::Refused::kUnavailable, 503, "this process is stopping");
+  if (draining_) return refuse(sip::Refused::kUnavailable, 503, "this process is draining");
   const bool typing = format_of(request.value(HeaderName::kContentType)) == Format::kComposing;
   if (!typing && !sink_.has_room())
     return refuse(sip::Refused::kUnavailable, 503, "max_in_flight messages are in flight");
@@ -372,7 +372,7 @@ void Inbound::inject(std::string_view from, std::string_view to, std::string_vie
   }
   fill(*message);
   const auto waiting =
-      draining_ ? tl::make_unexpected(Error{"this process is stopping"}) : submit(call_id, kDeadline, text);
+      draining_ ? tl::make_unexpected(Error{"this process is draining"}) : submit(call_id, kDeadline, text);
   if (!waiting) return done({false, {}, waiting.error().text});
   (*waiting)->injected = std::move(done);
 }

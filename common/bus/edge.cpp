@@ -190,7 +190,7 @@ void Edge::State::envelope(Pipe pipe, const pb::Envelope& e) {
     return mappers[pipe].link.count_dropped(1);  // sent to what we were before we stood still
   if (e.body_case() == pb::Envelope::BODY_NOT_SET)
     return refuse(pipe, e, pb::Refused::UNKNOWN_BODY, "this version does not know such a message");
-  if (serving.state() == pb::DRAINING) return refuse(pipe, e, pb::Refused::NOT_READY, "is stopping");
+  if (serving.state() == pb::DRAINING) return refuse(pipe, e, pb::Refused::NOT_READY, "is draining");
   const Time begin_before = mappers[pipe].link.to_local(e.begin_before_us());
   if (now >= begin_before) return refuse(pipe, e, pb::Refused::EXPIRED, "came too late to begin");
   if (e.lossy()) return user.begin(e, begin_before);

@@ -241,7 +241,7 @@ void MapperNode::State::envelope(Peer& from, pb::Item& i) {
   const Time begin_before = from.link.to_local(e.begin_before_us());
   if (!was_ready)
     return refuse(from, e.id(), e.attempt(), pb::Refused::NOT_READY,
-                  draining ? "is stopping" : "waits for " + missing());
+                  draining ? "is draining" : "waits for " + missing());
   if (clock.now() >= begin_before)
     return refuse(from, e.id(), e.attempt(), pb::Refused::EXPIRED, "came too late");
   if (e.hops() >= kMaxHops)
@@ -263,7 +263,7 @@ void MapperNode::State::envelope(Peer& from, pb::Item& i) {
   Peer* to = find(name);
   if (to == nullptr) return refuse(from, id, attempt, pb::Refused::NO_TARGET, name + " is not there");
   if (to->member.serving().state() == pb::DRAINING)
-    return refuse(from, id, attempt, pb::Refused::NOT_READY, name + " is stopping");
+    return refuse(from, id, attempt, pb::Refused::NOT_READY, name + " is draining");
   if (to->link.full()) return refuse(from, id, attempt, pb::Refused::BUSY, name + " does not keep up");
   e.set_hops(e.hops() + 1);
   e.set_begin_before_us(to_us(begin_before));

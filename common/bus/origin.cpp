@@ -245,7 +245,8 @@ void Origin::step(Entry& entry) {
   if (!sent && now >= entry.begin_before) {
     return fail(entry, pb::DEADLINE,
                 entry.stage == Stage::kOrder ? "waited in vain for an earlier message of this conversation"
-                                             : "could not be handed on in time");
+                : entry.refused.empty()      ? "could not be handed on in time"
+                                             : "could not be handed on in time; " + entry.refused);
   }
   switch (entry.stage) {
     case Stage::kOrder:
@@ -295,6 +296,7 @@ void Origin::refused(const pb::Refused& refused) {
       return fail(*entry, pb::UNSUPPORTED, by);
     default:  // BUSY, NOT_READY: another mapper, or this one a little later
       ++entry->refusals;
+      entry->refused = by;
       return wait(*entry, Stage::kRetry, now + kRetry * std::min<uint32_t>(entry->refusals, 20));
   }
 }

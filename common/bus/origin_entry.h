@@ -18,6 +18,7 @@ struct Origin::Entry {
   Time sent_at{};
   uint32_t attempts = 0;
   uint32_t refusals = 0;
+  std::string refused;     // the last one's text
   bool held = false;       // until let_go()
   bool after_all = false;  // a target did not know the predecessor: wait until that has ended
   uint64_t targets_version = 0;

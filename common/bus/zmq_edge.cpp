@@ -315,7 +315,7 @@ std::vector<MapperState> ZmqEdgeOnLoop::mappers() const {
 std::string ZmqEdgeOnLoop::why_no_mapper() const {
   std::string why = finder_.trouble();
   for (const MapperState& mapper : mappers()) {
-    const std::string said = mapper.up                ? "is not ready yet"
+    const std::string said = mapper.up ? "is not ready yet, or drains; stoxctl status says what it waits for"
                              : mapper.trouble.empty() ? "is not connected: is stox-mapper running?"
                                                       : mapper.trouble;
     if (!mapper.leaving) why += (why.empty() ? "" : "; ") + mapper.endpoint + " " + said;

@@ -554,6 +554,15 @@ TEST_F(BusTest, ADrainingTargetIsNotGivenAnythingNew) {
   EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
 }
 
+TEST_F(BusTest, WhoDrainsAndStaysIsNamedWhenTheTimeIsOver) {
+  one_mapper();
+  drain("w-1");
+  const uint64_t n = send("c1");
+  bus_.advance(seconds(30));
+  EXPECT_EQ(outcome(n).reason(), pb::DEADLINE);
+  EXPECT_EQ(outcome(n).text(), "could not be handed on in time; m-1: w-1 is draining");
+}
+
 TEST_F(BusTest, WhoDrainsKnowsWhenItHasTheLastEnvelope) {
   one_mapper();
   bus_.hold("m-1", "w-1");
