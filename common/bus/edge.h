@@ -2,8 +2,9 @@
 // of those it is asked to begin. Free of I/O: frames come in by WireUser, go out by Wire, time by turn().
 //
 // As origin: every submitted envelope ends in exactly one EdgeUser::ended, before its end time.
-// As target: every id, and every dedup_key within a conversation, begins at most once in 120 s; what was
-// answered `unknown` never begins.
+// As target: every id, and every dedup_key within a conversation, begins at most once in 120 s, a dedup_key
+// that was given back untouched (LINK_DOWN, OVERLOADED, STOPPING) once more; what was answered `unknown`
+// never begins.
 #pragma once
 
 #include <cstdint>

@@ -7,6 +7,12 @@
 
 namespace stox::bus {
 
+// It was given back before anything was done with it, for a reason that passes.
+static bool may_come_again(const pb::Outcome& outcome) {
+  return outcome.reason() == pb::LINK_DOWN || outcome.reason() == pb::OVERLOADED ||
+         outcome.reason() == pb::STOPPING;
+}
+
 TargetMemory::Key TargetMemory::key_of(const pb::EnvelopeId& id) {
   return {hash64(id.origin(), id.epoch()), id.number()};
 }
@@ -63,6 +69,7 @@ std::vector<std::pair<pb::EnvelopeId, Pipe>> TargetMemory::finish(pb::Outcome& o
   --pending_;
   told.reserve(1 + known->second.also.size());
   told.emplace_back(outcome.id(), known->second.pipe);
+  if (may_come_again(outcome)) by_dedup_.erase(known->second.same_as);
   for (auto& one : std::exchange(known->second.also, {})) told.push_back(std::move(one));
   end(key, known->second, outcome, now);
   for (std::size_t i = 1; i < told.size(); ++i) {

@@ -1,5 +1,6 @@
 // What a target remembers of the envelopes it was given, so that nothing begins twice: an id or a dedup_key
-// (within one conversation) begins at most once in kMemory; an id answered `unknown` does not begin again
+// (within one conversation) begins at most once in kMemory, but a dedup_key once more if its envelope was
+// given back untouched, as its sender was told to try again; an id answered `unknown` does not begin again
 // with that attempt or an earlier one.
 #pragma once
 

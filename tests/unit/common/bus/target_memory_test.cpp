@@ -22,9 +22,10 @@ class TargetMemoryTest : public ::testing::Test {
     return e;
   }
   Verdict take(const pb::Envelope& e) { return memory_.take(e, 0, clock_.now(), &outcome_); }
-  std::size_t finish(uint64_t number) {
+  std::size_t finish(uint64_t number, pb::Reason reason = pb::NOT_GIVEN) {
     pb::Outcome o;
-    o.set_verdict(pb::DELIVERED);
+    o.set_verdict(reason == pb::NOT_GIVEN ? pb::DELIVERED : pb::FAILED);
+    o.set_reason(reason);
     o.set_text("number " + std::to_string(number));
     *o.mutable_id() = envelope(number).id();
     return memory_.finish(o, clock_.now()).size();
@@ -50,6 +51,24 @@ TEST_F(TargetMemoryTest, TheSameMessageUnderAnotherIdSharesTheOutcome) {
   EXPECT_EQ(finish(1), 2u);
   EXPECT_EQ(take(envelope(3, 55)), Verdict::kEnded);
   EXPECT_EQ(outcome_.id().number(), 3u);
+}
+
+TEST_F(TargetMemoryTest, WhatWasGivenBackUntouchedMayComeAgain) {
+  EXPECT_EQ(take(envelope(1, 55)), Verdict::kBegin);
+  EXPECT_EQ(finish(1, pb::LINK_DOWN), 1u);
+  EXPECT_EQ(take(envelope(1, 55, 2)), Verdict::kEnded) << "not by its id";
+  EXPECT_EQ(take(envelope(2, 55)), Verdict::kBegin);
+  EXPECT_EQ(take(envelope(3, 55)), Verdict::kPending);
+  clock_.advance(kMemory / 2);
+  EXPECT_EQ(finish(2), 2u);
+  clock_.advance(kMemory / 2);
+  memory_.forget_old(clock_.now());
+  EXPECT_EQ(take(envelope(4, 55)), Verdict::kEnded);
+  EXPECT_EQ(outcome_.text(), "number 2");
+
+  EXPECT_EQ(take(envelope(5, 66)), Verdict::kBegin);
+  EXPECT_EQ(finish(5, pb::IN_DOUBT), 1u);
+  EXPECT_EQ(take(envelope(6, 66)), Verdict::kEnded) << "it may have been delivered";
 }
 
 TEST_F(TargetMemoryTest, DedupKeysCountWithinAConversationOnly) {
