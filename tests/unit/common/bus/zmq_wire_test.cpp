@@ -84,7 +84,7 @@ class ZmqWireTest : public ::testing::Test {
 
   std::filesystem::path directory_;
   std::string endpoint_;
-  net::Loop loop_;
+  net::Loop loop_, busy_;  // busy_ turns only when a test says so
   FirstWorker user_;
   Answering sip_, worker_;
 };
@@ -129,11 +129,10 @@ TEST_F(ZmqWireTest, WhatAnEdgeWroteBeforeItWentIsRead) {
   const auto descriptors = [] {
     return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
   };
-  net::Loop busy;  // the mapper's, which does not turn meanwhile
-  user_.mapper = ZmqMapper::create(busy, {"m-1", 0, {"sip-1"}}, {endpoint_}, user_).value();
+  user_.mapper = ZmqMapper::create(busy_, {"m-1", 0, {"sip-1"}}, {endpoint_}, user_).value();
   start(sip_, "sip-1", pb::FRONT);
   const auto run_both_until = [&](const std::function<bool()>& done) {
-    return run_until([&] { return busy.io().poll(), done(); });
+    return run_until([&] { return busy_.io().poll(), done(); });
   };
   ASSERT_TRUE(run_both_until([&] { return sip_.edge->edge().members().size() == 1; }));
   const auto before = descriptors();
