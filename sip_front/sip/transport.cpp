@@ -5,7 +5,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <optional>
 
 #include "common/base/sip_uri.h"
 #include "sip_front/sip/socket_address.h"
@@ -14,6 +13,9 @@
 
 namespace stox::sip {
 namespace {
+
+constexpr Duration kLocalHolds = std::chrono::seconds(1);  // an interface may come or go
+constexpr std::size_t kMaxLocals = 1024;
 
 bool is_any(const Endpoint& endpoint) { return endpoint.ip == Endpoint{}.ip; }
 
@@ -82,7 +84,7 @@ std::string describe_listen_failure(Transport transport, const std::string& addr
 
 std::string Listen::name() const { return std::string(scheme_of(transport)) + host_port(address, port); }
 
-Transports::Transports(net::Loop& loop) : end_of_turn_(loop, [this] { flush(); }) {}
+Transports::Transports(net::Loop& loop) : loop_(loop), end_of_turn_(loop, [this] { flush(); }) {}
 
 Transports::~Transports() = default;
 
@@ -126,15 +128,25 @@ Result<Flow> Transports::flow_to(const Hop& hop) {
   return error(std::string("no UDP socket for ") + (peer.v6 ? "IPv6" : "IPv4") + ": add one to `listen`");
 }
 
+// It is four system calls, and asked for with each request.
+Endpoint Transports::known_local_towards(const Endpoint& peer) const {
+  const Time now = loop_.now();
+  if (locals_.size() >= kMaxLocals) locals_.clear();
+  auto& [asked, local] = locals_[{peer.v6, peer.ip}];
+  if (asked == Time{} || now - asked >= kLocalHolds) {
+    asked = now;
+    local = local_towards(peer);
+  }
+  return local;
+}
+
 // Of several: the one whose address the system would send from. From another interface's address a datagram
 // may not leave at all, or not come back.
 const Listen* Transports::listener_towards(const Endpoint& peer, Transport transport) const {
   const Listen* best = nullptr;
-  std::optional<Endpoint> local;
   const auto rank = [&](const Listen& listen) {
-    if (!local) local = local_towards(peer);
     const Endpoint own = Endpoint::parse(listen.address, 0).value_or(Endpoint());
-    return own.ip == local->ip ? 2 : is_any(own) ? 1 : 0;
+    return own.ip == known_local_towards(peer).ip ? 2 : is_any(own) ? 1 : 0;
   };
   for (const Listen& listen : listens_) {
     if (listen.transport != transport || is_v6(listen) != peer.v6) continue;

@@ -2,11 +2,14 @@
 // parsed; what is given to it leaves at the end of the turn, in one call per socket or connection.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/base/result.h"
@@ -134,10 +137,14 @@ class Transports {
 
  private:
   explicit Transports(net::Loop&);
+  Endpoint known_local_towards(const Endpoint& peer) const;
   const Listen* listener_towards(const Endpoint& peer, Transport) const;
   const Listen* listen_for(const Flow&) const;
 
+  net::Loop& loop_;
   std::vector<Listen> listens_;  // ports filled in
+  // Of ours, by family and address of the peer: when the system was asked, and what it said.
+  mutable std::map<std::pair<bool, std::array<uint8_t, 16>>, std::pair<Time, Endpoint>> locals_;
   net::EndOfTurn end_of_turn_;
   std::vector<std::unique_ptr<UdpSocket>> udp_;  // by listener; null for others
   std::unique_ptr<TcpTransport> tcp_;
