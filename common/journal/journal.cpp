@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -67,6 +68,7 @@ Result<void> make_file(const std::string& path) {
   if (!failed) {
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file >= 0) {
+      (void)fchmod(file, 0600);  // one of an earlier version
       close(file);
       return {};
     }

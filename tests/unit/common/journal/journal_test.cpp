@@ -164,6 +164,14 @@ TEST_F(JournalTest, NobodyElseReadsWhatMessagesSay) {
   EXPECT_EQ(fs::status(path_ + "-wal").permissions(), owner);
 }
 
+TEST_F(JournalTest, AFileThatOthersMayReadBecomesItsOwnersAlone) {
+  { ASSERT_TRUE(Journal(path_, Sync::kProcess).open().has_value()); }
+  const auto owner = fs::perms::owner_read | fs::perms::owner_write;
+  fs::permissions(path_, owner | fs::perms::others_read);
+  ASSERT_TRUE(Journal(path_, Sync::kProcess).open().has_value());
+  EXPECT_EQ(fs::status(path_).permissions(), owner);
+}
+
 TEST_F(JournalTest, APlaceOfAnotherUserIsCalledSo) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root, to be somebody else for a while";
   fs::create_directory(folder_ / "state");
