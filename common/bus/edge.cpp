@@ -21,6 +21,7 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
   struct Mapper {
     Link link;
     std::vector<pb::Member> members;
+    uint64_t members_version = 0;
     uint64_t session = 0;
     bool leaving = false;  // nothing new goes there
     bool removed = false;  // its place is free
@@ -49,6 +50,7 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
     const Link& link = mappers[route.pipe].link;
     return link.ready() && link.peer() == route.name && link.peer_epoch() == route.epoch;
   }
+  uint64_t members_seen(const Route& route) const override { return mappers[route.pipe].members_version; }
   void send(const Route& route, const pb::Item& i, bool again) override {
     if (again) mappers[route.pipe].link.count_resent();
     put(route.pipe, i);
@@ -430,6 +432,7 @@ void Edge::State::handle(Pipe pipe, pb::Item& i) {
       return update_routes();
     case pb::Item::kMembers:
       mappers[pipe].members.assign(i.members().members().begin(), i.members().members().end());
+      mappers[pipe].members_version = i.members().version();
       link.set_ready(i.members().ready());
       note_members(i.members());
       update_routes();

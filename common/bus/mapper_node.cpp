@@ -18,6 +18,7 @@ struct MapperNode::State final : Queries::Ways {
     pb::Member member;
     uint64_t session = 0;
     bool greeted = false;
+    uint64_t listed_since = 0;  // the version of Members that had this process first
   };
 
   State(MapperOptions o, Wire& w, const Clock& c, MapperUser& u, MapperNode& n)
@@ -123,6 +124,7 @@ void MapperNode::State::broadcast() {
   pb::Members& all = *item.mutable_members();
   all.Clear();
   all.set_ready(was_ready);
+  all.set_version(members_version);
   for (const pb::Member& m : members) *all.add_members() = m;
   for (auto& [pipe, peer] : peers) {
     if (peer.greeted) put(peer, item);
@@ -149,6 +151,7 @@ void MapperNode::State::hello(Pipe pipe, Peer& peer, const pb::Hello& h) {
                                // old one's end
   }
   if (!same_session) peer.link.open(clock.now());
+  if (peer.member.process_epoch() != who.process_epoch()) peer.listed_since = members_version + 1;
   peer.member = who;
   peer.session = h.session();
   peer.greeted = true;
@@ -179,7 +182,7 @@ void MapperNode::closed(Pipe pipe) { s_->lost(pipe); }
 
 void MapperNode::frame(Pipe pipe, std::string_view bytes) {
   State& s = *s_;
-  const auto [it, fresh] = s.peers.try_emplace(pipe, State::Peer{Link(pipe, s.wire), {}, 0, false});
+  const auto [it, fresh] = s.peers.try_emplace(pipe, State::Peer{.link = Link(pipe, s.wire), .member = {}});
   State::Peer& peer = it->second;
   if (fresh) peer.link.open(s.clock.now());
   peer.link.heard(bytes.size(), s.clock.now());
@@ -264,10 +267,13 @@ void MapperNode::State::envelope(Peer& from, pb::Item& i) {
   if (to == nullptr) return refuse(from, id, attempt, pb::Refused::NO_TARGET, name + " is not there");
   if (to->member.serving().state() == pb::DRAINING)
     return refuse(from, id, attempt, pb::Refused::NOT_READY, name + " is draining");
+  if (e.members_seen() != 0 && e.members_seen() < to->listed_since)
+    return refuse(from, id, attempt, pb::Refused::NEW_TARGET, name + " has only just come");
   if (to->link.full()) return refuse(from, id, attempt, pb::Refused::BUSY, name + " does not keep up");
   e.set_hops(e.hops() + 1);
   e.set_begin_before_us(to_us(begin_before));
   e.set_to_epoch(to->member.epoch());
+  e.clear_members_seen();
   put(*to, i);
   user.placed(e);
 }

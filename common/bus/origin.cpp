@@ -194,6 +194,7 @@ void Origin::try_send(Entry& entry) {
   entry.envelope.set_attempt(entry.attempts);
   entry.envelope.set_after(before == nullptr ? 0 : before->envelope.id().number());
   entry.envelope.set_to_epoch(route->epoch);
+  entry.envelope.set_members_seen(outlet_.members_seen(*route));
   item_.mutable_envelope()->Swap(&entry.envelope);
   outlet_.send(*route, item_, entry.attempts > 1);
   item_.mutable_envelope()->Swap(&entry.envelope);
@@ -289,6 +290,8 @@ void Origin::refused(const pb::Refused& refused) {
       ++entry->refusals;
       return wait(*entry, Stage::kTarget,
                   now + (entry->refusals < outlet_.routes().size() ? kRetry : kAskAgain));
+    case pb::Refused::NEW_TARGET:
+      return proceed(*entry);
     case pb::Refused::EXPIRED:
       return fail(*entry, pb::DEADLINE, by);
     case pb::Refused::TOO_MANY_HOPS:

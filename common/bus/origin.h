@@ -39,6 +39,8 @@ class Origin {
     virtual const std::vector<Route>& routes() const = 0;
     // What was sent by this route can still be answered through it (it may no longer be one of routes()).
     virtual bool stands(const Route&) const = 0;
+    // The version of the edges listed by its mapper that targets_changed() was told last.
+    virtual uint64_t members_seen(const Route&) const = 0;
     virtual void send(const Route&, const pb::Item&, bool again) = 0;
     // A route whose mapper lists this edge; `preferred` if it does.
     virtual std::optional<Route> route_to(const std::string& edge, const Route& preferred) const = 0;

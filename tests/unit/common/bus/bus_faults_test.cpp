@@ -51,7 +51,9 @@ TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
   EXPECT_GT(delivered, sent.size() / 10) << "hardly anything got through: a test of nothing";
   for (const auto& [number, call_id] : sent) EXPECT_TRUE(front().outcomes.contains(number)) << call_id;
   EXPECT_EQ(front().edge->in_flight(), 0u);
-  check_order_and_doubles();
+  std::map<std::string, pb::Outcome> ended;
+  for (const auto& [number, o] : front().outcomes) ended[sent.at(number)] = o;
+  check_order_and_doubles(ended);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, BusUnderFaults, ::testing::Range(1, 41));
@@ -82,6 +84,7 @@ TEST_P(BusUnderRestarts, EverythingIsDeliveredAndNothingInDoubt) {
     bus_.advance(milliseconds(dice(400)));
     bus_.release(from, to);
     if (is_down) {
+      bus_.run();  // what it wrote at last is read, as from a connection of its own
       restarting[0] == 'm' ? start_mapper(restarting) : start(restarting, pb::WORKER);
       bus_.advance(milliseconds(1));  // the next is restarted when this one is ready
       restarting.clear();
@@ -108,7 +111,7 @@ TEST_P(BusUnderRestarts, EverythingIsDeliveredAndNothingInDoubt) {
   EXPECT_EQ(front().edge->in_flight(), 0u);
   for (const auto& [number, o] : front().outcomes)
     EXPECT_EQ(o.verdict(), pb::DELIVERED) << o.ShortDebugString();
-  check_order_and_doubles();
+  check_order_and_doubles({});
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, BusUnderRestarts, ::testing::Range(1, 21));

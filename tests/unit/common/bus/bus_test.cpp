@@ -354,6 +354,27 @@ TEST_F(BusTest, AMessageForATargetThatIsBeingRestartedWaitsForIt) {
   EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
 }
 
+// A worker has only just come, and takes a message before the origin has heard of it. Then it ends, and the
+// mappers with the news of it.
+TEST_F(BusTest, AMessageGoesToNobodyOfWhomItsOriginHasNotHeard) {
+  for (const char* m : {"m-1", "m-2"}) choosers_[m].to = "w-2";
+  worker("w-2").answers = false;
+  for (const char* m : {"m-1", "m-2"}) bus_.hold(m, "sip-1");
+  start("w-2", pb::WORKER);
+  bus_.run();
+  const uint64_t n = send("c1");
+  bus_.advance(milliseconds(500));
+  for (const char* gone : {"m-1", "m-2", "w-2"}) bus_.kill(gone, false, true);
+  for (const char* m : {"m-1", "m-2"}) {
+    bus_.release(m, "sip-1");
+    choosers_[m].to.clear();
+    start_mapper(m);
+  }
+  bus_.advance(seconds(10));
+  EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
+  EXPECT_EQ(worker("w-1").began.size() + worker("w-2").began.size(), 1u);
+}
+
 TEST_F(BusTest, WithNobodyThereForTenSecondsTheAnswerComesAtOnce) {
   bus_.kill("w-1");
   bus_.run();
