@@ -45,6 +45,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
 
   auto tls = make_tls(*section);
   if (!tls) return tl::make_unexpected(tls.error());
+  front->note_certificate(*tls);
   auto transports = sip::Transports::open(context.loop, listens, std::move(*tls),
                                           make_transport_options(*section, context.log), *front);
   if (!transports) return tl::make_unexpected(transports.error());
@@ -136,6 +137,10 @@ void Front::notice_standstill() {
 void Front::out_of_reach() {
   outbound_.give_up(pb::LINK_DOWN, "was out of reach");
   end_of_turn_.ask();
+}
+
+void Front::note_certificate(const net::TlsContext& tls) {
+  certificate_ = tls.has_certificate() ? std::optional(tls.certificate()) : std::nullopt;
 }
 
 void Front::open_taken() {
@@ -261,6 +266,11 @@ service::Status Front::status() const {
             fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
   }
   if (!edge().has_mapper()) return {service::State::kStarting, bus_->why_no_mapper()};
+  if (certificate_ && certificate_->has_expired(context_.loop.clock().wall_us() / 1'000'000))
+    return {
+        service::State::kReady,
+        fmt::format("its certificate \"{}\" has expired: TLS peers refuse us; put another there, then HUP",
+                    one_line(certificate_->subject, 100))};
   return {service::State::kReady, {}};
 }
 
@@ -313,6 +323,7 @@ void Front::reload(const service::Config& config) {
     return;
   }
   if (auto tls = make_tls(*section)) {
+    note_certificate(*tls);
     transports_->set_tls(std::move(*tls));
   } else {
     context_.log.error("{}; the old certificates stay", tls.error().text);

@@ -95,6 +95,7 @@ class Front final : public service::Process,
 
   nlohmann::json sip() const;
   bus::Edge& edge() const { return bus_->edge(); }
+  void note_certificate(const net::TlsContext&);
   void open_taken();
   void notice_standstill();
   void log_listeners();
@@ -109,7 +110,8 @@ class Front final : public service::Process,
   std::unique_ptr<net::Resolver> resolver_;
   std::optional<sip::NextHop> next_hop_, way_back_;
   std::unique_ptr<sip::Transports> transports_;
-  std::unique_ptr<TakenRequests> taken_;  // null: cannot be had, and doubles are possible
+  std::optional<net::Certificate> certificate_;  // of our TLS listeners
+  std::unique_ptr<TakenRequests> taken_;         // null: cannot be had, and doubles are possible
   std::unique_ptr<bus::ZmqEdge> bus_;
   net::EndOfTurn end_of_turn_;
   net::Alarm alarm_;

@@ -71,7 +71,7 @@ void ServerStreams::look_at_certificate(const std::vector<std::string>& serves) 
 service::Status ServerStreams::status() const {
   const char* const but = "other servers fall back to dialback, or refuse us; put another there, then HUP";
   const net::TlsContext& tls = server_->tls();
-  if (tls.has_certificate() && tls.certificate().not_after_s < context_.loop.clock().wall_us() / 1'000'000)
+  if (tls.has_certificate() && tls.certificate().has_expired(context_.loop.clock().wall_us() / 1'000'000))
     return {service::State::kReady, fmt::format("its certificate \"{}\" has expired: {}",
                                                 one_line(tls.certificate().subject, 100), but)};
   if (!not_ours_.empty()) return {service::State::kReady, fmt::format("{}: {}", not_ours_, but)};

@@ -38,6 +38,7 @@ struct Certificate {
   CertificateNames names;
   std::string subject, issuer;  // for people
   int64_t not_after_s = 0;      // Unix time
+  bool has_expired(int64_t now_s) const { return not_after_s < now_s; }
 };
 
 struct PeerCertificate : Certificate {

@@ -94,7 +94,7 @@ std::string bad_files(const Config& config, const Identity& identity) {
       const auto tls = net::TlsContext::create({section.tls.certificate, section.tls.key, section.tls.ca});
       if (!tls)
         bad("tls: " + tls.error().text);
-      else if (tls->has_certificate() && tls->certificate().not_after_s < std::time(nullptr))
+      else if (tls->has_certificate() && tls->certificate().has_expired(std::time(nullptr)))
         bad(fmt::format("tls.certificate \"{}\" has expired", section.tls.certificate));
     }
   };

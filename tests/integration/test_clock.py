@@ -156,6 +156,19 @@ def test_a_tls_failure_keeps_its_age(new_site, jump):
     ages_are_sane(site)
 
 
+def test_the_certificate_expires(new_site):
+    site = new_site(with_tls=True)
+    clock = WallClock(site.stox)
+    site.start()
+    assert site.stox.ctl("status").returncode == 0
+    clock.off_by(YEAR)
+    why = f'its certificate "CN = {site.stox.host}" has expired: TLS peers refuse us'
+    eventually(lambda: why in site.stox.ctl("status").stdout, "status says it")
+    assert site.stox.state("sip-1") == "ready"
+    clock.off_by(0)
+    eventually(lambda: site.stox.ctl("status").returncode == 0, "all is well again")
+
+
 @YEARS
 def test_a_tap_goes_on(site, clock, jump):
     site.start()
