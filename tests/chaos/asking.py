@@ -28,7 +28,8 @@ class Asking(threading.Thread):
                 self.violated(f"stoxctl {question} did not end within {LIMIT:.0f} s")
                 continue
             self.took.append((time.monotonic() - began, question))
-            if answer.returncode not in (0, 1, 3) or not answer.stdout.strip():
+            # With a process that does not answer, a list of what the others have may be empty.
+            if answer.returncode not in (0, 1, 3) or not (answer.stdout + answer.stderr).strip():
                 self.violated(f"stoxctl {question} ended with {answer.returncode} and said: "
                               f"{answer.stdout[:500]}{answer.stderr[:500]}")
 
