@@ -11,6 +11,7 @@
 #include <set>
 
 #include "common/base/jid.h"
+#include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "common/service/config_values.h"
 
@@ -315,6 +316,27 @@ void check_listeners(const toml::table& root, std::size_t index, SipFrontConfig&
   }
 }
 
+// A front would send to itself what it should send on.
+void check_proxy_is_another(const toml::table& root, const Config& config, Problems& problems) {
+  const toml::node* const node = root["gateway"]["outbound_proxy"].node();
+  const auto proxy = parse_sip_uri(config.gateway.outbound_proxy);
+  if (node == nullptr || !proxy) return;  // none, or said already
+  const std::string transport = ascii_lower(proxy->param("transport").value_or(""));
+  const uint16_t port = proxy->port != 0 ? proxy->port : transport == "tls" ? 5061 : 5060;
+  for (const SipFrontConfig& front : config.sip_fronts) {
+    for (const ListenConfig& one : front.listen) {
+      if (!transport.empty() && !print_listen(one).starts_with(transport + ":")) continue;
+      const bool bound = proxy->host == one.address && port == one.port;
+      const uint16_t advertised_port = one.advertised_port != 0 ? one.advertised_port : one.port;
+      if (!bound && (proxy->host != one.advertised_address || port != advertised_port)) continue;
+      return problems.at(node->source(),
+                         fmt::format("gateway.outbound_proxy is where sip_front {} itself listens; write the "
+                                     "address of the proxy, or leave it out",
+                                     front.name));
+    }
+  }
+}
+
 void complete(const toml::table& root, Config& config, Problems& problems) {
   complete_mappers(root, config, problems);
   check_bus(root, config, problems);
@@ -333,6 +355,7 @@ void complete(const toml::table& root, Config& config, Problems& problems) {
     }
     check_listeners(root, i, front, problems);
   }
+  check_proxy_is_another(root, config, problems);
   for (std::size_t i = 0; i < config.xmpp_workers.size(); ++i) {
     XmppWorkerConfig& worker = config.xmpp_workers[i];
     if (worker.serves.empty()) worker.serves = {config.gateway.xmpp_domain};

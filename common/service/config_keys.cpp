@@ -458,9 +458,19 @@ Complaint check_backend(std::string_view text) {
 }
 
 Complaint check_restart_command(std::string_view text) {
-  for (const char* place : {"{name}", "{section}", "{program}"}) {
-    if (text.find(place) != std::string_view::npos) return std::nullopt;
+  bool names_one = false;
+  for (std::size_t at = text.find('{'); at != std::string_view::npos; at = text.find('{', at + 1)) {
+    const std::string_view place = text.substr(at, text.find('}', at) + 1 - at);
+    if (place == "{name}" || place == "{section}" || place == "{program}") {
+      names_one = true;
+    } else if (place != "{instance}" && (at == 0 || text[at - 1] != '$')) {  // ${...} is the shell's
+      return fmt::format(
+          "has {}, which stands for nothing; there are {{name}}, {{section}}, {{instance}} and "
+          "{{program}}",
+          place);
+    }
   }
+  if (names_one) return std::nullopt;
   return "names no process; write {name} or {program} into it, as in \"supervisorctl restart {name}\"";
 }
 

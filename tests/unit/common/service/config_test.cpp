@@ -190,6 +190,10 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"[runtime]\nrestart_command = \"systemctl restart stox\"\n",
               "F:12:19: runtime.restart_command \"systemctl restart stox\" names no process; write {name} or "
               "{program} into it, as in \"supervisorctl restart {name}\""},
+        Wrong{"[runtime]\nrestart_command = \"systemctl restart {program}@{nmae}\"\n",
+              "F:12:19: runtime.restart_command \"systemctl restart {program}@{nmae}\" has {nmae}, which "
+              "stands "
+              "for nothing; there are {name}, {section}, {instance} and {program}"},
         Wrong{"[runtime]\ndrain_seconds = 3601\n",
               "F:12:17: runtime.drain_seconds is 3601; it must be from 0 to 3600"},
         Wrong{"[runtime]\ndirectory = \"run\"\n",
@@ -364,6 +368,11 @@ INSTANTIATE_TEST_SUITE_P(
             "F:4:18: gateway.outbound_proxy \"sip:u:***@h;transport=sctp\" names a transport that this "
             "version does not speak; use transport=udp, tcp or tls"},
         WrongGateway{"outbound_proxy = \"sip:u@h;transport=tls\"", ""},
+        WrongGateway{"outbound_proxy = \"sip:127.0.0.1\"",
+                     "F:4:18: gateway.outbound_proxy is where sip_front sip-1 itself listens; write the "
+                     "address of the proxy, or leave it out"},
+        WrongGateway{"outbound_proxy = \"sip:127.0.0.1:5060;transport=tls\"", ""},
+        WrongGateway{"outbound_proxy = \"sip:127.0.0.1:5062\"", ""},
         WrongGateway{
             "outbound_proxy = \"sips:h\"",
             "F:4:18: gateway.outbound_proxy \"sips:h\" is a sips: URI; for TLS to the next hop write it "
