@@ -25,6 +25,10 @@ StreamManagement::Took StreamManagement::take(const Element& element, XmlWriter&
     xml.open("a", ns::kStreamManagement).attribute("h", std::to_string(came_)).close();
     return Took::kElement;
   }
+  if (element.name() == "enable") {  // a second one
+    xml.open("failed", ns::kStreamManagement).open("unexpected-request", ns::kStanzaErrors).close().close();
+    return Took::kElement;
+  }
   if (element.name() != "a") return Took::kElement;
   const auto handled = parse_number(element.attribute("h"), 0, std::numeric_limits<uint32_t>::max());
   if (!handled) return Took::kElement;

@@ -327,6 +327,12 @@ TEST_F(Inbound, StanzasAreCounted) {
   EXPECT_EQ(take(), "<enabled xmlns='urn:xmpp:sm:3'/>");
   peer("<message from='a@peer.test' to='b@gw.test'/><r xmlns='urn:xmpp:sm:3'/>");
   EXPECT_EQ(take(), "<a xmlns='urn:xmpp:sm:3' h='1'/>");
+  peer("<enable xmlns='urn:xmpp:sm:3'/>");
+  EXPECT_EQ(take(),
+            "<failed xmlns='urn:xmpp:sm:3'><unexpected-request "
+            "xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>");
+  peer("<message from='a@peer.test' to='b@gw.test'/><r xmlns='urn:xmpp:sm:3'/>");
+  EXPECT_EQ(take(), "<a xmlns='urn:xmpp:sm:3' h='2'/>");
 }
 
 TEST_F(Inbound, CarriesStanzasBackWhenItIsBidirectional) {
