@@ -25,12 +25,12 @@ TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
     for (const char* w : {"w-1", "w-2"}) worker(w).answers = dice(3) != 0;
     if (dice(12) == 0) {
       const std::string name =
-          std::vector<std::string>{"m-1", "m-2", "w-1", "w-2"}[static_cast<std::size_t>(dice(4))];
+          std::vector<std::string>{"m-1", "m-2", "w-1", "w-2", "sip-1"}[static_cast<std::size_t>(dice(5))];
       if (down.erase(name) > 0) {
         name[0] == 'm' ? start_mapper(name) : start(name, pb::WORKER);
       } else if (asleep.erase(name) > 0) {
         bus_.wake(name);
-      } else if (dice(3) == 0) {
+      } else if (name == "sip-1" || dice(3) == 0) {
         bus_.sleep(name);
         asleep.insert(name);
       } else {
@@ -39,6 +39,11 @@ TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
       }
     }
     if (dice(20) == 0) hold_and_release();
+    if (dice(15) == 0) {
+      const std::string name =
+          std::vector<std::string>{"m-1", "m-2", "w-1", "w-2"}[static_cast<std::size_t>(dice(4))];
+      if (!down.contains(name)) drain(name, dice(3) == 0);
+    }
     bus_.advance(milliseconds(dice(400)));
     for (const char* w : {"w-1", "w-2"}) {
       if (!down.contains(w) && dice(2) == 0) worker(w).finish_all();
@@ -48,7 +53,7 @@ TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
   bus_.advance(seconds(60));
   std::size_t delivered = 0;
   for (const auto& [number, o] : front().outcomes) delivered += o.verdict() == pb::DELIVERED;
-  EXPECT_GT(delivered, sent.size() / 10) << "hardly anything got through: a test of nothing";
+  EXPECT_GT(delivered, 10u) << "hardly anything got through: a test of nothing";
   for (const auto& [number, call_id] : sent) EXPECT_TRUE(front().outcomes.contains(number)) << call_id;
   EXPECT_EQ(front().edge->in_flight(), 0u);
   std::map<std::string, pb::Outcome> ended;
@@ -76,7 +81,7 @@ TEST_P(BusUnderRestarts, EverythingIsDeliveredAndNothingInDoubt) {
     for (const char* w : {"w-1", "w-2"}) worker(w).answers = dice(3) != 0;
     if (restarting.empty() && dice(10) == 0) {
       restarting = std::vector<std::string>{"m-1", "m-2", "w-1", "w-2"}[static_cast<std::size_t>(dice(4))];
-      restarting[0] == 'm' ? bus_.mapper(restarting).drain() : drain(restarting);
+      drain(restarting);
     }
     const std::string held[] = {"m-1", "m-2", "w-1", "w-2", "sip-1"};
     const std::string from = held[dice(5)], to = held[dice(5)];

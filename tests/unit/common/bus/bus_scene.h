@@ -130,10 +130,11 @@ class BusTest : public ::testing::Test {
     bus_.run();
   }
 
-  void drain(const std::string& edge) {
+  void drain(const std::string& name, bool on = true) {
+    if (name[0] == 'm') return bus_.mapper(name).drain(on);
     pb::Serving serving;
-    serving.set_state(pb::DRAINING);
-    bus_.edge(edge).set_serving(serving);
+    serving.set_state(on ? pb::DRAINING : pb::READY);
+    bus_.edge(name).set_serving(serving);
   }
 
   // For runs with faults at random, whose Call-IDs are SENDER:NUMBER.
