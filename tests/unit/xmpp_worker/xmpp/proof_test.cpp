@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <deque>
 #include <map>
+#include <set>
 
 namespace stox::xmpp {
 namespace {
@@ -235,6 +238,103 @@ TEST_F(ProofTest, AConnectionOnWhichNothingEverComesLeavesItUnsure) {
   EXPECT_LT(pings.size(), 50u);
   EXPECT_EQ(fates, (std::map<uint64_t, Fate>{{1, Fate::kUnsure}}));
 }
+
+// At random, with a seed: a server that sends each answer on any connection of our domain, recipients that it
+// refuses, and connections that end with what was on its way on them.
+class ProofUnderFaults : public ProofTest, public testing::WithParamInterface<int> {
+ protected:
+  struct Item {
+    uint64_t number;
+    bool is_ping;
+  };
+  static int dice(int n) { return std::rand() % n; }
+  static bool is_refused(uint64_t message) { return message % 5 == 0; }
+
+  void write_ping(const std::string&, uint64_t number, bool) override { to_server.push_back({number, true}); }
+  void settled(uint64_t number, Fate fate) override {
+    if (bounced.contains(number)) return;
+    ProofTest::settled(number, fate);
+    if (fate != Fate::kProved) return;
+    EXPECT_FALSE(is_refused(number)) << number << " was refused, and is said to be delivered";
+    EXPECT_TRUE(delivered.contains(number)) << number << " is lost, and said to be delivered";
+  }
+  void send() {
+    if (!own_is_up) return;
+    proof.written(next, "a", clock.now() + seconds(25));
+    sent.insert(next);
+    to_server.push_back({next++, false});
+    wakeup();
+  }
+  void server_reads() {
+    if (to_server.empty() || (!own_is_up && other == 0)) return;
+    const Item item = to_server.front();
+    to_server.pop_front();
+    if (!item.is_ping && !is_refused(item.number)) return void(delivered.insert(item.number));
+    to_us[!own_is_up || (other != 0 && dice(2) == 0) ? other : 0].push_back(item);
+  }
+  void answer_comes(uint64_t connection) {
+    auto& way = to_us[connection];
+    if (way.empty()) return;
+    const Item item = way.front();
+    way.pop_front();
+    item.is_ping ? proof.answered(item.number, "a", connection) : void(bounced.insert(item.number));
+  }
+  void lose_some(std::deque<Item>& way) {
+    way.resize(static_cast<std::size_t>(dice(static_cast<int>(way.size()) + 1)));
+  }
+  void own_ends() {
+    own_is_up = false;
+    lose_some(to_server);
+    to_us[0].clear();
+    proof.stream_ended();
+  }
+  // The other worker tells of its connection before it makes it, and of its end some time after.
+  void other_changes() {
+    if (announced == 0) {
+      announced = 1000 + next;
+      proof.set_others({announced});
+    } else if (other == 0 && !other_has_ended) {
+      other = announced;
+    } else if (!other_has_ended) {
+      lose_some(to_us[other]);
+      other = 0;
+      other_has_ended = true;
+    } else {
+      proof.other_lost(clock.now());
+      proof.set_others({});
+      announced = 0;
+      other_has_ended = false;
+    }
+  }
+
+  std::deque<Item> to_server;
+  std::map<uint64_t, std::deque<Item>> to_us;  // by connection
+  std::set<uint64_t> sent, delivered, bounced;
+  bool own_is_up = true, other_has_ended = false;
+  uint64_t announced = 0, other = 0;  // the other worker's connection, as we know it and as the server has it
+};
+
+TEST_P(ProofUnderFaults, WhatIsProvedIsDelivered) {
+  std::srand(static_cast<unsigned>(GetParam()));
+  for (int step = 0; step < 3000; ++step) {
+    if (dice(2) == 0) send();
+    for (int i = dice(4); i > 0; --i) server_reads();
+    for (int i = dice(4); i > 0; --i) answer_comes(0);
+    for (int i = dice(4); i > 0 && announced != 0; --i) answer_comes(announced);
+    if (dice(60) == 0) other_changes();
+    if (own_is_up ? dice(400) == 0 : dice(20) == 0) own_is_up ? own_ends() : void(own_is_up = true);
+    if (dice(4) == 0) pass(std::chrono::milliseconds(dice(200)));
+  }
+  pass(seconds(60));
+  std::size_t proved = 0;
+  for (const uint64_t number : sent) {
+    EXPECT_TRUE(fates.contains(number) || bounced.contains(number)) << number << " has no end";
+    proved += fates.contains(number) && fates[number] == Fate::kProved;
+  }
+  EXPECT_GT(proved, sent.size() / 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, ProofUnderFaults, testing::Range(1, 61));
 
 }  // namespace
 }  // namespace stox::xmpp
