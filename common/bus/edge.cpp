@@ -358,7 +358,6 @@ void Edge::State::note_members(const pb::Members& listed) {
     if (std::find(seen.begin(), seen.end(), m.process_epoch()) != seen.end()) continue;
     if (seen.size() == kProcessesRemembered) seen.erase(seen.begin());
     seen.push_back(m.process_epoch());
-    if (seen.size() > 1) hand_overs.replaced(m.name(), m.process_epoch());
   }
 }
 
@@ -441,7 +440,7 @@ void Edge::State::handle(Pipe pipe, pb::Item& i) {
       open(pipe);
       return update_routes();
     case pb::Item::kHandOver:
-      if (hand_overs.arrived(i.hand_over())) {
+      if (hand_overs.arrived(i.hand_over(), clock.now())) {
         user.handed_over(i.hand_over().from(), i.hand_over().stream(), i.hand_over().payload());
       }
       return;

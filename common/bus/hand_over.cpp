@@ -5,7 +5,13 @@
 namespace stox::bus {
 namespace {
 constexpr Duration kAgain = std::chrono::seconds(1);
-constexpr Duration kIdle = std::chrono::hours(1);  // of a stream: it has ended
+constexpr Duration kIdle = std::chrono::hours(1);  // of a stream: its sender forgets it
+constexpr Duration kForget = 2 * kIdle;            // and its receiver later, for no copy to seem new
+
+// A stream that its sender has forgotten begins anew with higher numbers: the receiver still knows the old
+// ones.
+constexpr uint64_t first_of(uint64_t series) { return (series << 32) + 1; }
+constexpr bool is_first(uint64_t number) { return (number & 0xffff'ffff) == 1; }
 }  // namespace
 
 bool HandOvers::put(const std::string& to, uint64_t to_epoch, uint64_t stream, std::string_view payload,
@@ -14,6 +20,7 @@ bool HandOvers::put(const std::string& to, uint64_t to_epoch, uint64_t stream, s
   if (out.is_broken) return ++given_up_, true;
   if (out.waiting.size() >= kMaxWaiting) return ++given_up_, give_up(out), false;
   if (out.waiting.empty()) out.heard_at = now;
+  if (out.next == 0) out.next = first_of(series_);
   pb::HandOver& h = out.waiting.emplace_back();
   h.set_from(name_);
   h.set_from_epoch(epoch_);
@@ -45,7 +52,7 @@ void HandOvers::acknowledged(const pb::HandOverAck& ack) {
   }
 }
 
-bool HandOvers::arrived(const pb::HandOver& h) {
+bool HandOvers::arrived(const pb::HandOver& h, Time now) {
   pb::Item item;
   pb::HandOverAck& ack = *item.mutable_hand_over_ack();
   ack.set_from(h.from());
@@ -55,18 +62,14 @@ bool HandOvers::arrived(const pb::HandOver& h) {
   ack.set_stream(h.stream());
   ack.set_number(h.number());
   if (h.to_epoch() != epoch_) return send_(h.from(), item), false;  // whom it was for is no more
-  uint64_t& last = last_arrived_[{h.from(), h.from_epoch(), h.stream()}];
-  const bool next = h.number() == last + 1;  // a later one waits for the earlier to come again
-  if (next) ++last;
-  ack.set_number(last);
+  Incoming& in = incoming_[{h.from(), h.from_epoch(), h.stream()}];
+  in.at = now;
+  // A later one waits for the earlier to come again.
+  const bool next = h.number() == in.last + 1 || (h.number() > in.last && is_first(h.number()));
+  if (next) in.last = h.number();
+  ack.set_number(in.last);
   send_(h.from(), item);
   return next;
-}
-
-void HandOvers::replaced(const std::string& worker, uint64_t epoch) {
-  std::erase_if(last_arrived_, [&](const auto& entry) {
-    return std::get<0>(entry.first) == worker && std::get<1>(entry.first) != epoch;
-  });
 }
 
 bool HandOvers::turn(Time now) {
@@ -85,8 +88,11 @@ bool HandOvers::turn(Time now) {
       send_(std::get<0>(key), item);
     }
   }
-  std::erase_if(outgoing_,
-                [&](const auto& o) { return o.second.waiting.empty() && now - o.second.sent_at >= kIdle; });
+  const auto forgotten = std::erase_if(outgoing_, [&](const auto& each) {
+    return each.second.waiting.empty() && now - each.second.sent_at >= kIdle;
+  });
+  if (forgotten > 0) ++series_;
+  std::erase_if(incoming_, [&](const auto& each) { return now - each.second.at >= kForget; });
   return all;
 }
 

@@ -32,8 +32,7 @@ class HandOvers {
                          Time now);
   void acknowledged(const pb::HandOverAck&);
   // Acknowledges in any case; true: it is the next of its stream and is to be handed on.
-  bool arrived(const pb::HandOver&);
-  void replaced(const std::string& worker, uint64_t epoch);  // by a new process of this name
+  bool arrived(const pb::HandOver&, Time now);
   // False: one that was silent for too long gets no more.
   [[nodiscard]] bool turn(Time now);
   std::size_t waiting() const;
@@ -41,19 +40,25 @@ class HandOvers {
 
  private:
   struct Outgoing {
-    uint64_t next = 1;
+    uint64_t next = 0;  // 0: none yet
     Time sent_at{}, heard_at{};
     bool is_broken = false;
     std::deque<pb::HandOver> waiting;
   };
+  struct Incoming {
+    uint64_t last = 0;
+    Time at{};
+  };
+  using Key = std::tuple<std::string, uint64_t, uint64_t>;  // (the other one, its epoch, stream)
   void give_up(Outgoing&);
 
   std::string name_;
   uint64_t epoch_;
   Send send_;
   uint64_t given_up_ = 0;
-  std::map<std::tuple<std::string, uint64_t, uint64_t>, Outgoing> outgoing_;      // (to, its epoch, stream)
-  std::map<std::tuple<std::string, uint64_t, uint64_t>, uint64_t> last_arrived_;  // (from, epoch, stream)
+  uint64_t series_ = 0;  // of numbers: rises when a stream has been forgotten
+  std::map<Key, Outgoing> outgoing_;
+  std::map<Key, Incoming> incoming_;
 };
 
 }  // namespace stox::bus

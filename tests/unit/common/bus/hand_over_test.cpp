@@ -37,6 +37,37 @@ TEST_F(BusTest, HandOversToANewProcessBeginAnew) {
   EXPECT_EQ(worker("w-2").handed, (std::vector<std::string>{"w-1:a", "w-1:b"}));
 }
 
+TEST_F(BusTest, AStreamThatWasIdleForHoursGoesOn) {
+  start("w-2", pb::WORKER);
+  bus_.run();
+  std::vector<std::string> all;
+  for (const int minutes : {61, 125, 1}) {  // forgotten by the sender, by both
+    for (const char* text : {"a", "b"}) {
+      hand_over(text);
+      all.push_back(std::string("w-1:") + text);
+    }
+    bus_.advance(std::chrono::minutes(minutes));
+  }
+  EXPECT_EQ(worker("w-2").handed, all);
+}
+
+TEST_F(BusTest, ACopyThatComesAfterTheNewsOfItsSendersSuccessorIsNotHandedOn) {
+  start("w-2", pb::WORKER);
+  bus_.run();
+  bus_.hold("w-2", "m-1");
+  hand_over("a");
+  bus_.run();
+  bus_.hold("m-1", "w-2");
+  bus_.advance(milliseconds(1500));
+  bus_.kill("w-1");
+  bus_.run();
+  start("w-1", pb::WORKER);
+  bus_.run();
+  bus_.release("m-1", "w-2");
+  bus_.run();
+  EXPECT_EQ(worker("w-2").handed, (std::vector<std::string>{"w-1:a"}));
+}
+
 TEST_F(BusTest, AHandOverToAProcessThatIsNoMoreEndsAtTheNextOne) {
   start("w-2", pb::WORKER);
   bus_.run();
@@ -86,6 +117,65 @@ TEST_F(BusTest, HandOversThatNobodyTakesAreGivenUpAndThatIsTold) {
   bus_.advance(seconds(200));
   EXPECT_EQ(worker("w-1").hand_overs_lost_count, 1);
 }
+
+// Faults at random, with a seed.
+class HandOversUnderFaults : public BusTest, public ::testing::WithParamInterface<int> {};
+
+TEST_P(HandOversUnderFaults, ArriveOnceInOrder) {
+  std::srand(static_cast<unsigned>(GetParam()));
+  start("w-2", pb::WORKER);
+  bus_.run();
+  std::set<std::string> down, asleep;
+  std::map<std::string, int> starts;
+  uint64_t receiver = worker("w-2").edge->epoch();
+  const auto put = [&](int number) {
+    return worker("w-1").edge->hand_over("w-2", receiver, 9,
+                                         std::to_string(starts["w-1"]) + "." + std::to_string(number));
+  };
+  for (int step = 0; step < 400; ++step) {
+    EXPECT_TRUE(down.contains("w-1") || put(step));
+    if (dice(12) == 0) {
+      const std::string name =
+          std::vector<std::string>{"m-1", "m-2", "w-1", "w-2"}[static_cast<std::size_t>(dice(4))];
+      if (down.erase(name) > 0) {
+        name[0] == 'm' ? start_mapper(name) : start(name, pb::WORKER);
+        ++starts[name];
+        if (name == "w-2") receiver = worker(name).edge->epoch();
+      } else if (asleep.erase(name) > 0) {
+        bus_.wake(name);
+      } else if (dice(2) == 0) {
+        bus_.sleep(name);
+        asleep.insert(name);
+      } else {
+        bus_.kill(name, dice(2) == 0, dice(2) == 0);
+        down.insert(name);
+      }
+    }
+    if (dice(20) == 0) hold_and_release();
+    bus_.advance(milliseconds(dice(400)));
+  }
+  for (const std::string& name : asleep) bus_.wake(name);
+  for (const std::string& name : down) name[0] == 'm' ? start_mapper(name) : start(name, pb::WORKER);
+  for (const char* m : {"m-1", "m-2"}) {
+    for (const char* w : {"w-1", "w-2"}) {
+      bus_.release(m, w);
+      bus_.release(w, m);
+    }
+  }
+  if (down.contains("w-1")) ++starts["w-1"];
+  if (down.contains("w-2")) receiver = worker("w-2").edge->epoch();
+  EXPECT_TRUE(put(400));
+  bus_.advance(seconds(10));
+  std::map<int, int> last;  // by sender
+  for (const std::string& one : worker("w-2").handed) {
+    const int sender = std::stoi(one.substr(4)), number = std::stoi(one.substr(one.find('.') + 1));
+    EXPECT_TRUE(!last.contains(sender) || number > last[sender]) << one << " twice, or out of order";
+    last[sender] = number;
+  }
+  EXPECT_TRUE(last[starts["w-1"]] == 400 || worker("w-1").hand_overs_lost_count > 0) << "the last is lost";
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, HandOversUnderFaults, ::testing::Range(1, 41));
 
 }  // namespace
 }  // namespace stox::bus
