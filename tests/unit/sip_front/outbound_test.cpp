@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <map>
+#include <set>
+
 #include "tests/unit/sip_front/sip_text.h"
 
 namespace stox {
@@ -70,8 +74,9 @@ class OutboundTest : public testing::Test, public Outbound::Outlet {
     }
   }
   void begin(const pb::Envelope& e, Duration within = 28s) { outbound_.begin(e, clock_.now() + within); }
-  // A response to the request that was sent last, or to the one at `which`.
-  void respond(const std::string& status, const std::string& more = {}, std::size_t which = SIZE_MAX) {
+  // A response to the request that was sent last, or to the one at `which`. False: that one is not waited
+  // for.
+  bool responds(const std::string& status, const std::string& more = {}, std::size_t which = SIZE_MAX) {
     const sip::Message& request = requests_.at(std::min(which, requests_.size() - 1))->message;
     std::string text = "SIP/2.0 " + status + "\r\nVia: " + std::string(request.via.text) +
                        "\r\nFrom: " + std::string(request.value(sip::HeaderName::kFrom)) +
@@ -80,8 +85,11 @@ class OutboundTest : public testing::Test, public Outbound::Outlet {
                        "\r\nCSeq: " + std::string(request.value(sip::HeaderName::kCSeq)) + "\r\n" + more +
                        "\r\n";
     const sip::Datagram d(text);
-    ASSERT_TRUE(d.parsed) << d.parsed.error().reason;
-    EXPECT_TRUE(outbound_.response(d.message));
+    EXPECT_TRUE(d.parsed) << d.parsed.error().reason;
+    return d.parsed && outbound_.response(d.message);
+  }
+  void respond(const std::string& status, const std::string& more = {}, std::size_t which = SIZE_MAX) {
+    EXPECT_TRUE(responds(status, more, which));
   }
   void advance(Duration d) {
     for (Duration done{0}; done < d; done += 100ms) {
@@ -806,6 +814,114 @@ TEST_F(OutboundTest, TheWayOfAMessageCanBeTracedAndListed) {
   EXPECT_THAT(hops[0]->outcome, HasSubstr("404 Not Found"));
   EXPECT_EQ(hops[0]->message_id, requests_[0]->message.call_id);
 }
+
+// At random, with a seed: three servers, one of them by TCP, that take messages, refuse them for now or for
+// good, say nothing, or are down; and a network that loses and delays.
+class OutboundUnderFaults : public OutboundTest, public testing::WithParamInterface<int> {
+ protected:
+  struct Event {  // that reaches us
+    Time at;
+    std::size_t request;  // which it is about
+    std::string status;   // empty: there was nobody to take it
+  };
+  static int dice(int n) { return std::rand() % n; }
+
+  Result<sip::Flow> flow_to(const sip::Hop& hop) override {
+    return sip::Flow{hop.transport, 0, hop.transport == Transport::kTcp ? connection_ : 0u, hop.peer};
+  }
+  void send(const sip::Flow& flow, std::string_view bytes) override {
+    OutboundTest::send(flow, bytes);
+    flows_.push_back(flow);
+    bytes_.emplace_back(bytes);
+    const bool reliable = sip::is_reliable(flow.transport);
+    Event event{clock_.now() + std::chrono::milliseconds(dice(2000)), flows_.size() - 1, {}};
+    if (down_.contains(flow.peer.str())) {
+      event.at = clock_.now() + 100ms;
+      return events_.push_back(std::move(event));
+    }
+    if (!reliable && dice(4) == 0) return;  // lost on its way
+    const std::string branch(last().via.branch), body(last().body);
+    if (!said_.contains(branch)) {
+      static constexpr const char* kFinal[] = {"200 OK", "200 OK", "202 Accepted", "503 Busy", "480 Away"};
+      said_[branch] = kFinal[dice(5)];
+      EXPECT_TRUE(said_[branch][0] != '2' || delivered_.insert(body).second) << body << " is delivered twice";
+    }
+    if (dice(reliable ? 8 : 4) == 0) return;  // lost on its way back, or never said
+    event.status = !reliable && dice(4) == 0 ? "100 Trying" : said_[branch];
+    events_.push_back(std::move(event));
+  }
+  void finish(const pb::EnvelopeId& id, pb::Outcome outcome) override {
+    EXPECT_TRUE(end_of_.emplace(std::to_string(id.number()), std::move(outcome)).second) << "two ends";
+  }
+  void happens(const Event& event) {
+    const sip::Flow& flow = flows_[event.request];
+    if (!event.status.empty()) return void(responds(event.status, {}, event.request));
+    if (sip::is_reliable(flow.transport)) return outbound_.connection_lost(flow.connection, true, "refused");
+    outbound_.unreachable(flow.peer, bytes_[event.request], "nobody listens");
+  }
+  void go_down_or_up(const sip::Endpoint& server) {
+    happen([](const Event& each) { return each.status.empty(); });  // sooner than a server begins to listen
+    if (down_.erase(server.str()) == 0) down_.insert(server.str());
+    if (server != hops_->back().peer) return;
+    const uint32_t before = std::exchange(connection_, connection_ + 1);
+    outbound_.connection_lost(before, !down_.contains(server.str()), "ended");
+  }
+  template <class Which>
+  void happen(Which which) {
+    std::vector<Event> now;
+    std::erase_if(events_, [&](const Event& each) { return which(each) && (now.push_back(each), true); });
+    for (const Event& each : now) happens(each);
+  }
+  void pass(Duration d) {
+    for (; d > Duration(0); d -= 100ms) {
+      clock_.advance(100ms);
+      happen([this](const Event& each) { return each.at <= clock_.now(); });
+      outbound_.turn();
+    }
+  }
+
+  uint32_t connection_ = 7;
+  std::set<std::string> down_, delivered_;
+  std::map<std::string, std::string> said_;  // by branch
+  std::vector<Event> events_;
+  std::vector<sip::Flow> flows_;  // of what was sent
+  std::vector<std::string> bytes_;
+  std::map<std::string, pb::Outcome> end_of_;  // by body
+};
+
+TEST_P(OutboundUnderFaults, EachEndsOnceIsDeliveredOnceAndWhatIsSaidIsTrue) {
+  std::srand(static_cast<unsigned>(GetParam()));
+  hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.8")},
+                                {Transport::kTcp, endpoint("192.0.2.9")}};
+  std::vector<std::string> bodies;
+  for (int step = 0; step < 400; ++step) {
+    if (dice(2) == 0) {
+      bodies.push_back(std::to_string(number_ + 1));
+      begin(envelope(bodies.back(), "sip:bob" + std::to_string(dice(20)) + "@sip.test"));
+    }
+    if (dice(30) == 0) go_down_or_up((*hops_)[static_cast<std::size_t>(dice(3))].peer);
+    pass(std::chrono::milliseconds(100 * dice(8)));
+  }
+  pass(100s);
+  EXPECT_TRUE(outbound_.idle());
+  std::size_t delivered = 0;
+  for (const std::string& body : bodies) {
+    ASSERT_TRUE(end_of_.contains(body)) << body << " has no end";
+    const pb::Outcome& end = end_of_[body];
+    const bool is_doubt =
+        end.text().find("may have been") != std::string::npos || end.sip_status().code() == 408;
+    if (end.verdict() != pb::FAILED) {
+      ++delivered;
+      EXPECT_TRUE(delivered_.contains(body)) << body << " is lost, and said to be delivered";
+    } else if (!is_doubt) {
+      EXPECT_FALSE(delivered_.contains(body)) << body << " is delivered, and said not to be: " << end.text();
+    }
+  }
+  EXPECT_GT(delivered, bodies.size() / 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, OutboundUnderFaults, testing::Range(1, 61));
 
 }  // namespace
 }  // namespace stox
