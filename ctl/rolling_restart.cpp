@@ -19,6 +19,8 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
+constexpr milliseconds kMoment{5000};  // that one may be too busy to answer, or only just be back
+
 const char* program_of(service::Role role) {
   switch (role) {
     case service::Role::kMapper:
@@ -83,8 +85,12 @@ json restart_all(const std::vector<Known>& processes, const std::string& form, m
   json restarted = json::array();
   const auto stopped = [&](const std::string& why) { return json{{"restarted", restarted}, {"error", why}}; };
   json before = world.status();
-  if (const std::string why = not_ready(before); !why.empty())
-    return stopped("nothing was restarted, because not all are ready: " + why);
+  for (const milliseconds begun = world.now(); !not_ready(before).empty();) {
+    if (world.now() - begun >= kMoment)
+      return stopped("nothing was restarted, because not all are ready: " + not_ready(before));
+    world.pause();
+    before = world.status();
+  }
   for (std::size_t i = 0; i < processes.size(); ++i) {
     const std::string& name = processes[i].name;
     const std::string command = processes[i].through.empty() ? restart_command(form, processes[i]) : "";

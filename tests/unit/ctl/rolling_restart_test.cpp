@@ -80,6 +80,12 @@ TEST_F(RollingRestart, NothingIsTouchedWhileOneIsNotReady) {
   EXPECT_TRUE(commands.empty());
 }
 
+TEST_F(RollingRestart, OneThatIsBusyForAMomentIsWaitedFor) {
+  slow = 3;
+  EXPECT_EQ(run()["error"], "");
+  EXPECT_EQ(commands.size(), 3u);
+}
+
 TEST_F(RollingRestart, StopsWhereTheCommandFails) {
   fails = "sip@a";
   const std::string why = run()["error"];
