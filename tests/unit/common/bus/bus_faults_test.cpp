@@ -34,7 +34,7 @@ TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
         bus_.sleep(name);
         asleep.insert(name);
       } else {
-        bus_.kill(name, dice(2) == 0, dice(2) == 0);
+        kill_somehow(name);
         down.insert(name);
       }
     }
@@ -53,7 +53,7 @@ TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
   bus_.advance(seconds(60));
   std::size_t delivered = 0;
   for (const auto& [number, o] : front().outcomes) delivered += o.verdict() == pb::DELIVERED;
-  EXPECT_GT(delivered, 10u) << "hardly anything got through: a test of nothing";
+  EXPECT_GT(delivered, 0u) << "nothing got through: a test of nothing";
   for (const auto& [number, call_id] : sent) EXPECT_TRUE(front().outcomes.contains(number)) << call_id;
   EXPECT_EQ(front().edge->in_flight(), 0u);
   std::map<std::string, pb::Outcome> ended;

@@ -141,12 +141,17 @@ class BusTest : public ::testing::Test {
   static int dice(int n) { return std::rand() % n; }
   void hold_and_release() {
     const std::string pipe[] = {"m-1", "m-2", "w-1", "w-2", "sip-1"};
-    bus_.hold(pipe[dice(5)], pipe[dice(5)]);
-    for (const auto& from : pipe) {
-      for (const auto& to : pipe) {
-        if (dice(3) == 0) bus_.release(from, to);
+    const int from = dice(5), to = dice(5);  // not among arguments, whose order compilers choose
+    bus_.hold(pipe[from], pipe[to]);
+    for (const auto& one : pipe) {
+      for (const auto& other : pipe) {
+        if (dice(3) == 0) bus_.release(one, other);
       }
     }
+  }
+  void kill_somehow(const std::string& name) {
+    const bool silently = dice(2) == 0, unsent = dice(2) == 0;
+    bus_.kill(name, silently, unsent);
   }
   static bool is_told_as_doubt(const pb::Outcome& o) {
     return o.reason() == pb::IN_DOUBT || o.text().find("may have been") != std::string::npos;

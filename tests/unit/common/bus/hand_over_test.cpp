@@ -147,7 +147,7 @@ TEST_P(HandOversUnderFaults, ArriveOnceInOrder) {
         bus_.sleep(name);
         asleep.insert(name);
       } else {
-        bus_.kill(name, dice(2) == 0, dice(2) == 0);
+        kill_somehow(name);
         down.insert(name);
       }
     }
