@@ -53,6 +53,7 @@ def test_the_cable_is_pulled(new_site, server):
         juliet, romeo, accepted = site.xmpp_user("juliet"), site.sip_user("romeo"), []
         assert talks(site, romeo, 5, accepted) == []
 
+        eventually(cable.is_quiet, "all has been acknowledged")
         cable.pull()
         assert talks(site, romeo, 1, accepted) == [504]
         assert "does not answer pings" in site.stox.log("component-1"), "noticed by pings"

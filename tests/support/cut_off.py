@@ -36,6 +36,12 @@ class Cable:
     def pull(self):
         _ip("link", "set", self.device, "down")
 
+    def is_quiet(self):
+        """The server's side waits for no acknowledgement: when the cable is back it has nothing to send again, by
+        which it would learn that a connection is no more."""
+        return "unacked" not in subprocess.run(["ip", "netns", "exec", self.namespace, "ss", "-tin"], check=True,
+                                               capture_output=True, text=True).stdout
+
     def enclose(self, server):
         """What this server starts runs behind the cable."""
         for part in [server] if isinstance(server, Child) else server.parts:

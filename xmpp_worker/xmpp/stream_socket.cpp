@@ -5,6 +5,7 @@
 #include <array>
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
+#include <cerrno>
 
 #include "common/base/sip_uri.h"
 
@@ -46,7 +47,8 @@ bool would_block(const asio::error_code& failure) {
 struct StreamSocket::Connection {
   explicit Connection(net::Loop& loop) : socket(loop.io()), end(loop.io()) {}
   tcp::socket socket;
-  asio::steady_timer end;  // of lingering
+  asio::steady_timer end;   // of lingering
+  tcp::endpoint own, peer;  // of one that we made
   bool given_up = false;
 
   void give_up() {
@@ -132,12 +134,24 @@ void StreamSocket::connect_to(const std::string& ip) {
   if (failure) return fail(ip + " is no address");
   trying_ = host_port(ip, port_);
   connect_alarm_.set(loop_.now() + kConnectTimeout);
-  connection_->socket.async_connect({address, port_},
-                                    [this, c = connection_](const asio::error_code& result) {
-                                      if (c->given_up) return;
-                                      if (result) return fail(trying_ + ": " + result.message());
-                                      established();
-                                    });
+  const tcp::endpoint peer(address, port_);
+  const bool from_same_port = half_open_ && half_open_->peer == peer;
+  if (from_same_port) {
+    asio::error_code ignored;  // then from any
+    connection_->socket.open(peer.protocol(), ignored);
+    connection_->socket.set_option(tcp::socket::reuse_address(true), ignored);
+    connection_->socket.bind(half_open_->own, ignored);
+  }
+  connection_->socket.async_connect(
+      peer, [this, ip, from_same_port, c = connection_](const asio::error_code& result) {
+        if (c->given_up) return;
+        if (from_same_port && (result.value() == EADDRINUSE || result.value() == EADDRNOTAVAIL)) {
+          half_open_.reset();
+          return connect_to(ip);
+        }
+        if (result) return fail(trying_ + ": " + result.message());
+        established();
+      });
 }
 
 void StreamSocket::adopt(int descriptor, std::string peer) {
@@ -169,6 +183,10 @@ void StreamSocket::start_tls(const net::TlsContext& context, net::TlsOptions opt
 void StreamSocket::established() {
   connect_alarm_.set(kNever);
   set_options(connection_->socket);
+  asio::error_code ignored;
+  connection_->own = connection_->socket.local_endpoint(ignored);
+  connection_->peer = connection_->socket.remote_endpoint(ignored);
+  half_open_.reset();
   is_up_ = true;
   wait_readable();
   user_.socket_connected();
@@ -199,6 +217,7 @@ void StreamSocket::close() {
 
 void StreamSocket::abort() {
   if (!connection_) return;
+  if (is_up_) half_open_ = connection_;
   connection_->give_up();  // a reset
   forget();
 }
@@ -256,6 +275,7 @@ StreamSocket::Came StreamSocket::read() {
     const std::size_t size = c->socket.read_some(asio::buffer(buffer), failure);
     if (would_block(failure)) break;
     if (failure) {
+      if (failure == asio::error::timed_out) half_open_ = c;
       fail(failure == asio::error::eof ? "the server closed the connection" : failure.message());
       break;
     }

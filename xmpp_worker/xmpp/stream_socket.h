@@ -47,7 +47,8 @@ class StreamSocket : private net::Reader {
   // After sending what there is and fits the kernel's buffer. The peer has a moment to read it before the
   // connection goes.
   void close();
-  // At once; what the peer has not got yet it shall not get later, either.
+  // At once; what the peer has not got yet it shall not get later, either. The next connect() to it goes from
+  // the same port: a peer that has not heard of the end does so then (RFC 9293 3.5.1).
   void abort();
   // Taken from fill_output() and not yet by the kernel: grows when the peer does not read.
   std::size_t unsent() const { return out_.size() - sent_; }
@@ -79,6 +80,7 @@ class StreamSocket : private net::Reader {
   std::vector<std::string> addresses_;  // yet to be tried, the next one last
   std::string trying_, last_failure_;
   Shared connection_;  // shared with handlers, which may run after it has been given up
+  Shared half_open_;   // given up, and its peer may not know that
   bool is_up_ = false;
   std::string out_;
   std::size_t sent_ = 0;

@@ -216,6 +216,26 @@ class Killed : public StreamSocketUser {
   StreamSocket socket{loop, resolver, *this, Duration{}};
 };
 
+// Where it still thinks the connection to stand, the peer hears by that of its end.
+TEST_F(StreamSocketTest, AfterAnAbortTheNextConnectionComesFromTheSamePort) {
+  const uint16_t port = accept().remote_endpoint().port();
+  socket.abort();
+  connected = false;
+  EXPECT_EQ(accept().remote_endpoint().port(), port);
+}
+
+TEST_F(StreamSocketTest, IfThatPortIsTakenTheNextConnectionComesFromAnother) {
+  const tcp::endpoint own = accept().remote_endpoint();
+  socket.abort();
+  connected = false;
+  tcp::socket other(loop.io(), tcp::v4());
+  other.set_option(tcp::socket::reuse_address(true));
+  other.bind(own);
+  other.connect(acceptor.local_endpoint());
+  accept();
+  EXPECT_TRUE(connected);
+}
+
 TEST_F(StreamSocketTest, NothingArrivesFromTheKernelOfAProcessThatWasKilled) {
   const auto port = acceptor.local_endpoint().port();
   acceptor.set_option(tcp::socket::receive_buffer_size(16'384));
