@@ -2,12 +2,19 @@
 
 #include <utility>
 
+#include "common/base/hash.h"
 #include "common/base/sip_uri.h"
 
 namespace stox::worker {
 
 using service::Metric;
 using service::State;
+
+namespace {
+// Each name has one of these, below those that systems give: the stream of a process that ended with its
+// host, or while its cable was pulled, ends by the first connection of the next one.
+constexpr uint16_t kFirstPort = 20'000, kPorts = 10'000;
+}  // namespace
 
 Result<std::unique_ptr<Streams>> ComponentStreams::create(const service::Context& context,
                                                           const service::XmppWorkerConfig& config,
@@ -35,7 +42,8 @@ ComponentStreams::ComponentStreams(const service::Context& context, const servic
                   .last_connection = static_cast<uint64_t>(context.loop.clock().wall_us()),
                   .has_predecessor = true},
                  ids, *this, user),
-      socket_(loop_, *resolver_, *this, std::chrono::milliseconds(config.pace_ms)),
+      socket_(loop_, *resolver_, *this, std::chrono::milliseconds(config.pace_ms),
+              static_cast<uint16_t>(kFirstPort + hash64(context.identity.full) % kPorts)),
       alarm_(loop_, [this] {
         component_.turn(loop_.now());
         arrange();

@@ -61,5 +61,12 @@ def test_the_cable_is_pulled(new_site, server):
         site.stox.until("component-1", "ready", within=90)
         assert talks(site, romeo, 5, accepted) == []
         everything_arrives(juliet, accepted)
+
+        eventually(cable.is_quiet, "all has been acknowledged")
+        cable.pull()
+        site.stox.kill("component-1")  # as if its host had lost its power
+        cable.plug()
+        site.stox.start("component-1")
+        site.stox.until("component-1", "ready", within=90)
     finally:
         cable.remove()

@@ -47,8 +47,7 @@ bool would_block(const asio::error_code& failure) {
 struct StreamSocket::Connection {
   explicit Connection(net::Loop& loop) : socket(loop.io()), end(loop.io()) {}
   tcp::socket socket;
-  asio::steady_timer end;   // of lingering
-  tcp::endpoint own, peer;  // of one that we made
+  asio::steady_timer end;  // of lingering
   bool given_up = false;
 
   void give_up() {
@@ -86,11 +85,13 @@ struct StreamSocket::Connection {
   }
 };
 
-StreamSocket::StreamSocket(net::Loop& loop, net::Resolver& resolver, StreamSocketUser& user, Duration pace)
+StreamSocket::StreamSocket(net::Loop& loop, net::Resolver& resolver, StreamSocketUser& user, Duration pace,
+                           uint16_t own_port)
     : loop_(loop),
       resolver_(resolver),
       user_(user),
       pace_(pace),
+      own_port_(own_port),
       connect_alarm_(loop, [this] { fail(trying_ + ": no answer"); }),
       write_alarm_(loop, [this] { write(); }),
       end_of_turn_(loop, [this] { end_of_turn(); }) {}
@@ -135,23 +136,19 @@ void StreamSocket::connect_to(const std::string& ip) {
   trying_ = host_port(ip, port_);
   connect_alarm_.set(loop_.now() + kConnectTimeout);
   const tcp::endpoint peer(address, port_);
-  const bool from_same_port = half_open_ && half_open_->peer == peer;
-  if (from_same_port) {
-    asio::error_code ignored;  // then from any
-    connection_->socket.open(peer.protocol(), ignored);
-    connection_->socket.set_option(tcp::socket::reuse_address(true), ignored);
-    connection_->socket.bind(half_open_->own, ignored);
+  tcp::socket& socket = connection_->socket;
+  socket.open(peer.protocol(), failure);
+  if (own_port_ != 0) {
+    socket.set_option(tcp::socket::reuse_address(true), failure);
+    socket.bind({peer.protocol(), own_port_}, failure);  // else from any
   }
-  connection_->socket.async_connect(
-      peer, [this, ip, from_same_port, c = connection_](const asio::error_code& result) {
-        if (c->given_up) return;
-        if (from_same_port && (result.value() == EADDRINUSE || result.value() == EADDRNOTAVAIL)) {
-          half_open_.reset();
-          return connect_to(ip);
-        }
-        if (result) return fail(trying_ + ": " + result.message());
-        established();
-      });
+  socket.async_connect(peer, [this, ip, c = connection_](const asio::error_code& result) {
+    if (c->given_up) return;
+    const bool is_taken = result.value() == EADDRINUSE || result.value() == EADDRNOTAVAIL;
+    if (is_taken && std::exchange(own_port_, 0) != 0) return connect_to(ip);
+    if (result) return fail(trying_ + ": " + result.message());
+    established();
+  });
 }
 
 void StreamSocket::adopt(int descriptor, std::string peer) {
@@ -184,9 +181,7 @@ void StreamSocket::established() {
   connect_alarm_.set(kNever);
   set_options(connection_->socket);
   asio::error_code ignored;
-  connection_->own = connection_->socket.local_endpoint(ignored);
-  connection_->peer = connection_->socket.remote_endpoint(ignored);
-  half_open_.reset();
+  own_port_ = connection_->socket.local_endpoint(ignored).port();
   is_up_ = true;
   wait_readable();
   user_.socket_connected();
@@ -217,7 +212,6 @@ void StreamSocket::close() {
 
 void StreamSocket::abort() {
   if (!connection_) return;
-  if (is_up_) half_open_ = connection_;
   connection_->give_up();  // a reset
   forget();
 }
@@ -275,7 +269,6 @@ StreamSocket::Came StreamSocket::read() {
     const std::size_t size = c->socket.read_some(asio::buffer(buffer), failure);
     if (would_block(failure)) break;
     if (failure) {
-      if (failure == asio::error::timed_out) half_open_ = c;
       fail(failure == asio::error::eof ? "the server closed the connection" : failure.message());
       break;
     }

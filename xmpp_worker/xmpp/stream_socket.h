@@ -31,8 +31,10 @@ class StreamSocketUser {
 
 class StreamSocket : private net::Reader {
  public:
-  // All references must outlive it.
-  StreamSocket(net::Loop&, net::Resolver&, StreamSocketUser&, Duration pace);
+  // All references must outlive it. Connections come from the port of the one before, if it can be had: a
+  // peer that has not heard of the end of that one does so then (RFC 9293 3.5.1). The first comes from
+  // `own_port`, 0 = any: that of an earlier process.
+  StreamSocket(net::Loop&, net::Resolver&, StreamSocketUser&, Duration pace, uint16_t own_port = 0);
   ~StreamSocket() override;
 
   void connect(const std::string& host, uint16_t port);  // gives up any connection there is
@@ -47,8 +49,7 @@ class StreamSocket : private net::Reader {
   // After sending what there is and fits the kernel's buffer. The peer has a moment to read it before the
   // connection goes.
   void close();
-  // At once; what the peer has not got yet it shall not get later, either. The next connect() to it goes from
-  // the same port: a peer that has not heard of the end does so then (RFC 9293 3.5.1).
+  // At once; what the peer has not got yet it shall not get later, either.
   void abort();
   // Taken from fill_output() and not yet by the kernel: grows when the peer does not read.
   std::size_t unsent() const { return out_.size() - sent_; }
@@ -76,11 +77,10 @@ class StreamSocket : private net::Reader {
   net::Resolver& resolver_;
   StreamSocketUser& user_;
   Duration pace_;
-  uint16_t port_ = 0;
+  uint16_t port_ = 0, own_port_;
   std::vector<std::string> addresses_;  // yet to be tried, the next one last
   std::string trying_, last_failure_;
   Shared connection_;  // shared with handlers, which may run after it has been given up
-  Shared half_open_;   // given up, and its peer may not know that
   bool is_up_ = false;
   std::string out_;
   std::size_t sent_ = 0;
