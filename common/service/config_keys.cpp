@@ -461,9 +461,13 @@ Complaint check_restart_command(std::string_view text) {
   bool names_one = false;
   for (std::size_t at = text.find('{'); at != std::string_view::npos; at = text.find('{', at + 1)) {
     const std::string_view place = text.substr(at, text.find('}', at) + 1 - at);
+    const bool is_word =
+        place.size() > 2 && place.back() == '}' &&
+        std::all_of(place.begin() + 1, place.end() - 1, [](char c) { return c >= 'a' && c <= 'z'; });
+    const bool is_ours = is_word && (at == 0 || text[at - 1] != '$');  // other braces are the shell's
     if (place == "{name}" || place == "{section}" || place == "{program}") {
       names_one = true;
-    } else if (place != "{instance}" && (at == 0 || text[at - 1] != '$')) {  // ${...} is the shell's
+    } else if (is_ours && place != "{instance}") {
       return fmt::format(
           "has {}, which stands for nothing; there are {{name}}, {{section}}, {{instance}} and "
           "{{program}}",

@@ -190,6 +190,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"[runtime]\nrestart_command = \"systemctl restart stox\"\n",
               "F:12:19: runtime.restart_command \"systemctl restart stox\" names no process; write {name} or "
               "{program} into it, as in \"supervisorctl restart {name}\""},
+        Wrong{"[runtime]\nrestart_command = \"{ a; b {name} ${HOME} {x,y} {; }\"\n", ""},
         Wrong{"[runtime]\nrestart_command = \"systemctl restart {program}@{nmae}\"\n",
               "F:12:19: runtime.restart_command \"systemctl restart {program}@{nmae}\" has {nmae}, which "
               "stands "
