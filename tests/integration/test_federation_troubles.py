@@ -134,6 +134,7 @@ def test_what_a_broken_stream_took_with_it_is_not_proved_by_another(place):
     lost = romeo.send("MESSAGE", juliet, "Lost")
     while "Lost" not in server.next_stanza():
         pass
+    server.judges_us = False  # the next one of ours
     server.latest.shutdown(socket.SHUT_RDWR)
     eventually(lambda: place.stream("out", "good.test")["state"] != "up", "our stream is gone")
 
