@@ -4,6 +4,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/sip_uri.h"
+#include "xmpp_worker/to_xmpp.h"
 
 namespace stox::worker {
 
@@ -50,6 +51,8 @@ ComponentStreams::ComponentStreams(const service::Context& context, const servic
       }) {}
 
 xmpp::Link* ComponentStreams::link(std::string_view, std::string_view) { return &component_; }
+
+bool ComponentStreams::holds(Time now) const { return may_hold(component_, now); }
 
 void ComponentStreams::start() {
   component_.start(loop_.now());

@@ -29,6 +29,7 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
   bool is_stopped() const override { return component_.is_stopped(); }
   service::Status status() const override;
   pb::Backend backend() const override { return pb::COMPONENT; }
+  bool holds(Time now) const override;
   void set_holder(const std::string& worker) override;
   uint64_t connection() const override { return component_.connection(); }
   uint64_t broken() const override { return component_.broken(); }

@@ -22,6 +22,8 @@ class Streams : public xmpp::Links {
   // Whether messages can be taken, and while not, what is missing and what to do.
   virtual service::Status status() const = 0;
   virtual pb::Backend backend() const = 0;
+  // What comes now waits for a stream, if there is none (may_hold() in to_xmpp.h).
+  virtual bool holds(Time) const { return true; }
   // Another worker that is the same domain has a stream to the server; empty: none.
   virtual void set_holder(const std::string& /*worker*/) {}
   // Streams by which answers came that ended with some of them perhaps lost, since the start.

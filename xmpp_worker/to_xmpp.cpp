@@ -82,13 +82,13 @@ void ToXmpp::begin(const pb::Envelope& envelope, Time begin_before) {
   at_once ? write(way, envelope, begin_before) : hold(way, envelope, begin_before);
 }
 
-bool ToXmpp::Way::may_hold(Time now) const {
+bool may_hold(const Link& link, Time now) {
   if (link.is_up()) return true;
   return !link.is_refused() && now - link.down_since() < kPatience;
 }
 
 void ToXmpp::hold(Way& way, const pb::Envelope& envelope, Time begin_before) {
-  if (!way.may_hold(clock_.now())) return end_unwritten(envelope, link_down_outcome(way.link));
+  if (!may_hold(way.link, clock_.now())) return end_unwritten(envelope, link_down_outcome(way.link));
   if (held_ >= max_held_)
     return end_unwritten(
         envelope, failure(pb::OVERLOADED, fmt::format("{} messages wait for XMPP streams", max_held_)));
@@ -344,7 +344,7 @@ void ToXmpp::turn(Way& way) {
 
 void ToXmpp::end_held(Way& way) {
   const Time now = clock_.now();
-  const bool given_up = !way.may_hold(now);
+  const bool given_up = !may_hold(way.link, now);
   for (auto each = way.held.begin(); each != way.held.end();) {
     if (!given_up && each->begin_before > now) {
       ++each;

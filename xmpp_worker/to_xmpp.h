@@ -47,6 +47,10 @@ struct Answer {
   uint64_t connection = 0;        // it came on: 0 our own, else another worker's
 };
 
+// Messages may wait for it while it is not up: not for a server that refuses us, nor when it is down for 10
+// s.
+bool may_hold(const xmpp::Link&, Time now);
+
 class ToXmpp {
  public:
   struct Figures {
@@ -98,7 +102,6 @@ class ToXmpp {
       owner.write_ping(*this, to_any_user ? "ping-" + std::to_string(ping) + "@" + domain : domain, ping);
     }
     bool peer_answered_since(Time at) override { return link.last_proof_of_life() > at; }
-    bool may_hold(Time now) const;
 
     ToXmpp& owner;
     const uint64_t number;  // of this way, never given twice: pings carry it

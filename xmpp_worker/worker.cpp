@@ -174,6 +174,7 @@ void Worker::turn() {
     if (!edge().has_mapper()) other_lost();
     tick_ = now() + kTick;
     let_connect();
+    if (holds() != told_holds_) tell_serving();
     (void)open_journal();
     check_status();
     to_sip_.send_unsent();
@@ -546,6 +547,9 @@ void Worker::check_status() {
   context_.status_changed();
 }
 
+// Told a little before it is so, for nothing to come that would be refused.
+bool Worker::holds() const { return streams_->holds(now() + 2 * kTick); }
+
 void Worker::tell_serving() {
   if (!bus_) return;
   const service::Status streams = streams_->status();
@@ -555,6 +559,8 @@ void Worker::tell_serving() {
   serving.set_backend(streams_->backend());
   serving.set_connection(streams_->connection());
   serving.set_broken(streams_->broken());
+  told_holds_ = holds();
+  serving.set_holds_nothing(!told_holds_);
   for (const std::string& domain : config_.domains) serving.add_domains(prepared(domain));
   // Who has drained and closed its streams is nothing on XMPP any more: another may take its place.
   if (!place_given_) {

@@ -120,6 +120,7 @@ class Worker final : public service::Process,
   void notice_standstill();
   void let_connect();
   void arrange();  // after every event: the next alarm
+  bool holds() const;
   void tell_serving();
   void check_status();
   void finish_drain();
@@ -147,6 +148,7 @@ class Worker final : public service::Process,
   Time started_;
   Time tick_{};  // next look at what tells nothing by itself
   service::Status told_;
+  bool told_holds_ = true;  // as the bus has heard it
   bool draining_ = false;
   uint64_t broken_ = 0;            // of streams_, told to to_xmpp_
   std::function<void()> drained_;  // to be called once

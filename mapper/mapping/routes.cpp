@@ -24,7 +24,8 @@ Routes::Routes(const std::vector<pb::Member>& members) {
     Edge edge;
     edge.name = member.name();
     const auto state = member.serving().state();
-    edge.rank = state == pb::DRAINING ? 2 : state == pb::STANDBY ? 1 : 0;
+    const bool is_last_resort = state == pb::STANDBY || member.serving().holds_nothing();
+    edge.rank = state == pb::DRAINING ? 2 : is_last_resort ? 1 : 0;
     edge.server = member.serving().backend() == pb::SERVER;
     for (const std::string& domain : member.serving().domains()) edge.claims.push_back(as_pattern(domain));
     if (member.role() == pb::FRONT)

@@ -10,8 +10,9 @@
 
 namespace stox::mapping {
 
-// Edges that say READY or STARTING take part: one that is (re)connecting holds what it gets. STANDBY edges,
-// which are about to take over, and then DRAINING ones serve only when nothing else is there.
+// Edges that say READY or STARTING take part: one that is (re)connecting holds what it gets. Those that hold
+// nothing any more and STANDBY edges, which are about to take over, and then DRAINING ones serve only when
+// nothing else is there.
 class Routes {
  public:
   Routes() = default;

@@ -1,9 +1,11 @@
 """Two workers of one component on Prosody, which lets only one in: the other stands by and takes over."""
 import concurrent.futures
 import signal
+import subprocess
 
 import pytest
 
+from support.prosody import Prosody
 from support.waiting import eventually
 
 NAMES = {"component-1", "component-2"}
@@ -111,3 +113,39 @@ def test_one_that_is_asked_to_stop_waits_for_a_phone_but_not_with_its_place(site
     site.stox.start(active)
     site.stox.until(active, "standby")
     assert juliet.nothing_came(), "told once, and never that the gateway is being restarted"
+
+
+@pytest.fixture
+def hosts(network):
+    made = [network.host(name) for name in ("xmpp", "a", "b")]
+    yield made
+    for host in made:
+        host.close()
+
+
+def test_the_host_of_the_other_is_lost(hosts, new_site):
+    """Prosody hears nothing of that. Its system does, with the settings that README names."""
+    at_server, *of_workers = hosts
+    for key, value in ("time", 10), ("intvl", 5), ("probes", 3):
+        setting = f"/proc/sys/net/ipv4/tcp_keepalive_{key}"
+        subprocess.run(list(map(str, at_server.command("sh", "-c", f"echo {value} >{setting}"))), check=True)
+
+    def server(*args, **how):
+        made = Prosody(*args, **how)
+        at_server.enclose(made)
+        return made
+
+    site = new_site(workers=2, xmpp_server_at=at_server.address, server=server)
+    hosts_of = dict(zip(sorted(NAMES), of_workers))
+    for name, host in hosts_of.items():
+        host.enclose(site.stox.processes[name])
+    site.start()
+    active, standby = active_and_standby(site)
+    hosts_of[active].unplug()
+    site.stox.until(standby, "ready", within=120)
+    juliet = site.xmpp_user("juliet")
+    for i in range(6):  # in each conversation, whose worker the other may have been
+        romeo = site.sip_user(f"romeo{i}")
+        eventually(lambda: romeo.message(site.sip_uri(juliet), f"hi {i}").status in (200, 202), "it crosses")
+        assert juliet.next_message().body == f"hi {i}"
+    hosts_of[active].plug()

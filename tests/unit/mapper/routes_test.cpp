@@ -82,6 +82,11 @@ TEST(Routes, AReconnectingWorkerStaysAndStandbyIsTheLastResort) {
     const std::string n = std::to_string(i);
     EXPECT_EQ(reconnecting.worker("x.example", n), connected.worker("x.example", n));
   }
+  pb::Member given_up = component("a", {}, pb::STARTING);
+  given_up.mutable_serving()->set_holds_nothing(true);
+  for (int i = 0; i < 50; ++i)
+    EXPECT_EQ(Routes({given_up, component("b")}).worker("x.example", std::to_string(i)), "b");
+  EXPECT_EQ(Routes({given_up}).worker("x.example", "x"), "a");
   for (const auto state : {pb::STANDBY, pb::DRAINING}) {
     const Routes routes({component("a", {}, state), component("b")});
     for (int i = 0; i < 50; ++i) EXPECT_EQ(routes.worker("x.example", std::to_string(i)), "b");
