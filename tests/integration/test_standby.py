@@ -128,7 +128,8 @@ def test_the_host_of_the_other_is_lost(hosts, new_site):
     at_server, *of_workers = hosts
     for key, value in ("time", 10), ("intvl", 5), ("probes", 3):
         setting = f"/proc/sys/net/ipv4/tcp_keepalive_{key}"
-        subprocess.run(list(map(str, at_server.command("sh", "-c", f"echo {value} >{setting}"))), check=True)
+        if subprocess.run(list(map(str, at_server.command("sh", "-c", f"echo {value} >{setting}")))).returncode != 0:
+            pytest.skip(f"{setting} cannot be set here")
 
     def server(*args, **how):
         made = Prosody(*args, **how)
