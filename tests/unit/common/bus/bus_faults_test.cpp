@@ -14,7 +14,6 @@ TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
   std::srand(static_cast<unsigned>(GetParam()));
   start("w-2", pb::WORKER);
   bus_.run();
-  std::set<std::string> down, asleep;
   std::map<uint64_t, std::string> sent;
   int next[5] = {};
   for (int step = 0; step < 400; ++step) {
@@ -26,34 +25,25 @@ TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
     if (dice(12) == 0) {
       const std::string name =
           std::vector<std::string>{"m-1", "m-2", "w-1", "w-2", "sip-1"}[static_cast<std::size_t>(dice(5))];
-      if (down.erase(name) > 0) {
-        name[0] == 'm' ? start_mapper(name) : start(name, pb::WORKER);
-      } else if (asleep.erase(name) > 0) {
-        bus_.wake(name);
-      } else if (name == "sip-1" || dice(3) == 0) {
-        bus_.sleep(name);
-        asleep.insert(name);
-      } else {
-        kill_somehow(name);
-        down.insert(name);
-      }
+      befall(name);
     }
+    if (asleep_.contains("sip-1") && dice(6) == 0) befall("sip-1");  // or hardly anything is sent
     if (dice(20) == 0) hold_and_release();
-    if (dice(15) == 0) {
+    if (dice(40) == 0) {
       const std::string name =
           std::vector<std::string>{"m-1", "m-2", "w-1", "w-2"}[static_cast<std::size_t>(dice(4))];
-      if (!down.contains(name)) drain(name, dice(3) == 0);
+      if (!down_.contains(name)) drain(name, dice(3) == 0);
     }
     bus_.advance(milliseconds(dice(400)));
     for (const char* w : {"w-1", "w-2"}) {
-      if (!down.contains(w) && dice(2) == 0) worker(w).finish_all();
+      if (!down_.contains(w) && dice(2) == 0) worker(w).finish_all();
     }
   }
-  for (const std::string& name : asleep) bus_.wake(name);
+  wake_all();
   bus_.advance(seconds(60));
   std::size_t delivered = 0;
   for (const auto& [number, o] : front().outcomes) delivered += o.verdict() == pb::DELIVERED;
-  EXPECT_GT(delivered, 0u) << "nothing got through: a test of nothing";
+  EXPECT_GT(delivered, sent.size() / 10) << "hardly anything got through: a test of nothing";
   for (const auto& [number, call_id] : sent) EXPECT_TRUE(front().outcomes.contains(number)) << call_id;
   EXPECT_EQ(front().edge->in_flight(), 0u);
   std::map<std::string, pb::Outcome> ended;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "common/bus/memory_wire.h"
 
@@ -152,6 +153,26 @@ class BusTest : public ::testing::Test {
   void kill_somehow(const std::string& name) {
     const bool silently = dice(2) == 0, unsent = dice(2) == 0;
     bus_.kill(name, silently, unsent);
+    down_.insert(name);
+  }
+  // Comes back, if it was down or stood still; else it stands still or ends. True: it has been started.
+  bool befall(const std::string& name) {
+    if (down_.erase(name) > 0) {
+      name[0] == 'm' ? start_mapper(name) : start(name, pb::WORKER);
+      return true;
+    }
+    if (asleep_.erase(name) > 0) {
+      bus_.wake(name);
+    } else if (name == "sip-1" || dice(3) == 0) {
+      bus_.sleep(name);
+      asleep_.insert(name);
+    } else {
+      kill_somehow(name);
+    }
+    return false;
+  }
+  void wake_all() {
+    for (const std::string& name : std::exchange(asleep_, {})) bus_.wake(name);
   }
   static bool is_told_as_doubt(const pb::Outcome& o) {
     return o.reason() == pb::IN_DOUBT || o.text().find("may have been") != std::string::npos;
@@ -183,6 +204,7 @@ class BusTest : public ::testing::Test {
   MemoryBus bus_{{"m-1", "m-2"}, {"sip-1", "w-1"}};
   std::map<std::string, Actor> actors_;
   std::map<std::string, Chooser> choosers_;
+  std::set<std::string> down_, asleep_;  // by faults at random
 };
 
 }  // namespace stox::bus

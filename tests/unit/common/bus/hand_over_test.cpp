@@ -125,7 +125,6 @@ TEST_P(HandOversUnderFaults, ArriveOnceInOrder) {
   std::srand(static_cast<unsigned>(GetParam()));
   start("w-2", pb::WORKER);
   bus_.run();
-  std::set<std::string> down, asleep;
   std::map<std::string, int> starts;
   uint64_t receiver = worker("w-2").edge->epoch();
   const auto put = [&](int number) {
@@ -133,37 +132,28 @@ TEST_P(HandOversUnderFaults, ArriveOnceInOrder) {
                                          std::to_string(starts["w-1"]) + "." + std::to_string(number));
   };
   for (int step = 0; step < 400; ++step) {
-    EXPECT_TRUE(down.contains("w-1") || put(step));
+    EXPECT_TRUE(down_.contains("w-1") || put(step));
     if (dice(12) == 0) {
       const std::string name =
           std::vector<std::string>{"m-1", "m-2", "w-1", "w-2"}[static_cast<std::size_t>(dice(4))];
-      if (down.erase(name) > 0) {
-        name[0] == 'm' ? start_mapper(name) : start(name, pb::WORKER);
+      if (befall(name)) {
         ++starts[name];
         if (name == "w-2") receiver = worker(name).edge->epoch();
-      } else if (asleep.erase(name) > 0) {
-        bus_.wake(name);
-      } else if (dice(2) == 0) {
-        bus_.sleep(name);
-        asleep.insert(name);
-      } else {
-        kill_somehow(name);
-        down.insert(name);
       }
     }
     if (dice(20) == 0) hold_and_release();
     bus_.advance(milliseconds(dice(400)));
   }
-  for (const std::string& name : asleep) bus_.wake(name);
-  for (const std::string& name : down) name[0] == 'm' ? start_mapper(name) : start(name, pb::WORKER);
+  wake_all();
+  for (const std::string& name : down_) name[0] == 'm' ? start_mapper(name) : start(name, pb::WORKER);
   for (const char* m : {"m-1", "m-2"}) {
     for (const char* w : {"w-1", "w-2"}) {
       bus_.release(m, w);
       bus_.release(w, m);
     }
   }
-  if (down.contains("w-1")) ++starts["w-1"];
-  if (down.contains("w-2")) receiver = worker("w-2").edge->epoch();
+  if (down_.contains("w-1")) ++starts["w-1"];
+  if (down_.contains("w-2")) receiver = worker("w-2").edge->epoch();
   EXPECT_TRUE(put(400));
   bus_.advance(seconds(10));
   std::map<int, int> last;  // by sender

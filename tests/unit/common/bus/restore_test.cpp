@@ -313,7 +313,7 @@ TEST_P(RestoreUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
   note_ended();
   std::size_t delivered = 0;
   for (const auto& [call_id, o] : ended_) delivered += o.verdict() == pb::DELIVERED;
-  EXPECT_GT(delivered, 0u) << "nothing got through: a test of nothing";
+  EXPECT_GT(delivered, sent.size() / 10) << "hardly anything got through: a test of nothing";
   for (const std::string& call_id : sent) EXPECT_TRUE(ended_.contains(call_id)) << call_id;
   check_order_and_doubles(ended_);
 }
