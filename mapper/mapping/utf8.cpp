@@ -52,6 +52,14 @@ void append_utf8(std::string& out, uint32_t c) {
   }
 }
 
+uint32_t windows_1252(unsigned char byte) {
+  static constexpr uint16_t kHigh[] = {0x20ac, 0xfffd, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021,
+                                       0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0xfffd, 0x017d, 0xfffd,
+                                       0xfffd, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+                                       0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0xfffd, 0x017e, 0x0178};
+  return byte >= 0x80 && byte < 0xa0 ? kHigh[byte - 0x80] : byte;
+}
+
 tl::expected<std::string, CharsetError> to_utf8(std::string_view bytes, std::string_view charset) {
   const auto is_one_of = [charset](std::initializer_list<std::string_view> names) {
     return std::find(names.begin(), names.end(), charset) != names.end();
