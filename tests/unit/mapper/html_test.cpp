@@ -68,7 +68,7 @@ TEST(Html, HostileTextIsReadOnce) {
   for (const char* unit : {"<", "<a ", "<a b='", "<a b=\"", "<!--", "<!doctype ", "<script>", "<head>",
                            "</a>", "<a href ", "<x>", "<?xml ", "&", "<a b=c "}) {
     std::string text = "<b>";
-    while (text.size() < 500'000) text += unit;
+    while (text.size() < 200'000) text += unit;
     EXPECT_LE(text_of_html(text + std::string(50'000, ' ')).size(), text.size()) << unit;
   }
 }
