@@ -64,4 +64,10 @@ std::string format_timestamp(int64_t unix_s) {
   return {out.data(), n};
 }
 
+bool is_possible_time(int64_t unix_s, int64_t now_s) {
+  constexpr int64_t kNothingBefore = 1'672'531'200;  // 2023-01-01T00:00:00Z
+  constexpr int64_t kDay = 86'400;
+  return unix_s >= kNothingBefore && unix_s <= now_s + kDay;
+}
+
 }  // namespace stox

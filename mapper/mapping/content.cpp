@@ -232,8 +232,8 @@ std::optional<pb::Outcome> to_xmpp(const pb::SipMessage& in, pb::XmppMessage& ou
   // take a new Call-ID for each MESSAGE, and the mapper keeps nothing.
   if (in.call_id().size() <= kMaxCallId && is_utf8(in.call_id()))
     out.set_thread(xml_legal(one_line(in.call_id(), kMaxCallId)));
-  const int64_t date_s = in.date_s() > 0 ? in.date_s() : text->date_s;
-  if (date_s > 0 && date_s < now_s - kOldAfterS) out.set_delay_stamp_s(date_s);
+  const int64_t date_s = is_possible_time(in.date_s(), now_s) ? in.date_s() : text->date_s;
+  if (is_possible_time(date_s, now_s) && date_s < now_s - kOldAfterS) out.set_delay_stamp_s(date_s);
   return std::nullopt;
 }
 

@@ -5,6 +5,7 @@
 
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "common/base/timestamp.h"
 #include "sip_front/sip/grammar.h"
 
 namespace stox::sip {
@@ -140,7 +141,8 @@ std::optional<uint32_t> parse_delta_seconds(std::string_view text) {
 Duration valid_for(const Message& message, int64_t now_s) {
   const auto expires = parse_delta_seconds(message.value(HeaderName::kExpires));
   if (!expires || *expires == 0) return Duration::max();
-  const int64_t since = parse_date(message.value(HeaderName::kDate)).value_or(now_s);
+  int64_t since = parse_date(message.value(HeaderName::kDate)).value_or(now_s);
+  if (!is_possible_time(since, now_s)) since = now_s;
   return std::chrono::seconds(
       std::clamp<int64_t>(since + *expires - now_s, 0, std::min<int64_t>(*expires, 1'000'000)));
 }

@@ -20,8 +20,8 @@ std::optional<CSeq> parse_cseq(std::string_view);
 std::optional<int64_t> parse_date(std::string_view);            // Unix time of an RFC 1123 date in GMT
 std::optional<uint32_t> parse_delta_seconds(std::string_view);  // Retry-After; what follows is ignored
 // How long a MESSAGE is still worth anything (RFC 3428 section 4): Expires from Date on, or from now on if
-// there is no Date, or one to come; zero if it has expired. Without Expires, or with one of 0, as long as it
-// takes.
+// there is no Date, or one to come, or one that cannot be; zero if it has expired. Without Expires, or with
+// one of 0, as long as it takes.
 Duration valid_for(const Message&, int64_t now_s);
 bool is_token(std::string_view);
 bool is_call_id(std::string_view);  // word [ "@" word ]

@@ -353,7 +353,7 @@ TEST_F(InboundTest, WhatExpiresIsNotBegunLater) {
   receive(replaced(kHello, "Max-Forwards", "Expires: 5\r\nMax-Forwards"));
   EXPECT_EQ(envelopes_.size(), 1u);
   receive(replaced(replaced(replaced(kHello, "Max-Forwards",
-                                     "Date: Sat, 13 Nov 2010 23:29:00 GMT\r\nExpires: 600\r\nMax-Forwards"),
+                                     "Date: Tue, 14 Nov 2023 12:00:00 GMT\r\nExpires: 600\r\nMax-Forwards"),
                             "776sgdkse", "x"),
                    "asd88", "x"));
   EXPECT_EQ(said(), "SIP/2.0 480 Message expired");
@@ -365,6 +365,17 @@ TEST_F(InboundTest, ADateToComeMakesNoMessageLiveLonger) {
   receive(
       replaced(kHello, "Max-Forwards", "Date: Wed, 13 Nov 2030 23:29:00 GMT\r\nExpires: 5\r\nMax-Forwards"));
   EXPECT_EQ(envelopes_.size(), 1u);
+}
+
+TEST_F(InboundTest, WithAWrongClockExpiresCountsFromArrival) {
+  valid_for_ = 5s;
+  receive(
+      replaced(kHello, "Max-Forwards", "Date: Thu, 01 Jan 1970 00:02:11 GMT\r\nExpires: 5\r\nMax-Forwards"));
+  receive(replaced(replaced(replaced(kHello, "Max-Forwards",
+                                     "Date: Sat, 01 Jan 2000 00:10:00 GMT\r\nExpires: 5\r\nMax-Forwards"),
+                            "776sgdkse", "x"),
+                   "asd88", "x"));
+  EXPECT_EQ(envelopes_.size(), 2u);
 }
 
 TEST_F(InboundTest, OptionsInsideOfADialogThatWeDoNotHave) {
