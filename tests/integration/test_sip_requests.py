@@ -1,4 +1,7 @@
 """What the SIP front answers to requests that are not simply a message: the table of interface and errors."""
+from email.utils import formatdate
+import time
+
 import pytest
 
 GATEWAY = "sip:sip-xmpp.test"
@@ -149,7 +152,8 @@ def test_all_vias_come_back_in_order(site):
 
 
 @pytest.mark.parametrize("headers, status", [
-    ([("Date", "Sat, 13 Nov 2010 23:29:00 GMT"), ("Expires", "600")], 480),
+    ([("Date", formatdate(time.time() - 3600, usegmt=True)), ("Expires", "600")], 480),
+    ([("Date", "Sat, 13 Nov 2010 23:29:00 GMT"), ("Expires", "600")], 200),
     ([("Date", "Sat, 13 Nov 2010 23:29:00 GMT")], 200),
     ([("Date", "yesterday"), ("Expires", "soon")], 200),
     ([("Expires", "0")], 200),
