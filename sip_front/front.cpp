@@ -35,8 +35,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   auto resolver = net::Resolver::create(context.loop, {context.config.dns.servers, true});
   if (!resolver) return tl::make_unexpected(resolver.error());
   front->resolver_ = std::move(*resolver);
-  auto next_hop =
-      sip::NextHop::create(*front->resolver_, front->random_, context.config.gateway.outbound_proxy);
+  auto next_hop = make_next_hop(context.config, *front->resolver_, front->random_);
   if (!next_hop) return tl::make_unexpected(next_hop.error());
   front->next_hop_ = std::move(*next_hop);
   front->way_back_ = *sip::NextHop::create(*front->resolver_, front->random_, {});
@@ -218,10 +217,11 @@ void Front::no_way_back(const sip::Flow& asked, std::string_view response) {
   const std::string uri =
       inbound_.trusts(asked) ? sip::uri_of_sent_by(response, asked.transport) : std::string();
   if (uri.empty()) return transports_->send_by({}, response);
-  way_back_->find(uri, 0, [this, response = std::string(response)](sip::Hops hops) {
+  const auto send = [this, response = std::string(response)](sip::Hops hops) {
     transports_->send_by(hops ? std::move(*hops) : std::vector<sip::Hop>(), response);
     end_of_turn_.ask();
-  });
+  };
+  way_back_->find(uri, 0, send, sip::NextHop::Chosen::kByTrusted);
 }
 
 void Front::unreachable(const sip::Endpoint& peer, std::string_view datagram, std::string_view why) {
@@ -317,7 +317,7 @@ void Front::reload(const service::Config& config) {
   if (section == nullptr) return;
   const auto& opened = *find_section(context_.config, context_.identity.section);
   auto policy = make_policy(config, *section, make_listens(opened));
-  auto next_hop = sip::NextHop::create(*resolver_, random_, config.gateway.outbound_proxy);
+  auto next_hop = make_next_hop(config, *resolver_, random_);
   if (!policy || !next_hop) {
     context_.log.error("{}; the old values stay", (policy ? next_hop.error() : policy.error()).text);
     return;

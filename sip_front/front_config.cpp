@@ -76,6 +76,13 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
   return policy;
 }
 
+Result<sip::NextHop> make_next_hop(const service::Config& config, net::Resolver& resolver,
+                                   sip::Random& random) {
+  auto reach = sip::Reach::create(config.gateway.sip_domains);
+  if (!reach) return tl::make_unexpected(reach.error());
+  return sip::NextHop::create(resolver, random, config.gateway.outbound_proxy, std::move(*reach));
+}
+
 std::vector<sip::Credentials> make_credentials(const service::SipFrontConfig& section) {
   std::vector<sip::Credentials> out;
   for (const auto& one : section.credentials) out.push_back({one.realm, one.username, one.password});

@@ -8,6 +8,7 @@
 #include "common/service/config.h"
 #include "common/service/log.h"
 #include "sip_front/sip/digest.h"
+#include "sip_front/sip/next_hop.h"
 #include "sip_front/sip/request_check.h"
 #include "sip_front/sip/transport.h"
 
@@ -24,6 +25,8 @@ Result<net::TlsContext> make_tls(const service::SipFrontConfig&);
 // `listening`: what the transports were opened with, which stays as it was when the configuration changes.
 Result<sip::Policy> make_policy(const service::Config&, const service::SipFrontConfig&,
                                 const std::vector<sip::Listen>& listening);
+// Resolver and random must outlive it.
+Result<sip::NextHop> make_next_hop(const service::Config&, net::Resolver&, sip::Random&);
 std::vector<sip::Credentials> make_credentials(const service::SipFrontConfig&);
 
 }  // namespace stox

@@ -173,6 +173,8 @@ void Outbound::find_hops(sip::Id id, std::size_t size) {
 void Outbound::resolved(sip::Id id, sip::Hops hops) {
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr || d->stage != Stage::kResolving) return;
+  if (!hops && hops.error().refused)
+    return fail(id, 403, "This gateway does not send to that SIP domain", hops.error().text);
   if (!hops) {
     silent_.not_found(hops.error().text, clock_.now());
     return fail(id, 503, "No next hop", hops.error().text, hops.error().permanent);
@@ -373,7 +375,7 @@ void Outbound::timed_out(uint64_t token) {
   resting_.rest(d->hops[d->at_hop],
                 clock_.now() + kAvoid);  // it may have arrived: only the next message goes elsewhere
   silent_.failed(d->hops[d->at_hop], "did not answer in 32 s", clock_.now());
-  fail(id_of(token), 408, "Request Timeout", "no answer in 32 s from " + d->hops[d->at_hop].str());
+  unanswered(id_of(token), 408, "Request Timeout", "no answer in 32 s from " + d->hops[d->at_hop].str());
 }
 
 void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::string_view why) {
@@ -382,16 +384,16 @@ void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::stri
   if (d == nullptr) return;
   const std::string hop = d->hops[d->at_hop].str();
   if (may_have_arrived && why.empty() && d->hops[d->at_hop].transport != sip::Transport::kUdp) {
-    return fail(id, 503, "Transport failure",
-                fmt::format("{} closed the connection instead of answering about {} bytes; it may have been "
-                            "delivered",
-                            hop, request_size(*d)));
+    return unanswered(id, 503, "Transport failure",
+                      fmt::format("{} closed the connection instead of answering about {} bytes; it may have "
+                                  "been delivered",
+                                  hop, request_size(*d)));
   }
   std::string text = hop + " cannot be reached";
   if (!why.empty()) text.append(" (").append(why).append(")");
   silent_.failed(d->hops[d->at_hop], text.substr(hop.size() + 1), clock_.now());
   if (may_have_arrived)
-    return fail(id, 503, "Transport failure", text + " any more; it may have been delivered");
+    return unanswered(id, 503, "Transport failure", text + " any more; it may have been delivered");
   resting_.rest(d->hops[d->at_hop], clock_.now() + kAvoid);
   if (d->at_hop + 1 == d->hops.size()) return transport_failure(id, std::move(text));
   next_hop(*d);
@@ -405,7 +407,7 @@ void Outbound::too_large(sip::Id id, const std::string& text) {
   Delivery& d = deliveries_[id.slot];
   const std::string size = std::to_string(d.too_large);
   d.too_large = 0;
-  if (!choose_alternative(d, d.alternative + 1)) return fail(id, 513, "Message too big", size + text);
+  if (!choose_alternative(d, d.alternative + 1)) return unanswered(id, 513, "Message too big", size + text);
   ++plainer_;
   d.at_hop = 0;
   attempt(id);
@@ -418,11 +420,22 @@ void Outbound::transport_failure(sip::Id id, std::string text) {
     return too_large(id, " bytes are too many for UDP, and the next hop takes no TCP or TLS" +
                              (text.empty() ? "" : ": " + text));
   }
-  if (!d.refused) return fail(id, 503, "Transport failure", std::move(text));
+  if (!d.refused) return unanswered(id, 503, "Transport failure", std::move(text));
   pb::Outcome outcome;
   *outcome.mutable_sip_status() = std::move(*d.refused);
   outcome.set_text("from another server; " + text);
   end(id, std::move(outcome));
+}
+
+// Sent, or tried to be, without an answer. Whoever can name any address and port is not told whether the port
+// is open, closed or silent.
+void Outbound::unanswered(sip::Id id, uint32_t code, std::string reason, std::string text) {
+  const Delivery& d = deliveries_[id.slot];
+  if (d.hops.front().unlisted) {
+    code = 408;
+    reason = d.sought_large ? "No answer; a message of this length needs TCP" : "No answer";
+  }
+  fail(id, code, std::move(reason), std::move(text));
 }
 
 // No peer has said this.

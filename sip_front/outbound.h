@@ -137,6 +137,7 @@ class Outbound : private sip::ClientUser {
   void find_hops(sip::Id, std::size_t size);
   void too_large(sip::Id, const std::string& text);
   void transport_failure(sip::Id, std::string text);
+  void unanswered(sip::Id, uint32_t code, std::string reason, std::string text);
   void fail(sip::Id, uint32_t code, std::string reason, std::string text, bool unresolvable = false);
   void end(sip::Id, pb::Outcome);
   void leave_queue(sip::Id);

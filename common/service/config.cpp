@@ -200,6 +200,13 @@ Result<Loaded> load_config(const std::string& file, Role role, std::string_view 
       read_credentials(*root, i, fronts[i], problems);
   }
   if (problems.any()) return error(problems.lines());
+  const GatewayConfig& gateway = loaded.config.gateway;
+  if (!loaded.config.sip_fronts.empty() && gateway.outbound_proxy.empty() && gateway.sip_domains.empty()) {
+    loaded.warnings.push_back(
+        "neither gateway.outbound_proxy nor gateway.sip_domains is set, so anybody on XMPP can have this "
+        "gateway "
+        "send SIP to any public address; set one of them");
+  }
   return loaded;
 }
 

@@ -32,6 +32,7 @@ struct GatewayConfig {
   std::vector<std::string> unknown_peers_take;  // SIP peers of whom nothing is known: cpim, iscomposing
   bool resend_on_doubt = false;                 // on_doubt = "resend"
   std::vector<std::string> xmpp_domains;        // patterns; empty = all
+  std::vector<std::string> sip_domains;         // names, *.NAME, addresses, networks; empty = all
   // SIP domain -> XMPP domain, both as written; each stands once. Empty = the separator scheme.
   std::map<std::string, std::string> gwmap;
 };
@@ -161,7 +162,7 @@ struct Identity {
 struct Loaded {
   Config config;
   Identity identity;
-  std::vector<std::string> warnings;  // variables of the environment that look like overrides but are none
+  std::vector<std::string> warnings;  // what is allowed and may not be meant
 };
 
 using Environment = std::map<std::string, std::string>;

@@ -499,6 +499,7 @@ const std::vector<Key<GatewayConfig>>& keys() {
       list("unknown_peers_take", &S::unknown_peers_take, check_format),
       either("on_doubt", &S::resend_on_doubt, "fail", "resend"),
       list("xmpp_domains", &S::xmpp_domains, check_domain_pattern),
+      list("sip_domains", &S::sip_domains, check_sip_place),
       table("gwmap", &S::gwmap, check_sip_host, check_xmpp_domain),
   };
   return kKeys;

@@ -20,6 +20,7 @@ Complaint check_sip_domain(std::string_view);  // host name in ASCII (A-labels)
 Complaint check_xmpp_domain(std::string_view);
 Complaint check_sip_host(std::string_view);        // host name in ASCII, or [IPv6]
 Complaint check_domain_pattern(std::string_view);  // a domain or "*.DOMAIN"
+Complaint check_sip_place(std::string_view);       // a host name, "*.NAME", ADDRESS or ADDRESS/BITS
 Complaint check_separator(std::string_view);       // refuse_separator()
 Complaint check_proxy(std::string_view);           // SIP URI of a next hop
 Complaint check_network(std::string_view);         // ADDRESS or ADDRESS/BITS

@@ -34,6 +34,7 @@ struct Hop {
   Endpoint peer;
   std::string domain = {};  // TLS: whom the peer must prove to be (RFC 5922), a host name or an address
   bool keep = false;        // the connection stays open and is kept alive (RFC 5626 3.5.1)
+  bool unlisted = false;    // somebody on XMPP has chosen it freely: it is nowhere in the configuration
   bool operator==(const Hop&) const = default;
   std::string str() const;  // "UDP ADDRESS:PORT"
 };

@@ -105,11 +105,13 @@ void order_servers(std::vector<net::SrvRecord>& records, Random& random) {
 // One look-up. The callback that waits for the resolver owns it, so it lives as long as there is one.
 class Search : public std::enable_shared_from_this<Search> {
  public:
-  Search(net::Resolver& resolver, Random& random, Target target, bool keep, std::size_t size,
-         std::function<void(Hops)> found)
+  // `reach`: within which addresses of the target must be; null = anywhere.
+  Search(net::Resolver& resolver, Random& random, Target target, std::shared_ptr<const Reach> reach,
+         bool keep, std::size_t size, std::function<void(Hops)> found)
       : resolver_(resolver),
         random_(random),
         target_(std::move(target)),
+        reach_(std::move(reach)),
         keep_(keep),
         large_(size > kLargestForUdp),
         found_(std::move(found)) {}
@@ -195,14 +197,24 @@ class Search : public std::enable_shared_from_this<Search> {
     for (const std::string& address : addresses) {
       const auto peer = Endpoint::parse(address, server.port);
       if (!peer) continue;
+      if (reach_ && !reach_->allows(target_.host, *peer)) {
+        inner_ = address;
+        continue;
+      }
       Hop hop{server.transport, *peer};
       if (server.transport == Transport::kTls) hop.domain = target_.host;
       hop.keep = keep_;
+      hop.unlisted = reach_ && !reach_->lists(target_.host);
       hops_.push_back(std::move(hop));
     }
   }
 
   void finish() {
+    if (hops_.empty() && !inner_.empty()) {
+      return found_(tl::make_unexpected(NoHop{
+          true, target_.host + " is at " + inner_ +
+                    ", which is no public address; if it is meant, add the host to gateway.sip_domains"}));
+    }
     if (hops_.empty())
       return found_(tl::make_unexpected(failure_.value_or(NoHop{true, target_.host + " has no address"})));
     if (large_) reliable_first();
@@ -222,12 +234,14 @@ class Search : public std::enable_shared_from_this<Search> {
   net::Resolver& resolver_;
   Random& random_;
   Target target_;
+  std::shared_ptr<const Reach> reach_;
   bool keep_;  // connections to what is found
   bool large_;
   std::function<void(Hops)> found_;
   std::vector<Service> services_;
   std::vector<Server> servers_;
   std::vector<Hop> hops_;
+  std::string inner_;  // an address that may not be sent to
   std::optional<NoHop> failure_;
   bool refused_ = false;  // a service with the target "." (RFC 2782)
 };
@@ -242,19 +256,31 @@ std::string uri_of_sent_by(std::string_view response, Transport transport) {
   return out += transport == Transport::kTls ? ";transport=tls" : ";transport=tcp";
 }
 
-Result<NextHop> NextHop::create(net::Resolver& resolver, Random& random, std::string_view outbound_proxy) {
+Result<NextHop> NextHop::create(net::Resolver& resolver, Random& random, std::string_view outbound_proxy,
+                                Reach reach) {
   if (!outbound_proxy.empty()) {
     if (const auto target = target_of(outbound_proxy); !target)
       return error("gateway.outbound_proxy: " + target.error().text);
   }
-  return NextHop(resolver, random, outbound_proxy);
+  return NextHop(resolver, random, outbound_proxy, std::move(reach));
 }
 
-void NextHop::find(std::string_view request_uri, std::size_t size, std::function<void(Hops)> found) const {
-  auto target = target_of(outbound_proxy_.empty() ? request_uri : outbound_proxy_);
+void NextHop::find(std::string_view request_uri, std::size_t size, std::function<void(Hops)> found,
+                   Chosen chosen) const {
+  const bool by_proxy = !outbound_proxy_.empty();
+  const bool guarded = chosen == Chosen::kByAnybody;
+  auto target = target_of(by_proxy ? outbound_proxy_ : request_uri);
   if (!target) return found(tl::make_unexpected(NoHop{true, target.error().text}));
-  std::make_shared<Search>(*resolver_, *random_, std::move(*target), !outbound_proxy_.empty(), size,
-                           std::move(found))
+  if (guarded) {
+    const auto uri = parse_sip_uri(request_uri);
+    const std::string_view host = uri ? uri->host : std::string_view();
+    if (!reach_->has(host) || (!by_proxy && !reach_->has(target->host))) {  // these differ by a maddr
+      return found(
+          tl::make_unexpected(NoHop{true, std::string(host) + " is none of gateway.sip_domains", true}));
+    }
+  }
+  std::make_shared<Search>(*resolver_, *random_, std::move(*target), guarded && !by_proxy ? reach_ : nullptr,
+                           by_proxy, size, std::move(found))
       ->begin();
 }
 

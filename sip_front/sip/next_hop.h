@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,12 +17,14 @@
 #include "common/net/resolver.h"
 #include "sip_front/sip/flow.h"
 #include "sip_front/sip/random.h"
+#include "sip_front/sip/reach.h"
 
 namespace stox::sip {
 
 struct NoHop {
   bool permanent = false;  // no such name or address; otherwise the name servers did not answer
-  std::string text;
+  std::string text;        // for the operator
+  bool refused = false;    // the host is none of gateway.sip_domains, and was not looked up
 };
 
 // Of a response over a reliable transport whose connections fail: the URI to find hops for (RFC 3263 5, RFC
@@ -32,24 +35,34 @@ using Hops = tl::expected<std::vector<Hop>, NoHop>;  // a value holds one hop at
 
 class NextHop {
  public:
-  // `outbound_proxy`: a SIP URI through which everything goes, or empty. The resolver and what picks among
-  // servers of one priority must outlive this.
-  static Result<NextHop> create(net::Resolver&, Random&, std::string_view outbound_proxy);
+  // Who has chosen where to go: somebody on XMPP or a SIP peer whom nobody vouches for, who may choose within
+  // Reach only, or a peer that is `trusted`.
+  enum class Chosen { kByAnybody, kByTrusted };
 
-  // For a request of `size` bytes. An address literal is answered from inside the call.
-  void find(std::string_view request_uri, std::size_t size, std::function<void(Hops)>) const;
+  // `outbound_proxy`: a SIP URI through which everything goes, wherever it resolves, or empty. The resolver
+  // and what picks among servers of one priority must outlive this.
+  static Result<NextHop> create(net::Resolver&, Random&, std::string_view outbound_proxy, Reach = {});
+
+  // For a request of `size` bytes: the one judgement of where requests go, for Request-URIs, Contacts and
+  // Routes alike. What is answered without DNS is answered from inside the call.
+  void find(std::string_view request_uri, std::size_t size, std::function<void(Hops)>,
+            Chosen = Chosen::kByAnybody) const;
 
   // What requests carry as Route (8.1.2, 20.34): the outbound proxy, if it says that it is a loose router
   // (;lr). Empty: none.
   std::string route() const;
 
  private:
-  NextHop(net::Resolver& resolver, Random& random, std::string_view outbound_proxy)
-      : resolver_(&resolver), random_(&random), outbound_proxy_(outbound_proxy) {}
+  NextHop(net::Resolver& resolver, Random& random, std::string_view outbound_proxy, Reach reach)
+      : resolver_(&resolver),
+        random_(&random),
+        outbound_proxy_(outbound_proxy),
+        reach_(std::make_shared<const Reach>(std::move(reach))) {}
 
   net::Resolver* resolver_;
   Random* random_;
   std::string outbound_proxy_;
+  std::shared_ptr<const Reach> reach_;  // of those that are being looked for, too
 };
 
 }  // namespace stox::sip

@@ -36,7 +36,7 @@ class Site:
                               capture_output=True, text=True).stdout
         self.file = folder / "stox.toml"
         self.file.write_text(toml({
-            "gateway": {"gateway_domain": "sip-xmpp.test", "xmpp_domain": "xmpp-sip.test"},
+            "gateway": {"gateway_domain": "sip-xmpp.test", "xmpp_domain": "xmpp-sip.test", "sip_domains": ["10.77.0.0/24"]},
             "log": {"level": "debug"},
             "runtime": {"drain_seconds": 5},
             "mapper": [{"name": f"mapper-{i}", "bind": f"tcp://{address}:7300"} for i, address in addresses.items()],

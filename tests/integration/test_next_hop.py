@@ -91,6 +91,26 @@ def test_a_domain_without_sip_is_an_error(juliet, domain):
     assert juliet.next_message().condition == "remote-server-not-found"
 
 
+def test_nobody_has_us_send_to_the_machines_beside_us(site, new_site, servers):
+    """Without outbound_proxy and sip_domains: whether somebody listens there or not, nothing arrives."""
+    down, second, third = servers
+    for user in second, third:
+        user.inbox.queue.clear()
+    open_site = new_site(dns=site.stox.configuration["dns"], gateway={"sip_domains": []}).start()
+    stranger = open_site.xmpp_user("juliet")
+    for place in f"{second.host}\\3a{second.port}", f"{down}\\3a{second.port}", "plain.test", "localhost":
+        for text in "a datagram", "lines of a stranger\n" * 100:
+            stranger.send(f"romeo*{place}@xmpp-sip.test", text)
+            assert stranger.next_message().condition == "remote-server-not-found", place
+    open_site.stox.configuration["gateway"]["sip_domains"] = ["plain.test"]
+    open_site.stox.write()
+    open_site.stox.read_again()
+    stranger.send("romeo*plain.test@xmpp-sip.test", "to one of the site's")
+    assert second.next_request().text == "to one of the site's"  # the first that came at all
+    stranger.send("romeo*pointed.test@xmpp-sip.test", "to another")
+    assert stranger.next_message().condition == "forbidden"
+
+
 def test_a_proxy_that_is_not_found_is_told(site, new_site, servers):
     down, second, third = servers
     other = new_site(dns=site.stox.configuration["dns"], gateway={"outbound_proxy": "sip:nobody.test"}).start()

@@ -42,7 +42,7 @@ class Site:
                               capture_output=True, text=True).stdout
         self.file = folder / "stox.toml"
         self.file.write_text(toml({
-            "gateway": {"gateway_domain": GATEWAY_DOMAIN, "xmpp_domain": XMPP_DOMAIN},
+            "gateway": {"gateway_domain": GATEWAY_DOMAIN, "xmpp_domain": XMPP_DOMAIN, "sip_domains": ["10.77.0.0/24"]},
             "mapper": [{"name": "mapper-1", "bind": f"tcp://{address['gateway']}:7300"}],
             "sip_front": [{"name": "sip-1", "listen": [f"udp:{address['gateway']}:5060"], "trusted": ["10.77.0.0/24"]}],
             "xmpp_worker": [{"name": name, "backend": "server", "xmpp_host": address[name], "xmpp_port": 5269,

@@ -17,6 +17,7 @@ NAMES = ["sip-1", "mapper-1", "component-1"]
 
 GATEWAY_DOMAIN = "sip-xmpp.test"
 XMPP_DOMAIN = "xmpp-sip.test"
+SIP_DOMAINS = ["*.test", "127.0.0.0/8", "::1", "10.77.0.0/16", "fd77::/16"]  # where SIP users of the tests are, who have no proxy
 
 
 def toml(configuration):
@@ -48,7 +49,8 @@ class Stox:
         self.port = loopback.free_port(host, 5060)
         self.address = (host, self.port)
         self.configuration = {
-            "gateway": {"gateway_domain": GATEWAY_DOMAIN, "xmpp_domain": XMPP_DOMAIN, **dict(gateway)},
+            "gateway": {"gateway_domain": GATEWAY_DOMAIN, "xmpp_domain": XMPP_DOMAIN,
+                        **({} if "outbound_proxy" in dict(gateway) else {"sip_domains": SIP_DOMAINS}), **dict(gateway)},
             "runtime": {"directory": str(folder / "run"), "state_directory": str(folder / "state"),
                         "drain_seconds": 5},
             "log": {"level": log_level},

@@ -45,20 +45,23 @@ class NextHopTest : public testing::Test {
  protected:
   // "UDP ADDRESS:PORT ..." or "permanent" or "temporary".
   std::string hops(std::string_view outbound_proxy, std::string_view request_uri, std::size_t size = 500) {
-    const auto next_hop = NextHop::create(dns_, random_, outbound_proxy);
+    const auto next_hop = NextHop::create(dns_, random_, outbound_proxy, reach_);
     EXPECT_TRUE(next_hop);
     std::string out;
-    next_hop->find(request_uri, size, [&](Hops hops) {
+    const auto found = [&](Hops hops) {
       if (!hops) {
-        out = hops.error().permanent ? "permanent" : "temporary";
+        out = hops.error().refused ? "refused" : hops.error().permanent ? "permanent" : "temporary";
+        why_ = hops.error().text;
         return;
       }
       for (const Hop& hop : *hops) {
         out += out.empty() ? "" : " ";
         out.append(name_of(hop.transport)).append(" ").append(hop.peer.str());
         if (!hop.domain.empty()) out += " as " + hop.domain;
+        unlisted_ = hop.unlisted;
       }
-    });
+    };
+    next_hop->find(request_uri, size, found, chosen_);
     return out;
   }
   std::string hops(std::string_view request_uri) { return hops("", request_uri); }
@@ -70,6 +73,10 @@ class NextHopTest : public testing::Test {
 
   FakeResolver dns_;
   Random random_;
+  Reach reach_;
+  NextHop::Chosen chosen_ = NextHop::Chosen::kByAnybody;
+  std::string why_;        // there is none
+  bool unlisted_ = false;  // of the last hop
 };
 
 TEST_F(NextHopTest, IsTheRequestUriWithoutAProxy) {
@@ -180,6 +187,50 @@ TEST_F(NextHopTest, ALooseRouterGetsARoute) {
             "sip:192.0.2.1:5060;transport=tcp;lr");
   EXPECT_EQ(NextHop::create(dns_, random_, "sip:192.0.2.1")->route(), "");
   EXPECT_EQ(NextHop::create(dns_, random_, "")->route(), "");
+}
+
+TEST_F(NextHopTest, NobodyIsSentToTheMachinesBesideUs) {
+  dns_.hosts["inner.test"] = {"10.0.0.7", "fd00::7"};
+  dns_.hosts["both.test"] = {"127.0.0.1", "192.0.2.1"};
+  dns_.services["_sip._udp.trick.test"] = {{1, 0, 6379, "inner.test"}, {2, 0, 6379, "127.0.0.1"}};
+  for (const char* uri : {"sip:a@127.0.0.77:6379", "sip:a@[::1]", "sip:a@inner.test", "sip:a@inner.test:25",
+                          "sip:a@trick.test", "sip:a@proxy.test;maddr=127.0.0.1", "sip:a@169.254.169.254"}) {
+    EXPECT_EQ(hops("", uri), "permanent") << uri;
+    EXPECT_EQ(hops("", uri, 2000), "permanent") << uri;
+    EXPECT_NE(why_.find("which is no public address"), std::string::npos) << why_;
+  }
+  EXPECT_EQ(hops("sip:a@both.test"), "UDP 192.0.2.1:5060");
+  EXPECT_EQ(hops("sip:127.0.0.1:5090", "sip:a@inner.test"), "UDP 127.0.0.1:5090");
+}
+
+TEST_F(NextHopTest, HostsOfTheSiteMayBeAnywhereAndNobodyElseIsReached) {
+  dns_.hosts["inner.test"] = {"10.0.0.7"};
+  dns_.services["_sip._udp.sip.test"] = {{1, 0, 5070, "inner.test"}};
+  reach_ = *Reach::create({"sip.test", "127.0.0.0/8"});
+  EXPECT_EQ(hops("sip:a@sip.test"), "UDP 10.0.0.7:5070");
+  EXPECT_FALSE(unlisted_);
+  EXPECT_EQ(hops("sip:a@127.0.0.1:5090"), "UDP 127.0.0.1:5090");
+  dns_.asked.clear();
+  EXPECT_EQ(hops("sip:a@proxy.test"), "refused");
+  EXPECT_EQ(why_, "proxy.test is none of gateway.sip_domains");
+  EXPECT_EQ(hops("sip:a@sip.test;maddr=192.0.2.9"), "refused");
+  EXPECT_EQ(hops("sip:192.0.2.9", "sip:a@proxy.test"), "refused");  // by a proxy, too
+  EXPECT_TRUE(dns_.asked.empty());
+  EXPECT_EQ(hops("sip:192.0.2.9", "sip:a@sip.test"), "UDP 192.0.2.9:5060");
+}
+
+TEST_F(NextHopTest, ATrustedPeerChoosesFreely) {
+  reach_ = *Reach::create({"sip.test"});
+  chosen_ = NextHop::Chosen::kByTrusted;
+  EXPECT_EQ(hops("sip:a@10.0.0.7"), "UDP 10.0.0.7:5060");
+  EXPECT_FALSE(unlisted_);
+}
+
+TEST_F(NextHopTest, TellsWhatNobodyHasConfigured) {
+  hops("sip:a@proxy.test");
+  EXPECT_TRUE(unlisted_);
+  hops("sip:192.0.2.9", "sip:a@proxy.test");
+  EXPECT_FALSE(unlisted_);
 }
 
 TEST(UriOfSentBy, IsWhatTheTopViaNamesUnlessThatIsAnAddress) {

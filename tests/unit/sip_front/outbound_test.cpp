@@ -137,6 +137,43 @@ TEST_F(OutboundTest, AnEnvelopeBecomesARequestAndTheResponseItsOutcome) {
   EXPECT_TRUE(outbound_.idle());
 }
 
+// Somebody on XMPP who names any address and port must not learn which ports are open.
+TEST_F(OutboundTest, OfAHostThatNobodyConfiguredOnlyAnAnswerIsTold) {
+  sip::Hop tcp{Transport::kTcp, endpoint("192.0.2.7", 6379)};
+  sip::Hop udp{Transport::kUdp, endpoint("192.0.2.7", 6379)};
+  tcp.unlisted = udp.unlisted = true;
+  const auto told = [&] {
+    const pb::SipStatus& status = outcomes_.back().sip_status();
+    return std::to_string(status.code()) + " " + status.reason() + (status.timed_out() ? " timed out" : "");
+  };
+  hops_ = std::vector<sip::Hop>{udp};
+  begin(envelope("short"));
+  advance(33s);
+  const std::string silent = told();
+  begin(envelope("short"));
+  outbound_.unreachable(udp.peer, requests_.back()->bytes, "Connection refused");
+  EXPECT_EQ(told(), silent);
+
+  large_hops_ = {tcp, udp};
+  const std::string lines(1400, 'x');
+  begin(envelope(lines));
+  advance(33s);
+  const std::string silent_by_tcp = told();
+  for (const bool never_made : {true, false}) {
+    begin(envelope(lines));
+    outbound_.connection_lost(7, never_made, "");
+    EXPECT_EQ(told(), silent_by_tcp);
+  }
+  EXPECT_EQ(ended().size(), 5u);
+}
+
+TEST_F(OutboundTest, AHostOutsideTheSitesDomainsIsForbidden) {
+  hops_ = tl::make_unexpected(sip::NoHop{true, "evil.test is none of gateway.sip_domains", true});
+  begin(envelope("a"));
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 403"));
+  EXPECT_EQ(outcomes_.back().sip_status().reason(), "This gateway does not send to that SIP domain");
+}
+
 TEST_F(OutboundTest, TheFinalStatusIsPassedOnWithWhatItSays) {
   begin(envelope("a"));
   respond("486 Busy Here", "Retry-After: 30 (at lunch)\r\n");

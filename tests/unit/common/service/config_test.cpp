@@ -29,6 +29,11 @@ name = "component-1"
 xmpp_password = "topsecret"
 )";
 
+// The same for SIP users of one domain only.
+std::string with_sip_domains(std::string site) {
+  return site.insert(site.find("[[mapper]]"), "sip_domains = [\"sip.example.org\"]\n");
+}
+
 class ConfigFile : public ::testing::Test {
  protected:
   ConfigFile() {
@@ -382,6 +387,16 @@ INSTANTIATE_TEST_SUITE_P(
             "xmpp_domains = [\"*.example.org\", \"a b\"]",
             "F:4:34: gateway.xmpp_domains \"a b\" is not a domain or a pattern; write \"example.org\" "
             "or \"*.example.org\""},
+        WrongGateway{"sip_domains = [\"sip.example.org\", \"*.example.org\", \"10.0.0.7\", \"10.0.0.0/8\", "
+                     "\"2001:db8::/32\", \"::1\"]",
+                     ""},
+        WrongGateway{"sip_domains = [\"sip.example.org:5060\"]",
+                     "F:4:16: gateway.sip_domains \"sip.example.org:5060\" is neither a host nor a network; "
+                     "write it like \"sip.example.org\", \"*.example.org\", \"192.0.2.7\", \"10.0.0.0/8\" or "
+                     "\"2001:db8::/32\", without port"},
+        WrongGateway{"sip_domains = [\"*\"]",
+                     "F:4:16: gateway.sip_domains \"*\" is not a host name; write it like "
+                     "\"sip.example.org\""},
         WrongGateway{"gwmap = 1", "F:4:9: gateway.gwmap must be a table; write it as [gateway.gwmap]"},
         WrongGateway{"[gateway.gwmap]",
                      "F:4:1: gateway.gwmap is empty; leave it out for the separator scheme"},
@@ -525,12 +540,24 @@ TEST_F(ConfigFile, OnlyTheWorkerItselfNeedsItsPassword) {
   EXPECT_TRUE(load_config(put(text), Role::kXmppWorker, "", {{"STOX_XMPP_WORKER_XMPP_PASSWORD", "x"}}));
 }
 
+TEST_F(ConfigFile, AGatewayThatSendsAnywhereIsWarnedOf) {
+  const auto warnings = [&](const std::string& text) {
+    return load_config(put(text), Role::kMapper, "", {}).value().warnings;
+  };
+  EXPECT_THAT(warnings(kSite),
+              ElementsAre(HasSubstr("neither gateway.outbound_proxy nor gateway.sip_domains is set")));
+  EXPECT_THAT(warnings(with_sip_domains(kSite)), IsEmpty());
+  std::string proxied = kSite;
+  proxied.insert(proxied.find("[[mapper]]"), "outbound_proxy = \"sip:10.0.0.1\"\n");
+  EXPECT_THAT(warnings(proxied), IsEmpty());
+}
+
 constexpr const char* kMapperKey = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
 constexpr const char* kEdgeKey = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
 constexpr const char* kSecretKey = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
 
 std::string between_hosts(const std::string& mapper, const std::string& files) {
-  std::string site = kSite;
+  std::string site = with_sip_domains(kSite);
   site.replace(site.find("name = \"mapper-1\""), 17, "name = \"mapper-1\"\n" + mapper);
   return site + "[bus.curve]\nmapper_public_key = \"" + kMapperKey + "\"\nedge_public_keys = [\"" + kEdgeKey +
          "\"]\n" + files;
@@ -723,7 +750,7 @@ TEST_F(ConfigFile, WrongValuesOfTheEnvironmentNameTheirVariable) {
 }
 
 TEST_F(ConfigFile, AMisspeltVariableIsWarnedOfAndOthersAreLetBe) {
-  const auto loaded = load_config(put(kSite), Role::kMapper, "",
+  const auto loaded = load_config(put(with_sip_domains(kSite)), Role::kMapper, "",
                                   {{"STOX_GATEWAY_DOMAIN_SEPERATOR", "!"},
                                    {"STOX_MAPPER_PORT", "tcp://10.0.0.1:7300"},
                                    {"STOX_MAPPER_SERVICE_HOST", "10.0.0.1"},
