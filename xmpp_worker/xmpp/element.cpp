@@ -40,14 +40,18 @@ Element Element::content_child(std::string_view wanted) const {
   return each;
 }
 
+void ElementTree::release() {
+  std::string().swap(bytes_);
+  nodes_ = {};
+  attributes_ = {};
+  clear();
+}
+
 void ElementTree::clear() {
   static constexpr std::size_t kKeep = 65'536;
   if (bytes_.capacity() > kKeep || nodes_.capacity() * sizeof(Node) > kKeep ||
-      attributes_.capacity() * sizeof(Attribute) > kKeep) {
-    bytes_ = {};
-    nodes_ = {};
-    attributes_ = {};
-  }
+      attributes_.capacity() * sizeof(Attribute) > kKeep)
+    release();
   bytes_.clear();
   nodes_.clear();
   attributes_.clear();
@@ -65,7 +69,7 @@ void ElementTree::open(std::string_view ns, std::string_view name) {
   if (cut_) return;
   const auto index = static_cast<uint32_t>(nodes_.size());
   Node node;
-  node.ns = store(ns);
+  node.ns = open_ != kNone && at(nodes_[open_].ns) == ns ? nodes_[open_].ns : store(ns);
   node.name = store(name);
   node.first_attribute = static_cast<uint32_t>(attributes_.size());
   node.parent = open_;
@@ -104,6 +108,11 @@ void ElementTree::cut() {
   nodes_[0].first_child = nodes_[0].last_child = kNone;
   nodes_[0].text = {};
   attributes_.resize(nodes_[0].first_attribute + nodes_[0].attributes);
+  const Slice last = attributes_.empty() ? nodes_[0].name : attributes_.back().value;
+  bytes_.resize(last.at + last.size);
+  bytes_.shrink_to_fit();
+  nodes_.shrink_to_fit();
+  attributes_.shrink_to_fit();
 }
 
 }  // namespace stox::xmpp

@@ -5,6 +5,7 @@
 // none (default, or not found) answers everything with empty, so that lookups can be chained.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -44,7 +45,14 @@ class Element {
 
 class ElementTree {
  public:
-  void clear();  // keeps memory for the next stanza, unless it was an exceptionally large one
+  void clear();               // keeps memory for the next stanza, unless it was an exceptionally large one
+  void release();             // gives it back
+  std::size_t size() const {  // bytes
+    return bytes_.size() + nodes_.size() * sizeof(Node) + attributes_.size() * sizeof(Attribute);
+  }
+  std::size_t memory() const {  // the same with what is kept for more
+    return bytes_.capacity() + nodes_.capacity() * sizeof(Node) + attributes_.capacity() * sizeof(Attribute);
+  }
 
   void open(std::string_view ns, std::string_view name);
   void attribute(std::string_view ns, std::string_view name,

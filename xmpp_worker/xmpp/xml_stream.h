@@ -5,6 +5,7 @@
 // The user must outlive the stream; elements it is shown live during the call.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -25,13 +26,14 @@ struct XmlLimits {
   std::size_t stanza_bytes = 262'144;
   std::size_t depth = 64;  // of elements below the stream
   std::size_t attributes = 64;
-  std::size_t name_bytes = 1024;  // namespace and local name
+  std::size_t name_bytes = 1024;     // namespace and local name
+  std::size_t tree_bytes = 524'288;  // that an element takes here, however short it is on the wire
   // Beyond these the stream ends with policy-violation.
   std::size_t fatal_bytes = 2'097'152;  // of one stanza
-  std::size_t fatal_depth = 100'000;
-  std::size_t tag_bytes = 1'048'576;  // of one tag, which the parser reads again with each fragment
+  std::size_t fatal_depth = 10'000;
+  std::size_t tag_bytes = 1'048'576;  // of one tag
 
-  static XmlLimits before_authentication() { return {10'000, 64, 64, 1024, 10'000, 64, 10'000}; }
+  static XmlLimits before_authentication() { return {10'000, 64, 64, 1024, 20'000, 10'000, 64, 10'000}; }
 };
 
 class XmlStreamUser {
@@ -61,6 +63,12 @@ class XmlStream {
   void stop();
   void set_limits(const XmlLimits& limits) { limits_ = limits; }
 
+  // Between two stanzas: gives back what it can make again from the header. That happens with the next byte
+  // and costs some microseconds.
+  void rest();
+  // What the peer makes us hold, in bytes, about: a stanza that has not ended.
+  std::size_t held() const;
+
  private:
   struct Handlers;
   struct Free {
@@ -70,6 +78,9 @@ class XmlStream {
 
   void make_parser();
   void renew();
+  std::size_t parse(std::string_view);
+  void look_at_token(std::string_view slice);
+  std::size_t find_end_of_tag(std::string_view);
   void interrupt(Next);
   void fail(std::string_view condition, std::string_view text);
   void fail_by_parser();
@@ -91,6 +102,14 @@ class XmlStream {
   std::size_t child_start_ = 0;  // where what is being read at stream level began
   std::size_t read_to_ = 0;      // end of the last event
   std::size_t rest_at_ = 0;      // where to go on after an interruption
+  // Of the token that has begun and not ended. The parser would read all of it again with each fragment, so
+  // from a certain size on its fragments are kept here until it ends.
+  std::string token_;
+  bool keeps_token_ = false;
+  std::array<char, 2> begin_{};
+  char quote_ = 0;                 // the token as far as it has come ends inside of these
+  std::size_t largest_token_ = 0;  // that this parser has seen
+  std::size_t largest_depth_ = 0;
   Next next_ = Next::kGoOn;
   bool parsing_ = false;  // inside feed()
   bool replaying_ = false;

@@ -156,7 +156,99 @@ TEST(XmlStream, EndsAtTheFatalLimits) {
   EXPECT_EQ(after_header(std::string(50'000, ' ') + "<iq/>", limits), "{jabber:component:accept}iq\n");
 }
 
+// A tag that comes in pieces is not read again from its begin with each of them: else these would be 400 GB.
+TEST(XmlStream, ATagMayComeInVerySmallPieces) {
+  const std::string tag =
+      "<message to='x' a=\"" + std::string(700'000, '>') + "'\" b='" + std::string(100'000, '\"') + "'>";
+  XmlLimits limits;
+  limits.stanza_bytes = limits.tree_bytes = 1'000'000;
+  const std::string whole = kHeader + tag + "<b>&lt;</b ></message><iq/></stream:stream>";
+  XmlLog log;
+  XmlStream stream(limits, log);
+  for (const char c : whole) stream.feed({&c, 1});
+  EXPECT_EQ(log.log, read(whole, limits));
+  EXPECT_NE(log.log.find("message to=x [{jabber:component:accept}b"), std::string::npos)
+      << log.log.substr(0, 500);
+  EXPECT_NE(log.log.find("closed"), std::string::npos);
+}
+
+TEST(XmlStream, WhateverMayBeLongOrComeInPiecesIsRead) {
+  std::string cdata;
+  for (int i = 0; i < 2000; ++i) cdata += "<![CDATA[]]>";
+  const std::string spaces(9000, ' ');
+  const std::string bytes = kHeader + "<message" + spaces + "to" + spaces + "=" + spaces + "'x'" + spaces +
+                            "><body>" + cdata + "<![CDATA[<a ' \"]]>one</body" + spaces + "></message>" +
+                            spaces + "<iq/>";
+  const std::string whole = read(bytes);
+  EXPECT_NE(whole.find("body \"<a ' \"one\"]"), std::string::npos) << whole.substr(0, 300);
+  for (const std::size_t step : {1u, 7u, 4096u}) {
+    XmlLog log;
+    XmlStream stream({}, log);
+    for (std::size_t at = 0; at < bytes.size(); at += step)
+      stream.feed(std::string_view(bytes).substr(at, step));
+    EXPECT_EQ(log.log, whole) << step;
+  }
+}
+
+TEST(XmlStream, WhatNeverEndsIsRefusedInPiecesToo) {
+  const auto in_pieces = [](const std::string& bytes) {
+    XmlLog log;
+    XmlStream stream({}, log);
+    stream.feed(kHeader);
+    for (const char c : bytes) stream.feed({&c, 1});
+    return log.log.substr(log.log.find('\n') + 1);
+  };
+  EXPECT_EQ(in_pieces("<a>&#" + std::string(5000, '0')), "failed not-well-formed\n");
+  EXPECT_EQ(in_pieces("<a>&" + std::string(5000, 'x')), "failed not-well-formed\n");
+  EXPECT_EQ(in_pieces("<!-- " + std::string(5000, '>')), "failed restricted-xml\n");
+  EXPECT_EQ(in_pieces("<?x " + std::string(5000, '>')), "failed restricted-xml\n");
+  EXPECT_EQ(in_pieces("<a b='" + std::string(1'100'000, '>')), "failed policy-violation\n");
+  EXPECT_EQ(in_pieces("<a b='" + std::string(5000, '>') + "' = >"), "failed not-well-formed\n");
+}
+
 std::size_t heap_bytes() { return mallinfo2().uordblks; }
+
+// What a peer can make us hold by a stanza that it does not end: about a megabyte, if its elements are short
+// or deep.
+TEST(XmlStream, AStanzaThatDoesNotEndIsBounded) {
+  std::string many = "<message>", deep = "<message>",
+              prefixes = "<message xmlns:x='" + std::string(900, 'u') + "'>";
+  for (int i = 0; i < 65'000; ++i) many += "<a/>";
+  for (int i = 0; i < 9'900; ++i) deep += "<a>";
+  for (int i = 0; i < 40'000; ++i) prefixes += i % 2 ? "<b/>" : "<x:a/>";
+  for (const std::string& unfinished : {many, deep, prefixes, "<message><body>" + std::string(262'000, 'x'),
+                                        "<message a='" + std::string(300'000, 'x') + "'>"}) {
+    const auto before = heap_bytes();
+    XmlLog log;
+    XmlStream stream({}, log);
+    stream.feed(kHeader + unfinished);
+    const std::size_t taken = heap_bytes() - before;
+    EXPECT_LT(taken, 1'800'000u) << unfinished.substr(0, 20);
+    EXPECT_LT(taken, 2 * stream.held() + 150'000) << unfinished.substr(0, 20);
+    EXPECT_EQ(log.elements, 0);
+  }
+}
+
+TEST(XmlStream, AtRestItTakesLittleAndGoesOn) {
+  XmlLog log;
+  XmlStream stream({}, log);
+  const auto before = heap_bytes();
+  stream.feed(kHeader + "<message><body>" + std::string(10'000, 'x') + "</body></message>");
+  stream.feed("<iq");
+  stream.rest();  // in the middle of a stanza: nothing happens
+  stream.feed("/>");
+  log.log = {};
+  log.log.shrink_to_fit();
+  stream.rest();
+  EXPECT_LT(heap_bytes(), before + 3'000);
+  stream.feed(" <iq/></stream:stream>");
+  EXPECT_EQ(log.log, "{jabber:component:accept}iq\nclosed\n");
+  stream.rest();
+  stream.restart({});
+  stream.rest();
+  stream.feed(kHeader);
+  EXPECT_EQ(log.log.substr(log.log.size() - 44), "opened id=a&b xmlns=jabber:component:accept\n");
+}
 
 TEST(XmlStream, MemoryStaysBoundedHoweverManyNamesCome) {
   XmlLog log;
