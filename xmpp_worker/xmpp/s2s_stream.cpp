@@ -40,6 +40,7 @@ void S2sStream::take_tls(PeerNames peer, std::string description, Time now) {
   peer_ = std::move(peer);
   tls_ = std::move(description);
   in_tls_handshake_ = false;
+  bidi_ = false;  // what was said before TLS anybody may have said
   expect_restart();
 }
 

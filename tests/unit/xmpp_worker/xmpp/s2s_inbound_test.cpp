@@ -154,6 +154,23 @@ TEST_F(Inbound, PipelinedBehindStartTlsIsDropped) {
   EXPECT_EQ(log, "tls ");
 }
 
+// Whoever sits between two servers could have said it.
+TEST_F(Inbound, WhatWasAskedForBeforeTlsIsForgotten) {
+  insecure = "peer.test";
+  header();
+  peer("<bidi xmlns='urn:xmpp:bidi'/><db:result from='peer.test' to='gw.test'>key</db:result>");
+  const DialbackQuestion before = asked;
+  insecure.clear();
+  establish_tls(certificate_for("peer.test"));
+  header();
+  stream->verified(before, {DialbackVerdict::Kind::kValid}, clock.now());
+  EXPECT_FALSE(stream->is_authenticated());
+  peer("<db:result from='peer.test' to='gw.test'/>");
+  EXPECT_TRUE(stream->is_authenticated());
+  EXPECT_FALSE(stream->is_bidi());
+  EXPECT_FALSE(stream->carries("gw.test", "peer.test"));
+}
+
 TEST_F(Inbound, NoTlsTwice) {
   header();
   establish_tls(certificate_for("peer.test"));
