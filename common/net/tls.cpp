@@ -12,8 +12,15 @@
 #include <cstring>
 #include <ctime>
 
+#include "common/net/chain_size.h"
+
 namespace stox::net {
 namespace {
+
+// Of a ClientHello: OpenSSL makes room for what its header promises, and takes promises of 131 kB.
+constexpr std::size_t kMaxHello = 16'384, kHelloHeader = 9;
+// Without data between them. Each costs some work and makes an answer.
+constexpr unsigned kMaxKeyUpdates = 32;
 
 struct FreeOpenssl {
   void operator()(X509* x) const { X509_free(x); }
@@ -117,10 +124,15 @@ struct TlsSession::State {
   std::string_view in;         // during a call
   std::string* out = nullptr;  // during a call
   bool established = false, closed = false;
-  int problem = X509_V_OK;  // the first that was found in the peer's chain
+  std::array<unsigned char, kHelloHeader> hello{};
+  std::size_t hello_size = 0;
+  unsigned key_updates = 0;
+  const char* refusal = nullptr;  // of ours, if the handshake ends by it
+  int problem = X509_V_OK;        // the first that was found in the peer's chain
   PeerCertificate peer;
 
   Result<void> handshake();
+  bool is_hello_too_large(std::string_view bytes);
   void look_at_peer();
   Result<void> failure(int result);
 
@@ -184,6 +196,25 @@ int note_problem(int ok, X509_STORE_CTX* store) {
 }
 
 template <class State>
+int verify_chain(X509_STORE_CTX* store, void*) {
+  const auto* ssl =
+      static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  State& s = State::of(ssl);
+  const std::size_t values = count_values(store);
+  const bool is_small_enough = values <= kMaxChainValues && X509_verify_cert(store) == 1;
+  if (is_small_enough && (s.problem == X509_V_OK || values <= kMaxStrangersValues)) return 1;
+  s.refusal = "its certificates say too much: only chains of some hundred names are taken";
+  X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+  return 0;
+}
+
+template <class State>
+void note_message(int is_ours, int, int type, const void* bytes, std::size_t size, SSL* ssl, void*) {
+  if (is_ours != 0 || type != SSL3_RT_HANDSHAKE || size == 0) return;
+  if (*static_cast<const unsigned char*>(bytes) == SSL3_MT_KEY_UPDATE) ++State::of(ssl).key_updates;
+}
+
+template <class State>
 int choose_alpn(SSL* ssl, const unsigned char** chosen, unsigned char* size, const unsigned char* offered,
                 unsigned offered_size, void*) {
   const std::string& wanted = State::of(ssl).options.alpn;
@@ -214,6 +245,9 @@ Result<TlsContext> TlsContext::create(const TlsFiles& files) {
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, note_problem<State>);
+  SSL_CTX_set_cert_verify_callback(ctx, verify_chain<State>, nullptr);
+  SSL_CTX_set_max_cert_list(ctx, kMaxChainBytes);
+  SSL_CTX_set_msg_callback(ctx, note_message<State>);
   SSL_CTX_set_alpn_select_cb(ctx, choose_alpn<State>, nullptr);
 
   if (!files.certificate.empty() || !files.key.empty()) {
@@ -270,8 +304,17 @@ Result<void> TlsSession::State::failure(int result) {
       closed = true;
       return {};
     default:
-      return error("TLS: " + openssl_error());
+      const std::string reason = openssl_error();
+      return error("TLS: " + (refusal != nullptr ? refusal : reason));
   }
+}
+
+// RFC 8446 4 and 5.1, however the bytes are cut.
+bool TlsSession::State::is_hello_too_large(std::string_view bytes) {
+  for (std::size_t i = 0; i < bytes.size() && hello_size < hello.size(); ++i)
+    hello[hello_size++] = static_cast<unsigned char>(bytes[i]);
+  const bool is_whole = hello_size == hello.size() && hello[0] == SSL3_RT_HANDSHAKE;
+  return is_whole && (hello[6] * 65'536u + hello[7] * 256u + hello[8]) > kMaxHello;
 }
 
 Result<void> TlsSession::State::handshake() {
@@ -306,6 +349,8 @@ Result<void> TlsSession::received(std::string_view bytes, std::string& plain, st
   s.in = bytes;
   s.out = &wire;
   if (!s.established) {
+    if (s.options.role == TlsOptions::Role::kServer && s.is_hello_too_large(bytes))
+      return error("TLS: the handshake begins with a message that is too large");
     if (auto done = s.handshake(); !done) return done;
     if (!s.established) return {};
   }
@@ -313,6 +358,8 @@ Result<void> TlsSession::received(std::string_view bytes, std::string& plain, st
   for (;;) {
     ERR_clear_error();
     const int count = SSL_read(s.ssl.get(), buffer.data(), static_cast<int>(buffer.size()));
+    if (count > 0) s.key_updates = 0;
+    if (s.key_updates > kMaxKeyUpdates) return error("TLS: it changes its keys again and again");
     if (count <= 0) return s.failure(count);
     plain.append(buffer.data(), static_cast<std::size_t>(count));
   }

@@ -1,6 +1,7 @@
 #include "common/net/tls.h"
 
 #include <gtest/gtest.h>
+#include <openssl/ssl.h>
 
 #include <filesystem>
 #include <fstream>
@@ -198,6 +199,101 @@ TEST_F(Tls, ATouchedRecordIsAnError) {
   pair.run();
   EXPECT_NE(pair.server_error, "");
   EXPECT_EQ(pair.at_server, "");
+}
+
+std::string many_names(int count) {
+  std::string out = "DNS:a.test";
+  for (int i = 1; i < count; ++i) out += ",DNS:n" + std::to_string(i);
+  return out;
+}
+
+// They would be kept, decoded, as long as the connection is there.
+TEST_F(Tls, CertificatesOfManyNamesAreRefused) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  const auto outcome = [&](const TlsFiles& files) {
+    Pair pair(context(files), server);
+    pair.start();
+    return pair.server.is_established() ? "established" : pair.server_error;
+  };
+  const std::string refused =
+      "TLS: its certificates say too much: only chains of some hundred names are taken";
+  EXPECT_EQ(outcome(authority_.sign("usual", {"a.test", many_names(100), {}})), "established");
+  EXPECT_EQ(outcome(authority_.sign("large", {"a.test", many_names(500), {}})), "established");
+  EXPECT_EQ(outcome(authority_.sign("larger", {"a.test", many_names(1100), {}})), refused);
+  EXPECT_EQ(outcome(authority_.sign("huge", {"a.test", many_names(9000), {}})),
+            "TLS: excessive message size");
+  const auto folder = folder_ / "other";
+  std::filesystem::create_directory(folder);
+  const Authority stranger(folder.string(), "another authority");
+  EXPECT_EQ(outcome(stranger.sign("usual", {"a.test", many_names(100), {}})), "established");
+  EXPECT_EQ(outcome(stranger.sign("large", {"a.test", many_names(500), {}})), refused);
+}
+
+TEST_F(Tls, AHandshakeThatPromisesMuchIsRefusedAtOnce) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  TlsSession session(server, {TlsOptions::Role::kServer, {}, {}, true});
+  std::string plain, wire, failure;
+  for (const char c : std::string("\x16\x03\x01\x20\x00\x01\x01\xf0\x00", 9)) {
+    EXPECT_EQ(failure, "");
+    if (const auto done = session.received({&c, 1}, plain, wire); !done) failure = done.error().text;
+  }
+  EXPECT_EQ(failure, "TLS: the handshake begins with a message that is too large");
+}
+
+// A client that does what ours never does.
+class RawClient {
+ public:
+  RawClient() : context_(SSL_CTX_new(TLS_client_method())), ssl_(SSL_new(context_)) {
+    SSL_set_bio(ssl_, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_connect_state(ssl_);
+  }
+  RawClient(const RawClient&) = delete;
+  ~RawClient() {
+    SSL_free(ssl_);
+    SSL_CTX_free(context_);
+  }
+  bool shake_hands() { return SSL_do_handshake(ssl_) == 1; }
+  void change_keys() {
+    SSL_key_update(ssl_, SSL_KEY_UPDATE_REQUESTED);
+    shake_hands();
+  }
+  void send(const std::string& text) { SSL_write(ssl_, text.data(), static_cast<int>(text.size())); }
+  std::string take() {
+    std::string out(200'000, '\0');
+    const int size = BIO_read(SSL_get_wbio(ssl_), out.data(), static_cast<int>(out.size()));
+    out.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+    return out;
+  }
+  void give(const std::string& bytes) {
+    BIO_write(SSL_get_rbio(ssl_), bytes.data(), static_cast<int>(bytes.size()));
+  }
+
+ private:
+  SSL_CTX* context_;
+  SSL* ssl_;
+};
+
+// Each makes an answer, which such a peer does not read.
+TEST_F(Tls, WhoOnlyChangesItsKeysIsSentAway) {
+  const auto context_of_server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  RawClient client;
+  TlsSession server(context_of_server, {TlsOptions::Role::kServer, {}, {}, true});
+  std::string plain, wire, failure;
+  const auto pass = [&] {
+    if (const auto done = server.received(client.take(), plain, wire); !done) failure = done.error().text;
+    client.give(std::exchange(wire, {}));
+  };
+  while (!client.shake_hands()) pass();
+  for (int i = 0; i < 200; ++i) {  // beside data it may
+    client.change_keys();
+    client.send("x");
+    pass();
+    ASSERT_EQ(failure, "") << i;
+  }
+  EXPECT_EQ(plain, std::string(200, 'x'));
+  for (int i = 0; i < 40; ++i) client.change_keys();
+  pass();
+  EXPECT_EQ(failure, "TLS: it changes its keys again and again");
 }
 
 TEST_F(Tls, TheContextMayGoFirst) {
