@@ -30,6 +30,16 @@ bool has_content(const pb::SipMessage& message) {
                                                   [](const pb::Part& p) { return p.alternatives().empty(); });
 }
 
+// The trace id is in it because nobody can guess it.
+std::string call_id_of(const std::string& envelope) {
+  std::string bytes;
+  for (const uint64_t seed : {1u, 2u}) {
+    const uint64_t hash = hash64(envelope, seed);
+    bytes.append(reinterpret_cast<const char*>(&hash), sizeof hash);
+  }
+  return to_hex(bytes);
+}
+
 pb::Outcome ended(pb::Reason reason, std::string text) {
   pb::Outcome outcome;
   outcome.set_reason(reason);
@@ -53,8 +63,6 @@ Outbound::Outbound(const Clock& clock, service::Log& log, service::Trace& trace,
       seed_(random.next()),
       transactions_(seed_, *this),
       formats_(clock),
-      // Rises from one start of the process to the next, as long as it sends less than one request a second.
-      cseq_(static_cast<uint32_t>(std::max<int64_t>(clock.wall_us() / 1'000'000 - k2020, 1) & INT32_MAX)),
       passwords_(random) {}
 
 void Outbound::configure(std::string route, std::vector<sip::Credentials> credentials, bool has_proxy) {
@@ -111,7 +119,7 @@ sip::Id Outbound::take(const pb::EnvelopeId& envelope, const pb::SipMessage& mes
   d.attempts = 0;
   d.passed_on = d.will_be_told = d.sought_large = false;
   d.too_large = 0;
-  d.call_id = message.call_id().empty() ? random_.hex() : message.call_id();
+  begin_part(d);
   if (d.is_typing()) ++statuses_under_way_;
 
   service::Hop& hop = trace_.add(&d.hop);
@@ -131,6 +139,29 @@ sip::Id Outbound::take(const pb::EnvelopeId& envelope, const pb::SipMessage& mes
     begin_before_.add(begin_before, id);
   }
   return id;
+}
+
+// A phone drops what has the Call-ID of a message that it knows (Linphone does), so each part has its own,
+// and every further try of it the same one, also that of another front: it depends on nothing but the
+// envelope.
+void Outbound::begin_part(Delivery& d) {
+  const pb::SipMessage& message = d.message;
+  d.cseq = 0;
+  d.from_tag = random_.hex();
+  d.call_id = message.call_id();
+  if (!d.call_id.empty()) return;
+  d.call_id = !message.message_id().empty() ? message.message_id()
+              : d.id.origin().empty()       ? random_.hex()  // a state told again by this front alone
+                                            : call_id_of(text_of(d.id) + d.trace_id);
+  if (d.part + 1 < message.parts_size()) d.call_id.append(".").append(std::to_string(d.part + 1));
+}
+
+// Of the next try of the part that is due. The time is higher than what another front began with, that had
+// the message before.
+uint32_t Outbound::next_cseq(const Delivery& d) {
+  const auto now = static_cast<uint32_t>(std::max<int64_t>(clock_.wall_us() / 1'000'000 - k2020, 1));
+  if (!d.message.call_id().empty()) return shared_cseq_ = std::max(shared_cseq_ + 1, now);
+  return d.cseq == 0 ? now : d.cseq + 1;
 }
 
 uint32_t Outbound::find_queue(const std::string& target, uint64_t hash) const {
@@ -209,9 +240,7 @@ void Outbound::attempt(sip::Id id) {
     ++expired_;
     return end(id, ended(pb::DEADLINE, d.part == 0 ? "no next hop in time" : "not all parts in time"));
   }
-  cseq_ = cseq_ == INT32_MAX ? 1 : cseq_ + 1;
-  d.cseq = cseq_;
-  d.from_tag = random_.hex();
+  d.cseq = next_cseq(d);
   d.answered.clear();
   d.refused.reset();
   try_hops(id);
@@ -220,6 +249,7 @@ void Outbound::attempt(sip::Id id) {
 void Outbound::next_hop(Delivery& d) {
   ++d.at_hop;
   ++failed_over_;
+  d.cseq = next_cseq(d);
   d.answered.clear();
 }
 
@@ -316,6 +346,7 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
     d->will_be_told |= format == Format::kCpim;
     if (response.status == 200) formats_.taken(d->message.request_uri(), format);
     if (++d->part < d->message.parts_size()) {
+      begin_part(*d);
       if (!choose_alternative(*d, 0)) return fail(id, 415, "Unsupported Media Type", kNothingTaken);
       return attempt(id);
     }
@@ -330,7 +361,7 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
     if (std::string why;
         passwords_.can_answer(response, d->hops[d->at_hop], d->message.request_uri(), d->answered, &why)) {
       ++challenged_;
-      d->cseq = cseq_ = cseq_ == INT32_MAX ? 1 : cseq_ + 1;  // 22.2
+      d->cseq = next_cseq(*d);  // 22.2
       return try_hops(id, "the answer to a challenge came too late");
     } else {
       from += ", " + why;

@@ -101,7 +101,7 @@ class Outbound : private sip::ClientUser {
     std::vector<sip::Hop> hops;
     std::size_t at_hop = 0;
     uint32_t cseq = 0, attempts = 0;
-    std::string call_id, from_tag;
+    std::string call_id, from_tag;         // of the part under way
     std::vector<sip::Challenge> answered;  // at this hop, for this part
     std::optional<pb::SipStatus> refused;  // the 503 of a hop before this one
     std::size_t too_large = 0;             // bytes of a request that UDP must not carry
@@ -123,6 +123,8 @@ class Outbound : private sip::ClientUser {
 
   sip::Id take(const pb::EnvelopeId&, const pb::SipMessage&, const std::string& trace_id, Time begin_before);
   void begin_typing(const pb::Envelope&, Time begin_before);
+  void begin_part(Delivery&);
+  uint32_t next_cseq(const Delivery&);
   bool choose_alternative(Delivery&, int from);
   bool is_busy(const std::string& target) const;
   uint32_t find_queue(const std::string& target, uint64_t hash) const;
@@ -158,7 +160,7 @@ class Outbound : private sip::ClientUser {
   PeerFormats formats_;
   Typing typing_;
   std::size_t statuses_under_way_ = 0;  // deliveries of typing
-  uint32_t cseq_;
+  uint32_t shared_cseq_ = 0;            // of Call-IDs that messages share
   bool refuse_large_ = false;
   std::string route_;
   Passwords passwords_;

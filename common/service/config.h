@@ -28,6 +28,7 @@ struct GatewayConfig {
   std::string message_type = "chat";     // or "normal"
   bool receipt_on_200 = false;           // a 200 of a SIP peer that sends no notifications is a receipt
   std::string long_messages = "stream";  // towards SIP; or reject, split
+  bool thread_as_call_id = false;        // towards SIP, as RFC 7572 has it
   std::string correction_prefix = "* ";  // towards SIP, of a text that corrects an earlier one
   std::vector<std::string> unknown_peers_take;  // SIP peers of whom nothing is known: cpim, iscomposing
   bool resend_on_doubt = false;                 // on_doubt = "resend"

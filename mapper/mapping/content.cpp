@@ -148,7 +148,7 @@ void add_cpim(const pb::XmppMessage& in, const std::string& text, const pb::SipM
 std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const std::string& text, pb::SipMessage& out,
                                      const ContentSettings& settings, int64_t now_s) {
   const pb::XmppText* body = choose(in.bodies(), in.lang());
-  out.set_call_id(call_id_of_thread(in.thread()));
+  if (settings.thread_as_call_id) out.set_call_id(call_id_of_thread(in.thread()));
   out.set_language(
       std::string(first_language(body == nullptr || body->lang().empty() ? in.lang() : body->lang())));
   if (const pb::XmppText* subject = choose(in.subjects(), in.lang()))
@@ -158,7 +158,8 @@ std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const std::strin
   std::vector<std::string> texts = {text};
   if (settings.split) {
     const std::size_t headers = 2 * out.request_uri().size() + out.from_uri().size() + out.subject().size() +
-                                out.call_id().size() + out.language().size() + kOtherHeaders;
+                                out.call_id().size() + in.wants().id().size() + out.language().size() +
+                                kOtherHeaders;
     texts = split_text(text, kSmallRequest - std::min(kSmallRequest, headers));
     if (texts.empty())
       return refused("policy-violation", "modify", "the message is too long for SIP, and cannot be split");
@@ -166,6 +167,8 @@ std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const std::strin
   // Headlines do not care who reads them.
   const bool asks = (in.wants().delivered() || in.wants().displayed()) && !in.wants().id().empty() &&
                     in.type() != "headline";
+  // Linphone reports what it shows without being asked, and knows a plain text by its Call-ID alone.
+  if (asks) out.set_message_id(in.wants().id());
   for (std::size_t i = 0; i < texts.size(); ++i) {
     pb::Part& part = *out.add_parts();
     if (asks && i + 1 == texts.size()) add_cpim(in, texts[i], out, part, now_s);

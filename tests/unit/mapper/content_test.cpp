@@ -76,7 +76,7 @@ TEST_F(Content, AStanzaBecomesAMessage) {
   EXPECT_EQ(message_.from_uri(), "sip:juliet*example.com@gw.example;gr=balcony");
   EXPECT_EQ(message_.language(), "de");
   EXPECT_EQ(message_.subject(), "Wann denn");
-  EXPECT_EQ(message_.call_id(), "c-91@192.0.2.1");
+  EXPECT_EQ(message_.call_id(), "");  // one of its own
   ASSERT_EQ(message_.parts_size(), 1);
   ASSERT_EQ(message_.parts(0).alternatives_size(), 1);
   EXPECT_EQ(message_.parts(0).alternatives(0).content_type(), "text/plain;charset=UTF-8");
@@ -92,6 +92,9 @@ TEST_F(Content, TheAnswerFindsBack) {
   ASSERT_FALSE(map_xmpp());
   EXPECT_EQ(message_.request_uri(), sip_.from_uri());
   EXPECT_EQ(message_.from_uri(), sip_.request_uri());
+  EXPECT_EQ(message_.call_id(), "");
+  settings_.thread_as_call_id = true;
+  ASSERT_FALSE(map_xmpp());
   EXPECT_EQ(message_.call_id(), sip_.call_id());
 }
 

@@ -108,7 +108,7 @@ std::string shown(const pb::SipMessage& m) {
   Lines out;
   out.add("Subject", m.subject());
   out.add("Content-Language", m.language());
-  out.add("Call-ID", m.call_id());
+  out.add("Call-ID", m.call_id().empty() ? m.message_id() : m.call_id());
   out.add("Date", m.date_s() == 0 ? "" : std::to_string(m.date_s()));
   if (m.typing() != pb::SipMessage::NONE)
     out.add("typing", ascii_lower(pb::SipMessage::Typing_Name(m.typing())));
@@ -199,6 +199,7 @@ std::string apply(const Case& one, const Addresses& addresses) {
   for (const auto& [key, value] : one.in) {
     if (key == "message_type") settings.message_type = value;
     if (key == "long_messages") settings.split = value == "split";
+    if (key == "thread_as_call_id") settings.thread_as_call_id = value == "true";
     if (key == "correction_prefix") settings.correction_prefix = value;
   }
   return one.from_sip ? apply_sip(one.in, addresses, settings) : apply_xmpp(one.in, addresses, settings);

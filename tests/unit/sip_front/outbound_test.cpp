@@ -217,6 +217,63 @@ TEST_F(OutboundTest, RequestsOfOneCallIdHaveRisingCSeqAndFreshTags) {
   EXPECT_NE(last().via.branch, requests_[0]->message.via.branch);
 }
 
+// Linphone takes another request of a known Call-ID for a double, answers 200 and shows nothing.
+TEST_F(OutboundTest, EveryMessageAndEveryPartHasACallIdOfItsOwn) {
+  std::set<std::string> seen;
+  for (const char* body : {"1", "2"}) {
+    pb::Envelope e = envelope(body);
+    add_part(e, {"two"});
+    add_part(e, {"three"});
+    begin(e);
+    for (int part = 0; part < 3; ++part) {
+      EXPECT_TRUE(seen.emplace(last().call_id).second) << last().call_id;
+      respond("200 OK");
+    }
+  }
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200", "2 DELIVERED 200"));
+}
+
+TEST_F(OutboundTest, EveryFurtherTryHasTheSameCallIdAndAHigherCSeq) {
+  hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.8")}};
+  outbound_.configure("", {{"sip.test", "gateway", "secret"}}, false);
+  pb::Envelope e = envelope("first");
+  add_part(e, {"cpim", "plain"});
+  begin(e);
+  respond("200 OK");
+  const std::size_t first = requests_.size() - 1;
+  respond("503 Busy");
+  respond("401 Auth", "WWW-Authenticate: Digest realm=\"sip.test\", nonce=\"n1\"\r\n");
+  respond("415 Unsupported");
+  EXPECT_THAT(sent(),
+              ElementsAre("first to 192.0.2.7:5060", "cpim to 192.0.2.7:5060", "cpim to 192.0.2.8:5060",
+                          "cpim to 192.0.2.8:5060", "plain to 192.0.2.8:5060"));
+  for (std::size_t i = first; i + 1 < requests_.size(); ++i) {
+    EXPECT_EQ(requests_[i + 1]->message.call_id, requests_[i]->message.call_id);
+    EXPECT_EQ(requests_[i + 1]->message.from.tag, requests_[i]->message.from.tag);  // RFC 3261 8.1.3.5
+    EXPECT_GT(requests_[i + 1]->message.cseq.number, requests_[i]->message.cseq.number);
+  }
+
+  // Another front, which is asked for what became of the first one's in doubt (on_doubt = "resend").
+  const sip::Message& before = last();
+  Outbound other(clock_, log_, trace_, random_, *this);
+  clock_.advance(5s);
+  e.set_attempt(2);
+  other.begin(e, clock_.now() + 28s);
+  EXPECT_EQ(last().call_id, requests_[0]->message.call_id);
+  EXPECT_GT(last().cseq.number, before.cseq.number);
+}
+
+TEST_F(OutboundTest, TheCallIdOfTheLastPartIsWhatANotificationNames) {
+  pb::Envelope e = envelope("one");
+  add_part(e, {"two"});
+  e.mutable_sip_message()->set_message_id("component-1.7.0.ar.x.mac");
+  begin(e);
+  EXPECT_EQ(last().call_id, "component-1.7.0.ar.x.mac.1");
+  respond("200 OK");
+  EXPECT_EQ(last().call_id, "component-1.7.0.ar.x.mac");
+}
+
 TEST_F(OutboundTest, SilenceEndsAtTimerFAndTheNextGoesOut) {
   begin(envelope("1"), 60s);
   begin(envelope("2"), 60s);
@@ -508,7 +565,6 @@ TEST_F(OutboundTest, PartsGoOneByOne) {
   EXPECT_THAT(sent(), ElementsAre("one to 192.0.2.7:5060"));
   respond("202 OK");
   EXPECT_THAT(sent(), ElementsAre("two to 192.0.2.7:5060"));
-  EXPECT_EQ(last().call_id, requests_[0]->message.call_id);
   respond("200 OK");
   EXPECT_THAT(ended(), ElementsAre("1 PASSED_ON 200"));  // no better than its worst part
 
@@ -544,7 +600,8 @@ TEST_F(OutboundTest, OtherHopsAreTriedWhenNothingCanHaveArrived) {
   outbound_.unreachable(endpoint("192.0.2.8"), {}, "nobody listens there");
   EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060", "a to 192.0.2.9:5060"));
   EXPECT_EQ(requests_[2]->message.via.transport, "UDP");
-  EXPECT_EQ(requests_[2]->message.cseq.number, requests_[0]->message.cseq.number);
+  EXPECT_EQ(requests_[2]->message.cseq.number, requests_[0]->message.cseq.number + 2);
+  EXPECT_EQ(requests_[2]->message.call_id, requests_[0]->message.call_id);
   EXPECT_NE(requests_[2]->message.via.branch, requests_[0]->message.via.branch);
   outbound_.unreachable(endpoint("192.0.2.9"), {}, "nobody listens there");
   EXPECT_THAT(ended(), ElementsAre("1 FAILED 503 timed out"));
