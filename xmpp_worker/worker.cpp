@@ -1,13 +1,16 @@
 #include "xmpp_worker/worker.h"
 
+#include <openssl/rand.h>
+
 #include <algorithm>
-#include <random>
+#include <array>
 
 #include "common/base/jid.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "xmpp_worker/component_streams.h"
 #include "xmpp_worker/contact_address.h"
+#include "xmpp_worker/kept_file.h"
 #include "xmpp_worker/server_streams.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
@@ -29,6 +32,10 @@ constexpr Duration kTypingWithin = std::chrono::seconds(5);
 // Between workers: an error stanza that this one is to send, and that it has arrived.
 constexpr std::string_view kSendFor = "send for ";
 constexpr std::string_view kSent = "sent";
+// In the state directory.
+constexpr const char* kSecretFile = "server.secret";
+constexpr const char* kNewIdsFile = "stanza-ids.since";  // Unix time at which ids got their present form here
+constexpr Duration kReadsOldIds = std::chrono::hours(7 * 24);
 
 const service::XmppWorkerConfig* find_section(const service::Config& config, const std::string& name) {
   for (const auto& section : config.xmpp_workers) {
@@ -42,14 +49,33 @@ std::string prepared(const std::string& domain) {
   return jid ? jid->domain() : domain;
 }
 
-// What all workers of these domains share; of a server that was given none it is its own.
-std::string secret_of(const service::XmppWorkerConfig& config) {
+// What all workers of these domains share. Servers that were given none have one for all of this host, which
+// outlives them: answers to what they have written come later.
+std::string secret_of(const service::XmppWorkerConfig& config, const service::Context& context) {
   if (config.backend != "server") return config.xmpp_password;
   if (!config.dialback_secret.empty()) return config.dialback_secret;
-  std::random_device random;
-  std::string out;
-  while (out.size() < 32) out += std::to_string(random());
-  return out;
+  std::array<unsigned char, 32> random{};
+  RAND_bytes(random.data(), static_cast<int>(random.size()));
+  const std::string fresh = to_hex({reinterpret_cast<const char*>(random.data()), random.size()});
+  auto kept = kept_file(context.config.runtime.state_directory + "/" + kSecretFile, fresh);
+  if (kept) return *kept;
+  context.log.warn(
+      "{}; until this process ends it has a secret of its own, and no other worker reads its ids",
+      kept.error().text);
+  return fresh;
+}
+
+// For a week from the start of this site's first worker that writes the present form. Zero: not any more.
+Duration reads_old_ids_for(const service::XmppWorkerConfig& config, const service::Context& context) {
+  if (config.backend == "server" && config.dialback_secret.empty()) return {};  // their secret is gone
+  const int64_t now_s = context.loop.clock().wall_us() / 1'000'000;
+  const auto since =
+      kept_file(context.config.runtime.state_directory + "/" + kNewIdsFile, std::to_string(now_s) + "\n");
+  if (!since) return {};
+  const auto since_s = parse_number(trim(*since), 0, INT64_MAX);
+  if (!since_s) return {};
+  const auto left = std::chrono::seconds(static_cast<int64_t>(*since_s) - now_s) + kReadsOldIds;
+  return std::clamp<Duration>(left, Duration{}, kReadsOldIds);
 }
 
 pb::ProcessState to_bus(State state) {
@@ -93,8 +119,14 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   if (section == nullptr) return error("no [[xmpp_worker]] is named " + context.identity.section);
   const bool is_server = section->backend == "server";
   const auto epoch = static_cast<uint64_t>(context.loop.clock().wall_us());
-  const std::string secret = secret_of(*section);
-  std::unique_ptr<Worker> worker(new Worker(context, *section, secret, epoch));
+  const std::string secret = secret_of(*section, context);
+  const auto id_key = xmpp::StanzaIds::derive_key(secret, context.config.gateway.xmpp_domain);
+  if (!id_key) return tl::make_unexpected(id_key.error());
+  std::unique_ptr<Worker> worker(new Worker(context, *section, *id_key, epoch));
+  if (const Duration left = reads_old_ids_for(*section, context); left > Duration{}) {
+    worker->ids_.read_old_form(secret);
+    worker->old_ids_until_ = worker->now() + left;
+  }
   auto streams =
       is_server ? ServerStreams::create(worker->context_, *section, secret, *worker)
                 : ComponentStreams::create(context, *section, worker->serves_.front(), worker->ids_, *worker);
@@ -123,11 +155,11 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
 }
 
 Worker::Worker(const service::Context& context, const service::XmppWorkerConfig& config,
-               const std::string& secret, uint64_t epoch)
+               const std::string& id_key, uint64_t epoch)
     : context_(context),
       config_(config),
       serves_(prepared(config.serves)),
-      ids_(secret, context.identity.full, epoch),
+      ids_(id_key, context.identity.full, epoch),
       others_(context.identity.full, serves_),
       moved_(context.loop.clock(), *this),
       info_{.version = STOX_VERSION},
@@ -175,6 +207,7 @@ void Worker::turn() {
     tick_ = now() + kTick;
     let_connect();
     if (holds() != told_holds_) tell_serving();
+    if (now() >= old_ids_until_) ids_.forget_old_form();
     (void)open_journal();
     check_status();
     to_sip_.send_unsent();

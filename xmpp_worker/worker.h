@@ -59,7 +59,7 @@ class Worker final : public service::Process,
   }
 
  private:
-  Worker(const service::Context&, const service::XmppWorkerConfig&, const std::string& secret,
+  Worker(const service::Context&, const service::XmppWorkerConfig&, const std::string& id_key,
          uint64_t epoch);
 
   // bus
@@ -146,7 +146,8 @@ class Worker final : public service::Process,
   net::Alarm alarm_;
   net::EndOfTurn end_of_turn_;
   Time started_;
-  Time tick_{};  // next look at what tells nothing by itself
+  Time old_ids_until_ = kNever;  // ids of the form before are read until then
+  Time tick_{};                  // next look at what tells nothing by itself
   service::Status told_;
   bool told_holds_ = true;  // as the bus has heard it
   bool draining_ = false;

@@ -4,11 +4,14 @@
 // wrote it between these two: nobody else can forge a receipt or a bounce.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "common/base/result.h"
 
 struct evp_mac_ctx_st;
 
@@ -36,10 +39,22 @@ struct StanzaId {
 
 class StanzaIds {
  public:
-  // `secret` is one that all workers of a domain share, so that each can read the others' ids; `worker` and
-  // `epoch` name this process.
-  StanzaIds(std::string_view secret, std::string_view worker, uint64_t epoch);
+  static constexpr std::size_t kKeyBytes = 16;
+
+  // The key of all workers that have the same secret and domain, so that each can read the others' ids. Slow
+  // (scrypt, some 50 ms) on purpose: strangers get to see ids, and must not be able to find the secret by
+  // trying many.
+  static Result<std::string> derive_key(std::string_view secret, std::string_view domain);
+
+  // `worker` and `epoch` name this process.
+  StanzaIds(std::string_view key, std::string_view worker, uint64_t epoch);
   ~StanzaIds();
+
+  // Ids of the form before this one are read, too: their MAC is HMAC-SHA256, keyed with the secret itself.
+  // Only for a while after an upgrade, until the receipts and errors of what was written before have come:
+  // whoever has such an id can try secrets as fast as his machine computes them.
+  void read_old_form(std::string_view secret);
+  void forget_old_form() { old_mac_.reset(); }
 
   // Appends the id of a stanza from one address to another. Payload: any bytes.
   void append(std::string& out, uint64_t number, std::string_view flags, std::string_view payload,
@@ -59,12 +74,15 @@ class StanzaIds {
     void operator()(evp_mac_ctx_st*) const;
   };
   void append_mac(std::string& out, std::string_view id, std::string_view from, std::string_view to);
+  void append_old_mac(std::string& out, std::string_view id, std::string_view from, std::string_view to);
+  void join(std::string_view id, std::string_view from, std::string_view to);  // into authentic_
 
   std::string worker_;
   uint64_t epoch_;
   std::string prefix_;  // encoded worker.epoch.
-  std::unique_ptr<evp_mac_ctx_st, Free> mac_;
-  std::string scratch_;
+  std::array<unsigned char, kKeyBytes> key_{};
+  std::unique_ptr<evp_mac_ctx_st, Free> old_mac_;  // null: ids of the old form are none
+  std::string scratch_, authentic_;                // reused; what the MAC is of
 };
 
 }  // namespace stox::xmpp

@@ -147,7 +147,7 @@ TEST_F(ToXmppTest, WritesAndIsDeliveredWhenTheDomainAnswersThePingBehind) {
   EXPECT_THAT(written,
               testing::MatchesRegex(
                   "<message from='a\\*b@gw.test/r' to='c@x.test' id='component-1.7.[0-9]+.mc.call-1%40host."
-                  "[^']{12}' type='chat'><body>hi</body><active "
+                  "[^']{16}' type='chat'><body>hi</body><active "
                   "xmlns='http://jabber.org/protocol/chatstates'/></message>"
                   "<iq from='gw.test' to='x.test' id='[^']*' type='get'><ping xmlns='urn:xmpp:ping'/></iq>"));
   EXPECT_TRUE(outcomes.empty());

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "common/base/text.h"
+
 namespace stox::xmpp {
 namespace {
 
@@ -75,6 +77,32 @@ TEST(StanzaId, RefusesForgeries) {
   EXPECT_FALSE(other.read(text, "a*b@gw", "c@d"));
   for (const char* foreign : {"", ".", ".....", "......", "a.1.2.m.x.", "a.b.c.d.e.AAAAAAAAAAAA"})
     EXPECT_FALSE(ids.read(foreign, "a*b@gw", "c@d")) << foreign;
+}
+
+TEST(StanzaId, TheKeyIsDerivedSlowlyAndAlikeByAllWorkers) {
+  const auto key = StanzaIds::derive_key("secret", "xmpp.example");
+  ASSERT_TRUE(key);
+  EXPECT_EQ(to_hex(*key), "c315912fdbb5d44dd342985fe32db088");  // scrypt, N = 2^14, r = 8, p = 1
+  EXPECT_NE(*StanzaIds::derive_key("other", "xmpp.example"), *key);
+  EXPECT_NE(*StanzaIds::derive_key("secret", "other.example"), *key);
+}
+
+TEST(StanzaId, OfTheOldFormIsReadOnlyAfterAnUpgrade) {
+  const std::string old = "w.1.42.mc.x.e1zS1HpprtfF";
+  StanzaIds ids("key", "w", 1);
+  EXPECT_FALSE(ids.read(old, "a*b@gw", "c@d/phone"));
+  ids.read_old_form("secret");
+  const auto id = ids.read(old, "a*b@gw", "c@d/phone");
+  ASSERT_TRUE(id);
+  EXPECT_EQ(id->payload, "x");
+  EXPECT_EQ(id->number, 42u);
+  EXPECT_FALSE(ids.read(old, "a*b@gw", "mallory@d"));
+  EXPECT_TRUE(ids.read(written(ids, "x"), "a*b@gw", "c@d"));
+  ids.read_old_form("another secret");
+  EXPECT_FALSE(ids.read(old, "a*b@gw", "c@d/phone"));
+  ids.read_old_form("secret");
+  ids.forget_old_form();
+  EXPECT_FALSE(ids.read(old, "a*b@gw", "c@d/phone"));
 }
 
 }  // namespace
