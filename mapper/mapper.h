@@ -36,7 +36,6 @@ class Mapper : public service::Process, private bus::MapperUser {
 
  private:
   bus::Placement place(pb::Envelope&) override;
-  void placed(pb::Envelope& envelope) override { translation_.take_back(envelope); }
   void translate(pb::Outcome&) override;
   void refused(const std::string& text) override;
   void asked(std::string_view text, std::function<void(std::string)> reply) override {

@@ -1,5 +1,6 @@
 #include "mapper/translation.h"
 
+#include <algorithm>
 #include <iterator>
 #include <string_view>
 #include <variant>
@@ -80,6 +81,14 @@ void Translation::set_members(const std::vector<pb::Member>& members) {
   for (const pb::Member& member : members) roles_.emplace(member.name(), member.role());
 }
 
+const std::vector<Translation::Row>& Translation::rows() {
+  static const std::vector<Row> kRows = {
+      {&pb::Envelope::has_sip_message, &Translation::to_xmpp, &Translation::to_xmpp_},
+      {&pb::Envelope::has_xmpp_message, &Translation::to_sip, &Translation::to_sip_},
+  };
+  return kRows;
+}
+
 bus::Placement Translation::place(pb::Envelope& envelope) {
   service::Trace::Handle handle = 0;
   service::Hop& hop = trace_.add(&handle);
@@ -89,8 +98,14 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
   const uint64_t hash = hash64(hop.envelope);
   open_[hash % kOpen] = {hash, handle};
 
-  Passed& passed = envelope.has_sip_message() ? to_xmpp_ : to_sip_;
-  bus::Placement placement = envelope.has_sip_message() ? to_xmpp(envelope, hop) : to_sip(envelope, hop);
+  const auto row =
+      std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return (envelope.*r.is_in)(); });
+  if (row == rows().end()) {
+    hop.decision = "refused: a body that this version does not know";
+    return bus::Refuse{pb::Refused::UNKNOWN_BODY, "this version does not know such a message"};
+  }
+  Passed& passed = this->*row->passed;
+  bus::Placement placement = (this->*row->translate)(envelope, hop);
   if (const auto* forward = std::get_if<bus::Forward>(&placement)) {
     hop.decision.append("to ").append(forward->to);
     hop.went_us = clock_.wall_us();
@@ -112,12 +127,13 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
 }
 
 bus::Placement Translation::to_xmpp(pb::Envelope& envelope, service::Hop& hop) {
-  sip_.reset(envelope.release_sip_message());
-  show(sip_->from_uri(), hop.from);
-  show(sip_->request_uri(), hop.to);
-  if (xmpp_) envelope.set_allocated_xmpp_message(xmpp_.release());
+  const pb::SipMessage& message = envelope.sip_message();
+  show(message.from_uri(), hop.from);
+  show(message.request_uri(), hop.to);
   pb::XmppMessage& stanza = *envelope.mutable_xmpp_message();
-  auto end = mapping::to_xmpp(*sip_, stanza, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
+  auto end =
+      mapping::to_xmpp(message, stanza, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
+  envelope.clear_sip_message();
   if (end) return bus::EndWith{std::move(*end)};
   if (stanza.bodies_size() > 0 &&
       echoes_.is_loop(stanza.from(), stanza.to(), 0, stanza.bodies(0).text(), clock_.now())) {
@@ -133,34 +149,23 @@ bus::Placement Translation::to_xmpp(pb::Envelope& envelope, service::Hop& hop) {
 }
 
 bus::Placement Translation::to_sip(pb::Envelope& envelope, service::Hop& hop) {
-  xmpp_.reset(envelope.release_xmpp_message());
-  hop.from = xmpp_->from();
-  hop.to = xmpp_->to();
-  if (sip_) envelope.set_allocated_sip_message(sip_.release());
+  const pb::XmppMessage& stanza = envelope.xmpp_message();
+  hop.from = stanza.from();
+  hop.to = stanza.to();
   pb::SipMessage& message = *envelope.mutable_sip_message();
-  auto end = mapping::to_sip(*xmpp_, message, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
+  auto end = mapping::to_sip(stanza, message, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
   if (end) return bus::EndWith{std::move(*end)};
   const auto& forms = message.parts(0).alternatives();
-  if (xmpp_->bodies_size() > 0 &&
-      echoes_.is_loop(xmpp_->from(), xmpp_->to(), 1, forms[forms.size() - 1].data(), clock_.now())) {
+  if (stanza.bodies_size() > 0 &&
+      echoes_.is_loop(stanza.from(), stanza.to(), 1, forms[forms.size() - 1].data(), clock_.now())) {
     *end.emplace().mutable_stanza_error() = mapping::stanza_error("not-acceptable", "modify", kEchoLoop);
     end->set_text(kEchoLoop);
     return bus::EndWith{std::move(*end)};
   }
+  envelope.clear_xmpp_message();
   const std::string& front = routes_.front(message.request_uri());
   if (front.empty()) return bus::Refuse{pb::Refused::NO_TARGET, "no SIP front is there"};
   return bus::Forward{front};
-}
-
-// The next envelope will most likely come with the same body, and go with the same.
-void Translation::take_back(pb::Envelope& envelope) {
-  if (envelope.has_xmpp_message() && sip_) {
-    xmpp_.reset(envelope.release_xmpp_message());
-    envelope.set_allocated_sip_message(sip_.release());
-  } else if (envelope.has_sip_message() && xmpp_) {
-    sip_.reset(envelope.release_sip_message());
-    envelope.set_allocated_xmpp_message(xmpp_.release());
-  }
 }
 
 void Translation::translate(pb::Outcome& outcome) {

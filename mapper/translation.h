@@ -40,7 +40,6 @@ class Translation {
   void set_members(const std::vector<pb::Member>&);
 
   bus::Placement place(pb::Envelope&);  // as MapperUser::place
-  void take_back(pb::Envelope&);        // as MapperUser::placed
   void translate(pb::Outcome&);         // as MapperUser::translate
   std::vector<service::Metric> metrics() const;
 
@@ -50,6 +49,14 @@ class Translation {
     uint64_t forwarded = 0, refused = 0, ended = 0;     // envelopes
     uint64_t delivered = 0, passed_on = 0, failed = 0;  // outcomes
   };
+
+  // A kind of body: what makes the body of the other side of it and says where that goes, and what counts it.
+  struct Row {
+    bool (pb::Envelope::*is_in)() const;
+    bus::Placement (Translation::*translate)(pb::Envelope&, service::Hop&);
+    Passed Translation::*passed;
+  };
+  static const std::vector<Row>& rows();
 
   bus::Placement to_xmpp(pb::Envelope&, service::Hop&);
   bus::Placement to_sip(pb::Envelope&, service::Hop&);
@@ -68,10 +75,7 @@ class Translation {
   std::vector<std::pair<uint64_t, service::Trace::Handle>> open_;
   Passed to_xmpp_, to_sip_;
   std::map<std::string, uint64_t> refusals_;  // by status or condition
-  std::string id_;                            // reused, as are the messages
-  // Of an envelope on its way through: what came, and what goes in its place. The envelope owns the other.
-  std::unique_ptr<pb::SipMessage> sip_ = std::make_unique<pb::SipMessage>();
-  std::unique_ptr<pb::XmppMessage> xmpp_ = std::make_unique<pb::XmppMessage>();
+  std::string id_;                            // reused
 };
 
 }  // namespace stox

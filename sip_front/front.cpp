@@ -7,6 +7,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/text.h"
+#include "common/bodies/bodies.h"
 #include "common/bus/envelope_name.h"
 #include "common/bus/queues_json.h"
 #include "sip_front/front_config.h"
@@ -56,6 +57,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   edge.max_in_flight = section->max_in_flight;
   edge.pace = std::chrono::milliseconds(section->pace_ms);
   edge.resend_on_doubt = context.config.gateway.resend_on_doubt;
+  edge.bodies = bodies();
   const bus::MapperAddresses mappers{context.config.mapper_endpoints(), context.config.curve.secret_key,
                                      context.config.curve.mapper_public_key, context.config.dns.servers};
   auto bus = bus::ZmqEdge::create(context.loop, edge, mappers, *front);

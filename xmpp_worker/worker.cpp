@@ -8,6 +8,7 @@
 #include "common/base/jid.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "common/bodies/bodies.h"
 #include "xmpp_worker/component_streams.h"
 #include "xmpp_worker/contact_address.h"
 #include "xmpp_worker/kept_file.h"
@@ -139,6 +140,7 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   options.max_in_flight = section->max_in_flight;
   options.pace = std::chrono::milliseconds(section->pace_ms);
   options.resend_on_doubt = context.config.gateway.resend_on_doubt;
+  options.bodies = bodies();
   const bus::MapperAddresses mappers{context.config.mapper_endpoints(), context.config.curve.secret_key,
                                      context.config.curve.mapper_public_key, context.config.dns.servers};
   auto edge = bus::ZmqEdge::create(context.loop, options, mappers, *worker);

@@ -190,7 +190,7 @@ void Edge::State::envelope(Pipe pipe, const pb::Envelope& e) {
   const Time now = clock.now();
   if (e.to_epoch() != options.epoch)
     return mappers[pipe].link.count_dropped(1);  // sent to what we were before we stood still
-  if (e.body_case() == pb::Envelope::BODY_NOT_SET)
+  if (options.bodies.of(e) == nullptr)
     return refuse(pipe, e, pb::Refused::UNKNOWN_BODY, "this version does not know such a message");
   if (serving.state() == pb::DRAINING) return refuse(pipe, e, pb::Refused::NOT_READY, "is draining");
   const Time begin_before = mappers[pipe].link.to_local(e.begin_before_us());
@@ -393,7 +393,7 @@ void Edge::State::update_members() {
   known = std::move(now_known);
   std::vector<pb::Member> targets;
   for (const pb::Member& m : known) {
-    if (m.role() != options.role) targets.push_back(m);
+    if (m.name() != options.name) targets.push_back(m);
   }
   origin.targets_changed(targets);
   user.members_changed();

@@ -17,6 +17,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
+#include "common/bus/body.h"
 #include "common/bus/link.h"
 #include "common/bus/wire.h"
 #include "proto/control.pb.h"
@@ -33,8 +34,6 @@ constexpr Duration kGone = 3 * kHeartbeat;
 constexpr Duration kOutOfReach = 2 * kGone - kHeartbeat;
 constexpr Duration kAttemptTimeout = std::chrono::seconds(5);
 constexpr Duration kMemory = std::chrono::seconds(120);
-// How long an envelope waits for a mapper or a target to come back before it ends with NO_TARGET.
-constexpr Duration kPatience = std::chrono::seconds(10);
 constexpr Duration kRetryWithin = std::chrono::seconds(40);  // of what an operator sends once more
 
 struct EdgeOptions {
@@ -44,7 +43,8 @@ struct EdgeOptions {
   std::size_t max_in_flight = 4096;
   std::size_t max_memory = 262'144;  // ids remembered as target
   Duration pace = std::chrono::milliseconds(2);
-  bool resend_on_doubt = false;
+  bool resend_on_doubt = false;  // whatever the kind of body
+  BodyKinds bodies;              // that this edge speaks; it refuses others
 };
 
 // An edge that may have been given an envelope of ours.
@@ -62,7 +62,8 @@ struct RestoredTimes {
 
 // An envelope of ours that the gateway itself gave up: no peer refused it.
 struct GivenUp {
-  pb::Envelope envelope;  // without its body when that is too large, or too old to be sent once more
+  pb::Envelope envelope;
+  bool has_body = true;  // false: it was too large to be kept
   pb::Outcome outcome;
   Time at{};
   int64_t wall_us = 0;
@@ -70,7 +71,7 @@ struct GivenUp {
 };
 // Its body is there, and young enough that somebody may still want it.
 inline bool may_retry(const GivenUp& one, Time now) {
-  return one.envelope.body_case() != pb::Envelope::BODY_NOT_SET && now - one.at < std::chrono::minutes(10);
+  return one.has_body && now - one.at < std::chrono::minutes(10);
 }
 
 // What the actor of a front or worker does for the bus. Calls come from frame() and turn(), and from finish()

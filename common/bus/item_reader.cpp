@@ -27,35 +27,13 @@ bool merge(pb::Item& item, std::string_view bytes) {
   return item.ParseFrom<google::protobuf::MessageLite::kMerge>(piece);
 }
 
-// A body that was kept and got no content: none came.
-void drop_empty_body(pb::Envelope& e) {
-  const bool from_sip = e.has_sip_message() && e.sip_message().request_uri().empty();
-  const bool from_xmpp = e.has_xmpp_message() && e.xmpp_message().to().empty();
-  if ((from_sip && e.sip_message().ByteSizeLong() == 0) ||
-      (from_xmpp && e.xmpp_message().ByteSizeLong() == 0))
-    e.clear_body();
-}
-
 }  // namespace
 
 void clear_for_reuse(pb::Envelope& e) {
-  if (e.ByteSizeLong() > kKept) return e.Clear();
-  pb::EnvelopeId* const id = e.release_id();
-  pb::SipMessage* const sip = e.has_sip_message() ? e.release_sip_message() : nullptr;
-  pb::XmppMessage* const xmpp = e.has_xmpp_message() ? e.release_xmpp_message() : nullptr;
-  e.Clear();
-  if (id != nullptr) {
-    id->Clear();
-    e.set_allocated_id(id);
-  }
-  if (sip != nullptr) {
-    sip->Clear();
-    e.set_allocated_sip_message(sip);
-  }
-  if (xmpp != nullptr) {
-    xmpp->Clear();
-    e.set_allocated_xmpp_message(xmpp);
-  }
+  if (e.ByteSizeLong() > kKept)
+    e = pb::Envelope();
+  else
+    e.Clear();
 }
 
 bool ItemReader::read(std::string_view frame, const std::function<void(pb::Item&)>& each) {
@@ -74,23 +52,17 @@ bool ItemReader::read(std::string_view frame, const std::function<void(pb::Item&
 pb::Item* ItemReader::read_item(std::string_view bytes) {
   std::string_view rest = bytes;
   const auto tag = take_varint(&rest);
+  pb::Item* item = &other_;
   if (tag == tag_of(pb::Item::kEnvelopeFieldNumber)) {
-    clear_for_reuse(*envelope_.mutable_envelope());
-    if (!merge(envelope_, bytes)) return nullptr;
-    if (envelope_.has_envelope()) drop_empty_body(*envelope_.mutable_envelope());
-    return &envelope_;
-  }
-  pb::Item& item = tag == tag_of(pb::Item::kOutcomeFieldNumber) ? outcome_ : other_;
-  if (&item == &outcome_) {
-    pb::Outcome& outcome = *item.mutable_outcome();
-    pb::EnvelopeId* const id = outcome.release_id();
-    outcome.Clear();
-    if (id != nullptr) id->Clear();
-    outcome.set_allocated_id(id);
+    item = &envelope_;
+    clear_for_reuse(*item->mutable_envelope());
+  } else if (tag == tag_of(pb::Item::kOutcomeFieldNumber)) {
+    item = &outcome_;
+    item->mutable_outcome()->Clear();
   } else {
-    item.Clear();
+    item->Clear();
   }
-  return merge(item, bytes) ? &item : nullptr;
+  return merge(*item, bytes) ? item : nullptr;
 }
 
 }  // namespace stox::bus

@@ -1,6 +1,6 @@
 // Reads the items of a frame (a serialised Batch) one after the other into objects that are used again.
-// protobuf frees what lies in a oneof, and messages within messages, at each Clear(); an envelope would be
-// built from nothing at each hop.
+// protobuf frees what lies in a oneof at each Clear(), so there is an Item for each kind of which there are
+// many.
 #pragma once
 
 #include <array>
@@ -11,8 +11,8 @@
 
 namespace stox::bus {
 
-// Clears it, but keeps the objects of its id and body (empty: body_case() stays) for what is filled in next,
-// unless they have become large.
+// Clears it, and keeps the objects of its id and body for what is filled in next unless they have become
+// large: thousands of envelopes wait to be used again.
 void clear_for_reuse(pb::Envelope&);
 
 class ItemReader {

@@ -249,10 +249,6 @@ void MapperNode::State::envelope(Peer& from, pb::Item& i) {
     return refuse(from, e.id(), e.attempt(), pb::Refused::EXPIRED, "came too late");
   if (e.hops() >= kMaxHops)
     return refuse(from, e.id(), e.attempt(), pb::Refused::TOO_MANY_HOPS, "went in circles");
-  if (e.body_case() == pb::Envelope::BODY_NOT_SET) {
-    return refuse(from, e.id(), e.attempt(), pb::Refused::UNKNOWN_BODY,
-                  "this version does not know such a message");
-  }
   const pb::EnvelopeId id = e.id();
   const uint32_t attempt = e.attempt();
   Placement placement = user.place(e);
@@ -262,7 +258,7 @@ void MapperNode::State::envelope(Peer& from, pb::Item& i) {
     return put(from, item);
   }
   if (const auto* no = std::get_if<Refuse>(&placement)) return refuse(from, id, attempt, no->why, no->text);
-  const std::string& name = std::get<Forward>(placement).to;
+  const std::string& name = e.to().empty() ? std::get<Forward>(placement).to : e.to();
   Peer* to = find(name);
   if (to == nullptr) return refuse(from, id, attempt, pb::Refused::NO_TARGET, name + " is not there");
   if (to->member.serving().state() == pb::DRAINING)
@@ -275,7 +271,6 @@ void MapperNode::State::envelope(Peer& from, pb::Item& i) {
   e.set_to_epoch(to->member.epoch());
   e.clear_members_seen();
   put(*to, i);
-  user.placed(e);
 }
 
 void MapperNode::State::refuse(Peer& to, const pb::EnvelopeId& id, uint32_t attempt, pb::Refused::Why why,

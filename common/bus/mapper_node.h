@@ -31,10 +31,9 @@ using Placement = std::variant<Forward, Refuse, EndWith>;
 class MapperUser {
  public:
   virtual ~MapperUser() = default;
-  // Translates the body in place and says where it goes.
+  // Translates the body in place and says where it goes, unless the envelope names its edge. Refuses what it
+  // does not know, as UNKNOWN_BODY.
   virtual Placement place(pb::Envelope&) = 0;
-  // An envelope that place() forwarded has been written: its body may be taken to be used again.
-  virtual void placed(pb::Envelope&) {}
   // Translates an outcome in place into the words of the origin's side.
   virtual void translate(pb::Outcome&) = 0;
   virtual void asked(std::string_view /*text*/, std::function<void(std::string)> reply) {

@@ -11,6 +11,7 @@ namespace {
 
 constexpr Duration kRetry = std::chrono::milliseconds(50);
 constexpr std::size_t kSpare = 4096;
+constexpr const char* kSuperseded = "a newer one took its place";
 constexpr std::size_t kGivenUp = 500, kGivenUpBytes = 16'384;
 // What is restored has at least so long to be asked for.
 constexpr Duration kRestoredPatience = std::chrono::seconds(20);
@@ -68,12 +69,15 @@ Result<uint64_t> Origin::submit(pb::Envelope& envelope, Time begin_before, Time 
                                 pb::Reason* refusal) {
   if (auto taken = room(1, refusal); !taken) return tl::make_unexpected(taken.error());
   if (envelope.id().number() == 0) *envelope.mutable_id() = new_id();
+  if (envelope.conversation().empty())
+    envelope.set_conversation("#" + std::to_string(envelope.id().number()));
   Entry& entry = insert(envelope, envelope.id().number());
   entry.submitted = clock_.now();
   entry.begin_before = begin_before;
   entry.end_by = end_by;
   entry.held = held;
   fill(entry.envelope, begin_before);
+  if (entry.kind.newest_wins) supersede(entry);
   try_send(entry);
   return entry.number;
 }
@@ -105,12 +109,14 @@ uint64_t Origin::restore(pb::Envelope& envelope, const RestoredTimes& times, uin
 
 void Origin::restore_target(const PossibleTarget& t) {
   if (target({t.name, t.process_epoch}) == nullptr)
-    targets_.push_back({t.name, t.process_epoch, t.present, false, t.gone_at});
+    targets_.push_back({t.name, t.process_epoch, true, t.present, false, t.gone_at});
 }
 
 std::vector<PossibleTarget> Origin::possible_targets() const {
   std::vector<PossibleTarget> out;
-  for (const Target& t : targets_) out.push_back({t.name, t.process_epoch, t.present, t.gone_at});
+  for (const Target& t : targets_) {
+    if (t.other_role) out.push_back({t.name, t.process_epoch, t.present, t.gone_at});
+  }
   return out;
 }
 
@@ -125,6 +131,8 @@ Origin::Entry& Origin::insert(pb::Envelope& envelope, uint64_t number) {
   }
   Entry& entry = *fresh;
   entry.envelope.Swap(&envelope);
+  const BodyKind* kind = options_.bodies.of(entry.envelope);
+  entry.kind = kind != nullptr ? *kind : BodyKind{};
   entry.number = number;
   Conversation& conversation = conversations_[entry.envelope.conversation()];
   entry.envelope.set_conversation_number(
@@ -132,6 +140,16 @@ Origin::Entry& Origin::insert(pb::Envelope& envelope, uint64_t number) {
   conversation.push_back(&entry);
   entries_[number] = std::move(fresh);
   return entry;
+}
+
+// Those before it that wait unsent. They end at the next turn, as submit() calls nobody back.
+void Origin::supersede(const Entry& by) {
+  for (Entry* earlier : conversations_[by.envelope.conversation()]) {
+    const bool is_sent = earlier->stage == Stage::kSent || earlier->stage == Stage::kAsked;
+    if (earlier == &by || is_sent || earlier->kind.field != by.kind.field) continue;
+    earlier->superseded = true;
+    wake(*earlier, clock_.now());
+  }
 }
 
 void Origin::fill(pb::Envelope& e, Time begin_before) {
@@ -169,6 +187,7 @@ std::optional<Route> Origin::choose(const std::string& conversation, uint32_t re
 }
 
 void Origin::try_send(Entry& entry) {
+  if (entry.superseded) return wait(entry, Stage::kOrder, clock_.now());
   if (entry.held) return wait(entry, Stage::kOrder, entry.begin_before);
   const Time now = clock_.now();
   const auto route = choose(entry.envelope.conversation(), entry.refusals);
@@ -223,7 +242,7 @@ void Origin::turn() {
   const Time now = clock_.now();
   if (!outlet_.routes().empty()) route_seen_ = now;
   for (Target& t : targets_) {
-    if (t.present) target_seen_ = now;
+    if (t.present && t.other_role) target_seen_ = now;
     if (!t.present && !t.lost && now - t.gone_at >= kGone) t.lost = true;
   }
   while (const auto number = deadlines_.pop_due(now)) {
@@ -239,6 +258,7 @@ void Origin::turn() {
 void Origin::step(Entry& entry) {
   const Time now = clock_.now();
   const bool sent = entry.stage == Stage::kSent || entry.stage == Stage::kAsked;
+  if (entry.superseded) return fail(entry, pb::SUPERSEDED, kSuperseded);
   if (sent && now >= entry.end_by) {
     const std::string where = entry.holder.first.empty() ? entry.via.name : entry.holder.first;
     return fail(entry, pb::DEADLINE, "no answer in time from " + where + "; may have been delivered");
@@ -253,12 +273,13 @@ void Origin::step(Entry& entry) {
     case Stage::kOrder:
       return wake(entry, entry.begin_before);
     case Stage::kMapper:
-      if (now - std::max(route_seen_, entry.unplaced) >= kPatience) {
+      if (now - std::max(route_seen_, entry.unplaced) >= entry.kind.patience) {
         return fail(entry, pb::NO_TARGET, "no mapper is ready: is stox-mapper running?");
       }
       return proceed(entry);
     case Stage::kTarget:
-      if (now - entry.unplaced >= kPatience) return fail(entry, pb::NO_TARGET, "nobody there to take it");
+      if (now - entry.unplaced >= entry.kind.patience)
+        return fail(entry, pb::NO_TARGET, "nobody there to take it");
       return proceed(entry);
     case Stage::kRetry:
       return proceed(entry);
@@ -274,6 +295,9 @@ void Origin::refused(const pb::Refused& refused) {
   if (entry == nullptr || refused.attempt() != entry->attempts) return;
   if (entry->stage != Stage::kSent && entry->stage != Stage::kAsked) return;
   const Time now = clock_.now();
+  const Entry* last = conversations_[entry->envelope.conversation()].back();
+  if (entry->kind.newest_wins && last != entry && last->kind.field == entry->kind.field)
+    return fail(*entry, pb::SUPERSEDED, kSuperseded);
   const std::string by = refused.by() + ": " + refused.text();
   switch (refused.why()) {
     case pb::Refused::OUT_OF_ORDER:
@@ -282,8 +306,8 @@ void Origin::refused(const pb::Refused& refused) {
       return release(entry->envelope.conversation());
     case pb::Refused::NO_TARGET:
       // A target that was there a moment ago is being restarted: wait for it, but not for one that never was.
-      if (now - target_seen_ >= kPatience ||
-          (entry->unplaced != Time{} && now - entry->unplaced >= kPatience)) {
+      if (!was_there(*entry) ||
+          (entry->unplaced != Time{} && now - entry->unplaced >= entry->kind.patience)) {
         return fail(*entry, pb::NO_TARGET, by);
       }
       // Another mapper may see a target that this one does not: a link is down.
@@ -321,7 +345,9 @@ void Origin::fail(Entry& entry, pb::Reason reason, std::string text) {
 }
 
 void Origin::end(Entry& entry, const pb::Outcome& outcome) {
-  if (outcome.verdict() == pb::FAILED && outcome.reason() != pb::NOT_GIVEN) note_given_up(entry, outcome);
+  if (outcome.verdict() == pb::FAILED && outcome.reason() != pb::NOT_GIVEN &&
+      outcome.reason() != pb::SUPERSEDED)
+    note_given_up(entry, outcome);
   const uint64_t number = entry.number;
   const auto conversation = conversations_.find(entry.envelope.conversation());
   std::erase(conversation->second, &entry);
@@ -346,7 +372,8 @@ void Origin::note_given_up(const Entry& entry, const pb::Outcome& outcome) {
   if (given_up_.size() >= kGivenUp) given_up_.pop_front();
   GivenUp& one = given_up_.emplace_back();
   one.envelope = entry.envelope;
-  if (one.envelope.ByteSizeLong() > kGivenUpBytes) one.envelope.clear_body();
+  one.has_body = one.envelope.ByteSizeLong() <= kGivenUpBytes;
+  if (!one.has_body) options_.bodies.clear(one.envelope);
   one.outcome = outcome;
   one.at = clock_.now();
   one.wall_us = clock_.wall_us();

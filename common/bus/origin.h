@@ -69,7 +69,7 @@ class Origin {
 
   void routes_changed();       // a mapper became ready, went, or has a new epoch
   bool uses(Pipe pipe) const;  // something is in flight by it
-  // The edges of the other role that are there now.
+  // The other edges that are there now, of both roles.
   void targets_changed(const std::vector<pb::Member>& present);
 
   void turn();
@@ -87,6 +87,7 @@ class Origin {
   struct Target {
     std::string name;
     uint64_t process_epoch = 0;
+    bool other_role = true;  // it may be given what names no edge
     bool present = true;
     bool lost = false;  // gone for good: replaced, or gone for kGone
     Time gone_at{};
@@ -116,6 +117,8 @@ class Origin {
   std::vector<uint64_t> numbers(const std::function<bool(const Entry&)>&) const;
   Target* target(const TargetKey&);
   bool could_have(const Target&, const Entry&) const;
+  bool was_there(const Entry&) const;
+  void supersede(const Entry& by);
 
   const EdgeOptions& options_;
   const Clock& clock_;

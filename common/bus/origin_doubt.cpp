@@ -14,7 +14,17 @@ Origin::Target* Origin::target(const TargetKey& key) {
 }
 
 bool Origin::could_have(const Target& t, const Entry& entry) const {
-  return t.present || t.gone_at >= entry.sent_at;
+  const bool is_meant = entry.envelope.to().empty() ? t.other_role : t.name == entry.envelope.to();
+  return is_meant && (t.present || t.gone_at >= entry.sent_at);
+}
+
+// Whether who may be given it was there a moment ago.
+bool Origin::was_there(const Entry& entry) const {
+  const Time since = clock_.now() - entry.kind.patience;
+  if (entry.envelope.to().empty()) return target_seen_ > since;
+  return std::any_of(targets_.begin(), targets_.end(), [&](const Target& t) {
+    return t.name == entry.envelope.to() && (t.present || t.gone_at > since);
+  });
 }
 
 void Origin::ask(Entry& entry) {
@@ -69,7 +79,8 @@ void Origin::resolve(Entry& entry) {
     return true;
   });
   if (entry.via_waited || !entry.waiting.empty()) return ask_those_waiting(entry);
-  if (!entry.lost_with.empty() && !options_.resend_on_doubt) return doubt(entry, entry.lost_with);
+  const bool may_repeat = options_.resend_on_doubt || entry.kind.repeat_in_doubt;
+  if (!entry.lost_with.empty() && !may_repeat) return doubt(entry, entry.lost_with);
   send_again(entry);
 }
 
@@ -140,9 +151,11 @@ void Origin::targets_changed(const std::vector<pb::Member>& present) {
     t.lost = !here && (t.lost || replaced);
   }
   for (const pb::Member& m : present) {
-    if (target({m.name(), m.process_epoch()}) == nullptr) targets_.push_back({m.name(), m.process_epoch()});
+    const bool other_role = m.role() != options_.role;
+    if (other_role) target_seen_ = now;
+    if (target({m.name(), m.process_epoch()}) == nullptr)
+      targets_.push_back({m.name(), m.process_epoch(), other_role});
   }
-  if (!present.empty()) target_seen_ = now;
   for (const uint64_t number : numbers([](const Entry& e) {
          return e.stage == Stage::kTarget || e.stage == Stage::kAsked || e.stage == Stage::kSent;
        })) {

@@ -10,6 +10,8 @@ constexpr Duration kAskAgain = std::chrono::seconds(1);
 struct Origin::Entry {
   uint64_t number = 0;
   pb::Envelope envelope;
+  BodyKind kind;
+  bool superseded = false;  // it ends at the next turn
   Stage stage = Stage::kMapper;
   Time submitted{}, begin_before{}, end_by{};
   Time unplaced{};  // since when nobody could take it

@@ -2,6 +2,7 @@
 // afterwards.
 #include <cstdlib>
 
+#include "common/bodies/bodies.h"
 #include "common/bus/memory_wire.h"
 
 namespace {
@@ -31,8 +32,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   Actor sip, worker;
   ToWorker mapper;
   bus.start_mapper("m-1", mapper);
-  sip.edge = &bus.start_edge({.name = "sip-1", .role = pb::FRONT, .pace = Duration{0}}, sip);
-  worker.edge = &bus.start_edge({.name = "w-1", .role = pb::WORKER, .pace = Duration{0}}, worker);
+  sip.edge =
+      &bus.start_edge({.name = "sip-1", .role = pb::FRONT, .pace = Duration{0}, .bodies = bodies()}, sip);
+  worker.edge =
+      &bus.start_edge({.name = "w-1", .role = pb::WORKER, .pace = Duration{0}, .bodies = bodies()}, worker);
   bus.run();
   bus.inject("sip-1", "m-1", bytes);
   bus.inject("m-1", "w-1", bytes);

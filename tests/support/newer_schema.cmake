@@ -11,7 +11,7 @@ function(stox_newer_schema target)
     foreach(message SipMessage XmppMessage Outcome Envelope)
       string(REPLACE "\nmessage ${message} {" "\nmessage ${message} {\n  bytes novelty = 900;" text "${text}")
     endforeach()
-    string(REPLACE "oneof body {" "oneof body {\n    XmppMessage unheard_of = 901;" text "${text}")
+    string(REPLACE "\n  optional SipMessage" "\n  optional XmppMessage unheard_of = 901;\n  optional SipMessage" text "${text}")
     set(out ${CMAKE_CURRENT_BINARY_DIR}/newer/${name})
     file(CONFIGURE OUTPUT ${out}.proto CONTENT "${text}" @ONLY)
     add_custom_command(

@@ -13,13 +13,14 @@ OURS = {
     "common/base": [],
     "common/net": ["common/base"],
     "common/bus": ["common/base", "common/net", "proto"],
+    "common/bodies": ["common/bus", "proto"],
     "common/journal": ["common/base"],
     "common/service": ["common/base", "common/net"],
     "sip_front/sip": ["common/base"],
     "xmpp_worker/xmpp": ["common/base"],
     "mapper/mapping": ["common/base", "proto"],  # the messages are its values
-    "sip_front": ["common/base", "common/net", "common/bus", "common/service", "proto"],
-    "xmpp_worker": ["common/base", "common/net", "common/bus", "common/journal", "common/service", "proto"],
+    "sip_front": ["common/base", "common/net", "common/bus", "common/bodies", "common/service", "proto"],
+    "xmpp_worker": ["common/base", "common/net", "common/bus", "common/bodies", "common/journal", "common/service", "proto"],
     "mapper": ["common/base", "common/net", "common/bus", "common/service", "proto"],
     "ctl": ["common/base", "common/service"],
 }

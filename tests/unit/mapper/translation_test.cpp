@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/bodies/bodies.h"
 #include "common/bus/memory_wire.h"
 #include "newer/envelope.pb.h"
 
@@ -29,8 +30,8 @@ class TranslationTest : public testing::Test, private bus::MapperUser {
  protected:
   TranslationTest() : translation_(*Translation::rules(site()), bus_.clock(), log_, trace_) {
     node_ = &bus_.start_mapper("mapper-1", *this);
-    front_.edge = &bus_.start_edge({.name = "sip-1", .role = pb::FRONT}, front_);
-    worker_.edge = &bus_.start_edge({.name = "component-1", .role = pb::WORKER}, worker_);
+    front_.edge = &bus_.start_edge({.name = "sip-1", .role = pb::FRONT, .bodies = bodies()}, front_);
+    worker_.edge = &bus_.start_edge({.name = "component-1", .role = pb::WORKER, .bodies = bodies()}, worker_);
     pb::Serving serving;
     serving.set_state(pb::READY);
     front_.edge->set_serving(serving);
@@ -97,7 +98,6 @@ class TranslationTest : public testing::Test, private bus::MapperUser {
     translation_.set_members(node_->members());
     return translation_.place(envelope);
   }
-  void placed(pb::Envelope& envelope) override { translation_.take_back(envelope); }
   void translate(pb::Outcome& outcome) override {
     translation_.set_members(node_->members());
     translation_.translate(outcome);

@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "common/bodies/bodies.h"
 #include "common/bus/memory_wire.h"
 
 namespace stox::bus {
@@ -91,7 +92,8 @@ class BusTest : public ::testing::Test {
     Actor& actor = actors_[name];
     actor.begun_ids.clear();
     actor.edge = &bus_.start_edge(
-        {.name = name, .role = role, .max_in_flight = max_in_flight_, .pace = Duration{0}}, actor);
+        {.name = name, .role = role, .max_in_flight = max_in_flight_, .pace = Duration{0}, .bodies = bodies_},
+        actor);
   }
   void start_mapper(const std::string& name) {
     choosers_[name].name = name;
@@ -201,6 +203,7 @@ class BusTest : public ::testing::Test {
   }
 
   std::size_t max_in_flight_ = 1000;
+  BodyKinds bodies_ = bodies();
   MemoryBus bus_{{"m-1", "m-2"}, {"sip-1", "w-1"}};
   std::map<std::string, Actor> actors_;
   std::map<std::string, Chooser> choosers_;

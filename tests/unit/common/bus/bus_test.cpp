@@ -22,7 +22,8 @@ TEST_F(BusTest, AProcessStartedAfterTheClockWasSetBackIsTheNewerOne) {
   bus_.kill("w-2", true);
   for (const uint64_t after : {before - 1, before - 2, before + 100}) {
     bus_.kill("w-2", true);
-    worker("w-2").edge = &bus_.start_edge({.name = "w-2", .role = pb::WORKER, .epoch = after}, worker("w-2"));
+    worker("w-2").edge = &bus_.start_edge(
+        {.name = "w-2", .role = pb::WORKER, .epoch = after, .bodies = bodies()}, worker("w-2"));
     bus_.hold("w-2", "m-2");
     bus_.run();
     EXPECT_EQ(epoch_of_w2(), after);
@@ -144,7 +145,8 @@ TEST_F(BusTest, ProcessesStartInAnyOrder) {
   MemoryBus bus({"m-1", "m-2"}, {"sip-1", "w-1"});
   Actor sip, w;
   Chooser chooser;
-  sip.edge = &bus.start_edge({.name = "sip-1", .role = pb::FRONT, .pace = Duration{0}}, sip);
+  sip.edge =
+      &bus.start_edge({.name = "sip-1", .role = pb::FRONT, .pace = Duration{0}, .bodies = bodies()}, sip);
   pb::Envelope e;
   e.set_conversation("a b");
   e.mutable_sip_message()->set_call_id("early");
@@ -155,7 +157,7 @@ TEST_F(BusTest, ProcessesStartInAnyOrder) {
   bus.advance(seconds(1));
   EXPECT_FALSE(chooser.node->ready());
   EXPECT_EQ(chooser.node->missing(), "w-1");
-  w.edge = &bus.start_edge({.name = "w-1", .role = pb::WORKER, .pace = Duration{0}}, w);
+  w.edge = &bus.start_edge({.name = "w-1", .role = pb::WORKER, .pace = Duration{0}, .bodies = bodies()}, w);
   bus.advance(milliseconds(100));
   EXPECT_TRUE(chooser.node->ready());
   EXPECT_EQ(w.began, std::vector<std::string>{"early"});
@@ -315,7 +317,8 @@ TEST_F(BusTest, DoubtIsResentWhenTheSiteWantsThat) {
   bus_.kill("sip-1");
   Actor& sip = actors_["sip-1"];
   sip.edge = &bus_.start_edge(
-      {.name = "sip-1", .role = pb::FRONT, .pace = Duration{0}, .resend_on_doubt = true}, sip);
+      {.name = "sip-1", .role = pb::FRONT, .pace = Duration{0}, .resend_on_doubt = true, .bodies = bodies()},
+      sip);
   bus_.advance(seconds(1));
   const uint64_t n = send("c1");
   bus_.run();

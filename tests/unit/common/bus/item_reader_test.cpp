@@ -61,11 +61,10 @@ TEST_F(ItemReaderTest, AnEnvelopeWithoutABodyHasNone) {
   pb::Batch batch;
   *batch.add_items() = envelope_item(1, "sip:a");
   const std::string before = batch.SerializeAsString();
-  batch.mutable_items(0)->mutable_envelope()->clear_body();
+  batch.mutable_items(0)->mutable_envelope()->clear_sip_message();
   for (const std::string& frame : {before, batch.SerializeAsString()}) {
     bool body = true;
-    ASSERT_TRUE(reader_.read(
-        frame, [&](pb::Item& item) { body = item.envelope().body_case() != pb::Envelope::BODY_NOT_SET; }));
+    ASSERT_TRUE(reader_.read(frame, [&](pb::Item& item) { body = item.envelope().has_sip_message(); }));
     EXPECT_EQ(body, frame == before);
   }
 }

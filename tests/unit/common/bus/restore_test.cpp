@@ -246,7 +246,8 @@ TEST_F(RestoreTest, OldAndNewIdsWithTheSameNumberAreToldApart) {
 
 TEST_F(RestoreTest, ATargetWhoseMemoryOverflowedMakesADoubt) {
   Actor& w = worker();
-  w.edge = &bus_.start_edge({.name = "w-1", .role = pb::WORKER, .max_memory = 5, .pace = Duration{0}}, w);
+  w.edge = &bus_.start_edge(
+      {.name = "w-1", .role = pb::WORKER, .max_memory = 5, .pace = Duration{0}, .bodies = bodies_}, w);
   bus_.advance(seconds(1));
   bus_.hold("m-1", "sip-1");
   bus_.hold("m-2", "sip-1");

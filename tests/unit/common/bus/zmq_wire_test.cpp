@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <zmq.hpp>
 
+#include "common/bodies/bodies.h"
 #include "common/bus/curve.h"
 #include "common/bus/zmq_socket.h"
 
@@ -67,7 +68,9 @@ class ZmqWireTest : public ::testing::Test {
     user_.mapper = ZmqMapper::create(loop_, {"m-1", 0, {"sip-1", "w-1"}}, {endpoint_}, user_).value();
   }
   void start(Answering& actor, const char* name, pb::Role role) {
-    actor.edge = ZmqEdge::create(loop_, {.name = name, .role = role}, {{endpoint_}}, actor).value();
+    actor.edge =
+        ZmqEdge::create(loop_, {.name = name, .role = role, .bodies = bodies()}, {{endpoint_}}, actor)
+            .value();
   }
   void send(int n) {
     pb::Envelope e;
@@ -230,9 +233,9 @@ class CurveTest : public ZmqWireTest {
   }
   void start_curve(Answering& actor, const char* name, pb::Role role, const std::string& secret,
                    const std::string& mapper_key) {
-    actor.edge =
-        ZmqEdge::create(loop_, {.name = name, .role = role}, {{address_.bind}, secret, mapper_key}, actor)
-            .value();
+    actor.edge = ZmqEdge::create(loop_, {.name = name, .role = role, .bodies = bodies()},
+                                 {{address_.bind}, secret, mapper_key}, actor)
+                     .value();
   }
   void start_worker() { start_curve(worker_, "w-1", pb::WORKER, edges_.secret_key, site_.public_key); }
   void crosses() {
@@ -328,8 +331,9 @@ TEST_F(ZmqWireTest, AMapperThatIsTakenOutIsLetGoWhenWhatItCarriesHasEnded) {
   start_mapper();
   second_user.mapper = ZmqMapper::create(loop_, {"m-2", 0, {"sip-1", "w-1"}}, {second}, second_user).value();
   start(sip_, "sip-1", pb::FRONT);
-  slow.edge =
-      ZmqEdge::create(loop_, {.name = "w-1", .role = pb::WORKER}, {{endpoint_, second}}, slow).value();
+  slow.edge = ZmqEdge::create(loop_, {.name = "w-1", .role = pb::WORKER, .bodies = bodies()},
+                              {{endpoint_, second}}, slow)
+                  .value();
   send(1);
   ASSERT_TRUE(run_until([&] { return slow.begun == 1; }));
 

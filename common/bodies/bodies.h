@@ -1,0 +1,10 @@
+// Every kind of body that this version speaks: a row for each.
+#pragma once
+
+#include "common/bus/body.h"
+
+namespace stox {
+
+bus::BodyKinds bodies();
+
+}  // namespace stox
