@@ -3,9 +3,11 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "common/base/text.h"
@@ -30,18 +32,23 @@ class LevelName : public spdlog::custom_flag_formatter {
 
 class LineSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit LineSink(int descriptor) : writer_(descriptor) {}
+  explicit LineSink(int descriptor) : writer_(descriptor), journal_(is_journal(descriptor)) {}
   bool written() const { return written_; }  // the last line
 
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
+    if (journal_) {
+      const std::string_view priority = journal_priority(static_cast<Level>(message.level));
+      line.append(priority.data(), priority.data() + priority.size());
+    }
     formatter_->format(message, line);
     written_ = writer_.write({line.data(), line.size()});
   }
   void flush_() override {}
 
   LineWriter writer_;
+  bool journal_;
   bool written_ = true;
 };
 
@@ -119,6 +126,26 @@ Result<Level> parse_level(std::string_view text) {
         fmt::format("\"{}\" is no log level; use trace, debug, info, warn or error", printable(text, 30)));
   }
   return static_cast<Level>(found - kLevelNames.begin());
+}
+
+bool is_journal(int descriptor) {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat info {};
+  return stream != nullptr && fstat(descriptor, &info) == 0 &&
+         fmt::format("{}:{}", info.st_dev, info.st_ino) == stream;
+}
+
+std::string_view journal_priority(Level level) {
+  switch (level) {
+    case Level::kError:
+      return "<3>";
+    case Level::kWarn:
+      return "<4>";
+    case Level::kInfo:
+      return "<6>";
+    default:
+      return "<7>";
+  }
 }
 
 const char* level_name(Level level) { return kLevelNames[static_cast<std::size_t>(level)]; }

@@ -58,6 +58,11 @@ class Log {
 Result<Level> parse_level(std::string_view);
 const char* level_name(Level);
 
+// Whether systemd has connected the descriptor to the journal (JOURNAL_STREAM, systemd.exec(5)). The journal
+// takes journal_priority() at the start of a line as the line's priority (sd-daemon(3)).
+bool is_journal(int descriptor);
+std::string_view journal_priority(Level);
+
 // Text that a terminal may be shown: control characters (C0, DEL, C1) and bytes that are not UTF-8 as \n,
 // \x1b; cut at max bytes.
 std::string printable(std::string_view text, std::size_t max);

@@ -68,8 +68,10 @@ std::optional<int> parse_options(int argc, char** argv, Role role, Options* opti
 }
 
 void print_problems(const std::string& text) {
+  const std::string_view priority = is_journal(2) ? journal_priority(Level::kError) : "";
   std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) fmt::print(stderr, "{}\n", printable(line, 2000));
+  for (std::string line; std::getline(lines, line);)
+    fmt::print(stderr, "{}{}\n", priority, printable(line, 2000));
 }
 
 // What its TLS files are not good for. A process that starts says so, too, and is started again until they

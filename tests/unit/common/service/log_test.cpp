@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 namespace stox::service {
@@ -14,6 +16,7 @@ namespace {
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
+using ::testing::StartsWith;
 
 class Pipe {
  public:
@@ -65,6 +68,30 @@ TEST(Log, LevelDecidesWhatIsWritten) {
   log.set_level(Level::kDebug);
   log.debug("and this");
   EXPECT_THAT(pipe.take(), EndsWith("Z debug p and this\n"));
+}
+
+TEST(Log, TheJournalIsToldThePriorityOfEachLine) {
+  Pipe pipe, other;
+  struct stat info {};
+  ASSERT_EQ(fstat(pipe.in(), &info), 0);
+  setenv("JOURNAL_STREAM", fmt::format("{}:{}", info.st_dev, info.st_ino).c_str(), 1);
+  Log log("p", Level::kTrace, "text", pipe.in());
+  Log json("p", Level::kTrace, "json", pipe.in());
+  Log elsewhere("p", Level::kTrace, "text", other.in());
+  unsetenv("JOURNAL_STREAM");
+
+  log.error("e");
+  EXPECT_THAT(pipe.take(), MatchesRegex("<3>20.* error p e\n"));
+  log.warn("w");
+  EXPECT_THAT(pipe.take(), MatchesRegex("<4>20.* warn p w\n"));
+  log.info("i");
+  EXPECT_THAT(pipe.take(), MatchesRegex("<6>20.* info p i\n"));
+  log.debug("d");
+  EXPECT_THAT(pipe.take(), MatchesRegex("<7>20.* debug p d\n"));
+  json.warn("w");
+  EXPECT_THAT(pipe.take(), StartsWith("<4>{"));
+  elsewhere.error("a file that standard error was sent to");
+  EXPECT_THAT(other.take(), StartsWith("20"));
 }
 
 TEST(Log, ControlCharactersNeverReachATerminal) {
