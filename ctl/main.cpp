@@ -8,6 +8,7 @@
 #include "common/service/log.h"
 #include "ctl/commands.h"
 #include "ctl/keys.h"
+#include "ctl/processes.h"
 
 namespace {
 
@@ -68,6 +69,10 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
       ->add_option("--timeout", a.timeout_s, "seconds that one may take to be ready again, besides draining")
       ->check(CLI::Range(0.0, 86'400.0))
       ->capture_default_str();
+  add("units", "the systemd units of the processes that the configuration names", [](const auto& o) {
+    fmt::print("{}", ctl::units(o.config));
+    return ctl::kFine;
+  });
   CLI::App* streams = add("streams", "the XMPP streams, and why those that are not up are not",
                           [&](const auto& o) { return ctl::streams(o, a.action, a.domain); });
   CLI::Option* action = streams->add_option("ACTION", a.action, "close or reconnect those with a domain")

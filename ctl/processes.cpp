@@ -142,4 +142,27 @@ std::vector<Place> paths_of(const std::vector<Known>& known) {
   return out;
 }
 
+const char* program_of(service::Role role) {
+  switch (role) {
+    case service::Role::kMapper:
+      return "stox-mapper";
+    case service::Role::kSipFront:
+      return "stox-sip-front";
+    default:
+      return "stox-xmpp-worker";
+  }
+}
+
+std::string units(const service::Config& config) {
+  std::string out;
+  const auto add = [&](service::Role role, const auto& sections) {
+    for (const auto& section : sections)
+      out += fmt::format("{}@{}.service\n", program_of(role), section.name);
+  };
+  add(service::Role::kMapper, config.mappers);
+  add(service::Role::kSipFront, config.sip_fronts);
+  add(service::Role::kXmppWorker, config.xmpp_workers);
+  return out;
+}
+
 }  // namespace stox::ctl

@@ -38,4 +38,9 @@ Result<std::vector<Known>> named(const std::vector<Known>&, std::string_view nam
 
 std::vector<Place> paths_of(const std::vector<Known>&);
 
+const char* program_of(service::Role);
+
+// The systemd units of the sections that the configuration names, a line each.
+std::string units(const service::Config&);
+
 }  // namespace stox::ctl

@@ -21,17 +21,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kMoment{5000};  // that one may be too busy to answer, or only just be back
 
-const char* program_of(service::Role role) {
-  switch (role) {
-    case service::Role::kMapper:
-      return "stox-mapper";
-    case service::Role::kSipFront:
-      return "stox-sip-front";
-    default:
-      return "stox-xmpp-worker";
-  }
-}
-
 const json* find(const json& status, const std::string& name) {
   for (const json& one : status["processes"]) {
     if (text_at(one, "name") == name) return &one;

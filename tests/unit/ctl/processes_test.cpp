@@ -38,6 +38,12 @@ TEST_F(Processes, AllThatAreConfiguredAreKnownInTheOrderOfTheFlow) {
   EXPECT_EQ(known_processes(config_)[0].path, config_.runtime.directory + "/sip-1.ctl");
 }
 
+TEST_F(Processes, EachSectionHasASystemdUnit) {
+  EXPECT_EQ(units(config_),
+            "stox-mapper@mapper-1.service\nstox-sip-front@sip-1.service\nstox-sip-front@sip-2.service\n"
+            "stox-xmpp-worker@component-1.service\n");
+}
+
 TEST_F(Processes, InstancesAreFoundByTheirSockets) {
   for (const char* file : {"sip-1@b.ctl", "sip-1@a.ctl", "sip-10.ctl", "component-1.ctl", "component-1@x.ctl",
                            "mapper-1.sock", "stray@1.ctl"}) {
