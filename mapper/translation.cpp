@@ -67,6 +67,7 @@ Result<Translation::Rules> Translation::rules(const service::Config& config) {
   rules.errors.global_failures = gateway.global_failures;
   rules.content.message_type = gateway.message_type;
   rules.content.split = gateway.long_messages == "split";
+  rules.content.resource_in_from = gateway.resource_in_from;
   rules.content.thread_as_call_id = gateway.thread_as_call_id;
   rules.content.correction_prefix = gateway.correction_prefix;
   return rules;

@@ -26,6 +26,10 @@ struct Contact {
   std::string thread;          // of the user's last message; empty = it had none
   bool chat = false;           // that was of type chat
   States states = States::kUnknown;
+  std::string client;  // the resource of the one that told a state last
+
+  bool is_room = false;    // `user` is a room, and each of its resources another person
+  std::string written_to;  // the resource in the address that the SIP user wrote to last; empty = none
 
   // The user sees the SIP user typing, until then unless told otherwise. As the stanzas that said so.
   bool sees_typing = false;

@@ -5,6 +5,7 @@
 #include "common/base/addressing.h"
 #include "xmpp_worker/receipts.h"
 #include "xmpp_worker/words.h"
+#include "xmpp_worker/xmpp/names.h"
 
 namespace stox::worker {
 namespace {
@@ -21,11 +22,19 @@ pb::Receipt::Kind kind_of(const xmpp::StanzaError& error) {
 Notices::Notices(xmpp::StanzaIds& ids, Contacts& contacts, NoticesUser& user)
     : ids_(ids), contacts_(contacts), user_(user) {}
 
+// The address that a SIP user has for somebody is the one that answers come from. An occupant's has the nick:
+// an answer without it would reach the whole room.
+bool Notices::keeps_resource(const Contact& contact, std::string_view user) {
+  return contact.is_room || (!contact.written_to.empty() && contact.written_to == xmpp::resource_of(user));
+}
+
 pb::XmppMessage& Notices::begin(const std::string& user, const std::string& sip_user) {
   envelope_.Clear();
   pb::XmppMessage& message = *envelope_.mutable_xmpp_message();
   message.set_from(user);
   message.set_to(sip_user);
+  const Contact* contact = contacts_.find(user, sip_user);
+  message.set_keeps_resource(contact != nullptr && keeps_resource(*contact, user));
   envelope_.set_conversation(conversation_key(user, sip_user));
   return message;
 }
@@ -35,7 +44,10 @@ void Notices::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to,
   if (!content.received.empty()) return received(content.received, from.str(), to.str(), false);
   if (!content.displayed.empty()) return received(content.displayed, from.str(), to.str(), true);
   if (content.state.empty()) return;
-  contacts_.get(from.str(), to.str()).states = Contact::States::kTells;
+  Contact& contact = contacts_.get(from.str(), to.str());
+  contact.states = Contact::States::kTells;
+  contact.client = from.resource();
+  contact.is_room |= content.of_occupant;
   ++figures_.typing;
   pb::XmppMessage& message = begin(from.str(), to.str());
   from_stanza(stanza, content, &message);
@@ -48,8 +60,11 @@ void Notices::message(const xmpp::Stanza& stanza, const xmpp::MessageContent& co
   Contact& contact = contacts_.get(message.from(), message.to());
   contact.thread = content.thread.size() <= Contacts::kMaxThread ? content.thread : std::string_view();
   contact.chat = stanza.type == "chat";
+  contact.is_room |= content.of_occupant;
+  message.set_keeps_resource(keeps_resource(contact, message.from()));
   if (!content.state.empty()) {
     contact.states = Contact::States::kTells;
+    contact.client = xmpp::resource_of(message.from());
   } else if (contact.chat) {
     contact.states = Contact::States::kTellsNot;  // XEP-0085 5.1
   }

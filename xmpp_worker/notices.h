@@ -46,6 +46,7 @@ class Notices {
   void received(std::string_view id, const std::string& user, const std::string& sip_user, bool displayed);
   void notify(const std::string& user, const std::string& sip_user, pb::Receipt, pb::Receipt::Kind);
   pb::XmppMessage& begin(const std::string& user, const std::string& sip_user);
+  static bool keeps_resource(const Contact&, std::string_view user);
 
   xmpp::StanzaIds& ids_;
   Contacts& contacts_;

@@ -164,8 +164,11 @@ IdContent ToXmpp::write_words(const pb::XmppMessage& message, uint64_t number) {
   id_.clear();
   ids_.append(id_, number, id.flags, id.payload, stanza.from, stanza.to);
   stanza.id = id_;
-  Contact* contact = contacts_.find(message.to(), message.from());
+  const std::string_view written_to = xmpp::resource_of(message.to());
+  Contact* contact = written_to.empty() ? contacts_.find(message.to(), message.from())
+                                        : &contacts_.get(message.to(), message.from());
   if (contact != nullptr) {
+    contact->written_to = written_to;
     if (!contact->thread.empty()) content_.thread = contact->thread;
     if (contact->chat) stanza.type = "chat";
     contact->sees_typing = false;
@@ -253,6 +256,9 @@ void ToXmpp::show_typing(const pb::Envelope& envelope) {
     contacts_.typing_begins(*contact, holds.count() > 0 ? Duration(holds) : kTypingHolds);
     contact->typing_from = message.from();
     contact->typing_to = message.to();
+    // The very client that shows states, not all of the person's.
+    if (!xmpp::has_resource(message.to()) && !contact->client.empty())
+      contact->typing_to.append("/").append(contact->client);
     if (news) write_state(*contact, "composing");
   } else if (std::exchange(contact->sees_typing, false)) {
     write_state(*contact, "paused");

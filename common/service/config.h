@@ -28,6 +28,7 @@ struct GatewayConfig {
   std::string message_type = "chat";     // or "normal"
   bool receipt_on_200 = false;           // a 200 of a SIP peer that sends no notifications is a receipt
   std::string long_messages = "stream";  // towards SIP; or reject, split
+  bool resource_in_from = false;         // sender_resource = "gr": as RFC 7572 has it
   bool thread_as_call_id = false;        // towards SIP, as RFC 7572 has it
   std::string correction_prefix = "* ";  // towards SIP, of a text that corrects an earlier one
   std::vector<std::string> unknown_peers_take;  // SIP peers of whom nothing is known: cpim, iscomposing
@@ -134,7 +135,7 @@ struct XmppWorkerConfig {
   TlsConfig tls;
   bool tls_require = true;                    // tls.require: no plaintext but with insecure_domains
   std::vector<std::string> insecure_domains;  // with which plaintext and dialback alone will do
-  std::string dialback_secret;                // secret; empty = of this process alone, made when it starts
+  std::string dialback_secret;                // secret; empty = one that is made and kept in state_directory
   std::string metrics;
 };
 

@@ -495,6 +495,7 @@ const std::vector<Key<GatewayConfig>>& keys() {
       one_of("message_type", &S::message_type, {"chat", "normal"}),
       flag("receipt_on_200", &S::receipt_on_200),
       one_of("long_messages", &S::long_messages, {"stream", "split", "reject"}),
+      either("sender_resource", &S::resource_in_from, "never", "gr"),
       flag("thread_as_call_id", &S::thread_as_call_id),
       correction_prefix(),
       list("unknown_peers_take", &S::unknown_peers_take, check_format),

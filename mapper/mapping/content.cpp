@@ -102,6 +102,12 @@ pb::SipMessage::Typing typing_of(const pb::XmppMessage& in) {
   }
 }
 
+// Phones take an address with another `gr` for another person.
+std::string_view shown_sender(const pb::XmppMessage& in, const ContentSettings& settings) {
+  const std::string_view from = in.from();
+  return in.keeps_resource() || settings.resource_in_from ? from : from.substr(0, from.find('/'));
+}
+
 // What every CPIM of ours begins with.
 std::vector<CpimHeader> cpim_headers(const pb::SipMessage& message, int64_t date_s) {
   const std::string ns(kCpimHeaders);
@@ -253,7 +259,7 @@ std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out
     return refused("not-acceptable", "cancel", "group chat does not reach SIP users here");
   const auto to = addresses.sip_recipient(in.to());
   if (!to) return refuse_xmpp(to.error(), Party::kRecipient);
-  const auto from = addresses.sip_sender(in.from());
+  const auto from = addresses.sip_sender(shown_sender(in, settings));
   if (!from) return refuse_xmpp(from.error(), Party::kSender);
   if (text.size() > settings.max_text_bytes) {
     return refused("policy-violation", "modify",

@@ -19,6 +19,7 @@ struct ContentSettings {
   std::string message_type = "chat";     // of stanzas to XMPP; or "normal"
   std::size_t max_text_bytes = 60'000;   // towards SIP; longer: policy-violation
   bool split = false;                    // towards SIP: numbered parts, each of one small request
+  bool resource_in_from = false;         // towards SIP: of every sender, as RFC 7572 has it
   bool thread_as_call_id = false;        // towards SIP: the letter of RFC 7572
   std::string correction_prefix = "* ";  // SIP cannot edit: what a correction begins with (XEP-0308)
 };

@@ -27,7 +27,7 @@ def test_a_gwmap_maps_whole_domains(new_site, romeo):
     juliet.send(message.sender, "Ay me!")
     request = romeo.next_request()
     assert (request.uri, request.text) == ("sip:romeo@sip.test", "Ay me!")
-    assert request.sender == "sip:juliet@people.test;gr=balcony"
+    assert request.sender == "sip:juliet@people.test"
 
     assert romeo.message("sip:juliet@other.test", "Anyone?").status == 404
     assert romeo.message("sip:juliet@people.test", "Who?", sender="sip:tybalt@elsewhere.test").status == 403
@@ -76,3 +76,42 @@ def test_a_shared_file_and_a_correction_reach_the_sip_user(site):
     juliet.send_raw(f"<message to='{to}' type='chat'><body>Good night</body>"
                     "<replace xmlns='urn:xmpp:message-correct:0' id='m0'/></message>")
     assert romeo.next_request().text == "* Good night"
+
+
+def typing(state):
+    return ("<?xml version='1.0'?><isComposing xmlns='urn:ietf:params:xml:ns:im-iscomposing'>"
+            f"<state>{state}</state></isComposing>")
+
+
+def test_all_devices_of_a_person_are_one_to_a_phone(site, romeo):
+    romeo.proxy = site.stox.address
+    to = site.jid_at_host(romeo)
+    balcony, laptop = site.xmpp_user("juliet"), site.xmpp_user("juliet", resource="laptop")
+    for device in laptop, balcony:
+        device.send_raw(f"<message to='{to}' type='chat'><body>hi</body>"
+                        "<active xmlns='http://jabber.org/protocol/chatstates'/></message>")
+        assert romeo.next_request().sender == site.sip_uri("juliet@xmpp.test")
+    # What she sees of his typing is for the client that showed states last.
+    me = f"sip:romeo@{romeo.host}:{romeo.port}"
+    assert romeo.message(site.sip_uri("juliet@xmpp.test"), typing("active"), sender=me,
+                         content_type="application/im-iscomposing+xml").status == 200
+    assert balcony.next_message().child("composing", "http://jabber.org/protocol/chatstates") is not None
+    assert laptop.nothing_came()
+
+
+def test_a_saved_address_with_gr_reaches_the_device_or_else_the_person(site, romeo):
+    romeo.proxy = site.stox.address
+    me, phone = f"sip:romeo@{romeo.host}:{romeo.port}", site.sip_uri("juliet@xmpp.test") + ";gr=phone"
+    laptop, device = site.xmpp_user("juliet", resource="laptop"), site.xmpp_user("juliet", resource="phone")
+    assert romeo.message(phone, "to the phone", sender=me).status == 200
+    assert device.next_message().body == "to the phone"
+    assert laptop.nothing_came()
+    device.send(site.jid_at_host(romeo), "from it")
+    assert romeo.next_request().sender == phone  # the address that he has
+
+    device.close()
+    laptop.presence_of("juliet@xmpp.test/phone", "unavailable")
+    assert romeo.message(phone, "whoever is there", sender=me).status == 200
+    assert laptop.next_message().body == "whoever is there"
+    laptop.send(site.jid_at_host(romeo), "I am")
+    assert romeo.next_request().sender == site.sip_uri("juliet@xmpp.test")

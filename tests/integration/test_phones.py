@@ -56,3 +56,19 @@ def test_text_both_ways_with_sofia_sip(site, tmp_path, transport):
     romeo.shows("answered 200")
     romeo.kill()
     site.stox.send_all_to(proxy)
+
+
+def test_what_an_xmpp_user_is_told_was_received_stands_on_the_screen(new_site, tmp_path):
+    """Linphone answers 200 to whatever has a Call-ID that it knows, and shows the first alone."""
+    site = new_site(with_proxy=True, gateway={"receipt_on_200": True, "long_messages": "split"}).start()
+    juliet = site.xmpp_user("juliet")
+    romeo = Linphone(tmp_path / "romeo", loopback.address(213), site.kamailio, "romeo", site.sip_uri(juliet)).start()
+    long = " ".join(f"word{n};" for n in range(400))
+    for number, text in enumerate(["one of a thread", "another of it", long, "the last of it"]):
+        juliet.send_raw(f"<message to='romeo*sip.test@xmpp-sip.test' type='chat' id='m{number}'><thread>t</thread>"
+                        f"<body>{text}</body><request xmlns='urn:xmpp:receipts'/></message>")
+        assert juliet.next_message().child("received", "urn:xmpp:receipts").get("id") == f"m{number}"
+    for text in ["one of a thread", "another of it", *long.split(), "the last of it"]:
+        romeo.shows(text)
+    assert juliet.nothing_came()
+    romeo.kill()

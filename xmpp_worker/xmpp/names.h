@@ -50,6 +50,10 @@ constexpr std::string_view domain_of(std::string_view jid) {
   const auto at = jid.find('@');
   return at == std::string_view::npos ? jid : jid.substr(at + 1);
 }
+constexpr std::string_view resource_of(std::string_view jid) {
+  const auto slash = jid.find('/');
+  return slash == std::string_view::npos ? std::string_view() : jid.substr(slash + 1);
+}
 constexpr bool has_resource(std::string_view jid) { return jid.find('/') != std::string_view::npos; }
 
 }  // namespace stox::xmpp

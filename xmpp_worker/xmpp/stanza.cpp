@@ -70,7 +70,7 @@ void MessageContent::clear() {
   delay_s = 0;
   oobs.clear();
   replaces = state = received = displayed = {};
-  wants_receipt = wants_marker = false;
+  wants_receipt = wants_marker = of_occupant = false;
 }
 
 std::optional<Stanza> read_stanza(const Element& element) {
@@ -107,6 +107,8 @@ void read_content(const Element& message, MessageContent& out) {
     } else if (each.is("x", ns::kOob)) {
       const std::string_view url = each.child("url", ns::kOob).text();
       if (!url.empty()) out.oobs.push_back({url, each.child("desc", ns::kOob).text()});
+    } else if (each.is("x", ns::kMucUser)) {
+      out.of_occupant = !each.first_child();  // an invitation has one
     } else if (each.is("replace", ns::kCorrect)) {
       out.replaces = each.attribute("id");
     } else if (each.ns() == ns::kChatStates) {

@@ -47,6 +47,7 @@ struct MessageContent {
   bool wants_receipt = false, wants_marker = false;  // XEP-0184 <request/>, XEP-0333 <markable/>
   // Ids of messages that were received or displayed; a stanza that says so says nothing else.
   std::string_view received, displayed;
+  bool of_occupant = false;  // XEP-0045 7.5: it comes from one of a room's
 
   void clear();  // keeps memory
 };

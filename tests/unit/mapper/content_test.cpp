@@ -73,7 +73,7 @@ TEST_F(Content, AStanzaBecomesAMessage) {
   ASSERT_FALSE(map_xmpp());
   EXPECT_EQ(message_.request_uri(), "sip:romeo@example.net");
   EXPECT_EQ(message_.to_uri(), "sip:romeo@example.net");
-  EXPECT_EQ(message_.from_uri(), "sip:juliet*example.com@gw.example;gr=balcony");
+  EXPECT_EQ(message_.from_uri(), "sip:juliet*example.com@gw.example");
   EXPECT_EQ(message_.language(), "de");
   EXPECT_EQ(message_.subject(), "Wann denn");
   EXPECT_EQ(message_.call_id(), "");  // one of its own
@@ -81,6 +81,29 @@ TEST_F(Content, AStanzaBecomesAMessage) {
   ASSERT_EQ(message_.parts(0).alternatives_size(), 1);
   EXPECT_EQ(message_.parts(0).alternatives(0).content_type(), "text/plain;charset=UTF-8");
   EXPECT_EQ(message_.parts(0).alternatives(0).data(), "Hi");
+}
+
+// Phones take each `gr` for another person.
+TEST_F(Content, OfAllClientsOfAPersonTheFromIsTheSame) {
+  std::string cpim_from;
+  xmpp_.mutable_wants()->set_delivered(true);
+  xmpp_.mutable_wants()->set_id("id.7");
+  for (const char* from : {"juliet@example.com/balcony", "juliet@example.com/laptop", "juliet@example.com"}) {
+    xmpp_.set_from(from);
+    ASSERT_FALSE(map_xmpp());
+    EXPECT_EQ(message_.from_uri(), "sip:juliet*example.com@gw.example");
+    EXPECT_EQ(message_.parts(0).alternatives(0).data().find("gr="), std::string::npos);
+  }
+}
+
+TEST_F(Content, TheResourceStandsInFromByWishAndWhereItNamesAPerson) {
+  settings_.resource_in_from = true;
+  ASSERT_FALSE(map_xmpp());
+  EXPECT_EQ(message_.from_uri(), "sip:juliet*example.com@gw.example;gr=balcony");
+  settings_.resource_in_from = false;
+  xmpp_.set_keeps_resource(true);
+  ASSERT_FALSE(map_xmpp());
+  EXPECT_EQ(message_.from_uri(), "sip:juliet*example.com@gw.example;gr=balcony");
 }
 
 TEST_F(Content, TheAnswerFindsBack) {

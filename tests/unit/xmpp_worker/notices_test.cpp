@@ -22,7 +22,8 @@ class NoticesTest : public testing::Test, public NoticesUser {
                       std::to_string(receipt.date_s()));
   }
   void submit_typing(pb::Envelope& e) override {
-    typing.push_back(pb::XmppMessage::State_Name(e.xmpp_message().state()) + " " + e.xmpp_message().from());
+    typing.push_back(pb::XmppMessage::State_Name(e.xmpp_message().state()) + " " + e.xmpp_message().from() +
+                     (e.xmpp_message().keeps_resource() ? " as written" : ""));
   }
   // The id of a stanza that was written for a SIP message that wants to hear all this of itself.
   std::string written(const std::string& message_id, bool received, bool displayed, bool refused = false) {
@@ -90,6 +91,33 @@ TEST_F(NoticesTest, AMarkerCoversAllBeforeIt) {
   EXPECT_THAT(told(), ElementsAre());
   displayed(third);
   EXPECT_THAT(told(), ElementsAre("DISPLAYED m3 1700000000"));
+}
+
+TEST_F(NoticesTest, AnOccupantOfARoomKeepsTheResourceWhateverItSays) {
+  xmpp::MessageContent content;
+  content.bodies.push_back({{}, "psst"});
+  content.of_occupant = true;
+  pb::XmppMessage message;
+  message.set_from("room@x.test/nick");
+  message.set_to(kBob);
+  subject.message({.id = "s1", .type = "chat"}, content, message);
+  EXPECT_TRUE(message.keeps_resource());
+  content.clear();
+  content.state = "composing";
+  take(content, "room@x.test/another");
+  EXPECT_THAT(typing, ElementsAre("COMPOSING room@x.test/another as written"));
+  message.set_from("ann@x.test/phone");
+  subject.message({.id = "s2", .type = "chat"}, content, message);
+  EXPECT_FALSE(message.keeps_resource());
+}
+
+TEST_F(NoticesTest, TheClientThatASipUserWroteToAnswersFromThatAddress) {
+  contacts.get(kAnn, kBob).written_to = "phone";
+  xmpp::MessageContent content;
+  content.state = "composing";
+  take(content);
+  take(content, "ann@x.test/laptop");
+  EXPECT_THAT(typing, ElementsAre("COMPOSING ann@x.test/phone as written", "COMPOSING ann@x.test/laptop"));
 }
 
 TEST_F(NoticesTest, OfStrangersAndForgersNothingIsTold) {

@@ -294,6 +294,27 @@ TEST_F(ToXmppTest, TypingIsShownOnceAndEndsByItself) {
   EXPECT_EQ(to_xmpp.unproved(), 0u);
 }
 
+TEST_F(ToXmppTest, TypingIsShownToTheClientThatShowsItsOwn) {
+  come_up();
+  Contact& contact = contacts.get("c@x.test", "a*b@gw.test");
+  contact.states = Contact::States::kTells;
+  contact.client = "phone";
+  composing();
+  EXPECT_THAT(stream.take(), HasSubstr("to='c@x.test/phone'"));
+}
+
+TEST_F(ToXmppTest, TheAddressThatASipUserWroteToIsRemembered) {
+  come_up();
+  pb::Envelope e = words(1);
+  e.mutable_xmpp_message()->set_to("c@x.test/phone");
+  begin(e);
+  const Contact* contact = contacts.find("c@x.test", "a*b@gw.test");
+  ASSERT_NE(contact, nullptr);
+  EXPECT_EQ(contact->written_to, "phone");
+  begin(words(2));
+  EXPECT_EQ(contact->written_to, "");
+}
+
 TEST_F(ToXmppTest, AMessageEndsTyping) {
   come_up();
   contacts.get("c@x.test", "a*b@gw.test").states = Contact::States::kTells;

@@ -47,6 +47,18 @@ TEST(Stanza, ReadsReferencesAndCorrections) {
   EXPECT_EQ(content.replaces, "");
 }
 
+TEST(Stanza, WhatComesFromAnOccupantOfARoomSaysSo) {
+  MessageContent content;
+  for (const auto& [payload, expected] :
+       {std::pair("<x xmlns='http://jabber.org/protocol/muc#user'/>", true),
+        {"<x xmlns='http://jabber.org/protocol/muc#user'><invite from='a@b'/></x>", false},
+        {"<x xmlns='jabber:x:data'/>", false}}) {
+    const Reading read("<message><body>b</body>" + std::string(payload) + "</message>");
+    read_content(read.element(), content);
+    EXPECT_EQ(content.of_occupant, expected) << payload;
+  }
+}
+
 TEST(Stanza, AWrappedMessageIsNoContent) {  // XEP-0280: anybody could wrap what another never wrote
   const Reading read(
       "<message><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>"
