@@ -7,6 +7,7 @@
 #include "common/base/timestamp.h"
 #include "mapper/mapping/cpim.h"
 #include "mapper/mapping/errors.h"
+#include "mapper/mapping/sent_file.h"
 #include "mapper/mapping/sip_text.h"
 #include "mapper/mapping/split.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::size_t kMaxCallId = 128;
 constexpr std::size_t kMaxSubject = 256;
+constexpr std::size_t kMaxFiles = 8;  // of one stanza that are told of by themselves
 constexpr int64_t kOldAfterS = 60;
 constexpr std::size_t kSmallRequest = 1300;  // RFC 3428 8
 constexpr std::size_t kOtherHeaders = 550;   // of a request: Via, Route, tags, CSeq, Content-Type and so on
@@ -68,24 +70,45 @@ const pb::XmppText* choose(const google::protobuf::RepeatedPtrField<pb::XmppText
   return best;
 }
 
-// What a client shows besides the body: references (XEP-0066), each on a line of its own. Of a file that is
-// shared the body is the address again.
-void add_urls(const pb::XmppMessage& in, std::string& text) {
-  for (const pb::XmppOob& oob : in.oobs()) {
-    std::string line = oob.description().empty() ? oob.url() : oob.description() + " " + oob.url();
-    if (!is_utf8(line) || text == oob.url()) continue;
-    line = xml_legal(line);
-    text.append(text.empty() ? "" : "\n").append(line);
-  }
+// What SIP shows of a stanza: a text, and then each file (XEP-0066).
+struct Shown {
+  std::string text;
+  std::vector<const pb::XmppOob*> files;
+  bool empty() const { return text.empty() && files.empty(); }
+};
+
+// Without what surrounds it, line ends included.
+std::string_view words_in(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const auto begin = std::min(text.find_first_not_of(kSpace), text.size());
+  return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
 }
 
-// What SIP shows of a stanza.
-std::string words_of(const pb::XmppMessage& in, const ContentSettings& settings) {
+std::string line_of(const pb::XmppOob& file) {
+  return xml_legal(file.description().empty() ? file.url() : file.description() + " " + file.url());
+}
+
+Shown shown_of(const pb::XmppMessage& in, const ContentSettings& settings) {
+  Shown out;
   const pb::XmppText* body = choose(in.bodies(), in.lang());
-  std::string text = body && is_utf8(body->text()) ? xml_legal(body->text()) : std::string();
-  add_urls(in, text);
-  if (!text.empty() && !in.replaces().empty()) text.insert(0, settings.correction_prefix);
-  return text;
+  if (body != nullptr && is_utf8(body->text())) out.text = xml_legal(body->text());
+  for (const pb::XmppOob& oob : in.oobs()) {
+    if (!is_utf8(oob.url()) || !is_utf8(oob.description())) continue;
+    if (words_in(out.text) == oob.url())
+      out.text.clear();  // of a file that is shared the body is the address again
+    if (out.files.size() < kMaxFiles)
+      out.files.push_back(&oob);
+    else
+      out.text.append(out.text.empty() ? "" : "\n").append(line_of(oob));
+  }
+  if (!out.text.empty() && !in.replaces().empty()) out.text.insert(0, settings.correction_prefix);
+  return out;
+}
+
+bool is_encrypted(const pb::XmppMessage& in, const Shown& shown) {
+  return is_encrypted_file(words_in(shown.text)) ||
+         std::any_of(in.oobs().begin(), in.oobs().end(),
+                     [](const pb::XmppOob& oob) { return is_encrypted_file(oob.url()); });
 }
 
 // RFC 7573 table 4. Who is gone types no more, either, but there is no word for that.
@@ -134,6 +157,12 @@ void add_notification(const pb::XmppMessage& in, pb::SipMessage& out, int64_t no
   content->set_data(make_cpim(headers, kImdnType, "notification", write_imdn(receipt, out.from_uri())));
 }
 
+void add_form(pb::Part& part, std::string_view type, std::string data) {
+  pb::Content* content = part.add_alternatives();
+  content->set_content_type(type.data(), type.size());
+  content->set_data(std::move(data));
+}
+
 // The text as a CPIM that asks for what the stanza wants to hear of itself.
 void add_cpim(const pb::XmppMessage& in, const std::string& text, const pb::SipMessage& message,
               pb::Part& part, int64_t now_s) {
@@ -146,12 +175,10 @@ void add_cpim(const pb::XmppMessage& in, const std::string& text, const pb::SipM
   std::string wanted = wants.delivered() ? "positive-delivery, negative-delivery" : "";
   if (wants.displayed()) wanted += wanted.empty() ? "display" : ", display";
   headers.push_back({imdn, "Disposition-Notification", {}, wanted});
-  pb::Content* content = part.add_alternatives();
-  content->set_content_type("message/cpim");
-  content->set_data(make_cpim(headers, kPlainType, {}, text));
+  add_form(part, "message/cpim", make_cpim(headers, kPlainType, {}, text));
 }
 
-std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const std::string& text, pb::SipMessage& out,
+std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const Shown& shown, pb::SipMessage& out,
                                      const ContentSettings& settings, int64_t now_s) {
   const pb::XmppText* body = choose(in.bodies(), in.lang());
   if (settings.thread_as_call_id) out.set_call_id(call_id_of_thread(in.thread()));
@@ -161,12 +188,13 @@ std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const std::strin
     out.set_subject(subject_line(subject->text()));
   out.set_date_s(in.delay_stamp_s());
 
-  std::vector<std::string> texts = {text};
-  if (settings.split) {
+  std::vector<std::string> texts;
+  if (!shown.text.empty()) texts.push_back(shown.text);
+  if (settings.split && !texts.empty()) {
     const std::size_t headers = 2 * out.request_uri().size() + out.from_uri().size() + out.subject().size() +
                                 out.call_id().size() + in.wants().id().size() + out.language().size() +
                                 kOtherHeaders;
-    texts = split_text(text, kSmallRequest - std::min(kSmallRequest, headers));
+    texts = split_text(shown.text, kSmallRequest - std::min(kSmallRequest, headers));
     if (texts.empty())
       return refused("policy-violation", "modify", "the message is too long for SIP, and cannot be split");
   }
@@ -175,12 +203,15 @@ std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const std::strin
                     in.type() != "headline";
   // Linphone reports what it shows without being asked, and knows a plain text by its Call-ID alone.
   if (asks) out.set_message_id(in.wants().id());
-  for (std::size_t i = 0; i < texts.size(); ++i) {
+  const std::size_t count = texts.size() + shown.files.size();
+  for (std::size_t i = 0; i < count; ++i) {
     pb::Part& part = *out.add_parts();
-    if (asks && i + 1 == texts.size()) add_cpim(in, texts[i], out, part, now_s);
-    pb::Content* content = part.add_alternatives();
-    content->set_content_type(kPlainType);
-    content->set_data(texts[i]);
+    const pb::XmppOob* file = i < texts.size() ? nullptr : shown.files[i - texts.size()];
+    const std::string text = file == nullptr ? texts[i] : line_of(*file);
+    if (file != nullptr && is_web_address(file->url()))
+      add_form(part, kFileInfoType, write_file_info(file->url()));
+    if (asks && i + 1 == count) add_cpim(in, text, out, part, now_s);
+    add_form(part, kPlainType, text);
   }
   return std::nullopt;
 }
@@ -251,9 +282,9 @@ std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out
   // An error is never answered and never shown as text; a worker knows what its errors answer.
   if (in.type() == "error") return ended(pb::PASSED_ON, "an error stanza: nothing to send to SIP");
   const bool notifies = in.receipt().kind() != pb::Receipt::NONE;
-  const std::string text = notifies ? std::string() : words_of(in, settings);
+  const Shown shown = notifies ? Shown() : shown_of(in, settings);
   const auto typing = typing_of(in);
-  if (!notifies && text.empty() && typing == pb::SipMessage::NONE)
+  if (!notifies && shown.empty() && typing == pb::SipMessage::NONE)
     return ended(pb::PASSED_ON, "a stanza without a body: nothing to send to SIP");
   if (in.type() == "groupchat")
     return refused("not-acceptable", "cancel", "group chat does not reach SIP users here");
@@ -261,6 +292,12 @@ std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out
   if (!to) return refuse_xmpp(to.error(), Party::kRecipient);
   const auto from = addresses.sip_sender(shown_sender(in, settings));
   if (!from) return refuse_xmpp(from.error(), Party::kSender);
+  if (is_encrypted(in, shown)) {
+    return refused(
+        "not-acceptable", "modify",
+        "This file is encrypted, and SIP users could not open it; switch encryption off and send it again");
+  }
+  const std::string& text = shown.text;
   if (text.size() > settings.max_text_bytes) {
     return refused("policy-violation", "modify",
                    "the message has " + std::to_string(text.size()) + " bytes; SIP users get at most " +
@@ -273,13 +310,13 @@ std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out
   out.set_from_uri(*from);
   if (notifies) {
     add_notification(in, out, now_s);
-  } else if (text.empty()) {
+  } else if (shown.empty()) {
     out.set_typing(typing);
     pb::Content* content = out.add_parts()->add_alternatives();
     content->set_content_type(std::string(kComposingType));
     content->set_data(write_composing(typing == pb::SipMessage::ACTIVE));
   } else {
-    return add_words(in, text, out, settings, now_s);
+    return add_words(in, shown, out, settings, now_s);
   }
   return std::nullopt;
 }

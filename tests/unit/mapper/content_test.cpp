@@ -36,6 +36,14 @@ class Content : public testing::Test {
     return end->verdict() == pb::FAILED ? std::to_string(end->sip_status().code()) + ": " + end->text()
                                         : end->text();
   }
+  // Of each request: what a client gets of which nothing is known.
+  std::string plain_texts() {
+    std::string out;
+    if (const auto end = map_xmpp()) return end->stanza_error().condition() + ": " + end->text();
+    for (const pb::Part& part : message_.parts())
+      out += (out.empty() ? "" : " | ") + part.alternatives(part.alternatives_size() - 1).data();
+    return out;
+  }
   std::string text_of_xmpp() {
     const auto end = map_xmpp();
     if (!end) return message_.parts(0).alternatives(0).data();
@@ -259,17 +267,61 @@ TEST_F(Content, StanzaTypesThatAreNoMessage) {
   EXPECT_EQ(text_of_xmpp(), nothing);  // no error for what asked for nothing
 }
 
-TEST_F(Content, AReferenceGoesOnALineOfItsOwnUnlessItIsTheBody) {
+TEST_F(Content, AFileIsAMessageOfItsOwnUnlessItsAddressIsTheBody) {
   xmpp_.add_oobs()->set_url("https://x.test/1");
-  EXPECT_EQ(text_of_xmpp(), "Hi\nhttps://x.test/1");
+  EXPECT_EQ(plain_texts(), "Hi | https://x.test/1");
   xmpp_.mutable_oobs(0)->set_description("a cat");
-  EXPECT_EQ(text_of_xmpp(), "Hi\na cat https://x.test/1");
-  xmpp_.mutable_bodies(0)->set_text("https://x.test/1");
-  EXPECT_EQ(text_of_xmpp(), "https://x.test/1");
+  EXPECT_EQ(plain_texts(), "Hi | a cat https://x.test/1");
+  xmpp_.mutable_bodies(0)->set_text("https://x.test/1\n");
+  EXPECT_EQ(plain_texts(), "a cat https://x.test/1");
   xmpp_.clear_bodies();
-  EXPECT_EQ(text_of_xmpp(), "a cat https://x.test/1");
+  EXPECT_EQ(plain_texts(), "a cat https://x.test/1");
+  for (int i = 2; i <= 10; ++i) xmpp_.add_oobs()->set_url("https://x.test/" + std::to_string(i));
+  EXPECT_TRUE(plain_texts().starts_with("https://x.test/9\nhttps://x.test/10 | a cat https://x.test/1 | "));
+  xmpp_.mutable_oobs()->DeleteSubrange(1, 9);
   xmpp_.mutable_oobs(0)->set_description("\xff");
   EXPECT_EQ(text_of_xmpp(), "a stanza without a body: nothing to send to SIP");
+}
+
+TEST_F(Content, AFileIsToldOfByItsNameAndType) {
+  xmpp_.clear_bodies();
+  const struct {
+    const char *url, *name, *type, *data;
+  } rows[] = {
+      {"https://x.test/up/a%20cat.JPG?v=1&w=2", "a cat.JPG", "image/jpeg",
+       "https://x.test/up/a%20cat.JPG?v=1&amp;w=2"},
+      {"http://x.test/..%2F..%5Cetc%2fpasswd", "....etcpasswd", "application/octet-stream",
+       "http://x.test/..%2F..%5Cetc%2fpasswd"},
+      {"https://x.test", "file", "application/octet-stream", "https://x.test"},
+      {"https://x.test/\"<b>.pdf", "\"&lt;b&gt;.pdf", "application/pdf",
+       "https://x.test/&quot;&lt;b&gt;.pdf"},
+      {"https://x.test/%ff.png", "file", "application/octet-stream", "https://x.test/%ff.png"},
+  };
+  for (const auto& row : rows) {
+    xmpp_.clear_oobs();
+    xmpp_.add_oobs()->set_url(row.url);
+    ASSERT_FALSE(map_xmpp());
+    ASSERT_EQ(message_.parts(0).alternatives_size(), 2);
+    const pb::Content& file = message_.parts(0).alternatives(0);
+    EXPECT_EQ(file.content_type(), "application/vnd.gsma.rcs-ft-http+xml");
+    for (const std::string& expected : {std::string("<file-name>") + row.name + "</file-name>",
+                                        std::string("<content-type>") + row.type + "</content-type>",
+                                        std::string("<data url=\"") + row.data + "\"/>"})
+      EXPECT_NE(file.data().find(expected), std::string::npos) << expected << "\n" << file.data();
+    EXPECT_EQ(message_.parts(0).alternatives(1).data(), row.url);
+  }
+  xmpp_.mutable_oobs(0)->set_url("ftp://x.test/a");  // no client gets it so
+  ASSERT_FALSE(map_xmpp());
+  EXPECT_EQ(message_.parts(0).alternatives_size(), 1);
+}
+
+TEST_F(Content, AnEncryptedFileIsRefusedInWords) {
+  const std::string url = "aesgcm://x.test/a.jpg#00112233";
+  xmpp_.mutable_bodies(0)->set_text(url);
+  EXPECT_TRUE(plain_texts().starts_with("not-acceptable: This file is encrypted")) << plain_texts();
+  xmpp_.mutable_bodies(0)->set_text("look");
+  xmpp_.add_oobs()->set_url(url);
+  EXPECT_TRUE(plain_texts().starts_with("not-acceptable: This file is encrypted"));
 }
 
 TEST_F(Content, ACorrectionIsAMessageThatSaysSo) {
