@@ -64,6 +64,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   if (!bus) return tl::make_unexpected(bus.error());
   front->bus_ = std::move(*bus);
   front->open_taken();
+  front->open_formats();
 
   front->tell_serving(pb::READY);
   front->log_listeners();
@@ -78,6 +79,7 @@ Front::Front(const service::Context& context, sip::Policy policy)
       outbound_(context.loop.clock(), context.log, context.trace, random_, *this),
       end_of_turn_(context.loop, [this] { settle(); }),
       alarm_(context.loop, [this] { settle(); }) {
+  own_domains_ = own_domains(context.config);
   outbound_.formats().assume(context.config.gateway.unknown_peers_take);
   outbound_.refuse_large(context.config.gateway.long_messages == "reject");
 }
@@ -157,6 +159,12 @@ void Front::open_taken() {
   edge().restore_targets(taken_->targets());
 }
 
+void Front::open_formats() {
+  const auto& directory = context_.config.runtime.state_directory;
+  const auto kept = outbound_.formats().keep_in(directory + "/" + context_.identity.full + ".peers");
+  if (!kept) context_.log.warn("{}; what SIP peers take is learnt anew after a restart", kept.error().text);
+}
+
 Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
   if (!taken_) return edge().submit(envelope, begin_before, end_by);
   const uint64_t key = hash64(envelope.conversation(), envelope.dedup_key());
@@ -183,10 +191,13 @@ std::string Front::id_of(uint64_t number) const {
 }
 
 // Who sends a form takes it. A typing state may come in a CPIM, and will be taken so or so.
-void Front::took(std::string_view from_uri, std::string_view content_type, std::string_view body) {
-  const Format format = format_of(content_type);
+void Front::took(const sip::Message& request) {
+  const std::string_view from_uri = request.from.uri;
+  const Format format = format_of(request.value(sip::HeaderName::kContentType));
   outbound_.formats().taken(from_uri, format);
-  if (format == Format::kCpim && body.substr(0, kCpimHead).find(kComposingType) != std::string_view::npos)
+  outbound_.formats().is_program(from_uri, request.value(sip::HeaderName::kUserAgent));
+  if (format == Format::kCpim &&
+      request.body.substr(0, kCpimHead).find(kComposingType) != std::string_view::npos)
     outbound_.formats().taken(from_uri, Format::kComposing);
 }
 
@@ -251,6 +262,12 @@ void Front::tls_failed(const sip::Endpoint& peer, bool ours, std::string_view wh
   } else {
     context_.log.debug("no TLS connection {}: {}", name, why);
   }
+}
+
+// In sip_domains, and not our own: that would be a loop.
+bool Front::may_redirect_to(std::string_view host) const {
+  return next_hop_->reach().lists(host) &&
+         std::find(own_domains_.begin(), own_domains_.end(), ascii_lower(host)) == own_domains_.end();
 }
 
 void Front::find_hops(std::string_view request_uri, std::size_t size, std::function<void(sip::Hops)> found) {
@@ -332,6 +349,7 @@ void Front::reload(const service::Config& config) {
   }
   inbound_.set_policy(std::move(*policy));
   transports_->trust_changed();
+  own_domains_ = own_domains(config);
   outbound_.formats().assume(config.gateway.unknown_peers_take);
   outbound_.refuse_large(config.gateway.long_messages == "reject");
   next_hop_ = std::move(*next_hop);

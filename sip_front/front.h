@@ -85,8 +85,9 @@ class Front final : public service::Process,
   void submit_lossy(pb::Envelope& envelope, Time begin_before) override {
     edge().submit_lossy(envelope, begin_before);
   }
-  void took(std::string_view from_uri, std::string_view content_type, std::string_view body) override;
+  void took(const sip::Message&) override;
   // outbound
+  bool may_redirect_to(std::string_view host) const override;
   void find_hops(std::string_view request_uri, std::size_t size, std::function<void(sip::Hops)>) override;
   Result<sip::Flow> flow_to(const sip::Hop& hop) override { return transports_->flow_to(hop); }
   sip::SentBy sent_by(const sip::Flow& flow) const override { return transports_->sent_by(flow); }
@@ -97,6 +98,7 @@ class Front final : public service::Process,
   bus::Edge& edge() const { return bus_->edge(); }
   void note_certificate(const net::TlsContext&);
   void open_taken();
+  void open_formats();
   void notice_standstill();
   void log_listeners();
   void tell_serving(pb::ProcessState);
@@ -105,6 +107,7 @@ class Front final : public service::Process,
 
   service::Context context_;
   sip::Random random_;
+  std::vector<std::string> own_domains_;  // of SIP addresses that lead to us
   Inbound inbound_;
   Outbound outbound_;
   std::unique_ptr<net::Resolver> resolver_;

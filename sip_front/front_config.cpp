@@ -76,6 +76,18 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
   return policy;
 }
 
+std::vector<std::string> own_domains(const service::Config& config) {
+  std::vector<std::string> out = {ascii_lower(config.gateway.gateway_domain)};
+  for (const auto& line : config.gateway.gwmap) {
+    const bool has_sip_users =
+        std::any_of(config.xmpp_workers.begin(), config.xmpp_workers.end(), [&](const auto& worker) {
+          return std::find(worker.serves.begin(), worker.serves.end(), line.second) != worker.serves.end();
+        });
+    if (!has_sip_users) out.push_back(ascii_lower(line.first));
+  }
+  return out;
+}
+
 Result<sip::NextHop> make_next_hop(const service::Config& config, net::Resolver& resolver,
                                    sip::Random& random) {
   auto reach = sip::Reach::create(config.gateway.sip_domains);

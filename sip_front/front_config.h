@@ -25,6 +25,8 @@ Result<net::TlsContext> make_tls(const service::SipFrontConfig&);
 // `listening`: what the transports were opened with, which stays as it was when the configuration changes.
 Result<sip::Policy> make_policy(const service::Config&, const service::SipFrontConfig&,
                                 const std::vector<sip::Listen>& listening);
+// Domains of SIP addresses that lead to this gateway.
+std::vector<std::string> own_domains(const service::Config&);
 // Resolver and random must outlive it.
 Result<sip::NextHop> make_next_hop(const service::Config&, net::Resolver&, sip::Random&);
 std::vector<sip::Credentials> make_credentials(const service::SipFrontConfig&);

@@ -135,7 +135,7 @@ void Inbound::take(const sip::Message& request, const sip::Flow& flow, sip::Serv
     return;
   }
   fill(request);
-  sink_.took(request.from.uri, request.value(HeaderName::kContentType), request.body);
+  sink_.took(request);
   if (typing) return take_typing(transactions_.open(request, flow, clock_.now()));
   const auto waiting = submit(request.call_id, valid_for, request.body);
   if (!waiting) return refuse(sip::Refused::kUnavailable, 503, waiting.error().text);

@@ -33,8 +33,7 @@ class EnvelopeSink {
   virtual std::string id_of(uint64_t number) const = 0;  // "origin.epoch.number"
   virtual void submit_lossy(pb::Envelope&, Time begin_before) = 0;
   // What was taken came from this peer in this form.
-  virtual void took(std::string_view /*from_uri*/, std::string_view /*content_type*/,
-                    std::string_view /*body*/) {}
+  virtual void took(const sip::Message&) {}
 };
 
 class Inbound {

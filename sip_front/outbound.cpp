@@ -30,6 +30,26 @@ bool has_content(const pb::SipMessage& message) {
                                                   [](const pb::Part& p) { return p.alternatives().empty(); });
 }
 
+// The peer does not take such a body. RFC 3428 7: 415; the others come from peers that know no such method,
+// event or session. COMPAT(pjsip 2.13): 488 to what is neither plain text nor a typing state.
+bool refuses_form(uint16_t status) {
+  constexpr uint16_t kStatuses[] = {405, 406, 415, 488, 489, 606};
+  return std::find(std::begin(kStatuses), std::end(kStatuses), status) != std::end(kStatuses);
+}
+
+// RFC 3261 20.10: of a Contact, from 0 to 1; 1 if it has none.
+double q_of(std::string_view contact) {
+  const auto uri_end = contact.rfind('>');
+  std::string_view rest = contact.substr(uri_end == std::string_view::npos ? 0 : uri_end);
+  for (auto at = rest.find(';'); at != std::string_view::npos; at = rest.find(';')) {
+    rest.remove_prefix(at + 1);
+    const std::string_view parameter = trim(rest.substr(0, rest.find(';')));
+    if (!ascii_lower(parameter.substr(0, 2)).starts_with("q=")) continue;
+    return std::strtod(std::string(parameter.substr(2, 5)).c_str(), nullptr);
+  }
+  return 1;
+}
+
 // The trace id is in it because nobody can guess it.
 std::string call_id_of(const std::string& envelope) {
   std::string bytes;
@@ -117,6 +137,8 @@ sip::Id Outbound::take(const pb::EnvelopeId& envelope, const pb::SipMessage& mes
   d.next = sip::HashIndex::kNone;
   d.part = d.alternative = 0;
   d.attempts = 0;
+  d.tried.assign(1, message.request_uri());
+  d.to_come.clear();
   d.passed_on = d.will_be_told = d.sought_large = false;
   d.too_large = 0;
   begin_part(d);
@@ -197,13 +219,13 @@ void Outbound::find_hops(sip::Id id, std::size_t size) {
   Delivery& d = deliveries_[id.slot];
   d.stage = Stage::kResolving;
   d.sought_large = size > kSmall;
-  outlet_.find_hops(d.message.request_uri(), size,
-                    [this, id](sip::Hops hops) { resolved(id, std::move(hops)); });
+  outlet_.find_hops(d.target(), size, [this, id](sip::Hops hops) { resolved(id, std::move(hops)); });
 }
 
 void Outbound::resolved(sip::Id id, sip::Hops hops) {
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr || d->stage != Stage::kResolving) return;
+  if (!hops && next_target(id)) return;
   if (!hops && hops.error().refused)
     return fail(id, 403, "This gateway does not send to that SIP domain", hops.error().text);
   if (!hops) {
@@ -268,7 +290,7 @@ void Outbound::try_hops(sip::Id id, std::string why) {
       continue;
     }
     const sip::SentBy sent_by = outlet_.sent_by(*flow);
-    const std::string branch = sip::make_branch(random_.next(), d.message.request_uri());
+    const std::string branch = sip::make_branch(random_.next(), d.target());
     if (const auto written = write(d, *flow, branch, sent_by); !written)
       return fail(id, 400, "Bad Request", written.error().text);
     if (out_.size() > kSmall) {
@@ -294,7 +316,7 @@ Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std
                              const sip::SentBy& sent_by) {
   const pb::Content& content = d.message.parts(d.part).alternatives(d.alternative);
   sip::MessageRequest request;
-  request.request_uri = d.message.request_uri();
+  request.request_uri = d.target();
   request.from_uri = d.message.from_uri();
   request.from_display = d.message.from_display();
   request.from_tag = d.from_tag;
@@ -307,7 +329,7 @@ Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std
   request.branch = branch;
   request.route = route_;
   std::string answers;
-  passwords_.append_answers(answers, d.hops[d.at_hop], d.message.request_uri());
+  passwords_.append_answers(answers, d.hops[d.at_hop], d.target());
   request.answers = answers;
   request.subject = d.message.subject();
   request.language = d.message.language();
@@ -350,7 +372,7 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
       if (!choose_alternative(*d, 0)) return fail(id, 415, "Unsupported Media Type", kNothingTaken);
       return attempt(id);
     }
-  } else if (response.status == 415 || response.status == 405 || response.status == 489) {
+  } else if (refuses_form(response.status)) {
     formats_.refused(d->message.request_uri(), format);
     if (d->is_typing()) typing_.forget(d->message);
     if (choose_alternative(*d, d->alternative + 1)) {
@@ -359,7 +381,7 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
     }
   } else if (response.status == 401 || response.status == 407) {
     if (std::string why;
-        passwords_.can_answer(response, d->hops[d->at_hop], d->message.request_uri(), d->answered, &why)) {
+        passwords_.can_answer(response, d->hops[d->at_hop], d->target(), d->answered, &why)) {
       ++challenged_;
       d->cseq = next_cseq(*d);  // 22.2
       return try_hops(id, "the answer to a challenge came too late");
@@ -380,13 +402,51 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
       read_status(response, d->refused.emplace());
       return try_hops(id, from + ": 503");
     }
+  } else if (response.status == 302) {
+    take_contacts(*d, response);
   }
+  const bool elsewhere = response.status >= 300 && response.status < 600 && next_target(id);
+  if (elsewhere) return;
   pb::Outcome outcome;
   outcome.set_verdict(response.status >= 300 ? pb::FAILED : d->passed_on ? pb::PASSED_ON : pb::DELIVERED);
   read_status(response, *outcome.mutable_sip_status());
   outcome.set_text(std::move(from));
   outcome.set_will_be_told(d->will_be_told);
   end(id, std::move(outcome));
+}
+
+// By q, and at one in the order in which they stand. Only to hosts that the operator has named: whoever
+// answers could have us send anywhere else.
+void Outbound::take_contacts(Delivery& d, const sip::Message& response) {
+  std::vector<std::pair<double, std::string>> found;
+  response.each_value(sip::HeaderName::kContact, [&](std::string_view text) {
+    const auto contact = sip::parse_name_addr(text);
+    const auto uri = parse_sip_uri(contact ? contact->uri : std::string_view());
+    if (uri && uri->is_sip() && outlet_.may_redirect_to(uri->host))
+      found.emplace_back(q_of(text), clean(contact->uri));
+    return found.size() < kMaxTargets;
+  });
+  std::stable_sort(found.begin(), found.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  // Where it has moved to goes before what an earlier answer said.
+  for (auto each = found.rbegin(); each != found.rend(); ++each) d.to_come.push_back(std::move(each->second));
+}
+
+// False: there is none.
+bool Outbound::next_target(sip::Id id) {
+  Delivery& d = deliveries_[id.slot];
+  while (!d.to_come.empty() && d.tried.size() < kMaxTargets) {
+    std::string target = std::move(d.to_come.back());
+    d.to_come.pop_back();
+    const bool again = std::any_of(d.tried.begin(), d.tried.end(),
+                                   [&](const std::string& one) { return ascii_iequal(one, target); });
+    if (again || target.empty()) continue;
+    d.tried.push_back(std::move(target));
+    ++redirected_;
+    find_hops(id, request_size(d));
+    return true;
+  }
+  return false;
 }
 
 void Outbound::read_status(const sip::Message& response, pb::SipStatus& status) {
@@ -447,6 +507,7 @@ void Outbound::too_large(sip::Id id, const std::string& text) {
 void Outbound::transport_failure(sip::Id id, std::string text) {
   Delivery& d = deliveries_[id.slot];
   if (d.too_large != 0 && !d.sought_large) return find_hops(id, d.too_large);  // larger than it was thought
+  if (next_target(id)) return;
   if (d.too_large != 0 && !d.refused) {
     return too_large(id, " bytes are too many for UDP, and the next hop takes no TCP or TLS" +
                              (text.empty() ? "" : ": " + text));

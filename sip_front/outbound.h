@@ -36,10 +36,13 @@ class Outbound : private sip::ClientUser {
  public:
   static constexpr std::size_t kMaxPerTarget = 128;  // with the one under way
   static constexpr std::size_t kSmall = 1300;        // RFC 3428 8: larger ones need congestion control
+  static constexpr std::size_t kMaxTargets = 5;      // of one message that is redirected
 
   class Outlet {
    public:
     virtual ~Outlet() = default;
+    // Whether a redirection to this host is to be followed.
+    virtual bool may_redirect_to(std::string_view /*host*/) const { return false; }
     virtual void find_hops(std::string_view request_uri, std::size_t size,
                            std::function<void(sip::Hops)>) = 0;
     virtual Result<sip::Flow> flow_to(const sip::Hop&) = 0;
@@ -96,6 +99,10 @@ class Outbound : private sip::ClientUser {
     service::Trace::Handle hop = 0;
     Time came{}, begin_before{};
     uint32_t queue = 0, next = 0;  // slots
+    // Request-URIs: the message's, and where a 302 said that its recipient is (RFC 3261 8.1.3.4). The last of
+    // `tried` is the one of the attempt; the best of those to come is the last.
+    std::vector<std::string> tried, to_come;
+    const std::string& target() const { return tried.back(); }
     // The attempt under way.
     int part = 0, alternative = 0;
     std::vector<sip::Hop> hops;
@@ -124,6 +131,8 @@ class Outbound : private sip::ClientUser {
   sip::Id take(const pb::EnvelopeId&, const pb::SipMessage&, const std::string& trace_id, Time begin_before);
   void begin_typing(const pb::Envelope&, Time begin_before);
   void begin_part(Delivery&);
+  void take_contacts(Delivery&, const sip::Message& response);
+  bool next_target(sip::Id);
   uint32_t next_cseq(const Delivery&);
   bool choose_alternative(Delivery&, int from);
   bool is_busy(const std::string& target) const;
@@ -168,7 +177,7 @@ class Outbound : private sip::ClientUser {
   SilentHops silent_;
   std::string out_;                       // reused
   std::array<uint64_t, 700> statuses_{};  // of final responses; 0: none came
-  uint64_t overloaded_ = 0, expired_ = 0, plainer_ = 0, typing_dropped_ = 0, challenged_ = 0,
+  uint64_t overloaded_ = 0, expired_ = 0, plainer_ = 0, redirected_ = 0, typing_dropped_ = 0, challenged_ = 0,
            failed_over_ = 0;
 };
 

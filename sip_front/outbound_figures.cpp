@@ -37,7 +37,7 @@ void Outbound::add_metrics(std::vector<service::Metric>& out) const {
   add(Kind::kCounter, "stox_sip_queue_full_total",
       "Messages refused because too many waited for their target", overloaded_);
   add(Kind::kCounter, "stox_sip_plainer_form_total",
-      "Requests sent again in a plainer form, after a 415, 405 or 489", plainer_);
+      "Requests sent again in a plainer form, after a refusal of the form", plainer_);
   add(Kind::kCounter, "stox_sip_typing_dropped_total",
       "Typing states not sent: nobody wants them, or a message was under way", typing_dropped_);
   add(Kind::kGauge, "stox_sip_peer_formats", "SIP peers of whom it is known what they take", formats_.size());
@@ -46,6 +46,7 @@ void Outbound::add_metrics(std::vector<service::Metric>& out) const {
       challenged_);
   add(Kind::kCounter, "stox_sip_failovers_total", "Requests that went to another hop after one had failed",
       failed_over_);
+  add(Kind::kCounter, "stox_sip_redirected_total", "Requests that went where a 302 said", redirected_);
   add(Kind::kGauge, "stox_sip_client_transactions", "MESSAGE requests without a final response",
       transactions_.waiting());
   add(Kind::kGauge, "stox_sip_deliveries", "Messages being sent or waiting to be sent", deliveries_.size());

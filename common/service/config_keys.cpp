@@ -434,8 +434,8 @@ Key<SipFrontConfig> listener() {
 }
 
 Complaint check_format(std::string_view text) {
-  if (text == "cpim" || text == "iscomposing") return std::nullopt;
-  return none_of(text, {"cpim", "iscomposing"});
+  if (text == "cpim" || text == "iscomposing" || text == "rcs-ft-http") return std::nullopt;
+  return none_of(text, {"cpim", "iscomposing", "rcs-ft-http"});
 }
 
 // In front of a text, on its line.

@@ -57,9 +57,10 @@ enum class HeaderName : uint8_t {
   kSupported,
   kTimestamp,
   kTo,
+  kUserAgent,
   kVia,
 };
-constexpr std::size_t kHeaderNames = 24;
+constexpr std::size_t kHeaderNames = 25;
 
 struct Header {
   std::string_view name;   // as written

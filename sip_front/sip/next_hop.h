@@ -48,6 +48,8 @@ class NextHop {
   void find(std::string_view request_uri, std::size_t size, std::function<void(Hops)>,
             Chosen = Chosen::kByAnybody) const;
 
+  const Reach& reach() const { return *reach_; }
+
   // What requests carry as Route (8.1.2, 20.34): the outbound proxy, if it says that it is a loose router
   // (;lr). Empty: none.
   std::string route() const;

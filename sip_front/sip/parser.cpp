@@ -42,6 +42,7 @@ constexpr Name kNames[] = {
     {"Subject", HeaderName::kSubject},
     {"Supported", HeaderName::kSupported},
     {"Timestamp", HeaderName::kTimestamp},
+    {"User-Agent", HeaderName::kUserAgent},
     {"Retry-After", HeaderName::kRetryAfter},
     {"Max-Forwards", HeaderName::kMaxForwards},
     {"Content-Type", HeaderName::kContentType},

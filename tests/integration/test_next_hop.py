@@ -142,3 +142,20 @@ def test_an_answer_without_a_way_back_goes_to_whom_the_via_names(site, juliet, s
 def connections_from_peers(site):
     listed = {peer["name"]: peer for peer in site.stox.status()["sip-1"]["peers"]}
     return listed.get("tcp connections", {"opened_by_peer": 0})["opened_by_peer"]
+
+
+def test_a_302_leads_to_where_xmpp_users_may_write(site, juliet, servers):
+    _, second, third = servers
+    second.automatic = None
+    juliet.send(f"romeo*second.test\\3a{second.port}@xmpp-sip.test", "where are you?")
+    moved = second.next_request()
+    moved.respond(302, "Moved Temporarily", [("Contact", "<sip:romeo@elsewhere.example>, <sip:romeo@gone.test>;q=0.9"),
+                                             ("Contact", f"<sip:mobile@{third.host}:{third.port}>;q=0.5")])
+    followed = third.next_request()
+    assert (followed.uri, followed.text) == (f"sip:mobile@{third.host}:{third.port}", "where are you?")
+    assert (followed.get("call-id"), followed.get("to")) == (moved.get("call-id"), moved.get("to"))
+    assert juliet.nothing_came()
+
+    juliet.send(f"romeo*second.test\\3a{second.port}@xmpp-sip.test", "and now?")
+    second.next_request().respond(302, "Moved Temporarily", [("Contact", "<sip:romeo@elsewhere.example>")])
+    assert juliet.next_message().condition == "redirect"

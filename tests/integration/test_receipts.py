@@ -168,14 +168,16 @@ def test_who_is_not_known_gets_plain_text(site, romeo, juliet):
     assert (request.get("content-type").replace(" ", ""), request.text) == ("text/plain;charset=UTF-8", "plain")
 
 
-def test_who_refuses_cpim_gets_plain_text_from_then_on(site, romeo, juliet):
+# COMPAT(pjsip 2.13): 488 with the types that it takes.
+@pytest.mark.parametrize("status", [415, 488, 606])
+def test_who_refuses_cpim_gets_plain_text_from_then_on(site, romeo, juliet, status):
     say(romeo, site.sip_uri(juliet), "text/plain", "I send CPIM")
     juliet.next_message()
     romeo.automatic = None
     ask(juliet, romeo.jid, "first", "id-10")
     refused = romeo.next_request()
     assert refused.get("content-type") == "message/cpim"
-    refused.respond(415, "Unsupported Media Type", [("Accept", "text/plain")])
+    refused.respond(status, "No", [("Accept", "text/plain, application/im-iscomposing+xml")])
     plain = romeo.next_request()
     assert plain.text == "first"
     plain.respond(200, "OK")
@@ -189,6 +191,34 @@ def test_who_refuses_cpim_gets_plain_text_from_then_on(site, romeo, juliet):
     assert romeo.name in site.stox.ctl("peers").stdout
     assert site.stox.ctl_json("peers", "clear", romeo.uri)["forgotten"] >= 1
     assert not [peer for peer in site.stox.ctl_json("peers")["peers"] if peer["peer"] == romeo.name]
+
+
+def test_what_a_client_takes_outlives_a_restart_of_the_front(site, romeo, juliet):
+    say(romeo, site.sip_uri(juliet), "text/plain", "I send CPIM")
+    juliet.next_message()
+    site.stox.restart("sip-1")
+    site.stox.ready()
+    ask(juliet, romeo.jid, "after the restart", "id-12")
+    assert romeo.next_request().get("content-type") == "message/cpim"
+
+
+def test_linphone_gets_a_file_in_its_form_and_others_the_address(site, romeo, juliet):
+    url = "https://x.test/a%20cat.png"
+    file = (f"<message to='{romeo.jid}' type='chat'><body>{url}</body>"
+            f"<x xmlns='jabber:x:oob'><url>{url}</url></x></message>")
+    juliet.send_raw(file)
+    assert romeo.next_request().text == url
+    assert romeo.message_through_proxy(site.sip_uri(juliet), "hi", headers=[
+        ("User-Agent", "Linphone Desktop/4.4.10 (vm) LinphoneCore/5.1.65")]).status == 200
+    juliet.next_message()
+    juliet.send_raw(file)
+    request = romeo.next_request()
+    assert request.get("content-type") == "application/vnd.gsma.rcs-ft-http+xml"
+    info = ET.fromstring(request.body)[0]
+    rcs = "{urn:gsma:params:xml:ns:rcs:rcs:fthttp}"
+    assert (info.find(rcs + "file-name").text, info.find(rcs + "content-type").text) == ("a cat.png", "image/png")
+    assert info.find(rcs + "data").get("url") == url
+    assert juliet.nothing_came()
 
 
 def test_typing_both_ways(site, romeo, juliet):

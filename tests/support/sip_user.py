@@ -150,7 +150,8 @@ class SipUser:
         response = self.message(to, body, **how)
         if response.status == 407:
             credentials = self._digest("MESSAGE", to, response.get("proxy-authenticate"))
-            response = self.message(to, body, headers=[("Proxy-Authorization", credentials)], **how)
+            headers = [*how.pop("headers", ()), ("Proxy-Authorization", credentials)]
+            response = self.message(to, body, headers=headers, **how)
         return response
 
     def next_request(self, within=PATIENCE):

@@ -32,8 +32,9 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   }
   std::string id_of(uint64_t number) const override { return "sip-1.1." + std::to_string(number); }
   void submit_lossy(pb::Envelope& envelope, Time) override { lossy_.push_back(envelope); }
-  void took(std::string_view from, std::string_view type, std::string_view) override {
-    took_.push_back(std::string(from) + " " + std::string(type));
+  void took(const sip::Message& request) override {
+    took_.push_back(std::string(request.from.uri) + " " +
+                    std::string(request.value(sip::HeaderName::kContentType)));
   }
 
   static sip::Policy policy() {

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 
@@ -31,6 +33,7 @@ class OutboundTest : public testing::Test, public Outbound::Outlet {
     }
     found(hops_);
   }
+  bool may_redirect_to(std::string_view host) const override { return host.ends_with("sip.test"); }
   Result<sip::Flow> flow_to(const sip::Hop& hop) override {
     if (no_way_) return error("no socket");
     return sip::Flow{hop.transport, 0, hop.transport == Transport::kTcp ? 7u : 0u, hop.peer};
@@ -353,7 +356,8 @@ TEST_F(PeerForms, TheConfigurationMaySayWhatUnknownPeersTake) {
 }
 
 TEST_F(PeerForms, ARefusalIsRememberedForHoursAndThereIsOneOutcome) {
-  for (const char* status : {"415 Unsupported", "405 Not Allowed", "489 Bad Event"}) {
+  for (const char* status : {"415 Unsupported", "405 Not Allowed", "489 Bad Event", "488 Not Acceptable Here",
+                             "606 Not Acceptable", "406 Not Acceptable"}) {
     formats().assume({"cpim"});
     sent_.clear();
     begin(rich("a"));
@@ -418,6 +422,79 @@ TEST_F(PeerForms, WhatIsKnownCanBeListedAndForgotten) {
   EXPECT_EQ(formats().takes(kBob, Format::kCpim), PeerFormats::Takes::kUnknown);
   EXPECT_EQ(formats().forget(""), 1u);
   EXPECT_TRUE(formats().list().empty());
+}
+
+TEST_F(PeerForms, LinphoneIsKnownByItsName) {
+  formats().is_program(kBob, "Twinkle/1.10.2");
+  EXPECT_EQ(formats().takes(kBob, Format::kFile), PeerFormats::Takes::kUnknown);
+  formats().is_program(kBob, "Linphone Desktop/4.4.10 (vm) LinphoneCore/5.1.65");
+  EXPECT_EQ(formats().takes(kBob, Format::kFile), PeerFormats::Takes::kYes);
+  formats().refused(kBob, Format::kFile);
+  formats().is_program(kBob, "Linphonec/5.1.65");
+  EXPECT_EQ(formats().takes(kBob, Format::kFile), PeerFormats::Takes::kNo);
+}
+
+class KeptFormats : public testing::Test {
+ protected:
+  KeptFormats() {
+    char folder[] = "/tmp/stox-formats-XXXXXX";
+    folder_ = mkdtemp(folder);
+  }
+  ~KeptFormats() override { std::filesystem::remove_all(folder_); }
+  std::string path() const { return folder_ + "/state/sip-1.peers"; }
+  static constexpr const char* kBob = "sip:bob@sip.test";
+
+  std::string folder_;
+  ManualClock clock_;
+};
+
+TEST_F(KeptFormats, WhatPeersTakeOutlivesTheProcess) {
+  {
+    PeerFormats before(clock_);
+    ASSERT_TRUE(before.keep_in(path()));
+    before.taken(kBob, Format::kCpim);
+    clock_.advance(PeerFormats::kRemembered / 2);
+    before.taken("sip:eve@sip.test", Format::kFile);
+    before.refused("sip:eve@sip.test", Format::kComposing);
+  }
+  PeerFormats after(clock_);
+  ASSERT_TRUE(after.keep_in(path()));
+  EXPECT_EQ(after.takes("sip:BOB@sip.test;transport=tcp", Format::kCpim), PeerFormats::Takes::kYes);
+  EXPECT_EQ(after.takes("sip:eve@sip.test", Format::kFile), PeerFormats::Takes::kYes);
+  EXPECT_EQ(after.takes("sip:eve@sip.test", Format::kComposing), PeerFormats::Takes::kNo);
+  EXPECT_EQ(after.list().front().peer, "eve@sip.test");  // learnt last
+  clock_.advance(PeerFormats::kRemembered / 2);          // not from the restart on
+  EXPECT_EQ(after.takes(kBob, Format::kCpim), PeerFormats::Takes::kUnknown);
+  EXPECT_EQ(after.takes("sip:eve@sip.test", Format::kFile), PeerFormats::Takes::kYes);
+}
+
+TEST_F(KeptFormats, WhatIsLearntAgainAndForgottenIsKeptSo) {
+  PeerFormats before(clock_);
+  ASSERT_TRUE(before.keep_in(path()));
+  for (int hour = 0; hour < 6; ++hour) {
+    before.taken(kBob, Format::kCpim);
+    clock_.advance(std::chrono::hours(1));
+  }
+  before.taken("sip:eve@sip.test", Format::kCpim);
+  before.forget("sip:eve@sip.test");
+  PeerFormats after(clock_);
+  ASSERT_TRUE(after.keep_in(path()));
+  EXPECT_EQ(after.takes(kBob, Format::kCpim), PeerFormats::Takes::kYes);
+  EXPECT_EQ(after.takes("sip:eve@sip.test", Format::kCpim), PeerFormats::Takes::kUnknown);
+}
+
+TEST_F(KeptFormats, ADamagedFileLosesWhatCannotBeRead) {
+  {
+    PeerFormats before(clock_);
+    ASSERT_TRUE(before.keep_in(path()));
+    before.taken(kBob, Format::kCpim);
+  }
+  std::ofstream(path(), std::ios::app) << "\n\0x y\n99999999999999 cpim yes eve@sip.test\n12 cp";
+  PeerFormats after(clock_);
+  ASSERT_TRUE(after.keep_in(path()));
+  EXPECT_EQ(after.size(), 1u);
+  EXPECT_EQ(after.takes(kBob, Format::kCpim), PeerFormats::Takes::kYes);
+  EXPECT_FALSE(PeerFormats(clock_).keep_in(path() + "/no/folder"));
 }
 
 TEST_F(PeerForms, WhatIsKnownIsBounded) {
@@ -589,6 +666,46 @@ TEST_F(OutboundTest, TheNextAlternativeIsTriedWhenAFormIsNotUnderstood) {
   begin(envelope("only"));
   respond("415 Unsupported");
   EXPECT_THAT(ended(), ElementsAre("4 FAILED 415"));
+}
+
+TEST_F(OutboundTest, A302IsFollowedToWhereTheOperatorLetsXmppUsersWrite) {
+  begin(envelope("a"));
+  respond("302 Moved",
+          "Contact: <sip:far@elsewhere.test>, <sip:desk@b.sip.test>;q=0.5\r\n"
+          "Contact: \"Bob\" <sip:mobile@c.sip.test;transport=tcp>;expires=60;q=0.9, <tel:+15550100>\r\n");
+  EXPECT_EQ(last().request_uri, "sip:mobile@c.sip.test;transport=tcp");
+  EXPECT_EQ(last().to.uri, "sip:bob@sip.test");  // RFC 3261 8.1.3.4
+  EXPECT_EQ(last().call_id, requests_[0]->message.call_id);
+  EXPECT_EQ(last().from.tag, requests_[0]->message.from.tag);
+  EXPECT_EQ(last().cseq.number, requests_[0]->message.cseq.number + 1);
+  respond("480 Away");  // it has not arrived there: the next one
+  EXPECT_EQ(last().request_uri, "sip:desk@b.sip.test");
+  respond("200 OK");
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200"));
+  begin(envelope("b"));  // who it is for is asked for anew
+  EXPECT_EQ(last().request_uri, "sip:bob@sip.test");
+}
+
+TEST_F(OutboundTest, A302IsFollowedOnlySoFar) {
+  begin(envelope("elsewhere"));
+  respond("302 Moved", "Contact: <sip:bob@elsewhere.test>\r\n");
+  EXPECT_EQ(outcomes_.back().sip_status().contact(), "sip:bob@elsewhere.test");
+  begin(envelope("itself"));
+  respond("302 Moved", "Contact: <sip:bob@SIP.test>\r\n");
+  begin(envelope("a way without end"));
+  sent();
+  for (int i = 1; i < 5; ++i)
+    respond("302 Moved", "Contact: <sip:bob" + std::to_string(i) + "@sip.test>, <sip:bob@sip.test>\r\n");
+  respond("302 Moved", "Contact: <sip:bob5@sip.test>\r\n");
+  EXPECT_EQ(sent().size(), Outbound::kMaxTargets - 1);
+  begin(envelope("several"));
+  respond("300 Multiple Choices", "Contact: <sip:bob9@sip.test>\r\n");
+  begin(envelope("silence"), 60s);
+  respond("302 Moved", "Contact: <sip:bob1@sip.test>, <sip:bob2@sip.test>\r\n");
+  advance(32s);  // it may have arrived
+  EXPECT_THAT(ended(), ElementsAre("1 FAILED 302", "2 FAILED 302", "3 FAILED 302", "4 FAILED 300",
+                                   "5 FAILED 408 timed out"));
+  EXPECT_TRUE(outbound_.idle());
 }
 
 TEST_F(OutboundTest, OtherHopsAreTriedWhenNothingCanHaveArrived) {

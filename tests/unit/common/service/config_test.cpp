@@ -363,7 +363,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongGateway{"correction_prefix = \"a\\nb\"",
                      "F:4:21: gateway.correction_prefix \"a b\" must be one line of at most 20 bytes"},
         WrongGateway{"unknown_peers_take = [\"cpim\", \"imdn\"]",
-                     "F:4:31: gateway.unknown_peers_take \"imdn\" is none of cpim, iscomposing"},
+                     "F:4:31: gateway.unknown_peers_take \"imdn\" is none of cpim, iscomposing, rcs-ft-http"},
         WrongGateway{"on_doubt = \"retry\"", "F:4:12: gateway.on_doubt \"retry\" is none of fail, resend"},
         WrongGateway{
             "outbound_proxy = \"127.0.0.1:5060\"",
