@@ -1,6 +1,4 @@
--- Add to /etc/prosody/prosody.cfg.lua, then `prosodyctl reload` (a new component port needs a restart).
-component_ports = { 5347 }
-component_interfaces = { "127.0.0.1" }
-
+-- Add this at the end of /etc/prosody/prosody.cfg.lua, with the secret that stox.toml has, then
+-- `systemctl restart prosody`. Prosody listens for components on port 5347 of loopback.
 Component "xmpp-sip.example.org"
-    component_secret = "the password in stox.toml"
+    component_secret = "the component's secret"

@@ -78,10 +78,13 @@ class Machine:
         self.child.start()
         eventually(lambda: self._booted() or not self.child.running(), "systemd runs")
         if not self.child.running():
-            raise CannotBoot(f"systemd cannot be process 1 of namespaces here: {self.child.log(3)}")
+            why = self.child.log(3)
+            self.stop()
+            raise CannotBoot(f"systemd cannot be process 1 of namespaces here: {why}")
         # Not --wait: D-Bus may be missing.
         eventually(lambda: self.run("systemctl", "is-active", "basic.target", check=False).stdout.strip() == "active",
                    "systemd has booted")
+        self.run("systemd-tmpfiles", "--create", "--prefix=/run", check=False)
         return self
 
     def _booted(self):

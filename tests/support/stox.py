@@ -197,7 +197,7 @@ class Stox:
     def _supervisord(self):
         programs = (REPOSITORY / "deploy" / "supervisord" / "stox.conf").read_text()
         programs = programs.replace("/usr/local/bin/", f"{PROGRAMS}/").replace("/etc/stox/stox.toml", str(self.file))
-        programs = programs.replace("/var/log/stox/", f"{self.folder}/")
+        programs = programs.replace("/var/log/supervisor/", f"{self.folder}/").replace("user=stox\n", "")
         configuration = self.folder / "supervisord.conf"
         configuration.write_text(f"[supervisord]\nnodaemon=true\npidfile={self.folder}/supervisord.pid\n"
                                  f"logfile=/dev/null\nlogfile_maxbytes=0\nchildlogdir={self.folder}\n"

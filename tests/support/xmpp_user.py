@@ -1,4 +1,4 @@
-"""A user of the XMPP server, on slixmpp, without TLS."""
+"""A user of the XMPP server, on slixmpp."""
 import asyncio
 import dataclasses
 import queue
@@ -71,8 +71,10 @@ class _Client(slixmpp.ClientXMPP):
 
 
 class XmppUser:
-    def __init__(self, server, user, password="pw", resource="balcony"):
-        """server: the support.prosody.Prosody on which the user is registered."""
+    def __init__(self, server, user, password="pw", resource="balcony", authority=None):
+        """server: the support.prosody.Prosody on which the user is registered; authority: of its certificate, for
+        TLS (support.certificates.Authority)."""
+        self._authority = authority
         self.bare = f"{user}@{server.domain}"
         self.full = f"{self.bare}/{resource}"
         self.inbox = queue.Queue()
@@ -92,7 +94,9 @@ class XmppUser:
 
     def _connect(self, server, password, online):
         self._client = _Client(self.full, password, self.inbox, online)
-        self._client.connect((server.host, server.c2s_port), disable_starttls=True)
+        if self._authority:
+            self._client.ca_certs = self._authority.ca
+        self._client.connect((server.host, server.c2s_port), disable_starttls=not self._authority)
 
     def send(self, to, body, type="chat", id=None, thread=None):
         """Sends a message and returns its id."""

@@ -1,0 +1,212 @@
+"""deploy/examples, used as their reader would: on a machine of its own with the servers' packages as Debian delivers
+them, their usual ports, and the files changed as each example says."""
+import itertools
+import re
+import tempfile
+import types
+
+import pytest
+
+from support import loopback
+from support.certificates import Authority
+from support.machine import CannotBoot, Machine
+from support.sip_user import SipUser
+from support.stox import PROGRAMS, REPOSITORY
+from support.waiting import eventually
+from support.websocket_user import WebSocketUser
+from support.xmpp_user import XmppUser
+
+BUILD = PROGRAMS.parent
+EXAMPLES = REPOSITORY / "deploy" / "examples"
+SECRET = "the component's secret"
+HERE = "127.0.0.1"
+names = map("romeo{}".format, itertools.count(1))
+
+
+def secret_in(name):
+    text = (EXAMPLES / name).read_text()
+    assert SECRET in text
+    return text.replace(SECRET, "s3cret")
+
+
+def once(text, old, new):
+    assert text.count(old) == 1, f"{text.count(old)} times: {old!r}"
+    return text.replace(old, new)
+
+
+@pytest.fixture(scope="module")
+def machine(network):
+    """On which stox is installed, with the configuration that is installed filled in as it asks for."""
+    with tempfile.TemporaryDirectory(prefix="stox-machine-") as folder:
+        made = Machine(folder, shared=[REPOSITORY, BUILD])
+        try:
+            made.start()
+        except CannotBoot as why:
+            pytest.skip(str(why))
+        try:
+            made.run("cmake", "--install", BUILD, "--prefix", "/usr/local")
+            text = made.run("cat", "/etc/stox/stox.toml").stdout
+            for key in "gateway_domain", "xmpp_domain", "outbound_proxy":
+                text = once(text, f"\n# {key} = ", f"\n{key} = ")
+            made.write("/etc/stox/stox.toml", once(text, '# xmpp_password = "..."', 'xmpp_password = "s3cret"'))
+            made.run("systemctl", "start", "stox.target")
+            yield made
+        finally:
+            made.stop()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+def put(machine, path, text, owner="root:root", mode="644"):
+    machine.run("touch", path)
+    machine.write(path, text)
+    machine.run("chown", owner, path)
+    machine.run("chmod", mode, path)
+
+
+def start(machine, unit, port):
+    machine.run("systemctl", "restart", unit)
+    eventually(lambda: loopback.accepts(HERE, port), f"{unit} listens", within=90)
+
+
+def ready(machine):
+    machine.run("stoxctl", "wait-ready", "--timeout", 90)
+
+
+# XMPP servers.
+
+
+class Prosody:
+    file = "/etc/prosody/prosody.cfg.lua"
+
+    def __init__(self, machine, stock, authority):
+        certificate, key = authority.sign("DNS:localhost", stem="localhost")
+        put(machine, "/etc/prosody/certs/localhost.crt", certificate.read_text(), "root:prosody", "640")
+        put(machine, "/etc/prosody/certs/localhost.key", key.read_text(), "root:prosody", "640")
+        machine.write(self.file, stock + secret_in("prosody.cfg.lua"))
+        # That the component is not below a host of users is all that it has to say, and is so by localhost.
+        said = machine.run("prosodyctl", "check", "config", check=False).stdout
+        assert "unreferenced components" in said and "global" not in said and "component_" not in said, said
+        start(machine, "prosody", 5347)
+        machine.run("prosodyctl", "register", "juliet", "localhost", "pw")
+
+
+class Ejabberd:
+    file = "/etc/ejabberd/ejabberd.yml"
+
+    def __init__(self, machine, stock, authority):
+        both = "".join(file.read_text() for file in authority.sign("DNS:localhost", stem="ejabberd"))
+        put(machine, "/etc/ejabberd/ejabberd.pem", both, "root:ejabberd", "640")
+        machine.write(self.file, once(stock, "\nlisten:\n", "\nlisten:\n" + secret_in("ejabberd.yml")))
+        start(machine, "ejabberd", 5347)
+        machine.run("ejabberdctl", "register", "juliet", "localhost", "pw")
+
+
+@pytest.fixture(scope="module", params=[Prosody, Ejabberd], ids=["prosody", "ejabberd"])
+def xmpp_server(request, machine, authority):
+    """Its users log in with TLS, which the packages' configurations ask for."""
+    stock = machine.run("cat", request.param.file).stdout
+    request.param(machine, stock, authority)
+    yield types.SimpleNamespace(host=HERE, c2s_port=5222, domain="localhost")
+    machine.run("systemctl", "stop", request.param.__name__.lower())
+    machine.write(request.param.file, stock)
+
+
+@pytest.fixture
+def juliet(xmpp_server, authority):
+    user = XmppUser(xmpp_server, "juliet", authority=authority)
+    yield user
+    user.close()
+
+
+# The SIP side.
+
+STOCK = "/etc/kamailio/kamailio.cfg"
+
+
+@pytest.fixture(scope="module", params=["without-authentication", "with-authentication"])
+def kamailio(request, machine, authority):
+    stock = machine.run("cat", STOCK).stdout
+    text = stock
+    defines = ["WITH_TLS", "WITH_WEBSOCKET"]
+    if request.param == "with-authentication":
+        # Instead of MySQL, which the tests do without, tables in files.
+        defines += ["WITH_AUTH", 'DBURL "text:///etc/kamailio/dbtext"']
+        text = once(text, "#!ifdef WITH_MYSQL\nloadmodule", 'loadmodule "db_text.so"\n#!ifdef WITH_MYSQL\nloadmodule')
+        machine.run("cp", "-rT", "/usr/share/kamailio/dbtext/kamailio", "/etc/kamailio/dbtext")
+        rows = [f"{i}:romeo{i}:sip.example.org:pw:-:-\n" for i in range(1, 50)]
+        machine.write("/etc/kamailio/dbtext/subscriber",
+                      machine.run("cat", "/etc/kamailio/dbtext/subscriber").stdout + "".join(rows))
+    text = once(text, "#!KAMAILIO\n", "#!KAMAILIO\n" + "".join(f"#!define {one}\n" for one in defines))
+    text = once(text, '# alias="sip.mydomain.com"', 'alias="sip.example.org"')
+    # What the example says.
+    example = (EXAMPLES / "kamailio.cfg").read_text()
+    line, include = re.search(r"#     (route\(STOX\);) ", example)[1], re.search(r"#     (include_file .*\")", example)[1]
+    text = once(text, "\troute(AUTH);\n", f"\t{line}\n\troute(AUTH);\n") + include + "\n"
+    put(machine, "/etc/kamailio/stox.cfg", example)
+    certificate, key = authority.sign(f"IP:{HERE}", "DNS:sip.example.org", stem="kamailio")
+    put(machine, "/etc/kamailio/kamailio-selfsigned.pem", certificate.read_text())
+    put(machine, "/etc/kamailio/kamailio-selfsigned.key", key.read_text(), "root:kamailio", "640")
+    machine.write(STOCK, text)
+    start(machine, "kamailio", 5061)
+    yield request.param
+    machine.run("systemctl", "stop", "kamailio")
+    machine.write(STOCK, stock)
+
+
+def phone(transport, authority, name=None):
+    uri = f"sip:{name or next(names)}@sip.example.org"
+    if transport == "wss":
+        return WebSocketUser(uri, (HERE, 5061), "pw", authority)
+    secure = transport == "tls"
+    # A phone with TLS does not listen.
+    return SipUser(HERE, uri, (HERE, 5061 if secure else 5060), transport, "pw", authority if secure else None, tcp=not secure)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls", "wss"])
+def test_a_phone_and_an_xmpp_client_write_to_each_other(machine, kamailio, juliet, authority, transport):
+    ready(machine)
+    romeo = phone(transport, authority).register()
+    answer = romeo.message_through_proxy("sip:juliet*localhost@sip-xmpp.example.org", "hello")
+    assert (answer.status, answer.reason) == (200, "Accepted")
+    message = juliet.next_message()
+    name = romeo.uri.partition(":")[2].partition("@")[0]
+    assert (message.body, message.sender) == ("hello", f"{name}*sip.example.org@xmpp-sip.example.org")
+    juliet.send(message.sender, "hello yourself")
+    assert romeo.next_request().text == "hello yourself"
+    assert juliet.nothing_came()
+    romeo.close()
+
+
+def test_nobody_speaks_for_others(machine, kamailio, authority):
+    ready(machine)
+    stranger = phone("udp", authority)
+    try:
+        to = "sip:juliet*localhost@sip-xmpp.example.org"
+        assert stranger.message(to, "psst", sender="sip:mallory@elsewhere.example").status == 403
+        if kamailio == "with-authentication":
+            assert stranger.message(to, "psst").status == 407
+            stranger.password = "guessed"
+            assert stranger.message_through_proxy(to, "psst").status == 407
+    finally:
+        stranger.close()
+
+
+def test_supervisord_runs_them_as_the_user_of_the_service(machine):
+    machine.run("systemctl", "stop", "stox.target", *(f"stox-{one}" for one in
+                ("mapper@mapper-1", "sip-front@sip-1", "xmpp-worker@component-1")))
+    put(machine, "/etc/supervisor/conf.d/stox.conf", (REPOSITORY / "deploy" / "supervisord" / "stox.conf").read_text())
+    machine.run("systemctl", "start", "supervisor")
+    eventually(lambda: machine.run("supervisorctl", "update", check=False).returncode == 0, "supervisord answers")
+
+    def users():
+        pids = re.findall(r"RUNNING +pid (\d+)", machine.run("supervisorctl", "status", check=False).stdout)
+        return [machine.run("stat", "-c", "%U:%G", f"/proc/{pid}", check=False).stdout.strip() for pid in pids]
+
+    eventually(lambda: users() == 3 * ["stox:stox"], "three processes of the user stox")
+    eventually(lambda: "unreachable" not in machine.run("stoxctl", "status", check=False).stdout, "all answer")
+    machine.run("systemctl", "stop", "supervisor")
+    machine.run("systemctl", "start", "stox.target")
