@@ -7,6 +7,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+
+#include "common/service/config_keys.h"
 
 namespace stox::service {
 namespace {
@@ -826,6 +831,44 @@ require = false
   const auto again = load_config(put(printed), Role::kXmppWorker, "", {});
   ASSERT_TRUE(again) << again.error().text;
   EXPECT_EQ(again->config.xmpp_workers[0].tls.certificate, "/etc/stox/c.pem");
+}
+
+// deploy/stox.toml: for each section, the keys that stand there, also those that are commented out.
+std::map<std::string, std::set<std::string>> keys_in_the_delivered_file() {
+  std::ifstream file(STOX_DELIVERED_CONFIGURATION);
+  std::map<std::string, std::set<std::string>> out;
+  std::string section;
+  static const std::regex kHead(R"((?:# )?\[+([a-z_.]+)\]+.*)"), kKey(R"((?:# )?([a-z0-9_]+) *= .*)");
+  for (std::string line; std::getline(file, line);) {
+    std::smatch found;
+    if (std::regex_match(line, found, kHead)) {
+      section = found[1];
+      // A table in a section is a key of it.
+      if (const auto dot = section.rfind('.'); dot != std::string::npos)
+        out[section.substr(0, dot)].insert(section.substr(dot + 1));
+    } else if (std::regex_match(line, found, kKey)) {
+      out[section].insert(found[1]);
+    }
+  }
+  return out;
+}
+
+TEST(DeliveredConfiguration, HasEveryKey) {
+  const auto delivered = keys_in_the_delivered_file();
+  const auto look = [&](const std::string& section, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      EXPECT_TRUE(delivered.contains(section) && delivered.at(section).contains(name))
+          << "deploy/stox.toml has no " << section << "." << name;
+    }
+  };
+  look("gateway", key_names<GatewayConfig>());
+  look("runtime", key_names<RuntimeConfig>());
+  look("log", key_names<LogConfig>());
+  look("dns", key_names<DnsConfig>());
+  look("bus.curve", key_names<CurveConfig>());
+  look("mapper", key_names<MapperConfig>());
+  look("sip_front", key_names<SipFrontConfig>());
+  look("xmpp_worker", key_names<XmppWorkerConfig>());
 }
 
 }  // namespace
