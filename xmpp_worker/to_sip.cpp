@@ -39,9 +39,11 @@ uint64_t random_seed() {
 
 }  // namespace
 
-ToSip::ToSip(std::vector<std::string> serves, const Clock& clock, service::Log& log, service::Trace& trace,
-             ToSipUser& user, StanzaJournal* journal)
-    : serves_(std::move(serves)),
+ToSip::ToSip(Options options, const Clock& clock, service::Log& log, service::Trace& trace, ToSipUser& user,
+             StanzaJournal* journal)
+    : serves_(std::move(options.serves)),
+      separator_(options.separator),
+      shares_(options.max_in_flight),
       clock_(clock),
       log_(log),
       trace_(trace),
@@ -51,6 +53,17 @@ ToSip::ToSip(std::vector<std::string> serves, const Clock& clock, service::Log& 
 
 bool ToSip::is_own(std::string_view domain) const {
   return std::find(serves_.begin(), serves_.end(), domain) != serves_.end();
+}
+
+Shares::Claim ToSip::claim_of(std::string_view user, std::string_view sip_user) const {
+  const std::string_view sip_local = sip_user.substr(0, sip_user.find('@'));
+  const auto at = separator_ == 0 ? std::string_view::npos : sip_local.rfind(separator_);
+  std::string_view sip_domain = xmpp::domain_of(sip_user);
+  if (at != std::string_view::npos) {
+    sip_domain = sip_local.substr(at + 1);
+    sip_domain = sip_domain.substr(0, sip_domain.find('\\'));  // a port is of no interest
+  }
+  return shares_.claim({xmpp::bare_of(user)}, {xmpp::domain_of(user), sip_domain});
 }
 
 const ToSip::Pending* ToSip::find(uint64_t number) const {
@@ -134,9 +147,17 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   pending.injected = std::move(injected);
   if (closing_ && journal_ != nullptr && keep_for_next_start(staged)) return;
   pb::Reason reason = pb::NOT_GIVEN;
+  pending.claim = {};
   // Errors that wait count, too: each was a stanza that we accepted.
   if (const auto room = user_.room(staged_count_ + 1 + unsent_.size(), &reason); !room)
     return not_taken(pending, reason, room.error().text);
+  const Shares::Claim claim = claim_of(message->from(), message->to());
+  if (!shares_.allows(claim, pending_.size() + staged_count_ + unsent_.size())) {
+    ++figures_.over_share;
+    return not_taken(pending, pb::OVERLOADED,
+                     "this sender or domain has its share of max_in_flight under way");
+  }
+  shares_.take(pending.claim = claim);
   staged.envelope.Swap(&envelope_);
   ++staged_count_;
   if (journal_ == nullptr) return hand_on();
@@ -154,6 +175,7 @@ bool ToSip::keep_for_next_start(Staged& staged) {
 }
 
 void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& why) {
+  shares_.release(std::exchange(pending.claim, {}));
   if (service::Hop* hop = trace_.at(pending.hop)) {
     hop->decision = "not taken";
     hop->outcome = why;
@@ -248,6 +270,7 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
     const bus::RestoredTimes times{each.accepted, each.accepted + kBeginWithin, each.accepted + kEndWithin};
     // A process makes fewer attempts than this in the time that a message has.
     const uint64_t number = user_.restore(envelope, times, each.openings << 16);
+    shares_.take(pending.claim = claim_of(message.from(), message.to()));
     put(number, std::move(pending));
   }
 }
@@ -259,7 +282,7 @@ void ToSip::note_told() {
     const ToSipUser::Fate fate = user_.fate(each.error.from, each.error.to, each.sent);
     if (fate == ToSipUser::Fate::kWaits) return false;
     if (fate == ToSipUser::Fate::kBroken) {
-      unsent_.push_back(std::move(each.error));
+      wait(std::move(each.error));
     } else {
       if (each.error.row != 0) journal_->told(each.error.row);
       if (each.error.arrived) each.error.arrived();
@@ -286,6 +309,7 @@ void ToSip::lent_arrived(uint64_t number) {
                                   [number](const Unsent& each) { return each.number == number; });
   if (found == unsent_.end()) return;
   if (found->row != 0) journal_->told(found->row);
+  shares_.release(found->claim);
   unsent_.erase(found);
 }
 
@@ -306,6 +330,7 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
   if (found == pending_.end()) return;
   auto node = pending_.extract(found);
   Pending& pending = node.mapped();
+  shares_.release(pending.claim);
   const bool ok = outcome.verdict() != pb::FAILED;
   ++(ok ? figures_.delivered : figures_.failed);
   const std::string text = describe(outcome);
@@ -382,7 +407,12 @@ void ToSip::send_error(std::string_view from, std::string_view to, const std::st
     log_.warn("an error stanza to {} is lost: {} wait for XMPP streams", to, unsent_.size());
     return;
   }
-  unsent_.push_back(std::move(each));
+  wait(std::move(each));
+}
+
+void ToSip::wait(Unsent&& error) {
+  shares_.take(error.claim = claim_of(error.to, error.from));
+  unsent_.push_back(std::move(error));
 }
 
 bool ToSip::may_wait(const Unsent& error) const {
@@ -404,12 +434,14 @@ void ToSip::send_unsent() {
     const bool held = holding_errors_ && each.row != 0;
     const bool may_be_up = !held && domain != failed;
     if (may_be_up && user_.send_stanza(each.from, each.to, each.xml)) {
+      shares_.release(each.claim);
       told_errors_.push_back({std::move(each), now});
       return true;
     }
     if (!held) failed = domain;
     lend(each);
     if (each.until > now) return false;
+    shares_.release(each.claim);
     if (each.arrived) return true;  // its worker has it still
     ++figures_.errors_lost;
     log_.warn("an error stanza to {} is lost: no XMPP stream took it in time", each.to);

@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/jid.h"
 #include "common/base/result.h"
+#include "common/base/shares.h"
 #include "common/service/log.h"
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
@@ -59,15 +60,19 @@ class ToSipUser {
 class ToSip {
  public:
   struct Figures {
-    uint64_t taken = 0, delivered = 0, failed = 0, refused = 0, without_text = 0, errors_lost = 0;
+    uint64_t taken = 0, delivered = 0, failed = 0, refused = 0, without_text = 0, errors_lost = 0,
+             over_share = 0;
   };
   // How an injected message ended: trace id (raw), outcome for people, whether it arrived.
   using Injected = std::function<void(const std::string& trace_id, const std::string& outcome, bool ok)>;
 
-  // `serves`: the domains that are ours. All references must outlive it.
-  // Without a journal (null) what is taken in dies with the process.
-  ToSip(std::vector<std::string> serves, const Clock&, service::Log&, service::Trace&, ToSipUser&,
-        StanzaJournal* = nullptr);
+  struct Options {
+    std::vector<std::string> serves;  // the domains that are ours
+    char separator = '*';             // of SIP users' domains in our addresses; 0 = none, each has its own
+    std::size_t max_in_flight = 4096;
+  };
+  // All references must outlive it. Without a journal (null) what is taken in dies with the process.
+  ToSip(Options, const Clock&, service::Log&, service::Trace&, ToSipUser&, StanzaJournal* = nullptr);
 
   void message(const xmpp::Stanza&);  // of any type but error
   // As if such a stanza had arrived.
@@ -105,6 +110,7 @@ class ToSip {
     service::Trace::Handle hop = 0;
     int64_t row = 0;  // in the journal; 0 = none
     bool wants_receipt = false;
+    Shares::Claim claim{};
     Injected injected;
   };
   const Pending* find(uint64_t number) const;
@@ -118,6 +124,7 @@ class ToSip {
     uint64_t number = 0;
     Time lent{};                      // last, to another worker
     std::function<void()> arrived{};  // another worker waits for it
+    Shares::Claim claim{};            // while it is in unsent_
   };
   struct Told {  // its error was taken by the stream, and has perhaps not arrived
     Unsent error;
@@ -136,11 +143,16 @@ class ToSip {
   void refuse(const xmpp::Stanza&, xmpp::StanzaError, int64_t row);
   void send_error(std::string_view from, std::string_view to, const std::string& xml, int64_t row,
                   std::function<void()> arrived = {});
-  bool may_wait(const Unsent&) const;  // of what is in no journal
+  bool may_wait(const Unsent&) const;                                              // of what is in no journal
+  void wait(Unsent&&);                                                             // in unsent_
+  Shares::Claim claim_of(std::string_view user, std::string_view sip_user) const;  // JIDs
   void lend(Unsent&);
   void lent_arrived(uint64_t number);
 
-  std::vector<std::string> serves_;
+  const std::vector<std::string> serves_;
+  const char separator_;
+  // Of max_in_flight, between senders and domains: messages staged and pending, and errors that wait.
+  Shares shares_;
   const Clock& clock_;
   service::Log& log_;
   service::Trace& trace_;

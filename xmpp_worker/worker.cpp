@@ -172,7 +172,12 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
       to_xmpp_(config.max_in_flight, ids_, contacts_, context.loop.clock(), context.log, context.trace,
                *this),
       journal_(make_journal(context, config)),
-      to_sip_(serves_, context.loop.clock(), context.log, context.trace, *this, journal_.get()),
+      to_sip_(
+          {.serves = serves_,
+           .separator =
+               context.config.gateway.gwmap.empty() ? context.config.gateway.domain_separator.front() : '\0',
+           .max_in_flight = config.max_in_flight},
+          context.loop.clock(), context.log, context.trace, *this, journal_.get()),
       alarm_(context.loop, [this] { turn(); }),
       end_of_turn_(context.loop,
                    [this] {

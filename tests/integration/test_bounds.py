@@ -51,3 +51,19 @@ def test_one_dead_phone_does_not_fill_the_gateway(site):
     assert (error.condition, error.error_type) == ("resource-constraint", "wait")
     assert error.id == sent[128]  # those before it wait their turn
     assert mercutio.next_request().text == "aside"
+
+
+def test_a_sender_of_many_messages_does_not_stop_the_others(new_site):
+    site = new_site(worker={"max_in_flight": 32}).start()
+    juliet, nurse, romeo = site.xmpp_user("juliet"), site.xmpp_user("nurse"), site.sip_user("romeo")
+    silent = [site.sip_user(f"silent-{i}") for i in range(4)]
+    for each in silent:
+        each.automatic = None
+
+    sent = [juliet.send(site.jid_at_host(silent[i % 4]), f"number {i}") for i in range(40)]
+    refused = {juliet.next_message().id for _ in range(16)}
+    nurse.send(site.jid_at_host(romeo), "from somebody else")
+
+    assert refused == set(sent[24:])  # three quarters of the bound are in flight
+    assert romeo.next_request().text == "from somebody else"
+    assert nurse.nothing_came()

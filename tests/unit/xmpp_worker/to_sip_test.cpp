@@ -72,11 +72,13 @@ class ToSipTest : public testing::Test, public ToSipUser {
     return outcome;
   }
 
+  static constexpr std::size_t kBound = 160;  // max_in_flight
+
   ManualClock clock;
   service::Log log{"test", service::Level::kError, "text"};
   service::Trace trace;
   StreamByHand stream{clock};
-  ToSip to_sip{{"gw.test"}, clock, log, trace, *this};
+  ToSip to_sip{{.serves = {"gw.test"}, .max_in_flight = kBound}, clock, log, trace, *this};
   std::vector<pb::Envelope> envelopes;
   pb::Reason refusal = pb::NOT_GIVEN;
   uint64_t ids = 0;
@@ -119,6 +121,34 @@ TEST_F(ToSipTest, SuccessIsSilent) {
   }
   EXPECT_EQ(stream.take(), "");
   EXPECT_EQ(to_sip.pending(), 0u);
+}
+
+TEST_F(ToSipTest, OneSenderDoesNotTakeThePlacesOfAllOthers) {
+  const auto write = [&](const std::string& from, const std::string& to) {
+    stream.server("<message from='" + from + "' to='" + to + "' id='1'><body>x</body></message>");
+    return stream.take();
+  };
+  for (int i = 0; i < 150; ++i) write("eve@x.test/1", "bob" + std::to_string(i) + "*sip.test@gw.test");
+  EXPECT_EQ(envelopes.size(), 120u) << "three quarters of max_in_flight";
+  EXPECT_THAT(write("eve@x.test/2", "carol*else.test@gw.test"),
+              HasSubstr("<error type='wait' by='gw.test'><resource-constraint "));
+  EXPECT_EQ(write("ann@x.test/1", "carol*sip.test@gw.test"), "");
+  ASSERT_EQ(envelopes.size(), 121u);
+  for (uint64_t i = 1; i <= 30; ++i) to_sip.ended(i, succeeded(pb::DELIVERED));
+  EXPECT_EQ(write("eve@x.test/1", "bob*sip.test@gw.test"), "") << "as before, when some have ended";
+}
+
+TEST_F(ToSipTest, OneSipDomainThatDoesNotAnswerLeavesPlacesForAnother) {
+  for (int i = 0; i < 200; ++i) {
+    stream.server("<message from='u" + std::to_string(i) +
+                  "@x.test/1' to='a*dead.test@gw.test' id='1'>"
+                  "<body>x</body></message>");
+  }
+  EXPECT_EQ(envelopes.size(), 140u);
+  stream.take();
+  message("to='bob*sip.test@gw.test'");
+  EXPECT_EQ(envelopes.size(), 141u);
+  EXPECT_EQ(stream.take(), "");
 }
 
 TEST_F(ToSipTest, AFailureIsOneErrorToWhoSentIt) {
@@ -370,7 +400,8 @@ class JournalledToSipTest : public ToSipTest {
     journal.emplace(folder + "/w.journal", journal::Sync::kProcess, clock, log);
     auto found = journal->open();
     EXPECT_TRUE(found.has_value());
-    journalled.emplace(std::vector<std::string>{"gw.test"}, clock, log, trace, *this, &*journal);
+    journalled.emplace(ToSip::Options{.serves = {"gw.test"}, .max_in_flight = kBound}, clock, log, trace,
+                       *this, &*journal);
     return found ? std::move(*found) : std::vector<StanzaJournal::Left>();
   }
 
