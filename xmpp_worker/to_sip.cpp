@@ -16,6 +16,7 @@ namespace stox::worker {
 namespace {
 
 using service::Level;
+using Kind = xmpp::Meaning::Kind;
 
 constexpr Duration kBeginWithin = std::chrono::seconds(60);
 constexpr Duration kEndWithin =
@@ -78,22 +79,39 @@ void ToSip::message(const xmpp::Stanza& stanza) {
   xmpp::read_content(stanza.element, content_);
   const auto from = Jid::parse(stanza.from);
   const auto to = Jid::parse(stanza.to);
-  if (!has_text(content_)) {  // chat states, receipts, invitations: whatever becomes of it, nobody is told
+  const xmpp::Meaning meaning = read_meaning(stanza);
+  if (meaning.kind == Kind::kSilent) {  // whatever becomes of it, nobody is told
     ++figures_.without_text;
     if (from && to && is_own(to->domain()) && !is_own(from->domain()))
       user_.without_words(stanza, *from, *to, content_);
     return;
   }
-  if (!from) {  // not even an error finds the way back
-    ++figures_.refused;
-    return log_.info("a message from an address that is none: {}", describe(from.error()));
-  }
+  // The peer's server wrote it, so that an error to the address as it stands does find its way.
+  if (!from) return refuse(stanza, {"modify", "jid-malformed", describe(from.error())});
   if (!to) return refuse(stanza, {"modify", "jid-malformed", describe(to.error())});
   if (!is_own(to->domain()))
     return refuse(stanza, {"cancel", "remote-server-not-found", "Not a domain of this gateway"});
   if (is_own(from->domain()))
     return refuse(stanza, {"cancel", "not-acceptable", "The message went in a circle"});
+  if (meaning.kind == Kind::kCall) return user_.called(stanza);
+  if (meaning.kind == Kind::kRefused) return refuse(stanza, {"modify", "not-acceptable", meaning.text});
   take(stanza, *from, *to, nullptr);
+}
+
+xmpp::Meaning ToSip::read_meaning(const xmpp::Stanza& stanza) {
+  const xmpp::FirstWords first_words = [](std::string_view) { return std::string_view(); };
+  if (has_text(content_)) {
+    words_ = xmpp::retraction_sentence(stanza, content_, first_words);
+    if (!words_.empty()) content_.bodies.front().text = words_;
+    return {Kind::kText, {}};
+  }
+  xmpp::Meaning meaning = xmpp::read_meaning(stanza, content_, first_words);
+  if (meaning.kind == Kind::kFile) content_.oobs.push_back(meaning.file);
+  if (meaning.kind != Kind::kText) return meaning;
+  words_ = std::move(meaning.text);
+  content_.subjects.clear();
+  content_.bodies.assign(1, {{}, words_});
+  return meaning;
 }
 
 void ToSip::inject(const std::string& from_text, const std::string& to_text, const std::string& text,

@@ -20,6 +20,7 @@
 #include "proto/envelope.pb.h"
 #include "xmpp_worker/stanza_journal.h"
 #include "xmpp_worker/xmpp/stanza.h"
+#include "xmpp_worker/xmpp/wordless.h"
 
 namespace stox::worker {
 
@@ -51,6 +52,8 @@ class ToSipUser {
   // A stanza without words, and one with words that is about to be handed on (notices.h).
   virtual void without_words(const xmpp::Stanza&, const Jid& /*from*/, const Jid& /*to*/,
                              const xmpp::MessageContent&) {}
+  // A stanza that calls a SIP user: it is to be declined.
+  virtual void called(const xmpp::Stanza&) {}
   virtual void taking(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage&) {}
   // One that wants to hear that it was received, from and to as on the stanza: SIP accepted it.
   virtual void accepted(std::string_view /*from*/, std::string_view /*to*/, std::string_view /*id*/,
@@ -135,6 +138,8 @@ class ToSip {
     Pending pending;
   };
 
+  // What a stanza without a body says goes into content_, if it can be said.
+  xmpp::Meaning read_meaning(const xmpp::Stanza&);
   void take(const xmpp::Stanza&, const Jid& from, const Jid& to, Injected);
   Pending& put(uint64_t number, Pending&&);
   void not_taken(Pending&, pb::Reason, const std::string& why);
@@ -170,6 +175,7 @@ class ToSip {
   uint64_t seed_, traces_ = 0;  // of trace ids
   pb::Envelope envelope_;       // reused, as these are
   xmpp::MessageContent content_;
+  std::string words_;  // that content_ has slices of, besides the stanza
   std::string xml_;
 };
 

@@ -540,6 +540,12 @@ bool Worker::decline_invitation(const Stanza& message) {
   return true;
 }
 
+void Worker::called(const Stanza& message) {
+  xml_.clear();
+  xmpp::XmlWriter xml(xml_);
+  if (xmpp::decline_call(message, xml)) ++(send_answer(message.to, message.from) ? answered_ : not_answered_);
+}
+
 // Of a stanza that any worker of our domains wrote.
 void Worker::answer(Stanza stanza, uint64_t stream) {
   std::string from, to;

@@ -8,6 +8,8 @@ std::string_view Element::name() const { return tree_ ? tree_->at(tree_->nodes_[
 std::string_view Element::ns() const { return tree_ ? tree_->at(tree_->nodes_[node_].ns) : ""; }
 std::string_view Element::text() const { return tree_ ? tree_->at(tree_->nodes_[node_].text) : ""; }
 
+std::string_view Element::tail() const { return tree_ ? tree_->at(tree_->nodes_[node_].tail) : ""; }
+
 bool Element::is(std::string_view wanted, std::string_view uri) const {
   return tree_ != nullptr && name() == wanted && ns() == uri;
 }
@@ -91,10 +93,10 @@ void ElementTree::attribute(std::string_view ns, std::string_view name, std::str
 void ElementTree::text(std::string_view chunk) {
   if (cut_ || open_ == kNone) return;
   Node& node = nodes_[open_];
-  if (node.first_child != kNone) return;
+  Slice& text = node.first_child == kNone ? node.text : nodes_[node.last_child].tail;
   const Slice added = store(chunk);  // right behind the text there was: nothing else came between
-  if (node.text.size == 0) node.text.at = added.at;
-  node.text.size += added.size;
+  if (text.size == 0) text.at = added.at;
+  text.size += added.size;
 }
 
 void ElementTree::close() {

@@ -26,6 +26,7 @@ class Element {
   std::string_view ns() const;
   // Character data before the first child: all of it, in the elements that one reads text from.
   std::string_view text() const;
+  std::string_view tail() const;  // character data behind it, up to its next sibling or its parent's end
   // Empty if absent.
   std::string_view attribute(std::string_view name, std::string_view ns = {}) const;
 
@@ -74,7 +75,7 @@ class ElementTree {
     Slice ns, name, value;
   };
   struct Node {
-    Slice ns, name, text;
+    Slice ns, name, text, tail;
     uint32_t first_attribute = 0, attributes = 0;
     uint32_t parent = kNone, first_child = kNone, last_child = kNone, next = kNone;
   };

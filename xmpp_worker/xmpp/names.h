@@ -36,6 +36,35 @@ constexpr std::string_view kLast = "jabber:iq:last";
 constexpr std::string_view kGateway = "jabber:iq:gateway";
 constexpr std::string_view kConference = "jabber:x:conference";
 constexpr std::string_view kMucUser = "http://jabber.org/protocol/muc#user";
+constexpr std::string_view kReactions = "urn:xmpp:reactions:0";
+constexpr std::string_view kRetract0 = "urn:xmpp:message-retract:0";
+constexpr std::string_view kRetract1 = "urn:xmpp:message-retract:1";
+constexpr std::string_view kFasten = "urn:xmpp:fasten:0";
+constexpr std::string_view kOmemo = "eu.siacs.conversations.axolotl";
+constexpr std::string_view kOmemo2 = "urn:xmpp:omemo:2";
+constexpr std::string_view kOpenPgp = "urn:xmpp:openpgp:0";
+constexpr std::string_view kOldPgp = "jabber:x:encrypted";
+constexpr std::string_view kE2e = "urn:ietf:params:xml:ns:xmpp-e2e";
+constexpr std::string_view kEncryption = "urn:xmpp:eme:0";
+constexpr std::string_view kJingleMessage = "urn:xmpp:jingle-message:0";
+constexpr std::string_view kCallInvites = "urn:xmpp:call-invites:0";
+constexpr std::string_view kJingle = "urn:xmpp:jingle:1";
+constexpr std::string_view kFileSharing = "urn:xmpp:sfs:0";
+constexpr std::string_view kFileMetadata = "urn:xmpp:file:metadata:0";
+constexpr std::string_view kEncryptedFile = "urn:xmpp:esfs:0";
+constexpr std::string_view kUrlData = "http://jabber.org/protocol/url-data";
+constexpr std::string_view kReference = "urn:xmpp:reference:0";
+constexpr std::string_view kMediaSharing = "urn:xmpp:sims:1";
+constexpr std::string_view kPlace = "http://jabber.org/protocol/geoloc";
+constexpr std::string_view kStickers = "urn:xmpp:stickers:0";
+constexpr std::string_view kAttention = "urn:xmpp:attention:0";
+constexpr std::string_view kXhtml = "http://jabber.org/protocol/xhtml-im";
+constexpr std::string_view kForms = "jabber:x:data";
+constexpr std::string_view kVcardTemp = "vcard-temp";
+constexpr std::string_view kVcard4 = "urn:ietf:params:xml:ns:vcard-4.0";
+constexpr std::string_view kRosterItems = "http://jabber.org/protocol/rosterx";
+constexpr std::string_view kStanzaIds = "urn:xmpp:sid:0";
+constexpr std::string_view kNick = "http://jabber.org/protocol/nick";
 }  // namespace ns
 
 // The namespaces in which stanzas and their own children come; servers mix them.

@@ -6,6 +6,7 @@ namespace stox::xmpp {
 namespace {
 
 constexpr std::string_view kNoGroupChats = "This is a SIP user, for whom there are no group chats";
+constexpr std::string_view kNoCalls = "This is a SIP user, who can be written to but not called from here";
 
 // Of the domain and of its users alike. Only what is there.
 constexpr std::string_view kFeatures[] = {ns::kDiscoInfo,    ns::kDiscoItems, ns::kVersion, ns::kPing,
@@ -31,8 +32,10 @@ bool write_info(const Stanza& request, const ServiceInfo& info, XmlWriter& xml) 
   return true;
 }
 
-bool write_failure(const Stanza& request, const char* condition, XmlWriter& xml) {
-  write_error(xml, request, {"cancel", condition, "", std::string(domain_of(request.to))});
+bool write_failure(const Stanza& request, const char* condition, XmlWriter& xml, std::string_view text = {}) {
+  StanzaError error{"cancel", condition, std::string(text)};
+  error.by = domain_of(request.to);
+  write_error(xml, request, error);
   return true;
 }
 
@@ -41,6 +44,8 @@ bool is_about_contacts(const Stanza& request, const ServiceInfo& info) {
 }
 
 bool answer_set(const Stanza& request, const ServiceInfo& info, XmlWriter& xml) {
+  if (request.element.first_child().is("jingle", ns::kJingle))
+    return write_failure(request, "service-unavailable", xml, kNoCalls);
   if (!is_about_contacts(request, info)) return write_failure(request, "service-unavailable", xml);
   const auto jid = info.contact(request.element.first_child().child("prompt", ns::kGateway).text());
   if (!jid) return write_failure(request, "jid-malformed", xml);
@@ -119,6 +124,26 @@ bool decline_invitation(const Stanza& message, XmlWriter& xml) {
     return true;
   }
   return false;
+}
+
+bool decline_call(const Stanza& message, XmlWriter& xml) {
+  const Element proposal = message.element.child("propose", ns::kJingleMessage);
+  const Element invitation = message.element.child("invite", ns::kCallInvites);
+  if (message.is_error() || message.from.empty() || (!proposal && !invitation)) return false;
+  xml.open("message").attribute("from", message.to).attribute("to", message.from).attribute("type", "chat");
+  if (proposal) {
+    xml.open("reject", ns::kJingleMessage).attribute("id", proposal.attribute("id"));
+    xml.open("reason", ns::kJingle)
+        .open("unsupported-applications")
+        .close()
+        .leaf("text", kNoCalls)
+        .close()
+        .close();
+  } else {
+    xml.open("reject", ns::kCallInvites).attribute("id", message.id).close();
+  }
+  xml.open("store", ns::kHints).close().close();
+  return true;
 }
 
 }  // namespace stox::xmpp

@@ -28,5 +28,8 @@ bool answer(const Stanza&, const ServiceInfo&, XmlWriter&);
 // The same for a message that invites to a group chat, mediated (XEP-0045 7.8.2) or direct (XEP-0249): it is
 // declined with the reason. False: it is no invitation.
 bool decline_invitation(const Stanza& message, XmlWriter&);
+// The same for one that announces a call (XEP-0353, XEP-0482): who calls hears at once that nobody will
+// answer.
+bool decline_call(const Stanza& message, XmlWriter&);
 
 }  // namespace stox::xmpp

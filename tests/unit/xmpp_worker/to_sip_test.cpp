@@ -52,6 +52,7 @@ class ToSipTest : public testing::Test, public ToSipUser {
   bool send_stanza(std::string_view from, std::string_view, std::string_view xml) override {
     return stream.component.send(from, xml) != xmpp::Component::Sent::kNotUp;
   }
+  void called(const xmpp::Stanza&) override { ++calls; }
   bool lend(std::string_view, std::string_view to, std::string_view xml,
             std::function<void()> sent) override {
     if (other_is_up) lent.push_back({std::string(to) + ": " + std::string(xml), std::move(sent)});
@@ -82,7 +83,7 @@ class ToSipTest : public testing::Test, public ToSipUser {
   std::vector<pb::Envelope> envelopes;
   pb::Reason refusal = pb::NOT_GIVEN;
   uint64_t ids = 0;
-  int wakeups = 0;
+  int wakeups = 0, calls = 0;
   bool other_is_up = false;
   std::vector<std::pair<std::string, std::function<void()>>> lent;
   std::vector<std::pair<pb::Envelope, uint32_t>> restored;
@@ -197,10 +198,40 @@ TEST_F(ToSipTest, WhatHasNoTextIsNotForSip) {
   message("to='bob@gw.test'", "");
   message("to='bob@gw.test'", "<body/>");
   message("to='bob@gw.test'", "<composing xmlns='http://jabber.org/protocol/chatstates'/>");
-  message("to='bob@gw.test'", "<subject>s</subject>");
   message("to='bob@gw.test'", "<received xmlns='urn:xmpp:receipts' id='1'/>");
   EXPECT_TRUE(envelopes.empty());
   EXPECT_EQ(stream.take(), "");
+}
+
+TEST_F(ToSipTest, WhatPeopleSendWithoutABodyIsPutIntoWords) {
+  message("to='bob@gw.test' type='chat'",
+          "<reactions xmlns='urn:xmpp:reactions:0' id='r'><reaction>+1</reaction></reactions>");
+  message("to='bob@gw.test'", "<subject>meeting at nine</subject>");
+  message(
+      "to='bob@gw.test'",
+      "<file-sharing xmlns='urn:xmpp:sfs:0'><sources><url-data xmlns='http://jabber.org/protocol/url-data' "
+      "target='https://x.test/1'/></sources></file-sharing>");
+  ASSERT_EQ(envelopes.size(), 3u);
+  EXPECT_EQ(envelopes[0].xmpp_message().bodies(0).text(), "reacted with +1");
+  EXPECT_EQ(envelopes[1].xmpp_message().bodies(0).text(), "meeting at nine");
+  EXPECT_EQ(envelopes[1].xmpp_message().subjects_size(), 0);
+  EXPECT_EQ(envelopes[2].xmpp_message().oobs(0).url(), "https://x.test/1");
+  EXPECT_EQ(stream.take(), "");
+}
+
+TEST_F(ToSipTest, WhatHasNoWordsIsRefusedWithTheReason) {
+  message("to='bob@gw.test'", "<openpgp xmlns='urn:xmpp:openpgp:0'>AAAA</openpgp>");
+  EXPECT_TRUE(envelopes.empty());
+  EXPECT_THAT(stream.take(), testing::AllOf(HasSubstr("<error type='modify' by='gw.test'><not-acceptable "),
+                                            HasSubstr("This message is encrypted; ")));
+}
+
+TEST_F(ToSipTest, ACallIsDeclined) {
+  const std::string proposal = "<propose xmlns='urn:xmpp:jingle-message:0' id='c1'/>";
+  message("to='bob@gw.test'", proposal);
+  EXPECT_EQ(calls, 1);
+  message("to='bob@other.test'", proposal);
+  EXPECT_EQ(calls, 1);
 }
 
 TEST_F(ToSipTest, AReferenceAloneIsAMessage) {
@@ -228,8 +259,10 @@ TEST_F(ToSipTest, ABadAddressIsRefusedFromAnAddressThatIsGood) {
     EXPECT_THAT(written, HasSubstr("<jid-malformed ")) << bad;
     EXPECT_THAT(written, HasSubstr("<message from='gw.test' to='Ann@X.test/Phone'")) << bad;
   }
-  stream.server("<message from='a&#10;b@x.test' to='bob@gw.test'><body>x</body></message>");
-  EXPECT_EQ(stream.take(), "");
+  stream.server("<message from='a b@x.test/1' to='bob@gw.test' id='7'><body>x</body></message>");
+  EXPECT_THAT(stream.take(),
+              HasSubstr("<message from='bob@gw.test' to='a b@x.test/1' id='7' type='error'><error "
+                        "type='modify' by='gw.test'><jid-malformed "));
   EXPECT_TRUE(envelopes.empty());
 }
 

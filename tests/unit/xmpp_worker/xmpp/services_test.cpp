@@ -110,6 +110,31 @@ TEST(Services, DeclinesInvitationsToGroupChats) {
   EXPECT_EQ(answer_to_invitation("<body>hi</body>"), "");
 }
 
+std::string answer_to_call(const std::string& payload) {
+  const Reading read("<message from='ann@x/r' to='b@gw.test' id='m1' type='chat'>" + payload + "</message>");
+  std::string out;
+  XmlWriter xml(out);
+  EXPECT_EQ(decline_call(read.stanza(), xml), !out.empty());
+  return out;
+}
+
+TEST(Services, DeclinesCalls) {
+  EXPECT_EQ(
+      answer_to_call("<propose xmlns='urn:xmpp:jingle-message:0' id='call-77'/>"),
+      "<message from='b@gw.test' to='ann@x/r' type='chat'><reject xmlns='urn:xmpp:jingle-message:0' "
+      "id='call-77'><reason xmlns='urn:xmpp:jingle:1'><unsupported-applications/><text>This is a SIP user, "
+      "who can be written to but not called from here</text></reason></reject><store "
+      "xmlns='urn:xmpp:hints'/></message>");
+  EXPECT_THAT(answer_to_call("<invite xmlns='urn:xmpp:call-invites:0'/>"),
+              HasSubstr("<reject xmlns='urn:xmpp:call-invites:0' id='m1'/>"));
+  EXPECT_EQ(answer_to_call("<body>hi</body>"), "");
+  const std::string refused = answer_to(
+      "<iq from='ann@x/r' to='b@gw.test' id='j2' type='set'><jingle xmlns='urn:xmpp:jingle:1' "
+      "action='session-initiate' sid='call-78'/></iq>");
+  EXPECT_THAT(refused, HasSubstr("<service-unavailable "));
+  EXPECT_THAT(refused, HasSubstr("not called from here"));
+}
+
 TEST(Services, NeverAnswersAnswers) {
   EXPECT_EQ(iq("", "gw.test", "result"), "");
   EXPECT_EQ(iq("<error type='cancel'/>", "gw.test", "error"), "");
