@@ -1,13 +1,18 @@
 #include "common/base/jid.h"
 
 #include <idna.h>
+#include <punycode.h>
 #include <stringprep.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
+#include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <vector>
 
+#include "common/base/newer_letters.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 
@@ -67,29 +72,125 @@ std::optional<JidError> refuse_bytes(std::string_view part) {
   return std::nullopt;
 }
 
-// Nodeprep that lets pass what XEP-0106 is going to escape.
-const Stringprep_profile* unescaped_nodeprep() {
-  static const std::vector<Stringprep_profile> profile = [] {
-    std::vector<Stringprep_profile> steps;
-    const Stringprep_profile* step = stringprep_xmpp_nodeprep;
-    for (; step->operation != 0; ++step) {
-      if (step->table != stringprep_rfc3454_C_1_1 && step->table != stringprep_xmpp_nodeprep_prohibit)
-        steps.push_back(*step);
-    }
-    steps.push_back(*step);
-    return steps;
-  }();
-  return profile.data();
+using Profile = std::vector<Stringprep_profile>;
+
+// A profile of RFC 6122 without its check of bidirectional text, which is done by the newer rule, and without
+// these tables.
+Profile profile_of(const Stringprep_profile* step,
+                   std::initializer_list<const Stringprep_table_element*> without = {}) {
+  Profile steps;
+  for (; step->operation != 0; ++step) {
+    const bool is_left_out = std::find(without.begin(), without.end(), step->table) != without.end();
+    if (step->operation != STRINGPREP_BIDI && (step->table == nullptr || !is_left_out))
+      steps.push_back(*step);
+  }
+  steps.push_back(*step);
+  return steps;
 }
 
-tl::expected<std::string, JidError> prepare(std::string_view part, const Stringprep_profile* profile,
-                                            Stringprep_profile_flags flags) {
+const Profile& nodeprep() {
+  static const Profile profile = profile_of(stringprep_xmpp_nodeprep);
+  return profile;
+}
+// Nodeprep that lets pass what XEP-0106 is going to escape.
+const Profile& unescaped_nodeprep() {
+  static const Profile profile =
+      profile_of(stringprep_xmpp_nodeprep, {stringprep_rfc3454_C_1_1, stringprep_xmpp_nodeprep_prohibit});
+  return profile;
+}
+const Profile& nameprep() {
+  static const Profile profile = profile_of(stringprep_nameprep);
+  return profile;
+}
+// RFC 7622 has no rule for bidirectional text in resources.
+const Profile& resourceprep() {
+  static const Profile profile = profile_of(stringprep_xmpp_resourceprep);
+  return profile;
+}
+
+// One of the tables of RFC 3454, which are sorted.
+class CodePoints {
+ public:
+  explicit CodePoints(const Stringprep_table_element* table) : begin_(table), end_(table) {
+    while (end_->start != 0) ++end_;
+  }
+  bool has(char32_t c) const {
+    const auto* behind =
+        std::upper_bound(begin_, end_, c, [](char32_t one, const auto& row) { return one < row.start; });
+    return behind != begin_ && c <= std::max((behind - 1)->start, (behind - 1)->end);
+  }
+
+ private:
+  const Stringprep_table_element *begin_, *end_;
+};
+
+bool is_unassigned(char32_t c) {  // in Unicode 3.2
+  static const CodePoints table(stringprep_rfc3454_A_1);
+  return table.has(c);
+}
+bool is_right_to_left(char32_t c) {
+  static const CodePoints table(stringprep_rfc3454_D_1);
+  return table.has(c);
+}
+bool is_left_to_right(char32_t c) {
+  static const CodePoints table(stringprep_rfc3454_D_2);
+  return table.has(c);
+}
+
+struct Free {
+  // libidn allocates with malloc.
+  void operator()(void* p) const { std::free(p); }  // NOLINT(cppcoreguidelines-owning-memory)
+};
+using IdnText = std::unique_ptr<char, Free>;
+
+std::u32string code_points(const std::string& utf8) {
+  std::size_t size = 0;
+  const std::unique_ptr<uint32_t, Free> points(
+      stringprep_utf8_to_ucs4(utf8.data(), static_cast<ssize_t>(utf8.size()), &size));
+  return points ? std::u32string(points.get(), points.get() + size) : std::u32string();
+}
+
+// A mark of a script that is written from right to left: it may follow the last letter.
+bool is_mark(char32_t c) {
+  static constexpr char32_t kMarks[][2] = {{0x300, 0x36f}, {0x591, 0x5c7}, {0x610, 0x61a},  {0x64b, 0x65f},
+                                           {0x670, 0x670}, {0x6d6, 0x6ed}, {0x711, 0x711},  {0x730, 0x74a},
+                                           {0x7a6, 0x7b0}, {0x7eb, 0x7f3}, {0x816, 0x82d},  {0x859, 0x85b},
+                                           {0x898, 0x89f}, {0x8ca, 0x8ff}, {0xfb1e, 0xfb1e}};
+  return std::any_of(std::begin(kMarks), std::end(kMarks),
+                     [c](const auto& range) { return c >= range[0] && c <= range[1]; });
+}
+
+// RFC 5893 section 2, which RFC 7622 refers to, for what is written from right to left: other than RFC 3454
+// it lets a name end in a digit, or in the marks that most names in Thaana end in.
+bool follows_bidi_rule(const std::u32string& text) {
+  if (std::none_of(text.begin(), text.end(), is_right_to_left)) return true;
+  if (!is_right_to_left(text.front()) || std::any_of(text.begin(), text.end(), is_left_to_right))
+    return false;
+  const auto last = std::find_if_not(text.rbegin(), text.rend(), is_mark);
+  const auto is_digit = [](char32_t c) {
+    return (c >= '0' && c <= '9') || (c >= 0x660 && c <= 0x669) || (c >= 0x6f0 && c <= 0x6f9);
+  };
+  return is_right_to_left(*last) || is_digit(*last);
+}
+
+enum class Checks { kNone, kNewAndBidi };
+
+// The profiles know the characters of Unicode 3.2 only; of what came later, letters, digits and marks pass as
+// they are, where RFC 7622 lets them.
+tl::expected<std::string, JidError> prepare(std::string_view part, const Profile& profile, Checks checks) {
   std::string buffer(std::max(part.size(), kMaxPart) + 1, '\0');
   part.copy(buffer.data(), part.size());
-  const int rc = stringprep(buffer.data(), buffer.size(), flags, profile);
+  const int rc = stringprep(buffer.data(), buffer.size(), Stringprep_profile_flags{}, profile.data());
   if (rc == STRINGPREP_TOO_SMALL_BUFFER) return tl::make_unexpected(JidError::kTooLong);
   if (rc != STRINGPREP_OK) return tl::make_unexpected(JidError::kNotAllowed);
   buffer.resize(buffer.find('\0'));
+  if (checks == Checks::kNone || buffer.empty()) return buffer;
+  const std::u32string points = code_points(buffer);
+  for (const char32_t c : points) {
+    if (c >= 0x80 && is_unassigned(c) && !is_newer_letter(c))
+      return tl::make_unexpected(JidError::kNotAllowed);
+  }
+  if (points.empty() || !follows_bidi_rule(points)) return tl::make_unexpected(JidError::kNotAllowed);
   return buffer;
 }
 
@@ -99,11 +200,67 @@ tl::expected<std::string, JidError> within_limits(std::string part) {
   return part;
 }
 
-struct Free {
-  // libidn allocates with malloc.
-  void operator()(char* p) const { std::free(p); }  // NOLINT(cppcoreguidelines-owning-memory)
+struct Domain {
+  std::string ascii, unicode;
 };
-using IdnText = std::unique_ptr<char, Free>;
+
+constexpr std::string_view kAce = "xn--";
+
+// A domain whose labels RFC 3490 refuses (letters newer than Unicode 3.2, digits behind Arabic letters) but
+// RFC 5891 has. Nothing when it does not, either.
+std::optional<Domain> newer_domain(std::string_view text) {
+  Domain out;
+  while (true) {
+    const auto dot = text.find('.');
+    const std::string_view label = text.substr(0, dot);
+    if (is_ascii(label)) {
+      out.ascii += ascii_lower(label);
+      out.unicode += ascii_lower(label);
+    } else {
+      const auto prepared = prepare(label, nameprep(), Checks::kNewAndBidi);
+      if (!prepared || prepared->empty() || prepared->find('.') != std::string::npos ||
+          prepared->find("\u3002") != std::string::npos)
+        return std::nullopt;
+      const std::u32string points = code_points(*prepared);
+      const std::vector<punycode_uint> input(points.begin(), points.end());
+      std::array<char, 64> ace{};
+      std::size_t size = ace.size() - kAce.size();
+      if (points.front() == '-' || points.back() == '-' ||
+          punycode_encode(input.size(), input.data(), nullptr, &size, ace.data()) != PUNYCODE_SUCCESS) {
+        return std::nullopt;
+      }
+      out.ascii.append(kAce).append(ace.data(), size);
+      out.unicode += *prepared;
+    }
+    if (dot == std::string_view::npos) return out;
+    out.ascii += '.';
+    out.unicode += '.';
+    text.remove_prefix(dot + 1);
+  }
+}
+
+// Of A-labels that libidn does not decode.
+std::string newer_unicode(const std::string& ascii) {
+  std::string decoded;
+  std::string_view rest = ascii;
+  while (true) {
+    const auto dot = rest.find('.');
+    const std::string_view label = rest.substr(0, dot);
+    std::array<punycode_uint, 64> points{};
+    std::size_t size = points.size();
+    char* utf8 = nullptr;
+    if (label.starts_with(kAce) && punycode_decode(label.size() - kAce.size(), label.data() + kAce.size(),
+                                                   &size, points.data(), nullptr) == PUNYCODE_SUCCESS) {
+      utf8 = stringprep_ucs4_to_utf8(points.data(), static_cast<ssize_t>(size), nullptr, nullptr);
+    }
+    decoded += utf8 != nullptr ? std::string_view(IdnText(utf8).get()) : label;
+    if (dot == std::string_view::npos) break;
+    decoded += '.';
+    rest.remove_prefix(dot + 1);
+  }
+  const auto domain = newer_domain(decoded);
+  return domain && domain->ascii == ascii ? domain->unicode : ascii;
+}
 
 tl::expected<std::string, JidError> prepare_domain(std::string_view text) {
   if (!text.empty() && text.back() == '.') text.remove_suffix(1);
@@ -120,6 +277,7 @@ tl::expected<std::string, JidError> prepare_domain(std::string_view text) {
   char* out = nullptr;
   if (idna_to_unicode_8z8z(ascii->c_str(), &out, 0) != IDNA_SUCCESS) return *ascii;
   std::string unicode(IdnText(out).get());
+  if (unicode.find(kAce) != std::string::npos) return newer_unicode(*ascii);
   if (ascii_domain(unicode) != ascii) return *ascii;  // a label may hold U+3002, which reads as a dot
   return unicode;
 }
@@ -127,7 +285,7 @@ tl::expected<std::string, JidError> prepare_domain(std::string_view text) {
 tl::expected<std::string, JidError> prepare_resource(std::string_view text) {
   if (const auto refused = refuse_bytes(text)) return tl::make_unexpected(*refused);
   if (is_ascii(text)) return within_limits(std::string(text));
-  return prepare(text, stringprep_xmpp_resourceprep, Stringprep_profile_flags{}).and_then(within_limits);
+  return prepare(text, resourceprep(), Checks::kNone).and_then(within_limits);
 }
 
 }  // namespace
@@ -157,8 +315,13 @@ std::optional<std::string> ascii_domain(std::string_view domain) {
   std::string ascii = ascii_lower(domain);
   if (!is_ascii(domain)) {
     char* out = nullptr;
-    if (idna_to_ascii_8z(ascii.c_str(), &out, 0) != IDNA_SUCCESS) return std::nullopt;
-    ascii = ascii_lower(IdnText(out).get());
+    if (idna_to_ascii_8z(ascii.c_str(), &out, 0) == IDNA_SUCCESS) {
+      ascii = ascii_lower(IdnText(out).get());
+    } else if (auto newer = newer_domain(domain)) {
+      ascii = std::move(newer->ascii);
+    } else {
+      return std::nullopt;
+    }
   }
   if (!is_host_name(ascii) || ascii.back() == '.') return std::nullopt;
   return ascii;
@@ -173,11 +336,11 @@ tl::expected<std::string, JidError> fold_localpart(std::string_view utf8, bool u
       return tl::make_unexpected(JidError::kNotAllowed);
     folded = ascii_lower(utf8);
   } else {
-    const auto* profile = unescaped ? unescaped_nodeprep() : stringprep_xmpp_nodeprep;
-    auto once = prepare(utf8, profile, STRINGPREP_NO_UNASSIGNED);
+    const Profile& profile = unescaped ? unescaped_nodeprep() : nodeprep();
+    auto once = prepare(utf8, profile, Checks::kNewAndBidi);
     if (!once) return once;
     // A name whose prepared form prepares to yet another one would be two users at once.
-    const auto twice = once->empty() ? once : prepare(*once, profile, STRINGPREP_NO_UNASSIGNED);
+    const auto twice = once->empty() ? once : prepare(*once, profile, Checks::kNewAndBidi);
     if (twice != once) return tl::make_unexpected(JidError::kNotAllowed);
     folded = std::move(*once);
   }

@@ -1,6 +1,8 @@
 // A JID (RFC 7622) prepared by the profiles of RFC 6122, as the servers we talk to do: nodeprep for the
-// localpart, nameprep for the domainpart, resourceprep for the resourcepart. Code points unassigned in
-// Unicode 3.2 are refused in localparts and domains; in resources, which clients choose freely, they pass.
+// localpart, nameprep for the domainpart, resourceprep for the resourcepart. Those profiles end with
+// Unicode 3.2. What RFC 7622 has beyond them passes as it is, for a peer's server may have stamped it: newer
+// letters, digits and marks, and names from right to left that end in a digit or a mark. In resources, which
+// clients choose freely, every newer code point passes.
 #pragma once
 
 #include <optional>

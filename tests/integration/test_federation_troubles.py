@@ -161,3 +161,18 @@ def test_addresses_as_other_servers_write_them(place):
         pass
     assert f"from='{place.jid_at_host(romeo)}' to='juliet@GOOD.test/x'" in refusal
     assert [s["domain"] for s in place.streams() if s["direction"].startswith("out")] == ["good.test"]
+
+
+def test_senders_whose_names_stringprep_does_not_know(place):
+    """Their server has stamped them: they are carried by RFC 7622, or refused to the address as it stands."""
+    server, romeo = place.servers["good"], place.sip_user("romeo")
+    stream, to = server.authenticated(), place.jid_at_host(romeo)
+    for name, user in ("\u0d05\u0d28\u0d3f\u0d7d", "%E0%B4%85%E0%B4%A8%E0%B4%BF%E0%B5%BD"), ("\u0639\u06311", "%D8%B9%D8%B11"):
+        stream.send(f"<message type='chat' id='n1' from='{name}@good.test/x' to='{to}'><body>Hello</body></message>")
+        request = romeo.next_request()
+        assert request.text == "Hello" and request.sender.startswith(f"sip:{user}*good.test@")
+    bad = "\U0001f600@good.test/x"
+    stream.send(f"<message type='chat' id='n2' from='{bad}' to='{to}'><body>Hello</body></message>")
+    while "id='n2'" not in (refusal := server.next_stanza()):
+        pass
+    assert f"to='{bad}'" in refusal and "<jid-malformed " in refusal

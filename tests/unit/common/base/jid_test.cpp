@@ -85,6 +85,34 @@ TEST(Jid, RefusesWhatNoServerWouldTake) {
   EXPECT_EQ(refused("a@-example.com"), JidError::kNotADomain);
 }
 
+// What a peer's server may have stamped, by RFC 7622, though the profiles of RFC 6122 refuse it.
+TEST(Jid, TakesWhatUnicodeHasGotSince) {
+  const std::string anil = "\u0d05\u0d28\u0d3f\u0d7d";  // Malayalam, with a chillu of Unicode 5.1
+  const std::string nko = "\u07d2\u07de\u07cf", kindi = "\U0001e922";  // N'Ko; a small letter of Adlam
+  const std::string omar1 = "\u0639\u0645\u06311", omar2 = "\u0639\u0645\u0631\u0662";  // Arabic and a digit
+  const std::string shalom2 = "\u05e9\u05dc\u05d5\u05dd2";                              // Hebrew and a digit
+  const std::string dhivehi = "\u078b\u07a8\u0788\u07ac\u0780\u07a8";  // Thaana, which ends in a mark
+  for (const std::string& name : {anil, nko, kindi, omar1, omar2, shalom2, dhivehi, dhivehi + "7"}) {
+    EXPECT_EQ(parsed(name + "@example.com"), name + "@example.com");
+    EXPECT_EQ(parsed("a@" + name + ".example"), "a@" + name + ".example");
+    EXPECT_EQ(parsed("a@example.com/" + name), "a@example.com/" + name);
+    const auto ascii = ascii_domain(name + ".example");
+    ASSERT_TRUE(ascii) << name;
+    EXPECT_TRUE(ascii->starts_with("xn--")) << *ascii;
+    EXPECT_EQ(parsed("a@" + *ascii), "a@" + name + ".example");
+  }
+}
+
+TEST(Jid, RefusesWhatHasALowerCaseOrWouldChangeTheOrderOfReading) {
+  EXPECT_EQ(refused("\U0001e900@example.com"), JidError::kNotAllowed);           // a capital letter of Adlam
+  EXPECT_EQ(refused("1\u0639\u0645\u0631@example.com"), JidError::kNotAllowed);  // a digit before Arabic
+  EXPECT_EQ(refused("\u0639a\u0631@example.com"), JidError::kNotAllowed);        // Latin between
+  EXPECT_EQ(refused("\u0639.@example.com"), JidError::kNotAllowed);
+  EXPECT_EQ(refused("\U000e0101@example.com"), JidError::kNotAllowed);  // a variation selector
+  EXPECT_EQ(refused("a@1\u0639.example"), JidError::kNotADomain);
+  EXPECT_EQ(refused("a@\U0001f600.example"), JidError::kNotADomain);
+}
+
 TEST(Jid, ResourcesMayHoldNewCharacters) {
   EXPECT_EQ(parsed("a@example.com/\xf0\x9f\x98\x80 phone"), "a@example.com/\xf0\x9f\x98\x80 phone");
 }
