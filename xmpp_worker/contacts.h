@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/base/deadlines.h"
 #include "proto/message.pb.h"
+#include "xmpp_worker/recent_words.h"
 
 namespace stox::worker {
 
@@ -54,7 +55,7 @@ class Contacts {
   static constexpr std::size_t kMaxOnce = 65'536;
   static constexpr Duration kRemembered = std::chrono::hours(24);  // since it was used
 
-  explicit Contacts(const Clock& clock) : clock_(clock) {}
+  explicit Contacts(const Clock& clock) : clock_(clock), recent_words_(clock) {}
 
   // JIDs, full or bare. A reference is good until the next get().
   Contact& get(std::string_view user, std::string_view sip_user);
@@ -63,6 +64,8 @@ class Contacts {
   // True the first time that this was said of this message: there may be one answer of each of a user's
   // clients.
   bool first(std::string_view message_id, pb::Receipt::Kind);
+
+  RecentWords& recent_words() { return recent_words_; }
 
   void typing_begins(Contact&, Duration holds);
   // Whose typing ended because nobody said that it goes on.
@@ -78,6 +81,7 @@ class Contacts {
   void erase(Entries::iterator);
 
   const Clock& clock_;
+  RecentWords recent_words_;
   Entries entries_;
   std::unordered_map<std::string, Entries::iterator> by_key_;
   Deadlines<std::string> typing_;

@@ -57,6 +57,12 @@ void Notices::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to,
 
 void Notices::message(const xmpp::Stanza& stanza, const xmpp::MessageContent& content,
                       pb::XmppMessage& message) {
+  if (!content.bodies.empty()) {
+    RecentWords& words = contacts_.recent_words();
+    words.note(message.from(), message.to(), stanza.id, content.bodies.front().text);
+    if (content.origin_id != stanza.id)
+      words.note(message.from(), message.to(), content.origin_id, content.bodies.front().text);
+  }
   Contact& contact = contacts_.get(message.from(), message.to());
   contact.thread = content.thread.size() <= Contacts::kMaxThread ? content.thread : std::string_view();
   contact.chat = stanza.type == "chat";

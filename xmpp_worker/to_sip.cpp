@@ -99,7 +99,7 @@ void ToSip::message(const xmpp::Stanza& stanza) {
 }
 
 xmpp::Meaning ToSip::read_meaning(const xmpp::Stanza& stanza) {
-  const xmpp::FirstWords first_words = [](std::string_view) { return std::string_view(); };
+  const xmpp::FirstWords first_words = [&](std::string_view id) { return user_.first_words(stanza, id); };
   if (has_text(content_)) {
     words_ = xmpp::retraction_sentence(stanza, content_, first_words);
     if (!words_.empty()) content_.bodies.front().text = words_;

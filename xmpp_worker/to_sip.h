@@ -52,6 +52,8 @@ class ToSipUser {
   // A stanza without words, and one with words that is about to be handed on (notices.h).
   virtual void without_words(const xmpp::Stanza&, const Jid& /*from*/, const Jid& /*to*/,
                              const xmpp::MessageContent&) {}
+  // The first words of a message between the two, by its id; empty if they are not known.
+  virtual std::string_view first_words(const xmpp::Stanza&, std::string_view /*id*/) { return {}; }
   // A stanza that calls a SIP user: it is to be declined.
   virtual void called(const xmpp::Stanza&) {}
   virtual void taking(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage&) {}

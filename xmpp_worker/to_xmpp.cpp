@@ -180,6 +180,8 @@ IdContent ToXmpp::write_words(const pb::XmppMessage& message, uint64_t number) {
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   xmpp::write_message(xml, stanza, content_);
+  if (!content_.bodies.empty())
+    contacts_.recent_words().note(message.to(), message.from(), id_, content_.bodies.front().text);
   return id;
 }
 

@@ -186,6 +186,7 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
                      arrange();
                    }),
       started_(now()) {
+  contacts_.recent_words().keep(context.config.gateway.quote_reactions);
   info_.contact = [this](std::string_view typed) {
     return contact_address(typed, context_.config.gateway, serves_);
   };
@@ -540,6 +541,11 @@ bool Worker::decline_invitation(const Stanza& message) {
   return true;
 }
 
+std::string_view Worker::first_words(const Stanza& stanza, std::string_view id) {
+  const auto from = Jid::parse(stanza.from), to = Jid::parse(stanza.to);
+  return from && to ? contacts_.recent_words().find(from->str(), to->str(), id) : std::string_view();
+}
+
 void Worker::called(const Stanza& message) {
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
@@ -625,6 +631,7 @@ void Worker::stop() {
 
 void Worker::reload(const service::Config& config) {
   receipt_on_200_ = config.gateway.receipt_on_200;
+  contacts_.recent_words().keep(config.gateway.quote_reactions);
   bus_->connect_to(config.mapper_endpoints());
   const auto* section = find_section(config, context_.identity.section);
   if (section == nullptr) return;

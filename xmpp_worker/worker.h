@@ -105,6 +105,7 @@ class Worker final : public service::Process,
   void refused_late(const xmpp::StanzaId&, const Answer&) override;
   void without_words(const xmpp::Stanza&, const Jid& from, const Jid& to,
                      const xmpp::MessageContent&) override;
+  std::string_view first_words(const xmpp::Stanza&, std::string_view id) override;
   void called(const xmpp::Stanza&) override;
   void taking(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage&) override;
   void accepted(std::string_view from, std::string_view to, std::string_view id, const pb::Outcome&) override;

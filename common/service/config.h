@@ -31,6 +31,7 @@ struct GatewayConfig {
   bool resource_in_from = false;         // sender_resource = "gr": as RFC 7572 has it
   bool thread_as_call_id = false;        // towards SIP, as RFC 7572 has it
   std::string correction_prefix = "* ";  // towards SIP, of a text that corrects an earlier one
+  bool quote_reactions = true;           // with the first words of what they are about
   std::vector<std::string> unknown_peers_take;  // SIP peers of whom nothing is known: cpim, iscomposing
   bool resend_on_doubt = false;                 // on_doubt = "resend"
   std::vector<std::string> xmpp_domains;        // patterns; empty = all

@@ -498,6 +498,7 @@ const std::vector<Key<GatewayConfig>>& keys() {
       either("sender_resource", &S::resource_in_from, "never", "gr"),
       flag("thread_as_call_id", &S::thread_as_call_id),
       correction_prefix(),
+      flag("quote_reactions", &S::quote_reactions),
       list("unknown_peers_take", &S::unknown_peers_take, check_format),
       either("on_doubt", &S::resend_on_doubt, "fail", "resend"),
       list("xmpp_domains", &S::xmpp_domains, check_domain_pattern),

@@ -69,7 +69,7 @@ void MessageContent::clear() {
   thread = {};
   delay_s = 0;
   oobs.clear();
-  nick = replaces = state = received = displayed = {};
+  nick = origin_id = replaces = state = received = displayed = {};
   wants_receipt = wants_marker = of_occupant = false;
 }
 
@@ -111,6 +111,8 @@ void read_content(const Element& message, MessageContent& out) {
       out.of_occupant = !each.first_child();  // an invitation has one
     } else if (each.is("replace", ns::kCorrect)) {
       out.replaces = each.attribute("id");
+    } else if (each.is("origin-id", ns::kStanzaIds)) {
+      out.origin_id = each.attribute("id");
     } else if (each.is("nick", ns::kNick)) {
       out.nick = trim(each.text());
     } else if (each.ns() == ns::kChatStates) {

@@ -46,6 +46,7 @@ struct MessageContent {
   std::string_view state;                            // XEP-0085: the element's name; empty = none
   bool wants_receipt = false, wants_marker = false;  // XEP-0184 <request/>, XEP-0333 <markable/>
   std::string_view nick;                             // XEP-0172; empty = none
+  std::string_view origin_id;                        // XEP-0359; empty = none
   // Ids of messages that were received or displayed; a stanza that says so says nothing else.
   std::string_view received, displayed;
   bool of_occupant = false;  // XEP-0045 7.5: it comes from one of a room's
