@@ -70,7 +70,8 @@ void RecentWords::note(std::string_view user, std::string_view sip_user, std::st
   place.size = static_cast<uint8_t>(size + kEllipsis.size());
 }
 
-std::string_view RecentWords::find(std::string_view user, std::string_view sip_user, std::string_view id) const {
+std::string_view RecentWords::find(std::string_view user, std::string_view sip_user,
+                                   std::string_view id) const {
   if (places_.empty()) return {};
   const uint64_t key = key_of(user, sip_user, id);
   const Place& place = places_[key % kPlaces];

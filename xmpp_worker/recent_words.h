@@ -1,7 +1,7 @@
-// The first words of the last messages between XMPP users and SIP users, by conversation and stanza id, so that a
-// reaction or a retraction can say what it is about. In memory only: it must never reach a disk, a log or a tap.
-// A table of fixed size, in which a message takes the place of another one: what is not there (any more) is not
-// quoted.
+// The first words of the last messages between XMPP users and SIP users, by conversation and stanza id, so
+// that a reaction or a retraction can say what it is about. In memory only: it must never reach a disk, a log
+// or a tap. A table of fixed size, in which a message takes the place of another one: what is not there (any
+// more) is not quoted.
 #pragma once
 
 #include <array>
