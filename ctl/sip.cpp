@@ -34,6 +34,12 @@ std::string front_text(const std::string& name, const json& sip) {
   const json refused = sip.value("refused", json::object());
   for (const auto& [reason, count] : refused.items())
     out += fmt::format("  {:<46}{}\n", "refused: " + service::printable(reason, 40), count.dump());
+  for (const json& one : sip.value("tls_failures", json::array())) {
+    out += fmt::format("  no TLS {}: {} ({} times, last {} ago)\n",
+                       service::printable(text_at(one, "peer"), 100),
+                       service::printable(text_at(one, "why"), 500), number_at(one, "times"),
+                       show_duration(number_at(one, "age_ms") * 1000));
+  }
   const json connections = sip.value("connections", json::array());
   if (connections.empty()) return out;
   TextTable table({"  CONNECTION", "PEER", "OPENED BY", "STATE", "TRUSTED", "IDLE"});

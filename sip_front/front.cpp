@@ -21,6 +21,8 @@ constexpr Duration kTick = std::chrono::seconds(1);
 constexpr std::size_t kCpimHead = 2000;  // bytes in which a CPIM says what it holds
 constexpr std::string_view kComposingType = "application/im-iscomposing+xml";
 constexpr std::size_t kMaxTlsFailures = 16;
+constexpr uint32_t kStrangersLoggedPerSecond = 2;
+constexpr Duration kProxyHolds = std::chrono::minutes(1);  // where outbound_proxy was
 constexpr std::size_t kGoodReceiveBuffer = 4 * 1024 * 1024;
 
 }  // namespace
@@ -66,6 +68,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   front->open_taken();
   front->open_formats();
 
+  front->proxy_uri_ = context.config.gateway.outbound_proxy;
   front->tell_serving(pb::READY);
   front->log_listeners();
   front->tick_ = context.loop.now() + kTick;  // nobody listens to a status yet
@@ -75,7 +78,8 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
 
 Front::Front(const service::Context& context, sip::Policy policy)
     : context_(context),
-      inbound_(std::move(policy), context.loop.clock(), context.log, context.trace, random_, *this, *this),
+      inbound_(std::move(policy), find_section(context.config, context.identity.section)->max_in_flight,
+               context.loop.clock(), context.log, context.trace, random_, *this, *this),
       outbound_(context.loop.clock(), context.log, context.trace, random_, *this),
       end_of_turn_(context.loop, [this] { settle(); }),
       alarm_(context.loop, [this] { settle(); }) {
@@ -191,8 +195,7 @@ std::string Front::id_of(uint64_t number) const {
 }
 
 // Who sends a form takes it. A typing state may come in a CPIM, and will be taken so or so.
-void Front::took(const sip::Message& request) {
-  const std::string_view from_uri = request.from.uri;
+void Front::took(std::string_view from_uri, const sip::Message& request) {
   const Format format = format_of(request.value(sip::HeaderName::kContentType));
   outbound_.formats().taken(from_uri, format);
   outbound_.formats().is_program(from_uri, request.value(sip::HeaderName::kUserAgent));
@@ -256,11 +259,18 @@ void Front::tls_failed(const sip::Endpoint& peer, bool ours, std::string_view wh
     tls_failures_.erase(tls_failures_.begin());
   }
   tls_failures_.push_back({context_.loop.now(), name, std::string(why), times});
+  if (!ours && context_.trace.is_watched()) {
+    service::Hop hop;
+    hop.decision = "TLS " + name;
+    hop.outcome = "no connection: " + std::string(why);
+    hop.came_us = context_.loop.clock().wall_us();
+    context_.trace.show_refused(hop, {});
+  }
   if (times > 1) return;
   if (ours || trust_at(sip::kNoListener).networks.contain(peer)) {
     context_.log.warn("no TLS connection {}: {}", name, why);
-  } else {
-    context_.log.debug("no TLS connection {}: {}", name, why);
+  } else if (logged_strangers_.take(kStrangersLoggedPerSecond, context_.loop.now())) {
+    context_.log.info("no TLS connection {}: {}", name, why);
   }
 }
 
@@ -285,6 +295,8 @@ service::Status Front::status() const {
             fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
   }
   if (!edge().has_mapper()) return {service::State::kStarting, bus_->why_no_mapper()};
+  if (std::string trouble = inbound_.refusals().trouble(proxy_, context_.loop.now()); !trouble.empty())
+    return {service::State::kReady, std::move(trouble)};
   if (certificate_ && certificate_->has_expired(context_.loop.clock().wall_us() / 1'000'000))
     return {
         service::State::kReady,
@@ -293,8 +305,25 @@ service::Status Front::status() const {
   return {service::State::kReady, {}};
 }
 
+// Its addresses, to know it by when it is refused.
+void Front::look_for_proxy() {
+  proxy_looked_for_ = context_.loop.now();
+  if (proxy_uri_.empty()) return;
+  next_hop_->find(
+      proxy_uri_, 0,
+      [this](const sip::Hops& hops) {
+        proxy_.clear();
+        for (const sip::Hop& hop : hops ? *hops : std::vector<sip::Hop>()) proxy_.push_back(hop.peer);
+      },
+      sip::NextHop::Chosen::kByTrusted);
+}
+
 void Front::check_status() {
   if (!bus_) return;
+  const bool must_look =
+      inbound_.refusals().has_untrusted() &&
+      (proxy_looked_for_ == Time() || context_.loop.now() - proxy_looked_for_ >= kProxyHolds);
+  if (must_look) look_for_proxy();
   service::Status current = status();
   if (current.state == told_.state && current.reason == told_.reason) return;
   told_ = std::move(current);
@@ -353,6 +382,8 @@ void Front::reload(const service::Config& config) {
   outbound_.formats().assume(config.gateway.unknown_peers_take);
   outbound_.refuse_large(config.gateway.long_messages == "reject");
   next_hop_ = std::move(*next_hop);
+  proxy_uri_ = config.gateway.outbound_proxy;
+  proxy_looked_for_ = {};
   outbound_.configure(next_hop_->route(), make_credentials(*section), !config.gateway.outbound_proxy.empty());
 }
 

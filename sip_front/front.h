@@ -85,7 +85,7 @@ class Front final : public service::Process,
   void submit_lossy(pb::Envelope& envelope, Time begin_before) override {
     edge().submit_lossy(envelope, begin_before);
   }
-  void took(const sip::Message&) override;
+  void took(std::string_view from_uri, const sip::Message&) override;
   // outbound
   bool may_redirect_to(std::string_view host) const override;
   void find_hops(std::string_view request_uri, std::size_t size, std::function<void(sip::Hops)>) override;
@@ -101,6 +101,7 @@ class Front final : public service::Process,
   void open_formats();
   void notice_standstill();
   void log_listeners();
+  void look_for_proxy();
   void tell_serving(pb::ProcessState);
   void check_status();
   void settle();  // at the end of each turn in which something happened, and when a timer is due
@@ -112,6 +113,9 @@ class Front final : public service::Process,
   Outbound outbound_;
   std::unique_ptr<net::Resolver> resolver_;
   std::optional<sip::NextHop> next_hop_, way_back_;
+  std::string proxy_uri_;             // outbound_proxy; empty: none
+  std::vector<sip::Endpoint> proxy_;  // where it is, once that mattered
+  Time proxy_looked_for_{};
   std::unique_ptr<sip::Transports> transports_;
   std::optional<net::Certificate> certificate_;  // of our TLS listeners
   std::unique_ptr<TakenRequests> taken_;         // null: cannot be had, and doubles are possible
@@ -129,6 +133,7 @@ class Front final : public service::Process,
     uint64_t times;
   };
   std::vector<TlsFailure> tls_failures_;  // the last ones, oldest first
+  sip::Bucket logged_strangers_;
 };
 
 }  // namespace stox

@@ -68,6 +68,7 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
   // With a gwmap the mapper knows which domains are ours.
   if (config.gateway.gwmap.empty()) policy.domains = {config.gateway.gateway_domain};
   for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
+  if (!config.gateway.domain_separator.empty()) policy.domain_separator = config.gateway.domain_separator[0];
   policy.max_datagram_bytes = section.max_datagram_bytes;
   policy.max_message_bytes = section.max_message_bytes;
   policy.max_rate_per_source = section.max_rate_per_source;

@@ -72,12 +72,20 @@ json Front::sip() const {
                            {"answers_pings", one.answers_pings},
                            {"idle_ms", to_ms(one.idle)}});
   }
+  json failures = json::array();
+  for (const TlsFailure& one : tls_failures_) {
+    failures.push_back({{"peer", one.peer},
+                        {"why", one.why},
+                        {"times", one.times},
+                        {"age_ms", to_ms(context_.loop.now() - one.at)}});
+  }
   const Inbound::Figures in = inbound_.figures();
   for (const auto& [reason, count] : in.refused) refused[reason] = count;
   const sip::TransportFigures figures = transports_->figures();
   return {{"listeners", listeners},
           {"connections", connections},
           {"connection_count", figures.connections()},
+          {"tls_failures", failures},
           {"connections_refused", figures.connections_refused},
           {"connections_crowded_out", figures.connections_crowded_out},
           {"pings_unanswered", figures.pings_unanswered},

@@ -17,7 +17,6 @@ using sip::Method;
 using sip::Verdict;
 
 constexpr Duration kTypingWithin = std::chrono::seconds(5);
-constexpr uint32_t kLoggedPerSecond = 20;
 
 // Never 401, 405 or 407 without what they owe, never 408 (RFC 4320 4.2), nothing that is no final response.
 uint16_t allowed_status(uint32_t status) {
@@ -34,10 +33,19 @@ uint16_t allowed_status(uint32_t status) {
   }
 }
 
+// A URI without its password, which nobody behind us has a use for.
+void set_uri(std::string& out, std::string_view uri) {
+  out.assign(uri);
+  const std::string_view password = password_in(uri);
+  if (password.empty()) return;
+  const auto at = static_cast<std::size_t>(password.data() - uri.data());
+  out.erase(at - 1, password.size() + 1);  // with its colon
+}
+
 }  // namespace
 
-Inbound::Inbound(sip::Policy policy, const Clock& clock, service::Log& log, service::Trace& trace,
-                 sip::Random& random, sip::ResponseSender& sender, EnvelopeSink& sink)
+Inbound::Inbound(sip::Policy policy, std::size_t max_in_flight, const Clock& clock, service::Log& log,
+                 service::Trace& trace, sip::Random& random, sip::ResponseSender& sender, EnvelopeSink& sink)
     : policy_(std::move(policy)),
       clock_(clock),
       log_(log),
@@ -45,10 +53,12 @@ Inbound::Inbound(sip::Policy policy, const Clock& clock, service::Log& log, serv
       random_(random),
       sender_(sender),
       sink_(sink),
-      secret_(random.next()),
-      transactions_(kMaxCompleted, secret_, sender),
-      sources_(secret_),
-      from_domains_(secret_) {}
+      seed_(random.next()),
+      tag_key_{random.next(), random.next()},
+      transactions_(kMaxCompleted, seed_, tag_key_, sender),
+      sources_(seed_),
+      from_domains_(seed_),
+      shares_(max_in_flight, random.next()) {}
 
 bool Inbound::request(const sip::Message& request, const sip::Flow& flow) {
   const Verdict verdict = sip::check_request(request, flow, policy_);
@@ -105,8 +115,8 @@ bool Inbound::apply(Verdict verdict, const sip::Message& request, const sip::Flo
       break;
     case Verdict::Kind::kRefuse:
       ++refused_[static_cast<std::size_t>(verdict.why)];
-      log_refusal(request, flow, verdict, detail);
       show_refused(request, flow, verdict, detail);
+      note_refusal(request, flow, verdict, detail.empty() ? hint(request, flow, verdict.why) : detail);
       if (verdict.why == sip::Refused::kUntrusted && flow.transport == sip::Transport::kUdp &&
           !strangers_.take(kStrangersAnsweredPerSecond, clock_.now())) {
         ++unanswered_strangers_;
@@ -135,11 +145,39 @@ void Inbound::take(const sip::Message& request, const sip::Flow& flow, sip::Serv
     return;
   }
   fill(request);
-  sink_.took(request);
+  const Shares::Claim claim = claim_of(flow);
+  if (!typing && !shares_.allows(claim, waiting_.size())) {
+    Verdict refusal{Verdict::Kind::kRefuse, sip::Refused::kShare, 480, "Too many messages under way"};
+    refusal.headers.retry_after_s = 2;
+    apply(std::move(refusal), request, flow);
+    return;
+  }
+  refusals_.let_in(flow.peer, clock_.now());
+  sink_.took(envelope_.sip_message().from_uri(), request);
   if (typing) return take_typing(transactions_.open(request, flow, clock_.now()));
   const auto waiting = submit(request.call_id, valid_for, request.body);
   if (!waiting) return refuse(sip::Refused::kUnavailable, 503, waiting.error().text);
   (*waiting)->transaction = transactions_.open(request, flow, clock_.now());
+  (*waiting)->claim = claim;
+  shares_.take(claim);
+}
+
+// Of the message that fill() has read. Who is trusted for his address, as a proxy is, stands for many.
+Shares::Claim Inbound::claim_of(const sip::Flow& flow) {
+  const pb::SipMessage& message = envelope_.sip_message();
+  const auto domain_in = [](std::string_view address) { return address.substr(address.rfind('@') + 1); };
+  const std::string from = address_keys_.get(message.from_uri(), address_key);
+  const std::string to = address_keys_.get(message.request_uri(), address_key);
+  std::string_view user = std::string_view(to).substr(0, to.rfind('@'));
+  const auto separator = user.rfind(policy_.domain_separator);
+  const std::string_view to_domain =
+      separator == std::string_view::npos ? domain_in(to) : user.substr(separator + 1);
+  std::string source;
+  if (!policy_.trust_at(flow.listener).networks.contain(flow.peer)) {
+    flow.peer.append_ip(source);
+    source = source_network(source);
+  }
+  return shares_.claim({from, source}, {domain_in(from), to_domain});
 }
 
 // A typing state is answered at once: whatever becomes of it, nobody is told (RFC 3994).
@@ -153,9 +191,9 @@ void Inbound::take_typing(sip::Id transaction) {
 // Sets every field, as the envelope is an old one.
 void Inbound::fill(const sip::Message& request) {
   pb::SipMessage& message = *envelope_.mutable_sip_message();
-  message.mutable_request_uri()->assign(request.request_uri);
-  message.mutable_from_uri()->assign(request.from.uri);
-  message.mutable_to_uri()->assign(request.to.uri);
+  set_uri(*message.mutable_request_uri(), request.request_uri);
+  set_uri(*message.mutable_from_uri(), request.from.uri);
+  set_uri(*message.mutable_to_uri(), request.to.uri);
   message.mutable_call_id()->assign(request.call_id);
   const auto set_text = [](std::string& out, std::string_view text) {  // protobuf carries UTF-8 only
     out.assign(is_utf8(text) ? text : std::string_view());
@@ -226,6 +264,7 @@ Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id, Duration val
   waiting.hop = handle;
   waiting.trace_id = std::move(trace_id);
   waiting.came = now;
+  waiting.claim = {};
   return &waiting;
 }
 
@@ -244,8 +283,10 @@ void Inbound::ended(uint64_t number, const pb::Outcome& outcome) {
     trace_.show(*hop);
     between = " from " + hop->from + " to " + hop->to;
   }
-  log_.write(answer.status < 300 ? service::Level::kDebug : service::Level::kInfo, waiting.trace_id,
-             "MESSAGE{} answered {} after {} ms", between, text, to_ms(clock_.now() - waiting.came));
+  if (answer.status < 300 || failure_lines_.take(log_, clock_.now()))
+    log_.write(answer.status < 300 ? service::Level::kDebug : service::Level::kInfo, waiting.trace_id,
+               "MESSAGE{} answered {} after {} ms", between, text, to_ms(clock_.now() - waiting.came));
+  shares_.release(waiting.claim);
   if (waiting.injected) {
     waiting.injected({answer.status < 300, waiting.trace_id, text});
   } else {
@@ -298,7 +339,7 @@ Inbound::Answer Inbound::answer_to(const pb::Outcome& outcome) {
 
 void Inbound::answer_stateless(const sip::Message& request, const sip::Flow& flow, const Answer& answer) {
   count(request.method, answer.status);
-  sip::write_response_head(request, flow.peer, sip::to_tag(request, secret_), head_);
+  sip::write_response_head(request, flow.peer, sip::to_tag(request, tag_key_), head_);
   sip::write_response(out_, head_, answer.status, answer.reason, answer.headers);
   sender_.send_response(sip::response_flow(flow, request.via, trusts(flow)), out_);
 }
@@ -307,21 +348,38 @@ void Inbound::count(Method method, uint16_t status) {
   ++answers_[static_cast<std::size_t>(method) * 700 + status];
 }
 
-void Inbound::log_refusal(const sip::Message& request, const sip::Flow& flow, const Verdict& verdict,
-                          std::string_view detail) {
-  if (clock_.now() - log_second_ >= std::chrono::seconds(1)) {
-    if (not_logged_ > 0) log_.info("{} more requests were refused", not_logged_);
-    log_second_ = clock_.now();
-    logged_ = not_logged_ = 0;
-  }
-  if (++logged_ > kLoggedPerSecond) {
-    ++not_logged_;
-    return;
-  }
+void Inbound::note_refusal(const sip::Message& request, const sip::Flow& flow, const Verdict& verdict,
+                           std::string_view detail) {
+  std::string why = detail.empty() ? std::string(sip::name_of(verdict.why)) : std::string(detail);
+  refusals_.refused(flow.peer, verdict.why, request.method == Method::kMessage, std::move(why), clock_.now());
+  if (!refusal_lines_.take(log_, clock_.now())) return;
   const std::string_view said = verdict.reason.empty() ? sip::usual_reason(verdict.status) : verdict.reason;
   log_.info("refused {} from {}, Call-ID {}: {}, {} {}{}{}", one_line(request.method_text, 20),
             flow.peer.str(), one_line(request.call_id, 100), sip::name_of(verdict.why), verdict.status, said,
             detail.empty() ? "" : ": ", detail);
+}
+
+// What would let it in.
+std::string Inbound::hint(const sip::Message& request, const sip::Flow& flow, sip::Refused why) const {
+  std::string source;
+  flow.peer.append_ip(source);
+  const auto host_of = [](std::string_view uri) {
+    const auto parsed = parse_sip_uri(uri);
+    return parsed ? one_line(parsed->host, 100) : std::string();
+  };
+  switch (why) {
+    case sip::Refused::kUntrusted:
+      return source + " is not in `trusted`; add it, if it is the SIP proxy";
+    case sip::Refused::kFromDomain:
+      return "its sender is at \"" + host_of(request.from.uri) + "\", which is not in `from_domains`";
+    case sip::Refused::kDomain:
+      return host_of(request.request_uri) +
+             " is not gateway_domain; the SIP proxy must send nothing else here";
+    case sip::Refused::kLoop:
+      return "it has been here already; the SIP proxy must not send back what comes from this gateway";
+    default:
+      return {};
+  }
 }
 
 // To stoxctl tap --refused.
@@ -330,8 +388,8 @@ void Inbound::show_refused(const sip::Message& request, const sip::Flow& flow, c
   if (!trace_.is_watched()) return;
   service::Hop hop;
   hop.message_id = request.call_id;
-  hop.from = request.from.uri;
-  hop.to = request.request_uri;
+  hop.from = mask_passwords(request.from.uri);
+  hop.to = mask_passwords(request.request_uri);
   hop.decision = std::string(request.method_text) + " over " + std::string(name_of(flow.transport)) +
                  " from " + flow.peer.str();
   hop.outcome = sip::name_of(verdict.why);
@@ -339,7 +397,7 @@ void Inbound::show_refused(const sip::Message& request, const sip::Flow& flow, c
   if (!verdict.reason.empty()) hop.outcome += " " + verdict.reason;
   if (!detail.empty()) hop.outcome.append(": ").append(detail);
   hop.came_us = clock_.wall_us();
-  trace_.show_refused(hop, request.head);
+  trace_.show_refused(hop, mask_passwords(request.head));
 }
 
 void Inbound::inject(std::string_view from, std::string_view to, std::string_view text,

@@ -11,11 +11,14 @@
 #include "common/base/clock.h"
 #include "common/base/memo.h"
 #include "common/base/result.h"
+#include "common/base/shares.h"
 #include "common/service/log.h"
 #include "common/service/process.h"
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
+#include "sip_front/line_budget.h"
+#include "sip_front/refusals.h"
 #include "sip_front/sip/random.h"
 #include "sip_front/sip/rate_limit.h"
 #include "sip_front/sip/request_check.h"
@@ -33,7 +36,7 @@ class EnvelopeSink {
   virtual std::string id_of(uint64_t number) const = 0;  // "origin.epoch.number"
   virtual void submit_lossy(pb::Envelope&, Time begin_before) = 0;
   // What was taken came from this peer in this form.
-  virtual void took(const sip::Message&) {}
+  virtual void took(std::string_view /*from_uri*/, const sip::Message&) {}
 };
 
 class Inbound {
@@ -45,12 +48,17 @@ class Inbound {
   static constexpr uint32_t kStrangersAnsweredPerSecond = 100;
 
   // All references must outlive it.
-  Inbound(sip::Policy, const Clock&, service::Log&, service::Trace&, sip::Random&, sip::ResponseSender&,
-          EnvelopeSink&);
+  // `max_in_flight`: of which senders and domains have shares.
+  Inbound(sip::Policy, std::size_t max_in_flight, const Clock&, service::Log&, service::Trace&, sip::Random&,
+          sip::ResponseSender&, EnvelopeSink&);
 
   const sip::Trust& trust_at(uint16_t listener) const { return policy_.trust_at(listener); }
   bool trusts(const sip::Flow& flow) const { return sip::is_trusted(flow, policy_); }
-  void set_policy(sip::Policy policy) { policy_ = std::move(policy); }
+  void set_policy(sip::Policy policy) {
+    policy_ = std::move(policy);
+    refusals_.clear();
+  }
+  const Refusals& refusals() const { return refusals_; }
 
   // False: whoever sent this is a stranger, and its connection may be closed when the answer is written.
   bool request(const sip::Message&, const sip::Flow&);
@@ -88,6 +96,7 @@ class Inbound {
     service::Trace::Handle hop = 0;
     std::string trace_id;
     Time came{};
+    Shares::Claim claim;
   };
   struct Answer {
     uint16_t status;
@@ -100,6 +109,8 @@ class Inbound {
   void take(const sip::Message&, const sip::Flow&, sip::ServerTransactions::Match);
   void take_typing(sip::Id transaction);
   void fill(const sip::Message&);
+  Shares::Claim claim_of(const sip::Flow&);
+  std::string hint(const sip::Message&, const sip::Flow&, sip::Refused) const;
   void fill_conversation();
   Result<Waiting*> submit(std::string_view call_id, Duration valid_for, std::string_view body);
   void answer_stateless(const sip::Message&, const sip::Flow&, const Answer&);
@@ -108,7 +119,7 @@ class Inbound {
   void count(sip::Method, uint16_t status);
   void show_refused(const sip::Message&, const sip::Flow&, const sip::Verdict&,
                     std::string_view detail) const;
-  void log_refusal(const sip::Message&, const sip::Flow&, const sip::Verdict&, std::string_view detail);
+  void note_refusal(const sip::Message&, const sip::Flow&, const sip::Verdict&, std::string_view detail);
 
   sip::Policy policy_;
   const Clock& clock_;
@@ -117,9 +128,12 @@ class Inbound {
   sip::Random& random_;
   sip::ResponseSender& sender_;
   EnvelopeSink& sink_;
-  uint64_t secret_;
+  uint64_t seed_;
+  sip::TagKey tag_key_;
   sip::ServerTransactions transactions_;
   sip::RateLimit sources_, from_domains_;
+  Shares shares_;
+  Refusals refusals_;
   sip::Bucket strangers_;
   sip::Slots<Waiting> waiting_;
   sip::HashIndex by_number_;
@@ -132,8 +146,7 @@ class Inbound {
   std::vector<uint32_t> answers_ = std::vector<uint32_t>(sip::kMethods * 700);  // by method and status
   std::array<uint64_t, sip::kRefusedReasons> refused_{};
   uint64_t ignored_ = 0, unanswered_strangers_ = 0;
-  Time log_second_{};  // refusals are logged a few a second
-  uint32_t logged_ = 0, not_logged_ = 0;
+  LineBudget refusal_lines_{"requests were refused"}, failure_lines_{"messages failed"};
 };
 
 }  // namespace stox

@@ -555,9 +555,10 @@ void Outbound::end(sip::Id id, pb::Outcome outcome) {
     trace_.show(*hop);
   }
   const bool quiet = outcome.verdict() != pb::FAILED || d.is_typing();
-  log_.write(quiet ? service::Level::kDebug : service::Level::kInfo, d.trace_id,
-             "MESSAGE to {} ended after {} ms: {}", d.message.request_uri(), to_ms(clock_.now() - d.came),
-             text);
+  if (quiet || failure_lines_.take(log_, clock_.now()))
+    log_.write(quiet ? service::Level::kDebug : service::Level::kInfo, d.trace_id,
+               "MESSAGE to {} ended after {} ms: {}", d.message.request_uri(), to_ms(clock_.now() - d.came),
+               text);
   if (d.is_typing()) {
     --statuses_under_way_;
   } else {

@@ -19,6 +19,7 @@
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
+#include "sip_front/line_budget.h"
 #include "sip_front/passwords.h"
 #include "sip_front/peer_formats.h"
 #include "sip_front/resting_hops.h"
@@ -175,6 +176,7 @@ class Outbound : private sip::ClientUser {
   Passwords passwords_;
   RestingHops resting_;
   SilentHops silent_;
+  LineBudget failure_lines_{"messages failed"};
   std::string out_;                       // reused
   std::array<uint64_t, 700> statuses_{};  // of final responses; 0: none came
   uint64_t overloaded_ = 0, expired_ = 0, plainer_ = 0, redirected_ = 0, typing_dropped_ = 0, challenged_ = 0,

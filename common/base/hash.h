@@ -1,5 +1,6 @@
 // 64-bit hashes that all processes compute alike (not std::hash, which may differ between builds), and
-// rendezvous hashing on them. Not for secrets.
+// rendezvous hashing on them. Not for secrets: whoever sees a
+// hash can compute the seed.
 #pragma once
 
 #include <cstddef>

@@ -35,6 +35,34 @@ bool is_user_char(char c) {
 
 }  // namespace
 
+std::string_view password_in(std::string_view uri) {
+  const auto scheme = uri.find(':');
+  const auto at = uri.find('@');
+  if (scheme == std::string_view::npos || at == std::string_view::npos || at < scheme) return {};
+  const auto user_end = uri.substr(0, at).find(':', scheme + 1);
+  return user_end == std::string_view::npos ? std::string_view()
+                                            : uri.substr(user_end + 1, at - user_end - 1);
+}
+
+std::string mask_passwords(std::string_view text) {
+  std::string out;
+  std::size_t done = 0;
+  for (auto colon = text.find(':'); colon != std::string_view::npos; colon = text.find(':', colon + 1)) {
+    const std::string_view before = text.substr(done, colon - done);
+    const bool is_sip = before.size() >= 3 && ascii_iequal(before.substr(before.size() - 3), "sip");
+    const bool is_sips = before.size() >= 4 && ascii_iequal(before.substr(before.size() - 4), "sips");
+    if (!is_sip && !is_sips) continue;
+    const auto end = std::min(text.find_first_of(" \t\r\n<>\",", colon), text.size());
+    const std::string_view password = password_in(text.substr(colon - 3, end - colon + 3));
+    if (password.empty()) continue;
+    const auto at = static_cast<std::size_t>(password.data() - text.data());
+    out.append(text.substr(done, at - done)).append("***");
+    done = at + password.size();
+    colon = done - 1;
+  }
+  return out.append(text.substr(done));
+}
+
 bool SipUri::is_sip() const { return ascii_iequal(scheme, "sip"); }
 bool SipUri::is_sips() const { return ascii_iequal(scheme, "sips"); }
 

@@ -34,6 +34,11 @@ struct SipUri {
 // back with `opaque` only.
 Result<SipUri> parse_sip_uri(std::string_view text);
 
+// Of a SIP URI, well-formed or not, where its password stands; empty: there is none.
+std::string_view password_in(std::string_view uri);
+// Any text in which SIP URIs may stand, with their passwords as ***: for logs and for people.
+std::string mask_passwords(std::string_view text);
+
 // A host name (RFC 1123 labels, underscore tolerated, at most 253 bytes) or an IPv4 address.
 bool is_host_name(std::string_view text);
 // Text of an IPv6 address, without brackets, in the form of RFC 5952; nothing when it is none.

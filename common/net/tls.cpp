@@ -25,6 +25,7 @@ constexpr unsigned kMaxKeyUpdates = 32;
 struct FreeOpenssl {
   void operator()(X509* x) const { X509_free(x); }
   void operator()(GENERAL_NAMES* n) const { GENERAL_NAMES_free(n); }
+  void operator()(EXTENDED_KEY_USAGE* u) const { EXTENDED_KEY_USAGE_free(u); }
   void operator()(BIO* b) const { BIO_free_all(b); }
   void operator()(SSL* s) const { SSL_free(s); }
 };
@@ -74,6 +75,7 @@ CertificateNames read_names(X509* x) {
   CertificateNames names;
   const Owned<GENERAL_NAMES> list(
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(x, NID_subject_alt_name, nullptr, nullptr)));
+  names.has_alternatives = X509_get_ext_by_NID(x, NID_subject_alt_name, -1) >= 0;
   for (int i = 0; i < sk_GENERAL_NAME_num(list.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(list.get(), i);
     if (name->type == GEN_DNS) names.dns.push_back(text_of(name->d.dNSName));
@@ -96,6 +98,21 @@ CertificateNames read_names(X509* x) {
     std::erase_if(*each, is_cut);
   if (is_cut(names.common_name)) names.common_name.clear();
   return names;
+}
+
+// RFC 5280 4.2.1.12. `more`: an OID that will do besides those of TLS; empty = none.
+bool may_be_used_for_tls(X509* x, const std::string& more) {
+  if (X509_get_ext_by_NID(x, NID_ext_key_usage, -1) < 0) return true;
+  const Owned<EXTENDED_KEY_USAGE> usages(
+      static_cast<EXTENDED_KEY_USAGE*>(X509_get_ext_d2i(x, NID_ext_key_usage, nullptr, nullptr)));
+  for (int i = 0; i < sk_ASN1_OBJECT_num(usages.get()); ++i) {
+    const ASN1_OBJECT* usage = sk_ASN1_OBJECT_value(usages.get(), i);
+    const int known = OBJ_obj2nid(usage);
+    if (known == NID_server_auth || known == NID_client_auth || known == NID_anyExtendedKeyUsage) return true;
+    std::array<char, 80> oid{};
+    if (!more.empty() && OBJ_obj2txt(oid.data(), oid.size(), usage, 1) > 0 && more == oid.data()) return true;
+  }
+  return false;
 }
 
 void read_certificate(X509* x, Certificate& out) {
@@ -335,7 +352,12 @@ void TlsSession::State::look_at_peer() {
     return;
   }
   read_certificate(certificate.get(), peer);
-  if (!peer.valid) peer.problem = X509_verify_cert_error_string(problem);
+  if (!peer.valid) {
+    peer.problem = X509_verify_cert_error_string(problem);
+  } else if (!may_be_used_for_tls(certificate.get(), options.key_usage)) {
+    peer.valid = false;
+    peer.problem = "its extended key usage allows neither TLS servers nor TLS clients";
+  }
 }
 
 Result<void> TlsSession::start(std::string& wire) {

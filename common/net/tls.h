@@ -32,6 +32,7 @@ struct CertificateNames {
   std::vector<std::string> srv_names;   // id-on-dnsSRV (RFC 4985)
   std::vector<std::string> xmpp_addrs;  // id-on-xmppAddr (RFC 6120 13.7.1.4)
   std::string common_name;              // empty = none
+  bool has_alternatives = false;        // any subjectAltName, of these kinds or others
 };
 
 struct Certificate {
@@ -43,7 +44,9 @@ struct Certificate {
 
 struct PeerCertificate : Certificate {
   bool present = false;
-  bool valid = false;   // chain, dates; also if the key may only be used by a server or only by a client
+  // Chain and dates, and that the key may be used for TLS (extended key usage), be it by a server or a
+  // client.
+  bool valid = false;
   std::string problem;  // while not valid: why, for people
 };
 
@@ -75,6 +78,8 @@ struct TlsOptions {
   std::string server_name;  // client: SNI; empty = none, as for an address
   std::string alpn;         // client: what it offers; server: what it takes if it is offered; empty = nothing
   bool ask_certificate = true;  // server
+  // Server: an extended key usage (OID) that clients' certificates may have instead of those of TLS.
+  std::string key_usage = {};
 };
 
 // One session. All output is appended.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "common/service/config_values.h"
 
@@ -32,7 +33,7 @@ std::string in_quotes(const std::vector<std::string>& list) {
 }
 
 // For a message: short, on one line, and never with a URI's password.
-std::string shown(std::string_view text) { return "\"" + one_line(mask_uri(text), 60) + "\""; }
+std::string shown(std::string_view text) { return "\"" + one_line(mask_passwords(text), 60) + "\""; }
 
 void complain(const Value& value, std::string_view text, const std::string& complaint) {
   value.bad(fmt::format("{} {}", shown(text), complaint));
@@ -64,7 +65,7 @@ Key<S> text(const char* name, std::string S::*member, Check check) {
             section.*member = *text;
           },
           [=](const S& section) {
-            return (section.*member).empty() ? "" : in_quotes(mask_uri(section.*member));
+            return (section.*member).empty() ? "" : in_quotes(mask_passwords(section.*member));
           }};
 }
 

@@ -249,15 +249,6 @@ std::string print_listen(const ListenConfig& listen) {
   return out;
 }
 
-std::string mask_uri(std::string_view text) {
-  const auto uri = parse_sip_uri(text);
-  std::string out(text);
-  if (uri && !uri->password.empty()) {
-    out.replace(static_cast<std::size_t>(uri->password.data() - text.data()), uri->password.size(), "***");
-  }
-  return out;
-}
-
 std::string none_of(std::string_view value, const std::vector<std::string>& known) {
   std::string out = fmt::format("is none of {}", fmt::join(known, ", "));
   if (const auto near = nearest(value, known)) out += fmt::format("; did you mean \"{}\"?", *near);

@@ -48,9 +48,6 @@ std::string print_listen(const ListenConfig&);
 // The longest path of a Unix socket (sockaddr_un).
 constexpr std::size_t kMaxSocketPath = 107;
 
-// A SIP URI without its password; other text as it is.
-std::string mask_uri(std::string_view);
-
 // "none of a, b, c; did you mean "a"?"
 std::string none_of(std::string_view value, const std::vector<std::string>& known);
 

@@ -23,13 +23,18 @@ int64_t days_since_epoch(int64_t year, int64_t month, int64_t day) {
   return date.ok() ? sys_days(date).time_since_epoch().count() : INT64_MIN;
 }
 
-// sent-protocol LWS sent-by
-bool read_sent_by(Cursor& cursor, Via& via) {
+// sent-protocol LWS
+bool read_protocol(Cursor& cursor, Via& via) {
   if (cursor.run(kToken).empty() || !cursor.take('/') || cursor.run(kToken).empty() || !cursor.take('/'))
     return false;
   via.transport = cursor.run(kToken);
   const std::size_t before = cursor.rest().size();
-  if (via.transport.empty() || cursor.lws().rest().size() == before) return false;
+  return !via.transport.empty() && cursor.lws().rest().size() < before;
+}
+
+// sent-protocol LWS sent-by
+bool read_sent_by(Cursor& cursor, Via& via) {
+  if (!read_protocol(cursor, via)) return false;
   if (cursor.at('[')) {
     const auto end = cursor.rest().find(']');
     if (end == std::string_view::npos) return false;
@@ -40,11 +45,17 @@ bool read_sent_by(Cursor& cursor, Via& via) {
     if (!is_host_name(via.host)) return false;
   }
   if (cursor.take(':')) {
-    const auto port = parse_number(cursor.run(kToken), 1, 65535);
+    const auto port = parse_number(cursor.run(kToken), 0, 65535);  // 0, as some write, is as good as none
     if (!port) return false;
     via.port = static_cast<uint16_t>(*port);
   }
   return true;
+}
+
+void set_param(Via& via, std::string_view name, std::string_view value, bool has_value) {
+  if (ascii_iequal(name, "branch")) via.branch = value;
+  if (ascii_iequal(name, "maddr")) via.maddr = value;
+  if (ascii_iequal(name, "rport")) via.rport = !has_value;
 }
 
 }  // namespace
@@ -55,19 +66,32 @@ std::optional<Via> parse_via(std::string_view text) {
   if (!read_sent_by(cursor, via)) return std::nullopt;
   via.text = text;
   const bool good = read_params(cursor, [&](std::string_view name, std::string_view value, bool has_value) {
-    if (ascii_iequal(name, "branch")) via.branch = value;
-    if (ascii_iequal(name, "maddr")) via.maddr = value;
-    if (ascii_iequal(name, "rport")) via.rport = !has_value;
+    set_param(via, name, value, has_value);
   });
   if (!good) return std::nullopt;
   return via;
 }
 
-Via parse_sent_by(std::string_view text) {
+Via parse_bad_via(std::string_view text) {
   Via via;
   Cursor cursor(text);
-  if (!read_sent_by(cursor, via)) return {};
-  via.text = text.substr(0, text.size() - cursor.rest().size());
+  const bool good = read_sent_by(cursor, via) && (cursor.lws().done() || cursor.at(';'));
+  if (!good) {
+    cursor = Cursor(text);
+    via = {};
+    if (!read_protocol(cursor, via)) return {};
+    cursor.cut(std::min(cursor.rest().find(';'), cursor.rest().size()));
+  }
+  while (true) {  // one by one, as the first bad one is the end
+    via.text = text.substr(0, text.size() - cursor.rest().size());
+    const auto end = std::min(cursor.rest().find(';', 1), cursor.rest().size());
+    Cursor one(cursor.cut(end));
+    if (one.done()) break;
+    const bool is_one = read_params(one, [&](std::string_view name, std::string_view value, bool has_value) {
+      set_param(via, name, value, has_value);
+    });
+    if (!is_one) break;
+  }
   return via;
 }
 

@@ -13,8 +13,9 @@ namespace stox::sip {
 constexpr std::size_t kMaxUri = 2048;
 
 std::optional<Via> parse_via(std::string_view);
-// As much of a via-parm as its sent-by takes, whatever follows; without a host if there is no sent-by.
-Via parse_sent_by(std::string_view);
+// Of what is no via-parm: its text up to the first parameter that is none, so that it can be answered all the
+// same. Without a host if there is no sent-by, without a text if nothing at all tells that it is a Via.
+Via parse_bad_via(std::string_view);
 std::optional<NameAddr> parse_name_addr(std::string_view);
 std::optional<CSeq> parse_cseq(std::string_view);
 std::optional<int64_t> parse_date(std::string_view);            // Unix time of an RFC 1123 date in GMT

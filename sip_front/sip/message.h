@@ -70,12 +70,12 @@ struct Header {
 
 // 20.42, RFC 3581
 struct Via {
-  std::string_view text;       // the whole via-parm
+  std::string_view text;       // the whole via-parm; empty: there is none
   std::string_view transport;  // UDP, TCP, TLS, ... as written
-  std::string_view host;       // sent-by, IPv6 without brackets; empty: there is no usable Via
+  std::string_view host;       // sent-by, IPv6 without brackets; empty: it cannot be read
   std::string_view branch;     // empty: none
   std::string_view maddr;      // as written; empty: none
-  uint16_t port = 0;           // 0: none written
+  uint16_t port = 0;           // 0: none written, or 0
   bool rport = false;          // an rport parameter without a value
 };
 

@@ -263,7 +263,7 @@ class HeadParser {
         const std::string_view value = next_in_list(rest);
         const auto via = parse_via(value);
         good &= via.has_value();
-        if (++count == 1) message_.via = via ? *via : parse_sent_by(value);
+        if (++count == 1) message_.via = via ? *via : parse_bad_via(value);
         if (!good) {
           message_.only_top_via = true;
           return fault(400, "Bad Via");

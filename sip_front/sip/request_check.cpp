@@ -92,9 +92,9 @@ Verdict check_message(const Message& request, const SipUri& uri, const Flow& flo
 
 const char* name_of(Refused why) {
   static constexpr std::array<const char*, kRefusedReasons> kNames = {
-      "none", "untrusted",   "malformed",   "method", "scheme",    "domain",
-      "user", "hops",        "loop",        "merged", "extension", "encoding",
-      "size", "from_domain", "unavailable", "rate",   "expired",   "dialog"};
+      "none",        "untrusted", "malformed", "method",    "scheme",   "domain", "user",
+      "hops",        "loop",      "merged",    "extension", "encoding", "size",   "from_domain",
+      "unavailable", "rate",      "expired",   "dialog",    "share"};
   return kNames.at(static_cast<std::size_t>(why));
 }
 
@@ -131,7 +131,7 @@ Verdict check_request(const Message& request, const Flow& flow, const Policy& po
 }
 
 Verdict check_fault(const Message& request, const Fault& fault, const Flow& flow, const Policy& policy) {
-  if (!request.is_request || request.via.host.empty() || request.method == Method::kAck)
+  if (!request.is_request || request.via.text.empty() || request.method == Method::kAck)
     return {Verdict::Kind::kIgnore, Refused::kMalformed};
   if (!is_trusted(flow, policy)) return refuse(Refused::kUntrusted, 403);
   return refuse(fault.status == 513 ? Refused::kSize : Refused::kMalformed, fault.status, fault.reason);

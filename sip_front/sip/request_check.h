@@ -20,6 +20,7 @@ struct Policy {
   Trust trusted;
   std::map<uint16_t, Trust> trusted_at;    // by Flow::listener, where others are trusted than elsewhere
   std::vector<std::string> from_domains;   // patterns; empty = any
+  char domain_separator = '*';             // before an XMPP domain in the user part of a Request-URI
   std::size_t max_datagram_bytes = 2048;   // of this size or more: 513
   std::size_t max_message_bytes = 65536;   // the same for streams
   uint16_t unhandled_method_status = 405;  // or 503
@@ -51,8 +52,9 @@ enum class Refused : uint8_t {
   kRate,
   kExpired,
   kDialog,
+  kShare,  // its sender, or a domain, has what it may have under way
 };
-constexpr std::size_t kRefusedReasons = 18;
+constexpr std::size_t kRefusedReasons = 19;
 const char* name_of(Refused);  // for metrics
 
 struct Verdict {

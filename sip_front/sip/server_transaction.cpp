@@ -39,13 +39,14 @@ Flow response_flow(const Flow& arrived, const Via& top, bool trusted) {
   const auto maddr = udp && trusted ? address_in(top.maddr) : std::nullopt;
   const bool elsewhere = maddr && maddr->v6 == arrived.peer.v6;
   if (elsewhere) flow.peer.ip = maddr->ip;
-  const bool to_source = udp && top.rport && !elsewhere;
+  const bool to_source = udp && (top.rport || top.host.empty()) && !elsewhere;
   if (!to_source) flow.peer.port = top.port != 0 ? top.port : default_port(flow.transport);
   return flow;
 }
 
-ServerTransactions::ServerTransactions(std::size_t max_completed, uint64_t secret, ResponseSender& sender)
-    : max_completed_(max_completed), secret_(secret), sender_(sender) {}
+ServerTransactions::ServerTransactions(std::size_t max_completed, uint64_t seed, const TagKey& tag_key,
+                                       ResponseSender& sender)
+    : max_completed_(max_completed), seed_(seed), tag_key_(tag_key), sender_(sender) {}
 
 void ServerTransactions::write_key(const Message& request) {
   key_.clear();
@@ -78,7 +79,7 @@ std::size_t ServerTransactions::bytes_of(const Transaction& t) {
 
 ServerTransactions::Match ServerTransactions::match(const Message& request, const Flow& arrived) {
   write_key(request);
-  const uint64_t key_hash = hash64(key_, secret_);
+  const uint64_t key_hash = hash64(key_, seed_);
   const uint32_t copy = by_key_.find(key_hash, [&](uint32_t slot) {
     return slots_[slot].method == request.method && slots_[slot].key == key_;
   });
@@ -90,7 +91,7 @@ ServerTransactions::Match ServerTransactions::match(const Message& request, cons
     return Match::kCopy;
   }
   write_merge_key(request);
-  const uint64_t merge_hash = hash64(merge_key_, secret_);
+  const uint64_t merge_hash = hash64(merge_key_, seed_);
   const auto same_request = [&](uint32_t slot) { return slots_[slot].merge_key == merge_key_; };
   if (request.to.tag.empty() && by_merge_key_.find(merge_hash, same_request) != HashIndex::kNone)
     return Match::kMerged;
@@ -98,8 +99,8 @@ ServerTransactions::Match ServerTransactions::match(const Message& request, cons
 }
 
 Id ServerTransactions::open(const Message& request, const Flow& arrived, Time now) {
-  const uint64_t key_hash = hash64(key_, secret_);
-  const uint64_t merge_hash = hash64(merge_key_, secret_);
+  const uint64_t key_hash = hash64(key_, seed_);
+  const uint64_t merge_hash = hash64(merge_key_, seed_);
   const Id id = slots_.take();
   Transaction& t = slots_[id.slot];
   t.state = State::kTrying;
@@ -109,7 +110,7 @@ Id ServerTransactions::open(const Message& request, const Flow& arrived, Time no
   t.key = key_;
   t.merge_key = merge_key_;
   t.flow = response_flow(arrived, request.via, true);
-  write_response_head(request, arrived.peer, to_tag(request, secret_), t.head);
+  write_response_head(request, arrived.peer, to_tag(request, tag_key_), t.head);
   by_key_.insert(key_hash, id.slot);
   by_merge_key_.insert(merge_hash, id.slot);
   trying_.add(now + kTrying, id);
@@ -169,7 +170,7 @@ void ServerTransactions::terminate(Id id) {
 
 bool ServerTransactions::has_cancelled(const Message& cancel) {
   write_key(cancel);
-  return by_key_.find(hash64(key_, secret_), [&](uint32_t slot) { return slots_[slot].key == key_; }) !=
+  return by_key_.find(hash64(key_, seed_), [&](uint32_t slot) { return slots_[slot].key == key_; }) !=
          HashIndex::kNone;
 }
 

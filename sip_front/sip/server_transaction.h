@@ -20,8 +20,8 @@
 namespace stox::sip {
 
 // Where a response to a request that arrived by `arrived` goes (18.2.2, RFC 3581): to its real source; over
-// UDP to the port of sent-by unless rport asks for the source's. Only who is trusted may have it sent
-// elsewhere, by a maddr that is an address of the family that the request came by.
+// UDP to the port of sent-by unless rport asks for the source's, or sent-by cannot be read. Only who is
+// trusted may have it sent elsewhere, by a maddr that is an address of the family that the request came by.
 Flow response_flow(const Flow& arrived, const Via& top, bool trusted);
 
 class ResponseSender {
@@ -40,8 +40,9 @@ class ServerTransactions {
   static constexpr std::size_t kBytesEach = 1024;
 
   // Over `max_completed` Completed transactions, or kBytesEach times as many bytes in them, the oldest goes
-  // before its Timer J. `secret` seeds tags and hashes. The sender must outlive this.
-  ServerTransactions(std::size_t max_completed, uint64_t secret, ResponseSender&);
+  // before its Timer J. `seed`, which nobody outside must know, is that of the tables. The sender must
+  // outlive this.
+  ServerTransactions(std::size_t max_completed, uint64_t seed, const TagKey&, ResponseSender&);
 
   // A request of a trusted peer, neither ACK nor CANCEL, as it came by `arrived`.
   Match match(const Message& request, const Flow& arrived);
@@ -80,7 +81,8 @@ class ServerTransactions {
   void terminate(Id);
 
   std::size_t max_completed_;
-  uint64_t secret_;
+  uint64_t seed_;
+  TagKey tag_key_;
   ResponseSender& sender_;
   Slots<Transaction> slots_;
   HashIndex by_key_, by_merge_key_;

@@ -10,6 +10,7 @@
 
 #include "sip_front/sip/socket_address.h"
 #include "sip_front/sip/tcp_connection.h"
+#include "sip_front/sip/tls_identity.h"
 
 namespace stox::sip {
 namespace {
@@ -112,7 +113,9 @@ void TcpTransport::add_accepted(asio::ip::tcp::socket socket, const Listener& li
   c.stranger = stranger;
   if (listener.tls) {
     c.securing = true;
-    c.tls = std::make_unique<net::TlsSession>(tls_, net::TlsOptions{net::TlsOptions::Role::kServer, {}, {}});
+    net::TlsOptions options{net::TlsOptions::Role::kServer, {}, {}};
+    options.key_usage = kSipDomainUsage;
+    c.tls = std::make_unique<net::TlsSession>(tls_, std::move(options));
   }
   wait_to_read(c);
 }

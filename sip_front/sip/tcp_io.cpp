@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "sip_front/sip/socket_address.h"
 #include "sip_front/sip/tcp_connection.h"
 #include "sip_front/sip/tls_identity.h"
 
@@ -10,6 +11,18 @@ namespace stox::sip {
 namespace {
 
 constexpr std::size_t kMaxUnwritten = 256 * 1024;  // over it we read no more from this peer
+
+// RFC 8446 5.1: a handshake record, which no SIP message begins like.
+bool is_tls_hello(std::span<const char> bytes) {
+  return bytes.size() >= 3 && bytes[0] == 0x16 && bytes[1] == 0x03 && bytes[2] <= 0x04;
+}
+
+std::string local_name(asio::ip::tcp::socket& socket) {
+  SocketAddress local;
+  socklen_t size = sizeof local;
+  if (getsockname(socket.native_handle(), &local.any, &size) != 0) return "tcp:";
+  return "tcp:" + local.endpoint().str();
+}
 
 }  // namespace
 
@@ -43,8 +56,13 @@ void TcpTransport::read(Connection& c) {
     return c.securing && !probe ? tls_failed(c, why + " during the TLS handshake")
                                 : close(c.id, count < 0 ? why : "");
   }
+  const bool is_first = c.heard == Time();
   c.active = c.heard = loop_.now();
   const std::span<char> came(buffer_.get(), static_cast<std::size_t>(count));
+  if (is_first && !c.tls && !c.outbound() && is_tls_hello(came)) {
+    return tls_failed(c, "it speaks TLS to " + local_name(c.socket) +
+                             ", where TCP alone is spoken; let it use TCP, or a tls: address of `listen`");
+  }
   if (c.tls ? !decrypt(c, {came.data(), came.size()}) : !take_bytes(c, came)) return;
   if (c.out.size() - c.written > (kept_ > options_.max_kept / 2 ? 0 : kMaxUnwritten)) {
     c.unread = true;

@@ -28,9 +28,7 @@ std::vector<std::string> sip_domains_of(const net::CertificateNames& names) {
     if (uri && uri->is_sip() && !uri->has_user) out.emplace_back(uri->host);
   }
   if (out.empty()) out = names.dns;
-  const bool no_alternative = names.uris.empty() && names.dns.empty() && names.ips.empty() &&
-                              names.srv_names.empty() && names.xmpp_addrs.empty();
-  if (no_alternative && !names.common_name.empty()) out.push_back(names.common_name);
+  if (!names.has_alternatives && !names.common_name.empty()) out.push_back(names.common_name);
   out.insert(out.end(), names.ips.begin(), names.ips.end());
   return out;
 }

@@ -1,4 +1,4 @@
-// For which SIP domains a certificate stands (RFC 5922 section 7).
+// For which SIP domains a certificate stands (RFC 5922 section 7, RFC 5924).
 #pragma once
 
 #include <optional>
@@ -9,6 +9,9 @@
 #include "common/net/tls.h"
 
 namespace stox::sip {
+
+// id-kp-sipDomain of RFC 5924, an extended key usage that will do in place of those of TLS.
+constexpr const char* kSipDomainUsage = "1.3.6.1.5.5.7.3.20";
 
 // 7.1: the hosts of its sip: URIs without user part; only if there is none its DNS names; only if it has no
 // alternative name at all its common name. A peer that was asked for by its address proves itself by that.

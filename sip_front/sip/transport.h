@@ -40,7 +40,8 @@ class TransportUser {
   // Said by ICMP of a datagram of ours, or by our own system. `datagram`: how it began, as far as that is
   // known; `why` is for people. Both live during the call.
   virtual void unreachable(const Endpoint& peer, std::string_view datagram, std::string_view why) = 0;
-  // A TLS connection that came to nothing; `why` says which certificate and which name. `ours`: opened by us.
+  // A TLS connection that came to nothing, or was tried where we listen for TCP; `why` says which certificate
+  // and which name. `ours`: opened by us.
   virtual void tls_failed(const Endpoint& peer, bool ours, std::string_view why) = 0;
 };
 

@@ -1,14 +1,16 @@
 #include "sip_front/sip/writer.h"
 
+#include <sodium/crypto_shorthash_siphash24.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <ctime>
 
-#include "common/base/hash.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "sip_front/sip/parser.h"
+#include "sip_front/sip/random.h"
 
 namespace stox::sip {
 namespace {
@@ -247,13 +249,22 @@ std::string_view usual_reason(uint16_t status) {
   }
 }
 
-std::string to_tag(const Message& request, uint64_t secret) {
-  uint64_t h = hash64(request.via.branch, secret);
-  for (const std::string_view part : {request.call_id, request.from.tag}) h = hash64(part, h);
-  h = hash64(request.request_uri, h + request.cseq.number);
-  std::array<char, 16> bytes{};
-  char* const end = std::to_chars(bytes.data(), bytes.data() + bytes.size(), h, 16).ptr;
-  return {bytes.data(), end};
+std::string to_tag(const Message& request, const TagKey& key) {
+  const auto hash = [&](const void* bytes, std::size_t size) {
+    uint64_t out = 0;
+    crypto_shorthash_siphash24(reinterpret_cast<unsigned char*>(&out),
+                               static_cast<const unsigned char*>(bytes), size,
+                               reinterpret_cast<const unsigned char*>(key.data()));
+    return out;
+  };
+  std::array<uint64_t, 5> parts{request.cseq.number};
+  std::size_t at = 1;
+  for (const std::string_view part :
+       {request.via.branch, request.call_id, request.from.tag, request.request_uri})
+    parts.at(at++) = hash(part.data(), part.size());
+  std::string out;
+  append_hex(out, hash(parts.data(), sizeof parts), 16);
+  return out;
 }
 
 Result<void> write_message(std::string& out, const MessageRequest& request) {

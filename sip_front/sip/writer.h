@@ -2,6 +2,7 @@
 // value, and nothing leaves < > of an address.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -44,9 +45,12 @@ void write_response(std::string& out, const ResponseHead&, uint16_t status, std:
                     const ResponseHeaders& = {});
 std::string_view usual_reason(uint16_t status);
 
+// A secret that serves for nothing else.
+using TagKey = std::array<uint64_t, 2>;
+
 // The same for all responses to one request, however often it comes (8.2.7), and to its CANCEL (9.2), and not
-// to be guessed.
-std::string to_tag(const Message& request, uint64_t secret);
+// to be guessed. It is a keyed hash (SipHash), so that tags, which everybody sees, do not give the key away.
+std::string to_tag(const Message& request, const TagKey&);
 
 // RFC 3428. URIs are addr-spec.
 struct MessageRequest {

@@ -26,7 +26,7 @@ std::size_t vias(const Message& message) {
 void answer(const Message& request, bool well_formed) {
   const Endpoint source = *Endpoint::parse("192.0.2.1", 5060);
   ResponseHead head;
-  write_response_head(request, source, to_tag(request, 1), head);
+  write_response_head(request, source, to_tag(request, {1, 2}), head);
   std::string out;
   write_response(out, head, 400, request.method_text);
   if (!well_formed) return;

@@ -13,6 +13,7 @@ from support.waiting import eventually
 
 JULIET = "sip:juliet*xmpp.test@sip-xmpp.test"
 PACKETS, CONNECTIONS, OF_ONE_ADDRESS = 2000, 1000, 200
+BOUND = 15  # messages in flight, too few for shares
 MAY_GROW = 150e6  # bytes; what is kept for retransmissions of answered requests is in it
 SANITIZED = b"__asan_init" in (PROGRAMS / "stox-sip-front").read_bytes()  # which keeps what was freed
 pytestmark = pytest.mark.usefixtures("many_descriptors")
@@ -22,7 +23,7 @@ class Flooded:
     """A site with a second UDP listener, at which nobody is trusted."""
 
     def __init__(self):
-        self.site = Site(with_tls=True, front={"max_in_flight": 20, "max_connections_per_source": OF_ONE_ADDRESS})
+        self.site = Site(with_tls=True, front={"max_in_flight": BOUND, "max_connections_per_source": OF_ONE_ADDRESS})
         stox = self.site.stox
         self.strange = (stox.host, loopback.free_port(stox.host))
         front = stox.configuration["sip_front"][0]
@@ -129,15 +130,15 @@ def test_messages_of_strangers(flooded):
 def test_messages_beyond_the_bound(flooded):
     """Refused before anybody looks at their bodies, which are no text at all."""
     flooded.site.xmpp_server.freeze()
-    waiting = [flooded.romeo.send("MESSAGE", JULIET, f"number {i}") for i in range(20)]
-    eventually(lambda: flooded.site.stox.in_flight("sip-1") == 20, "the bound is reached")
+    waiting = [flooded.romeo.send("MESSAGE", JULIET, f"number {i}") for i in range(BOUND)]
+    eventually(lambda: flooded.site.stox.in_flight("sip-1") == BOUND, "the bound is reached")
     answers = pour(flooded.site.stox.address, (packet(body=b"\xff\xfe\x00" * 100) for _ in range(PACKETS)))
     flooded.site.xmpp_server.thaw()
 
     assert {one.partition(b"\r\n")[0] for one in answers} == {b"SIP/2.0 503 Service unavailable"}
     assert all(b"\r\nRetry-After: " in one for one in answers)
-    assert [one.answer().status for one in waiting] == [200] * 20
-    assert flooded.juliet.bodies(20) == [f"number {i}" for i in range(20)]
+    assert [one.answer().status for one in waiting] == [200] * BOUND
+    assert flooded.juliet.bodies(BOUND) == [f"number {i}" for i in range(BOUND)]
     assert flooded.figures()["refused"]["unavailable"] >= len(answers)
     flooded.stood_it()
 

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from support.waiting import eventually
+
 GATEWAY = "sip:sip-xmpp.test"
 JULIET = "sip:juliet*xmpp.test@sip-xmpp.test"
 
@@ -98,7 +100,24 @@ def test_a_sender_that_cannot_be_mapped(site, sender):
 
 def test_requests_from_elsewhere_are_forbidden(new_site):
     site = new_site(front={"trusted": ["192.0.2.0/24"]}).start()
-    assert site.sip_user("romeo").message(JULIET, "Hello").status == 403
+    romeo = site.sip_user("romeo")
+    assert romeo.message(JULIET, "Hello").status == 403
+
+    def tells(what):
+        shown = site.stox.ctl("status")
+        return shown.returncode == 1 and what in shown.stdout
+
+    assert tells(f"every message of the last minute was refused: {romeo.host} is not in `trusted`")
+    site.stox.send_all_to(f"sip:{romeo.host}:{romeo.port}")
+    assert site.stox.ctl("status").returncode == 0
+    assert romeo.request("OPTIONS", "sip:sip-xmpp.test").status == 403
+    eventually(lambda: tells(f"requests of outbound_proxy are refused: add {romeo.host} to `trusted`"),
+               "the proxy is known by its address")
+    site.stox.configuration["sip_front"][0]["trusted"] = [romeo.host]
+    site.stox.write()
+    site.stox.read_again()
+    assert romeo.request("OPTIONS", "sip:sip-xmpp.test").status == 200
+    assert site.stox.ctl("status").returncode == 0
 
 
 def test_domains_that_may_not_be_claimed_or_reached(new_site):

@@ -95,6 +95,17 @@ def test_who_speaks_no_tls_is_told_in_the_status(site):
         lambda: "no TLS from" in (text := site.stox.ctl("status").stdout) and text, "the status tells of it")
 
 
+def test_tls_to_a_tcp_address_is_named(site):
+    """As a proxy does that sends a TLS phone's messages on."""
+    with socket.create_connection(site.stox.address) as plain, pytest.raises(OSError):
+        site.authority.client().wrap_socket(plain)
+    host, port = site.stox.address
+    named = f"it speaks TLS to tcp:{host}:{port}, where TCP alone is spoken"
+    for command in "status", "sip":
+        eventually(lambda: named in site.stox.ctl(command).stdout, f"stoxctl {command} names it")
+    assert named in site.stox.log("sip-1")
+
+
 @pytest.mark.filterwarnings("ignore:.*TLSv1_1")
 def test_old_protocols_are_refused(site):
     context = site.authority.client()

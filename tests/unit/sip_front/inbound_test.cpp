@@ -32,9 +32,8 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   }
   std::string id_of(uint64_t number) const override { return "sip-1.1." + std::to_string(number); }
   void submit_lossy(pb::Envelope& envelope, Time) override { lossy_.push_back(envelope); }
-  void took(const sip::Message& request) override {
-    took_.push_back(std::string(request.from.uri) + " " +
-                    std::string(request.value(sip::HeaderName::kContentType)));
+  void took(std::string_view from_uri, const sip::Message& request) override {
+    took_.push_back(std::string(from_uri) + " " + std::string(request.value(sip::HeaderName::kContentType)));
   }
 
   static sip::Policy policy() {
@@ -89,7 +88,7 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   std::vector<std::string> responses_;
   std::string answered_;  // where the last one went
   std::string last_;
-  Inbound inbound_{policy(), clock_, log_, trace_, random_, *this, *this};
+  Inbound inbound_{policy(), 4096, clock_, log_, trace_, random_, *this, *this};
 };
 
 pb::Outcome status(uint32_t code, const std::string& reason = {}) {
@@ -332,6 +331,76 @@ TEST_F(InboundTest, OfManyStrangersNotAllAreAnswered) {
   advance(1s);
   receive(kHello, "198.51.100.1");
   EXPECT_EQ(said(), "SIP/2.0 403 Forbidden");
+}
+
+TEST_F(InboundTest, WhoseViaCannotBeReadHearsOfIt) {
+  receive(replaced(kHello, "192.0.2.7:5060", "my phone"));
+  EXPECT_EQ(said(), "SIP/2.0 400 Bad Via");
+  EXPECT_THAT(last_,
+              HasSubstr("Via: SIP/2.0/UDP my phone;branch=z9hG4bK776sgdkse;received=192.0.2.7;rport=40000"));
+  EXPECT_EQ(answered_, "192.0.2.7:40000");
+  receive(replaced(kHello, "192.0.2.7:5060", "192.0.2.7:0"));
+  EXPECT_EQ(envelopes_.size(), 1u);
+  inbound_.ended(1, status(200));
+  EXPECT_EQ(said(), "SIP/2.0 200 Accepted");
+  EXPECT_EQ(answered_, "192.0.2.7:40000");
+}
+
+TEST_F(InboundTest, PasswordsInUrisGoNowhere) {
+  struct Seen : service::TraceWatcher {
+    std::string text;
+    void passed(const service::Hop& hop, std::string_view body) override { refused(hop, body); }
+    void refused(const service::Hop& hop, std::string_view packet) override {
+      text += hop.from + "\n" + hop.to + "\n" + std::string(packet) + "\n";
+    }
+  } seen;
+  trace_.watch(&seen);
+  std::string with = replaced(kHello, "<sip:bob@sip.test>", "<sip:bob:s3cr3t@sip.test>");
+  with = replaced(replaced(with, "MESSAGE sip:ann*x.test@", "MESSAGE sip:ann*x.test:s3cr3t@"),
+                  "To: <sip:ann*x.test@",
+                  "Contact: <sips:x:s3cr3t@y>, sip:z:s3cr3t@y\r\nTo: <sip:ann*x.test:s3cr3t@");
+  receive(with);
+  ASSERT_EQ(envelopes_.size(), 1u);
+  EXPECT_EQ(envelopes_[0].sip_message().from_uri(), "sip:bob@sip.test");
+  EXPECT_EQ(envelopes_[0].sip_message().request_uri(), "sip:ann*x.test@gw.test");
+  EXPECT_EQ(envelopes_[0].sip_message().to_uri(), "sip:ann*x.test@gw.test");
+  receive(with, "198.51.100.1");
+  EXPECT_THAT(seen.text, HasSubstr("<sips:x:***@y>, sip:z:***@y"));
+  EXPECT_THAT(seen.text, testing::Not(HasSubstr("s3cr3t")));
+  EXPECT_EQ(said(), "SIP/2.0 403 Forbidden");
+  trace_.watch(nullptr);
+}
+
+// A bound of 64 in flight: a sender among many has 48 of them, and the others get in.
+TEST_F(InboundTest, ASenderLeavesRoomForOthers) {
+  Inbound small(policy(), 64, clock_, log_, trace_, random_, *this, *this);
+  int n = 0;
+  const auto sends = [&](const std::string& from, const char* to = "ann*x.test",
+                         const char* source = "192.0.2.7") {
+    const std::string id = std::to_string(++n);
+    std::string text = replaced(replaced(kHello, "776sgdkse", id), "asd88asd77a", id);
+    text = replaced(replaced(text, "<sip:bob@sip.test>", "<sip:" + from + ">"), "ann*x.test", to);
+    sip::Datagram d(text);
+    const std::size_t before = envelopes_.size();
+    small.request(d.message, {sip::Transport::kUdp, 0, 0, *sip::Endpoint::parse(source, 40000)});
+    return envelopes_.size() > before;
+  };
+  int taken = 0;
+  while (taken < 64 && sends("greedy@sip.test")) ++taken;
+  EXPECT_EQ(taken, 48);
+  EXPECT_EQ(said(), "SIP/2.0 480 Too many messages under way");
+  EXPECT_THAT(last_, HasSubstr("Retry-After: 2"));
+  EXPECT_TRUE(sends("meek@sip.test"));  // behind the same proxy
+  small.ended(1, status(200));
+  responses_.clear();
+  EXPECT_FALSE(sends("greedy@sip.test"));
+  responses_.clear();
+  for (int i = 0; i < 20; ++i) sends("x" + std::to_string(i) + "@sip.test");  // up to the last eighth
+  responses_.clear();
+  EXPECT_FALSE(sends("another@sip.test"));  // his domains have more than their share
+  responses_.clear();
+  EXPECT_TRUE(sends("another@other.test"));
+  EXPECT_TRUE(sends("another2@sip.test", "ann*y.test"));
 }
 
 // Who forges his address makes us answer somebody else: not with more than he sends himself.

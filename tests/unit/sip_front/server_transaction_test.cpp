@@ -51,7 +51,7 @@ class ServerTransaction : public testing::Test {
   ManualClock clock_;
   Flow flow_;
   Sent sent_;
-  ServerTransactions transactions_{1000, 42, sent_};
+  ServerTransactions transactions_{1000, 42, {4, 2}, sent_};
 };
 
 TEST_F(ServerTransaction, AnswersOnceAndAbsorbsCopies) {
@@ -215,7 +215,7 @@ TEST_F(ServerTransaction, WhatIsNotOpenedIsNotRemembered) {
 }
 
 TEST_F(ServerTransaction, TheOldestCompletedGiveWayAtTheCap) {
-  ServerTransactions small(2, 42, sent_);
+  ServerTransactions small(2, 42, {4, 2}, sent_);
   const auto nth = [](int n) {
     return replaced(replaced(kHello, "776sgdkse", std::to_string(n)), "asd88asd77a", "c" + std::to_string(n));
   };
@@ -234,7 +234,7 @@ TEST_F(ServerTransaction, TheOldestCompletedGiveWayAtTheCap) {
 }
 
 TEST_F(ServerTransaction, LongOnesGiveWaySooner) {
-  ServerTransactions small(20, 42, sent_);
+  ServerTransactions small(20, 42, {4, 2}, sent_);
   const auto nth = [](int n) {
     return replaced(
         replaced(replaced(kHello, "776sgdkse", std::to_string(n)), "asd88asd77a", "c" + std::to_string(n)),

@@ -293,6 +293,7 @@ TEST(TlsIdentity, IsSipUrisThenDnsThenTheCommonName) {
   names.common_name = "cn.test";
   EXPECT_THAT(sip_domains_of(names), ElementsAre("cn.test"));
   names.dns = {"a.test", "b.test"};
+  names.has_alternatives = true;
   EXPECT_THAT(sip_domains_of(names), ElementsAre("a.test", "b.test"));
   names.uris = {"https://c.test", "sip:user@c.test", "sips:c.test"};
   EXPECT_THAT(sip_domains_of(names), ElementsAre("a.test", "b.test"));
@@ -300,8 +301,44 @@ TEST(TlsIdentity, IsSipUrisThenDnsThenTheCommonName) {
   EXPECT_THAT(sip_domains_of(names), ElementsAre("d.test"));
   names = {};
   names.common_name = "cn.test";
-  names.uris = {"https://c.test"};
+  names.has_alternatives = true;  // of any kind: RFC 5922 7.1
   EXPECT_THAT(sip_domains_of(names), ElementsAre());
+}
+
+TEST_F(TlsTransportTest, ACertificateForOtherThingsThanTlsMakesNobodyTrusted) {
+  const auto is_certified = [&](const std::string& names, const std::string& usage) {
+    tls_ = authority_.sign("server", {"proxy.test", names, usage, false});
+    trust_ = {{}, {"proxy.test"}};
+    open({{Transport::kTls, "127.0.0.1", 0, "", 0}});
+    tcp_port_ = transports_->listening()[0].bound.port;
+    tls_failures_.clear();
+    came_.clear();
+    TlsPeer peer(loop_, here(), tls_);
+    EXPECT_TRUE(run_until([&] { return peer.turn() || peer.closed; }));
+    peer.say(kHello);
+    EXPECT_TRUE(run_until([&] { return !came_.empty(); }));
+    return came_.at(0).flow.certified;
+  };
+  EXPECT_TRUE(is_certified("", ""));  // by the common name, as there is nothing else
+  EXPECT_FALSE(is_certified("email:joe@proxy.test", ""));
+  EXPECT_FALSE(is_certified("email:joe@proxy.test", "emailProtection"));
+  EXPECT_FALSE(is_certified("DNS:proxy.test", "emailProtection"));
+  EXPECT_FALSE(is_certified("DNS:proxy.test", "codeSigning,timeStamping"));
+  for (const char* usage :
+       {"clientAuth", "serverAuth", "anyExtendedKeyUsage", "emailProtection,clientAuth", kSipDomainUsage})
+    EXPECT_TRUE(is_certified("DNS:proxy.test", usage)) << usage;
+}
+
+TEST_F(TlsTransportTest, TlsToATcpListenerIsNamed) {
+  open_usual();
+  TlsPeer peer(loop_, *Endpoint::parse("127.0.0.1", tcp_port_), {{}, {}, authority_.ca_file()});
+  ASSERT_TRUE(run_until([&] { return !tls_failures_.empty(); }));
+  EXPECT_EQ(tls_failures_[0],
+            "theirs: it speaks TLS to tcp:127.0.0.1:" + std::to_string(tcp_port_) +
+                ", where TCP alone is spoken; let it use TCP, or a tls: address of `listen`");
+  EXPECT_TRUE(came_.empty());
+  EXPECT_EQ(transports_->figures().tls_failures, 1u);
+  EXPECT_EQ(transports_->figures().connections(), 0u);
 }
 
 TEST(TlsIdentity, AnAddressIsProvedByItself) {

@@ -100,9 +100,10 @@ TEST(Response, CanBeWrittenToAFaultyRequest) {
 
 TEST(ToTag, IsStableForOneRequestAndDiffersForOthers) {
   const Datagram a(kHello), again(kHello), other(replaced(kHello, "CSeq: 1", "CSeq: 2"));
-  EXPECT_EQ(to_tag(a.message, 1), to_tag(again.message, 1));
-  EXPECT_NE(to_tag(a.message, 1), to_tag(other.message, 1));
-  EXPECT_NE(to_tag(a.message, 1), to_tag(a.message, 2));
+  EXPECT_EQ(to_tag(a.message, {1, 2}), to_tag(again.message, {1, 2}));
+  EXPECT_NE(to_tag(a.message, {1, 2}), to_tag(other.message, {1, 2}));
+  EXPECT_NE(to_tag(a.message, {1, 2}), to_tag(a.message, {1, 3}));
+  EXPECT_NE(to_tag(a.message, {1, 2}), to_tag(a.message, {2, 2}));
 }
 
 MessageRequest usual() {

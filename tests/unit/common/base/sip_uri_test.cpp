@@ -27,6 +27,22 @@ TEST(SipUri, ReadsIpv6AndOtherSchemes) {
   EXPECT_EQ(parse_sip_uri("tel:+1555")->opaque, "+1555");
 }
 
+TEST(SipUri, PasswordsAreMaskedWhereverUrisStand) {
+  const std::pair<const char*, const char*> kTexts[] = {
+      {"", ""},
+      {"sip:ann@h", "sip:ann@h"},
+      {"sip:ann:pw@h", "sip:ann:***@h"},
+      {"SIPS:ann:p:w@h;x=y", "SIPS:ann:***@h;x=y"},
+      {"sip:ann:@h", "sip:ann:@h"},
+      {"From: \"A\" <sip:ann:pw@h>;tag=1\r\nm: sip:b:pw@h, <sip:c@h:5060>",
+       "From: \"A\" <sip:ann:***@h>;tag=1\r\nm: sip:b:***@h, <sip:c@h:5060>"},
+      {"sip:a:pw@h;route=sip:b:pw@h", "sip:a:***@h;route=sip:b:***@h"},
+      {"sip:h:5060 sip:a:pw@h", "sip:h:5060 sip:a:***@h"},
+      {"Call-ID: a:b@c", "Call-ID: a:b@c"},
+  };
+  for (const auto& [text, masked] : kTexts) EXPECT_EQ(mask_passwords(text), masked);
+}
+
 TEST(SipUri, RefusesWhatItCannotRouteBy) {
   for (const char* bad :
        {"", "ann@h", "sip:", "sip:@h", "sip:a%b@h", "sip:a%4@h", "sip:a b@h", "sip:a@h:0", "sip:a@h:70000",

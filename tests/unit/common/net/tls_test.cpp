@@ -145,6 +145,16 @@ TEST_F(Tls, AServersCertificateWillDoForAClient) {
   EXPECT_TRUE(pair.client.peer().valid) << pair.client.peer().problem;
 }
 
+TEST_F(Tls, ACertificateThatMayNotBeUsedForTlsIsInvalid) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  const auto client = context(authority_.sign("client", {"a.test", "DNS:a.test", "emailProtection"}));
+  Pair pair(client, server);
+  pair.start();
+  ASSERT_TRUE(pair.server.peer().present) << pair.server_error;
+  EXPECT_FALSE(pair.server.peer().valid);
+  EXPECT_EQ(pair.server.peer().problem, "its extended key usage allows neither TLS servers nor TLS clients");
+}
+
 TEST_F(Tls, AClientWithoutCertificateIsThere) {
   const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
   Pair pair(context({{}, {}, authority_.ca_file()}), server);
