@@ -12,6 +12,8 @@ namespace {
 
 using service::Metric;
 
+constexpr double kLines = 2000, kLinesPerSecond = 10;
+
 std::vector<std::string> prepared(const std::vector<std::string>& domains) {
   std::vector<std::string> out;
   for (const std::string& each : domains) out.push_back(xmpp::prepared_domain(each));
@@ -38,7 +40,18 @@ Result<std::unique_ptr<Streams>> ServerStreams::create(const service::Context& c
 
 ServerStreams::ServerStreams(const service::Context& context, std::string secret,
                              std::unique_ptr<net::Resolver> resolver)
-    : context_(context), secret_(std::move(secret)), resolver_(std::move(resolver)) {}
+    : context_(context),
+      secret_(std::move(secret)),
+      resolver_(std::move(resolver)),
+      lines_(kLines, kLinesPerSecond, context.loop.now()) {}
+
+void ServerStreams::tell(service::Level level, const std::string& text) {
+  if (!lines_.take(context_.loop.now())) return void(++left_out_);
+  if (left_out_ > 0)
+    context_.log.warn("{} lines about streams are left out here: there were too many",
+                      std::exchange(left_out_, 0));
+  context_.log.write(level, {}, "{}", text);
+}
 
 xmpp::S2sOptions ServerStreams::options_of(const service::XmppWorkerConfig& config) const {
   xmpp::S2sOptions options;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/bucket.h"
 #include "common/base/result.h"
 #include "common/net/resolver.h"
 #include "xmpp_worker/streams.h"
@@ -36,8 +37,9 @@ class ServerStreams final : public Streams, private xmpp::S2sEvents {
  private:
   ServerStreams(const service::Context&, std::string secret, std::unique_ptr<net::Resolver>);
 
-  void stream_event(const std::string& text) override { context_.log.info("{}", text); }
-  void stream_trouble(const std::string& text) override { context_.log.warn("{}", text); }
+  void stream_event(const std::string& text) override { tell(service::Level::kInfo, text); }
+  void stream_trouble(const std::string& text) override { tell(service::Level::kWarn, text); }
+  void tell(service::Level, const std::string&);
   xmpp::S2sOptions options_of(const service::XmppWorkerConfig&) const;
   void look_at_certificate(const std::vector<std::string>& serves);
 
@@ -45,6 +47,8 @@ class ServerStreams final : public Streams, private xmpp::S2sEvents {
   std::string secret_;  // of dialback
   std::unique_ptr<net::Resolver> resolver_;
   std::unique_ptr<xmpp::S2sServer> server_;
+  Bucket lines_;  // of the log: others decide how many streams come and go
+  uint64_t left_out_ = 0;
   std::string not_ours_;  // for which of our domains our certificate does not stand, for people
 };
 

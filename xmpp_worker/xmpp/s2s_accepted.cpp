@@ -11,19 +11,22 @@
 namespace stox::xmpp {
 namespace {
 
+// Of a stream that has not proved anything: what comes, and what is answered, be it read or not.
+constexpr std::size_t kMaxUnprovedIn = 262'144, kMaxUnprovedOut = 49'152;
 // Answers that a peer does not read; beyond it is no peer.
-constexpr std::size_t kMaxUnread = 1'048'576;
+constexpr std::size_t kMaxUnread = 262'144;
 constexpr std::size_t kMaxUnsent = 4'194'304;  // of what we want to say on a bidirectional stream
 constexpr char kTlsHandshake = 0x16;           // RFC 8446 5.1; no XML begins with it
 
 }  // namespace
 
-S2sAccepted::S2sAccepted(S2sSite& site, S2sAcceptedUser& user, int descriptor, std::string ip, uint16_t port)
-    : site_(site),
+S2sAccepted::S2sAccepted(S2sSite& site, S2sAcceptedUser& user, int descriptor, const std::string& ip,
+                         uint16_t port, S2sAdmission::Place taken)
+    : place(std::move(taken)),
+      site_(site),
       user_(user),
       number_(++site.streams),
-      ip_(std::move(ip)),
-      machine_({host_port(ip_, port), site.tls->has_certificate()}, site.keys, *this, site.loop.now()),
+      machine_({host_port(ip, port), site.tls->has_certificate()}, site.keys, *this, site.loop.now()),
       socket_(site.loop, site.resolver, *this, site.options.pace),
       alarm_(site.loop, [this] {
         machine_.turn(site_.loop.now());
@@ -38,8 +41,13 @@ S2sAccepted::~S2sAccepted() = default;
 void S2sAccepted::arrange() {
   if (machine_.is_ended()) return alarm_.set(kNever);
   const std::size_t unread = socket_.unsent() + machine_.output().size();
+  if (!machine_.is_authenticated() &&
+      (came_ > kMaxUnprovedIn || said_ + machine_.output().size() > kMaxUnprovedOut))
+    return close({"policy-violation", "prove first who you are"});
   if (unread > (carried_.empty() ? kMaxUnread : 2 * kMaxUnsent))
-    return machine_.close({"resource-constraint", "what we send is not read"}, site_.loop.now());
+    return close({"resource-constraint", "what we send is not read"});
+  if (!user_.may_hold(*this, unread + machine_.held()))
+    return close({"resource-constraint", "this stream takes what others need"});
   if (!machine_.output().empty()) socket_.write_soon();
   alarm_.set(net::about(machine_.next()));
 }
@@ -82,8 +90,14 @@ void S2sAccepted::answered(const DialbackQuestion& question, const DialbackVerdi
 
 void S2sAccepted::close(const StreamError& error) { machine_.close(error, site_.loop.now()); }
 
+void S2sAccepted::leave() {
+  machine_.leave(site_.loop.now());
+  arrange();
+}
+
 void S2sAccepted::socket_received(std::string_view bytes) {
-  const bool is_first = !std::exchange(has_begun_, true);
+  const bool is_first = came_ == 0 && !bytes.empty();
+  came_ += bytes.size();
   if (is_first && bytes.front() == kTlsHandshake && site_.tls->has_certificate()) return start_tls(bytes);
   machine_.received(bytes, site_.loop.now());
   arrange();
@@ -101,6 +115,7 @@ void S2sAccepted::fill_output(std::string& out) {
   if (machine_.management().is_on()) site_.user.about_to_acknowledge();
   machine_.end_of_wakeup();
   out.append(machine_.output());
+  said_ += machine_.output().size();
   machine_.output().clear();
 }
 

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/shares.h"
+#include "xmpp_worker/xmpp/s2s_admission.h"
 #include "xmpp_worker/xmpp/s2s_inbound.h"
 #include "xmpp_worker/xmpp/s2s_route.h"
 #include "xmpp_worker/xmpp/s2s_site.h"
@@ -23,22 +25,26 @@ class S2sAcceptedUser {
   virtual void ask(S2sAccepted&, const DialbackQuestion&) = 0;
   // May be called several times for one pair.
   virtual void authenticated(S2sAccepted&, const std::string& from, const std::string& to) = 0;
+  // So many bytes are held for the peer now. False: too many, others need them.
+  virtual bool may_hold(S2sAccepted&, std::size_t bytes) = 0;
   // Nothing is read or sent any more; it may be destroyed later, from no call of its own.
   virtual void ended(S2sAccepted&, const StreamEnd&) = 0;
 };
 
 class S2sAccepted final : public S2sCarrier, private S2sInboundUser, private StreamSocketUser {
  public:
-  S2sAccepted(S2sSite&, S2sAcceptedUser&, int descriptor, std::string ip, uint16_t port);
+  S2sAccepted(S2sSite&, S2sAcceptedUser&, int descriptor, const std::string& ip, uint16_t port,
+              S2sAdmission::Place);
   ~S2sAccepted() override;
 
-  bool is_counted = true;  // by the owner, among those that have not proved who they are
+  S2sAdmission::Place place;  // these are the owner's
+  Shares::Claim peer;
 
   uint64_t number() const { return number_; }
-  const std::string& ip() const { return ip_; }
   const S2sInbound& machine() const { return machine_; }
   void answered(const DialbackQuestion&, const DialbackVerdict&);
   void close(const StreamError&);
+  void leave();  // as S2sInbound
   bool carries(std::string_view from, std::string_view to) const { return machine_.carries(from, to); }
   std::vector<StreamInfo> info() const;  // one for each pair, or for what it claims to be
 
@@ -72,13 +78,12 @@ class S2sAccepted final : public S2sCarrier, private S2sInboundUser, private Str
   S2sSite& site_;
   S2sAcceptedUser& user_;
   const uint64_t number_;
-  const std::string ip_;
   S2sInbound machine_;
   StreamSocket socket_;
   net::Alarm alarm_;
   std::vector<S2sRoute*> carried_;
   Time alive_at_{};
-  bool has_begun_ = false;  // something has come
+  std::size_t came_ = 0, said_ = 0;  // bytes of the stream
 };
 
 }  // namespace stox::xmpp

@@ -5,6 +5,11 @@
 #include "common/base/jid.h"
 
 namespace stox::xmpp {
+namespace {
+
+constexpr std::size_t kMaxUnread = 8'388'608;
+
+}  // namespace
 
 S2sConnection::S2sConnection(S2sSite& site, S2sConnectionUser& user, OutboundOptions options)
     : site_(site),
@@ -30,6 +35,9 @@ void S2sConnection::leave() {
 
 void S2sConnection::arrange() {
   if (user_ == nullptr) return;
+  if (unsent() > kMaxUnread) return machine.disconnected("it does not read what we send", site_.loop.now());
+  if (!user_->may_hold(machine.held()))
+    return machine.disconnected("it makes us hold what others need", site_.loop.now());
   if (!machine.is_up()) user_->negotiating();
   if (!machine.output().empty()) socket_.write_soon();
   alarm_.set(net::about(machine.next()));

@@ -19,6 +19,8 @@ class S2sConnectionUser {
   virtual void stream_ended(const StreamEnd&, bool external_refused) = 0;
   virtual void verified(const DialbackQuestion&, const DialbackVerdict&) = 0;
   virtual void about_to_write() = 0;  // only while up
+  // So many bytes are held for the peer, beside what is to be sent to it. False: others need them.
+  virtual bool may_hold(std::size_t bytes) = 0;
 };
 
 class S2sConnection final : private S2sOutboundUser, private StreamSocketUser {

@@ -13,6 +13,7 @@ namespace stox::xmpp {
 namespace {
 
 constexpr unsigned kMaxRefusals = 2;  // of SASL
+constexpr Duration kGoodbye = std::chrono::seconds(10);
 
 DialbackVerdict error_of(std::string condition) {
   return {DialbackVerdict::Kind::kError, std::move(condition)};
@@ -81,6 +82,7 @@ void S2sInbound::write_features() {
 }
 
 void S2sInbound::element(const Element& child) {
+  if (is_leaving_) return is_content_namespace(child.ns()) ? stanza(child) : void();
   if (take_management(child)) return;
   if (child.ns() == ns::kDialback) {
     if (!child.attribute("type").empty()) return;  // an answer, to nothing
@@ -163,7 +165,7 @@ void S2sInbound::dialback_result(const Element& child) {
 }
 
 void S2sInbound::verified(const DialbackQuestion& question, const DialbackVerdict& verdict, Time now) {
-  if (is_ended()) return;
+  if (is_ended() || is_leaving_) return;
   now_ = now;
   const auto found = std::find_if(questions_.begin(), questions_.end(),
                                   [&](const DialbackQuestion& each) { return each.is_for(question); });
@@ -202,6 +204,7 @@ void S2sInbound::accept(const std::string& from, const std::string& to, const ch
   Pair pair(from, to);
   if (std::find(pairs_.begin(), pairs_.end(), pair) != pairs_.end()) return;
   if (proof_.empty()) proof_ = proof;
+  if (pairs_.empty()) proved_at_ = now_;
   pairs_.push_back(std::move(pair));
   next_ = kNever;
   xml_.set_limits(XmlLimits{});
@@ -211,7 +214,7 @@ void S2sInbound::accept(const std::string& from, const std::string& to, const ch
 // --- stanzas
 
 bool S2sInbound::carries(std::string_view from, std::string_view to) const {
-  return bidi_ && !is_ended() && header_sent_ &&
+  return bidi_ && !is_ended() && !is_leaving_ && header_sent_ &&
          std::any_of(pairs_.begin(), pairs_.end(),
                      [&](const Pair& pair) { return pair.first == to && pair.second == from; });
 }
@@ -263,7 +266,16 @@ void S2sInbound::disconnected(const std::string& why, Time now) {
 void S2sInbound::turn(Time now) {
   if (now < next_ || is_ended()) return;
   now_ = now;
+  if (is_leaving_) return finish({fmt::format("{} did not close the stream, too", peer_name())});
   fail("connection-timeout", "not authenticated in time");
+}
+
+void S2sInbound::leave(Time now) {
+  if (is_ended() || is_leaving_) return;
+  now_ = now;
+  is_leaving_ = true;
+  say_goodbye();
+  next_ = now + kGoodbye;
 }
 
 void S2sInbound::close(const StreamError& error, Time now) {

@@ -3,6 +3,7 @@
 // come through. It may also ask whether a key is ours, which needs no proof. See s2s_stream.h.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,6 +51,9 @@ class S2sInbound : public S2sStream {
   void disconnected(const std::string& why, Time now);
   void turn(Time now);
   void close(const StreamError&, Time now);  // system-shutdown, or why an operator wants it
+  // Says goodbye; what the peer has sent until it has read that still comes through. The end comes when it
+  // has said goodbye, too, or soon.
+  void leave(Time now);
 
   void verified(const DialbackQuestion&, const DialbackVerdict&, Time now);
 
@@ -61,6 +65,8 @@ class S2sInbound : public S2sStream {
   bool is_authenticated() const { return !pairs_.empty(); }
   using Pair = std::pair<std::string, std::string>;  // theirs, ours
   const std::vector<Pair>& pairs() const { return pairs_; }
+  // Since when it is idle: the last stanza, or when it had proved who it is.
+  Time used() const { return std::max(last_traffic(), proved_at_); }
   const std::string& from() const { return from_; }  // as the header claims, prepared; may be empty
 
  private:
@@ -89,6 +95,8 @@ class S2sInbound : public S2sStream {
   std::string id_, from_, to_;  // of the stream as it stands
   bool is_old_ = false;         // of before XMPP 1.0
   bool by_external_ = false;    // the stream was restarted after SASL
+  bool is_leaving_ = false;
+  Time proved_at_{};
   unsigned refusals_ = 0;
   std::vector<Pair> pairs_;
   std::vector<DialbackQuestion> questions_;

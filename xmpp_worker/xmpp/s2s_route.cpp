@@ -15,8 +15,10 @@ using std::chrono::seconds;
 
 constexpr Duration kConnect = seconds(10);  // of all addresses of one target
 constexpr Duration kFirstRetry = seconds(1), kLastRetry = seconds(60), kRefusedRetry = seconds(60);
-constexpr Duration kLasting = seconds(10);   // a stream that was up so long had worked
-constexpr Duration kForget = minutes(10);    // then the route is, with its last failure
+constexpr Duration kLasting = seconds(10);  // a stream that was up so long had worked
+constexpr Duration kForget = minutes(10);   // then a route is that had a stream
+constexpr Duration kForgetFailure = minutes(1);
+constexpr Duration kIdle = seconds(30);      // whoever writes has given up waiting for answers
 constexpr Duration kQuestion = seconds(60);  // of dialback
 constexpr unsigned kMaxRedirects = 2;        // one after the other
 constexpr std::size_t kMaxAsked = 100;
@@ -37,6 +39,7 @@ S2sRoute::S2sRoute(S2sSite& site, S2sRouteUser& user, std::string own_domain, st
                if (wanted_ || !asked_.empty()) return begin();
                state_ = State::kIdle;
                reason_ = last_failure_;
+               is_forgettable_ = true;
              }),
       lookup_(site),
       connector_(site.loop),
@@ -71,7 +74,7 @@ void S2sRoute::begin() {
 }
 
 void S2sRoute::begin_attempt() {
-  wanted_ = false;
+  wanted_ = is_forgettable_ = false;
   attempt_ = std::make_shared<char>();
   targets_.clear();
   failure_.reset();
@@ -215,6 +218,7 @@ void S2sRoute::stream_ended(const StreamEnd& why, bool external_refused) {
   const State state = std::exchange(state_, State::kIdle);
   const bool was_external = use_external_;
   std::shared_ptr<S2sConnection> out = std::move(out_);
+  user_.may_hold(*this, 0);
   out->leave();
   user_.bury(std::move(out));
   if (state != State::kUp) {
@@ -285,6 +289,7 @@ void S2sRoute::close(const std::string& reason) {
   state_ = State::kIdle;
   if (out_) {
     std::shared_ptr<S2sConnection> out = std::move(out_);
+    user_.may_hold(*this, 0);
     out->machine.close(loop().now());
     out->leave();
     user_.bury(std::move(out));
@@ -314,7 +319,18 @@ bool S2sRoute::look_idle() {
     was_closed = now - std::max(carried, used_) >= idle;
     if (was_closed) close("idle");
   }
-  return state_ == State::kIdle && carrier_ == nullptr && (was_closed || now - used_ >= kForget);
+  const Duration idle = now - used_;
+  return state_ == State::kIdle && carrier_ == nullptr &&
+         (was_closed || idle >= kForget || (is_forgettable_ && idle >= kForgetFailure));
+}
+
+Time S2sRoute::used() const { return out_ ? std::max(used_, out_->machine.last_traffic()) : used_; }
+
+S2sRoute::Need S2sRoute::need(Time now) const {
+  if (is_asked()) return Need::kSome;
+  const bool has_failed = !is_up() && (state_ == State::kIdle || state_ == State::kWaiting);
+  if (has_failed) return Need::kFailed;
+  return now - used() >= kIdle ? Need::kIdle : Need::kSome;
 }
 
 // --- questions

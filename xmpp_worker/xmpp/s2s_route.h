@@ -15,6 +15,7 @@
 #include "common/net/loop.h"
 #include "xmpp_worker/xmpp/connector.h"
 #include "xmpp_worker/xmpp/link.h"
+#include "xmpp_worker/xmpp/s2s_admission.h"
 #include "xmpp_worker/xmpp/s2s_connection.h"
 #include "xmpp_worker/xmpp/s2s_site.h"
 #include "xmpp_worker/xmpp/server_lookup.h"
@@ -42,6 +43,7 @@ class S2sRouteUser {
   virtual void answered(uint64_t inbound, const DialbackQuestion&, const DialbackVerdict&) = 0;
   // The end of a connection, which may be destroyed later, from no call of its own.
   virtual void bury(std::shared_ptr<void>) = 0;
+  virtual bool may_hold(S2sRoute&, std::size_t bytes) = 0;  // as S2sConnectionUser
 };
 
 class S2sRoute final : public Link, private S2sConnectionUser {
@@ -59,7 +61,14 @@ class S2sRoute final : public Link, private S2sConnectionUser {
   void reconnect();                       // now, whatever happened before
   // Every few seconds: closes what has been idle. True: nobody needs the route any more.
   bool look_idle();
+  // What would be lost with it: a failure that is remembered, a stream that is idle, or more.
+  enum class Need { kFailed, kIdle, kSome };
+  Need need(Time now) const;
+  bool is_asked() const { return !asked_.empty(); }
+  Time used() const;  // last
   void about_to_write() override;
+
+  S2sAdmission::Place place;  // the owner's
 
   const std::string& domain() const { return domain_; }
   StreamInfo info() const;
@@ -104,6 +113,7 @@ class S2sRoute final : public Link, private S2sConnectionUser {
   void stream_up() override;
   void stream_ended(const StreamEnd&, bool external_refused) override;
   void verified(const DialbackQuestion&, const DialbackVerdict&) override;
+  bool may_hold(std::size_t bytes) override { return user_.may_hold(*this, bytes); }
   void answer_asked(const std::string& condition);
   void check_up(bool was_up);
   void go_on_elsewhere();
@@ -133,7 +143,8 @@ class S2sRoute final : public Link, private S2sConnectionUser {
 
   std::vector<Asked> asked_;
   bool wanted_ = false;
-  unsigned failures_ = 0;  // attempts since one came up
+  bool is_forgettable_ = false;  // the last attempt failed, and nobody wants another
+  unsigned failures_ = 0;        // attempts since one came up
   Time used_{}, up_since_{}, failed_at_{};
   Time down_since_{};
   bool refused_ = false;

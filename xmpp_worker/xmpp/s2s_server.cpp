@@ -1,6 +1,7 @@
 #include "xmpp_worker/xmpp/s2s_server.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,10 +10,31 @@ namespace stox::xmpp {
 namespace {
 
 constexpr Duration kTick = std::chrono::seconds(5);
-constexpr std::size_t kMaxRoutes = 10'000;
-constexpr std::size_t kMaxInbound = 10'000;
-constexpr std::size_t kMaxInboundOfAddress = 200;
-constexpr std::size_t kMaxUnauthenticated = 1'000;
+constexpr Duration kIdle = std::chrono::minutes(1);  // so idle is who may have to go for others
+constexpr std::size_t kDescriptorsForOthers = 64;
+
+// Streams are fewer than descriptors.
+std::size_t streams_in(std::size_t wanted) {
+  rlimit descriptors{};
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return wanted;
+  const auto all = static_cast<std::size_t>(descriptors.rlim_cur);
+  const std::size_t each = (all > 2 * kDescriptorsForOthers ? all - kDescriptorsForOthers : all / 2) / 2;
+  return std::min(wanted, each);
+}
+
+S2sRoutes::Limits route_limits() {
+  S2sRoutes::Limits limits;
+  limits.all = streams_in(limits.all);
+  limits.asking = std::min(limits.asking, limits.all / 4);
+  return limits;
+}
+
+S2sAdmission::Limits admission_limits() {
+  S2sAdmission::Limits limits;
+  limits.connections = streams_in(limits.connections);
+  limits.unproved = std::min(limits.unproved, limits.connections / 4);
+  return limits;
+}
 
 Result<std::shared_ptr<const net::TlsContext>> make_tls(const net::TlsFiles& files) {
   auto made = net::TlsContext::create(files);
@@ -36,13 +58,20 @@ S2sServer::S2sServer(net::Loop& loop, net::Resolver& resolver, S2sOptions option
             user,           events,
             options,        DialbackKeys(options.dialback_secret),
             std::move(tls), std::minstd_rand(static_cast<unsigned>(loop.clock().wall_us()))},
-      end_of_turn_(loop, [this] { graves_.clear(); }),
+      routes_(site_, *this, route_limits()),
+      admission_(admission_limits()),
+      domains_(admission_.limits().connections),
+      end_of_turn_(loop,
+                   [this] {
+                     routes_.clear_away();
+                     graves_.clear();
+                   }),
       tick_(loop, [this] { tick(); }) {
   tick_.set(loop.now() + kTick);
 }
 
 S2sServer::~S2sServer() {
-  routes_.clear();
+  routes_.drop_all();
   accepted_.clear();
 }
 
@@ -70,45 +99,39 @@ Result<void> S2sServer::reload(S2sOptions options) {
 
 // --- routes
 
-S2sRoute* S2sServer::route(std::string_view own_domain, std::string_view domain) {
-  if (stopped_ || !site_.serves(own_domain) || domain.empty() || site_.serves(domain)) return nullptr;
-  auto found = routes_.find(Key(own_domain, domain));
-  if (found != routes_.end()) return found->second.get();
-  // As another server may have written it: in how many ways that is must not be how many routes there are.
-  const std::string prepared = prepared_domain(domain);
-  const Key key(own_domain, prepared.empty() ? domain : prepared);
-  if (site_.serves(key.second)) return nullptr;
-  found = routes_.find(key);
-  if (found != routes_.end()) return found->second.get();
-  if (routes_.size() >= kMaxRoutes) return nullptr;
-  auto& made = routes_[key];
-  made = std::make_unique<S2sRoute>(site_, *this, key.first, key.second);
-  const auto carrier = carriers_.find(key);
-  if (carrier != carriers_.end()) made->set_carrier(carrier->second);
-  return made.get();
-}
-
 Link* S2sServer::link(std::string_view from_domain, std::string_view to_domain) {
-  S2sRoute* found = route(from_domain, to_domain);
-  if (found != nullptr) found->want();
+  if (stopped_) return nullptr;
+  const std::size_t before = routes_.size();
+  S2sRoute* found = routes_.wanted(from_domain, to_domain);
+  if (found == nullptr) return nullptr;
+  if (routes_.size() != before) made(*found);
+  found->want();
   return found;
 }
 
+void S2sServer::made(S2sRoute& route) {
+  const auto carrier = carriers_.find(Key(route.own_domain(), route.domain()));
+  if (carrier != carriers_.end()) route.set_carrier(carrier->second);
+  if (routes_.is_crowded()) end_of_turn_.ask();
+}
+
 void S2sServer::tick() {
-  tick_.set(site_.loop.now() + kTick);
-  for (auto each = routes_.begin(); each != routes_.end();) {
-    if (!each->second->look_idle()) {
-      ++each;
-      continue;
-    }
-    site_.user.link_gone(*each->second);
-    each = routes_.erase(each);
-  }
+  const Time now = site_.loop.now();
+  tick_.set(now + kTick);
+  routes_.tick();
+  admission_.forget_sources(now);
+  leave_idle(now);
 }
 
 std::size_t S2sServer::routes_up() const {
+  const auto all = routes_.all();
   return static_cast<std::size_t>(
-      std::count_if(routes_.begin(), routes_.end(), [](const auto& each) { return each.second->is_up(); }));
+      std::count_if(all.begin(), all.end(), [](const S2sRoute* each) { return each->is_up(); }));
+}
+
+bool S2sServer::may_hold(S2sRoute& route, std::size_t bytes) {
+  if (route.place.source.empty()) route.place.source = S2sRoutes::owner_of(route.domain());
+  return admission_.hold(route.place, bytes, site_.loop.now());
 }
 
 void S2sServer::bury(std::shared_ptr<void> dead) {
@@ -119,29 +142,87 @@ void S2sServer::bury(std::shared_ptr<void> dead) {
 // --- streams of others
 
 void S2sServer::accept(int descriptor, const std::string& ip, uint16_t port) {
-  auto& of_address = by_ip_[ip];
-  if (stopped_ || accepted_.size() >= kMaxInbound || of_address >= kMaxInboundOfAddress ||
-      unauthenticated_ >= kMaxUnauthenticated) {
-    if (of_address == 0) by_ip_.erase(ip);
-    if (refused_++ % 1000 == 0)
-      site_.events.stream_trouble(fmt::format("a connection of {} is refused: too many there are", ip));
+  S2sAdmission::Place place = admission_.place_of(ip);
+  if (stopped_ || !admission_.comes_in_time(place, site_.loop.now()) || !make_room(place)) {
+    refuse("a connection of " + ip);
     ::close(descriptor);
     return;
   }
-  ++of_address;
-  ++unauthenticated_;
-  auto made = std::make_shared<S2sAccepted>(site_, *this, descriptor, ip, port);
-  accepted_.emplace(made->number(), made);
+  admission_.take(place);
+  auto made = std::make_shared<S2sAccepted>(site_, *this, descriptor, ip, port, std::move(place));
+  unproved_.emplace(made->number(), made.get());
+  accepted_.emplace(made->number(), std::move(made));
+}
+
+void S2sServer::refuse(const std::string& what) {
+  if (refused_++ % 1000 == 0)
+    site_.events.stream_trouble(
+        fmt::format("{} is refused: there are too many, or they come too fast", what));
+}
+
+bool S2sServer::make_room(const S2sAdmission::Place& place) {
+  using Among = S2sAdmission::Verdict::Among;
+  const Time now = site_.loop.now();
+  const auto verdict = admission_.judge(place, now);
+  if (verdict.among == Among::kNobody) return true;
+  const auto is_one = [&](const S2sAccepted& each) {
+    if (verdict.among == Among::kAll) return true;
+    return verdict.among == Among::kSource ? each.place.source == place.source
+                                           : each.place.network == place.network;
+  };
+  std::shared_ptr<S2sAccepted> goes;
+  const auto oldest = std::find_if(unproved_.begin(), unproved_.end(),
+                                   [&](const auto& each) { return is_one(*each.second); });
+  if (oldest != unproved_.end()) {
+    goes = accepted_.at(oldest->first);
+  } else if (!verdict.unproved_only) {
+    for (const auto& [number, stream] : accepted_) {
+      const bool is_idle = now - stream->machine().used() >= kIdle && is_one(*stream);
+      if (is_idle && (!goes || stream->machine().used() < goes->machine().used())) goes = stream;
+    }
+  }
+  if (!goes) return false;
+  ++refused_;
+  goes->close({"resource-constraint", "others wait for its place"});
+  return true;
+}
+
+// Whoever has said goodbye comes again when there is something to say.
+void S2sServer::leave_idle(Time now) {
+  std::vector<std::pair<Time, std::shared_ptr<S2sAccepted>>> idle;
+  for (const auto& [number, stream] : accepted_) {
+    if (stream->machine().is_authenticated() && now - stream->machine().used() >= kIdle)
+      idle.emplace_back(stream->machine().used(), stream);
+  }
+  const std::size_t most = admission_.limits().connections * 3 / 4;
+  std::size_t over = accepted_.size() > most ? accepted_.size() - most : 0;
+  std::sort(idle.begin(), idle.end());
+  for (const auto& [used, stream] : idle) {
+    if (now - used < site_.options.idle_inbound && over == 0) break;
+    over -= over > 0 ? 1 : 0;
+    drop_carrier(*stream);
+    stream->leave();
+  }
 }
 
 void S2sServer::ask(S2sAccepted& stream, const DialbackQuestion& question) {
-  S2sRoute* asked = route(question.from, question.to);
-  if (asked == nullptr)
+  S2sRoute* asked = nullptr;
+  const std::size_t before = routes_.size();
+  if (!stopped_ && admission_.asks_in_time(stream.place, site_.loop.now()))
+    asked = routes_.asking(question.from, question.to, stream.place);
+  if (asked == nullptr) {
+    refuse("a question of dialback of " + stream.machine().address());
     return stream.answered(question, {DialbackVerdict::Kind::kError, "resource-constraint"});
+  }
+  if (routes_.size() != before) made(*asked);
   asked->ask(question, stream.number());
 }
 
 void S2sServer::answered(uint64_t inbound, const DialbackQuestion& question, const DialbackVerdict& verdict) {
+  if (verdict.kind != DialbackVerdict::Kind::kValid) {
+    routes_.answered(Key(question.from, question.to));
+    end_of_turn_.ask();
+  }
   const auto found = accepted_.find(inbound);
   if (found == accepted_.end()) return;
   if (verdict.kind == DialbackVerdict::Kind::kError) {
@@ -155,7 +236,15 @@ void S2sServer::answered(uint64_t inbound, const DialbackQuestion& question, con
 
 void S2sServer::authenticated(S2sAccepted& stream, const std::string& from, const std::string& to) {
   const S2sInbound& machine = stream.machine();
-  unauthenticated_ -= std::exchange(stream.is_counted, false);
+  if (unproved_.erase(stream.number()) != 0) {
+    admission_.prove(stream.place);
+    stream.peer = domains_.claim({S2sRoutes::owner_of(from)});
+    if (!domains_.allows(stream.peer, accepted_.size() - 1)) {
+      stream.peer = {};
+      return stream.close({"resource-constraint", "too many streams of this domain"});
+    }
+    domains_.take(stream.peer);
+  }
   site_.events.stream_event(fmt::format("stream of {} ({}) to {} is up, by {}, {}", from, machine.address(),
                                         to, machine.authentication(),
                                         machine.is_encrypted() ? machine.tls() : "no TLS"));
@@ -163,13 +252,15 @@ void S2sServer::authenticated(S2sAccepted& stream, const std::string& from, cons
   if (!stream.carries(to, from)) return;
   const Key key(to, from);
   carriers_[key] = &stream;
-  const auto found = routes_.find(key);
-  if (found != routes_.end()) found->second->set_carrier(&stream);
+  if (S2sRoute* route = routes_.find(key)) route->set_carrier(&stream);
+}
+
+bool S2sServer::may_hold(S2sAccepted& stream, std::size_t bytes) {
+  return admission_.hold(stream.place, bytes, site_.loop.now());
 }
 
 void S2sServer::ended(S2sAccepted& stream, const StreamEnd& end) {
-  const bool was_proved = !std::exchange(stream.is_counted, false);
-  if (!was_proved) --unauthenticated_;
+  const bool was_proved = unproved_.erase(stream.number()) == 0;
   if (was_proved && !end.complete) {
     ++broken_;
     site_.user.state_changed();
@@ -177,21 +268,25 @@ void S2sServer::ended(S2sAccepted& stream, const StreamEnd& end) {
   site_.events.stream_event(fmt::format(
       "stream of {} ended: {}",
       stream.machine().from().empty() ? stream.machine().address() : stream.machine().from(), end.reason));
+  drop_carrier(stream);
+  admission_.release(stream.place);
+  domains_.release(stream.peer);
+  const auto found = accepted_.find(stream.number());
+  if (found == accepted_.end()) return;
+  bury(std::move(found->second));
+  accepted_.erase(found);
+}
+
+void S2sServer::drop_carrier(const S2sAccepted& stream) {
   for (auto each = carriers_.begin(); each != carriers_.end();) {
     if (each->second != &stream) {
       ++each;
       continue;
     }
-    const auto found = routes_.find(each->first);
+    S2sRoute* route = routes_.find(each->first);
     each = carriers_.erase(each);
-    if (found != routes_.end()) found->second->set_carrier(nullptr);
+    if (route != nullptr) route->set_carrier(nullptr);
   }
-  const auto of_address = by_ip_.find(stream.ip());
-  if (of_address != by_ip_.end() && --of_address->second == 0) by_ip_.erase(of_address);
-  const auto found = accepted_.find(stream.number());
-  if (found == accepted_.end()) return;
-  bury(std::move(found->second));
-  accepted_.erase(found);
 }
 
 // --- all of them
@@ -200,7 +295,7 @@ void S2sServer::stop() {
   if (stopped_) return;
   stopped_ = true;
   listener_.reset();
-  for (auto& [key, route] : routes_) route->close("stopped");
+  for (S2sRoute* route : routes_.all()) route->close("stopped");
   std::vector<std::shared_ptr<S2sAccepted>> all;
   for (const auto& [number, stream] : accepted_) all.push_back(stream);
   for (const auto& stream : all) stream->close({"system-shutdown", "stopped"});
@@ -208,8 +303,7 @@ void S2sServer::stop() {
 
 std::size_t S2sServer::close(std::string_view domain, const std::string& reason) {
   std::size_t count = 0;
-  for (auto& [key, route] : routes_) {
-    if (key.second != domain) continue;
+  for (S2sRoute* route : routes_.to(domain)) {
     route->close(reason);
     ++count;
   }
@@ -226,8 +320,7 @@ std::size_t S2sServer::close(std::string_view domain, const std::string& reason)
 
 std::size_t S2sServer::reconnect(std::string_view domain) {
   std::size_t count = 0;
-  for (auto& [key, route] : routes_) {
-    if (key.second != domain) continue;
+  for (S2sRoute* route : routes_.to(domain)) {
     route->reconnect();
     ++count;
   }
@@ -236,7 +329,7 @@ std::size_t S2sServer::reconnect(std::string_view domain) {
 
 std::vector<StreamInfo> S2sServer::list() const {
   std::vector<StreamInfo> out;
-  for (const auto& [key, route] : routes_) out.push_back(route->info());
+  for (const S2sRoute* route : routes_.all()) out.push_back(route->info());
   for (const auto& [number, stream] : accepted_) {
     for (StreamInfo& each : stream->info()) out.push_back(std::move(each));
   }

@@ -16,7 +16,8 @@
 #include "xmpp_worker/xmpp/link.h"
 #include "xmpp_worker/xmpp/listener.h"
 #include "xmpp_worker/xmpp/s2s_accepted.h"
-#include "xmpp_worker/xmpp/s2s_route.h"
+#include "xmpp_worker/xmpp/s2s_admission.h"
+#include "xmpp_worker/xmpp/s2s_routes.h"
 #include "xmpp_worker/xmpp/s2s_site.h"
 
 namespace stox::xmpp {
@@ -43,13 +44,14 @@ class S2sServer final : public Links, public S2sRouteUser, public S2sAcceptedUse
   std::size_t routes() const { return routes_.size(); }
   std::size_t routes_up() const;
   std::size_t inbound() const { return accepted_.size(); }
-  uint64_t refused() const { return refused_; }  // connections over a bound
+  std::size_t unproved() const { return admission_.unproved(); }  // of these
+  uint64_t refused() const { return refused_; }  // connections and questions of dialback over a bound
   // Streams of others that had proved who they are and ended without their goodbye.
   uint64_t broken() const { return broken_; }
   const net::TlsContext& tls() const { return *site_.tls; }
 
  private:
-  using Key = std::pair<std::string, std::string>;  // ours, theirs
+  using Key = S2sRoutes::Key;
 
   S2sServer(net::Loop&, net::Resolver&, S2sOptions, std::shared_ptr<const net::TlsContext>, LinksUser&,
             S2sEvents&);
@@ -59,19 +61,26 @@ class S2sServer final : public Links, public S2sRouteUser, public S2sAcceptedUse
   void bury(std::shared_ptr<void>) override;
   void ask(S2sAccepted&, const DialbackQuestion&) override;
   void authenticated(S2sAccepted&, const std::string& from, const std::string& to) override;
+  bool may_hold(S2sAccepted&, std::size_t bytes) override;
+  bool may_hold(S2sRoute&, std::size_t bytes) override;
   void ended(S2sAccepted&, const StreamEnd&) override;
 
   void accept(int descriptor, const std::string& ip, uint16_t port);
-  S2sRoute* route(std::string_view own_domain, std::string_view domain);
+  void made(S2sRoute&);
+  bool make_room(const S2sAdmission::Place&);
+  void refuse(const std::string& what);
+  void drop_carrier(const S2sAccepted&);
+  void leave_idle(Time now);
   void tick();
 
   S2sSite site_;
   std::unique_ptr<Listener> listener_;
-  std::map<Key, std::unique_ptr<S2sRoute>, std::less<>> routes_;
+  S2sRoutes routes_;
+  S2sAdmission admission_;
+  Shares domains_;  // of streams that others opened
   std::unordered_map<uint64_t, std::shared_ptr<S2sAccepted>> accepted_;
-  std::unordered_map<std::string, std::size_t> by_ip_;
-  std::map<Key, S2sAccepted*> carriers_;  // bidirectional streams that are authenticated
-  std::size_t unauthenticated_ = 0;
+  std::map<uint64_t, S2sAccepted*> unproved_;  // of them, the oldest first
+  std::map<Key, S2sAccepted*> carriers_;       // bidirectional streams that are authenticated
   std::vector<std::shared_ptr<void>> graves_;
   net::EndOfTurn end_of_turn_;
   net::Alarm tick_;

@@ -24,7 +24,7 @@ void S2sStream::received(std::string_view bytes, Time now) {
 }
 
 void S2sStream::end_of_wakeup() {
-  if (ended_) return;
+  if (ended_ || goodbye_said_) return;
   XmlWriter xml(output_);
   management_.ask_if_needed(xml);
 }
@@ -94,9 +94,9 @@ void S2sStream::fail(std::string_view condition, const std::string& text) {
 
 void S2sStream::fail(const StreamError& error, StreamEnd end) {
   if (ended_) return;
-  if (!header_sent_) open_header();
+  if (!header_sent_ && !goodbye_said_) open_header();
   XmlWriter xml(output_);
-  write_stream_error(xml, error);
+  if (!goodbye_said_) write_stream_error(xml, error);
   finish(std::move(end));
 }
 

@@ -55,6 +55,7 @@ class S2sStream : protected XmlStreamUser {
   std::string& output() { return output_; }
   const std::string& output() const { return output_; }
   Time next() const { return next_; }
+  std::size_t held() const { return xml_.held(); }  // bytes of a stanza that has not ended, about
 
   bool is_ended() const { return ended_; }
   bool is_encrypted() const { return !tls_.empty(); }

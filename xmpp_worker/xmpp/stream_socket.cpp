@@ -294,7 +294,7 @@ bool StreamSocket::take(std::string_view bytes) {
     if (c->given_up) return true;
     write_soon();
   }
-  if (!plain.empty()) user_.socket_received(plain);
+  if (tls_->is_established()) user_.socket_received(plain);
   if (c->given_up) return true;
   if (read && !tls_->is_closed_by_peer()) return true;
   fail(read ? "the server closed the connection" : read.error().text);

@@ -352,6 +352,39 @@ TEST_F(Inbound, StanzasAreCounted) {
   EXPECT_EQ(take(), "<a xmlns='urn:xmpp:sm:3' h='2'/>");
 }
 
+TEST_F(Inbound, WhenItLeavesWhatIsUnderWayStillComes) {
+  insecure = "peer.test";
+  header();
+  peer("<bidi xmlns='urn:xmpp:bidi'/><db:result from='peer.test' to='gw.test'>key</db:result>");
+  answer({DialbackVerdict::Kind::kValid});
+  take();
+  EXPECT_TRUE(stream->carries("gw.test", "peer.test"));
+  clock.advance(seconds(5));
+  peer("<message from='a@peer.test' to='b@gw.test'/>");
+  EXPECT_EQ(stream->used(), clock.now());
+  log.clear();
+  stream->leave(clock.now());
+  EXPECT_EQ(take(), "</stream:stream>");
+  EXPECT_FALSE(stream->carries("gw.test", "peer.test"));
+  peer(
+      "<message from='a@peer.test' to='b@gw.test'/><db:result from='other.test' "
+      "to='gw.test'>key</db:result>");
+  stream->end_of_wakeup();
+  EXPECT_EQ(log, "message ");
+  peer("</stream:stream>");
+  EXPECT_EQ(log, "message ended ");
+  EXPECT_EQ(take(), "");
+}
+
+TEST_F(Inbound, WhenItLeavesAndThePeerDoesNotItEnds) {
+  authenticate();
+  stream->leave(clock.now());
+  clock.advance(seconds(10));
+  stream->turn(clock.now());
+  EXPECT_EQ(log, "ended ");
+  EXPECT_EQ(take(), "</stream:stream>");
+}
+
 TEST_F(Inbound, CarriesStanzasBackWhenItIsBidirectional) {
   insecure = "peer.test";
   header();
