@@ -8,6 +8,7 @@
 
 #include "common/service/log.h"
 #include "ctl/control_client.h"
+#include "ctl/output.h"
 #include "ctl/processes.h"
 #include "ctl/queues.h"
 #include "ctl/send.h"
@@ -22,13 +23,9 @@ namespace {
 using nlohmann::json;
 using Named = std::vector<std::pair<std::string, json>>;
 
-void print_json(const json& value) {
-  fmt::print("{}\n", value.dump(2, ' ', false, json::error_handler_t::replace));
-}
-
 void print(const Options& options, const json& value, const std::string& text) {
   if (options.json) return print_json(value);
-  fmt::print("{}", text);
+  print_text(text);
 }
 
 // A list without a row says `none`, but not of those that could not be asked.
@@ -36,8 +33,6 @@ void print_list(const Options& options, const json& value, ExitCode code, bool e
                 const std::string& text) {
   print(options, value, !empty ? text : code == kUnreachable ? "" : none);
 }
-
-void complain(const std::string& text) { fmt::print(stderr, "{}\n", service::printable(text, 2000)); }
 
 // What those that answered said; of the others the reason goes to standard error and `code` becomes
 // kUnreachable.
@@ -190,10 +185,10 @@ ExitCode accept_new(const Options& options, const std::string& name, bool on) {
         {{"process", process}, {"state", text_at(answer, "state")}, {"reason", text_at(answer, "reason")}});
     if (options.json) continue;
     if (on) {
-      fmt::print("{} takes new messages again\n", process);
+      print_text(fmt::format("{} takes new messages again\n", process));
     } else {
-      fmt::print("{} takes nothing new: {}; `stoxctl resume {}` ends that\n", process,
-                 service::printable(text_at(answer, "reason"), 200), process);
+      print_text(fmt::format("{} takes nothing new: {}; `stoxctl resume {}` ends that\n", process,
+                             service::printable(text_at(answer, "reason"), 200), process));
     }
   }
   if (options.json) print_json({{"changed", std::move(changed)}});
@@ -225,7 +220,7 @@ ExitCode streams(const Options& options, const std::string& action, const std::s
     return std::max(code, kTrouble);
   }
   if (!options.json)
-    fmt::print("{}: {} {}\n", domain, action == "close" ? "closed" : "connecting anew", count);
+    print_text(fmt::format("{}: {} {}\n", domain, action == "close" ? "closed" : "connecting anew", count));
   return code;
 }
 
@@ -280,8 +275,9 @@ ExitCode send(const Options& options, const std::string& from, const std::string
   }
   const bool says_more = !delivered && answer.error() != outcome;
   const std::string why = outcome.empty() || !says_more ? outcome : outcome + ", " + answer.error();
-  fmt::print("{}: {}\n\n{}", delivered ? "delivered" : "not delivered",
-             service::printable(why.empty() ? answer.error() : why, 500), hops_text({{"hops", hops}}));
+  print_text(fmt::format("{}: {}\n\n{}", delivered ? "delivered" : "not delivered",
+                         service::printable(why.empty() ? answer.error() : why, 500),
+                         hops_text({{"hops", hops}})));
   return delivered ? kFine : kTrouble;
 }
 
@@ -327,8 +323,9 @@ ExitCode loglevel(const Options& options, const std::string& name, const std::st
     changed.push_back(
         {{"process", process}, {"level", level}, {"was", text_at(answer, "was")}, {"for_s", for_s}});
     if (!options.json) {
-      fmt::print("{} logs at {} {} (was {})\n", process, level,
-                 for_s > 0 ? fmt::format("for {} s", for_s) : "from now on", text_at(answer, "was"));
+      print_text(fmt::format("{} logs at {} {} (was {})\n", process, level,
+                             for_s > 0 ? fmt::format("for {} s", for_s) : "from now on",
+                             text_at(answer, "was")));
     }
   }
   if (options.json) print_json({{"changed", std::move(changed)}});

@@ -160,7 +160,7 @@ int main(int argc, char** argv) {
   const auto loaded =
       service::load_config(arguments.file, service::Role::kCtl, "", service::read_environment());
   if (!loaded) {
-    fmt::print(stderr, "{}\n", loaded.error().text);
+    fmt::print(stderr, "{}\n", service::printable_lines(loaded.error().text));
     return ctl::kUsage;
   }
   return run({loaded->config, arguments.json});

@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <thread>
 
-#include "common/service/log.h"
 #include "ctl/commands.h"
 #include "ctl/control_client.h"
+#include "ctl/output.h"
 #include "ctl/status.h"
 #include "ctl/text_table.h"
 
@@ -131,7 +131,7 @@ ExitCode rolling_restart(const Options& options, milliseconds timeout) {
                  std::string_view("-_.@").find(static_cast<char>(c)) != std::string_view::npos;
         }))
       continue;
-    fmt::print(stderr, "{} is no name of a process\n", service::printable(one.name, 100));
+    complain(fmt::format("{} is no name of a process", one.name));
     return kTrouble;
   }
   const RestartWorld world{
@@ -144,16 +144,16 @@ ExitCode rolling_restart(const Options& options, milliseconds timeout) {
       [] {
         return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch());
       },
-      [](const std::string& line) { fmt::print(stderr, "{}\n", line); }};
+      [](const std::string& line) { complain(line); }};
   const json done = restart_all(known, runtime.restart_command,
                                 timeout + std::chrono::seconds(runtime.drain_seconds), world);
   const std::string why = text_at(done, "error");
   if (options.json) {
-    fmt::print("{}\n", done.dump(2, ' ', false, json::error_handler_t::replace));
+    print_json(done);
   } else if (why.empty()) {
-    fmt::print("all {} processes were restarted\n", known.size());
+    print_text(fmt::format("all {} processes were restarted\n", known.size()));
   } else {
-    fmt::print(stderr, "{}\n", service::printable(why, 1000));
+    complain(why);
   }
   return why.empty() ? kFine : kTrouble;
 }

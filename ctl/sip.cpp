@@ -6,6 +6,7 @@
 #include "common/service/log.h"
 #include "ctl/commands.h"
 #include "ctl/control_client.h"
+#include "ctl/output.h"
 #include "ctl/processes.h"
 #include "ctl/text_table.h"
 
@@ -61,17 +62,16 @@ ExitCode sip(const Options& options) {
   json rows = json::array();
   for (std::size_t i = 0; i < fronts.size(); ++i) {
     if (const std::string why = answers[i].error(); !why.empty()) {
-      fmt::print(stderr, "{}: {}\n", fronts[i].name, service::printable(why, 1000));
+      complain(fmt::format("{}: {}", fronts[i].name, why));
       code = kUnreachable;
       continue;
     }
     json sip = answers[i].value.value("sip", json::object());
-    if (!options.json) fmt::print("{}", front_text(fronts[i].name, sip));
+    if (!options.json) print_text(front_text(fronts[i].name, sip));
     sip["name"] = fronts[i].name;
     rows.push_back(std::move(sip));
   }
-  if (options.json)
-    fmt::print("{}\n", json({{"fronts", rows}}).dump(2, ' ', false, json::error_handler_t::replace));
+  if (options.json) print_json({{"fronts", rows}});
   return code;
 }
 

@@ -5,9 +5,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "common/service/log.h"
 #include "ctl/commands.h"
 #include "ctl/control_client.h"
+#include "ctl/output.h"
 #include "ctl/processes.h"
 #include "ctl/tap_view.h"
 
@@ -35,19 +35,19 @@ ExitCode tap(const Options& options, const TapOptions& wanted) {
   const auto print = [&](int64_t came_by) {
     for (const json& event : view.take(came_by)) {
       if (options.json) {
-        fmt::print("{}\n", event.dump(-1, ' ', false, json::error_handler_t::replace));
+        print_json_line(event);
       } else {
-        fmt::print("{}", tap_text(event));
+        print_text(tap_text(event));
       }
     }
     std::fflush(stdout);
   };
-  const auto complain = [&](std::size_t i, const std::string& text) {
-    fmt::print(stderr, "{}: {}\n", known[i].name, service::printable(text, 1000));
+  const auto complain_of = [&](std::size_t i, const std::string& text) {
+    complain(fmt::format("{}: {}", known[i].name, text));
   };
   const auto next = [&](std::size_t i, const Answer& answer) -> std::optional<json> {
     if (const std::string why = answer.error(); !why.empty()) {
-      if (!complained[i]) complain(i, why);
+      if (!complained[i]) complain_of(i, why);
       complained[i] = true;
       question.erase("after");
       return question;
@@ -57,7 +57,7 @@ ExitCode tap(const Options& options, const TapOptions& wanted) {
     for (const json& event : answer.value.value("events", json::array()))
       view.add(known[i].name, event, now_us());
     if (const auto missed = answer.value.value("missed", uint64_t{0}); missed > 0)
-      complain(i, fmt::format("{} events came too fast to be shown", missed));
+      complain_of(i, fmt::format("{} events came too fast to be shown", missed));
     json again = question;
     again["after"] = answer.value.value("next", uint64_t{0});
     return again;

@@ -23,7 +23,7 @@ uint64_t token_of(sip::Id id) { return uint64_t{id.use} << 32 | id.slot; }
 sip::Id id_of(uint64_t token) { return {static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)}; }
 
 // Text of a peer, fit for the bus.
-std::string clean(std::string_view text) { return is_utf8(text) ? one_line(text, 200) : std::string(); }
+std::string clean(std::string_view text) { return is_utf8(text) ? shortened(text, 200) : std::string(); }
 
 bool has_content(const pb::SipMessage& message) {
   return !message.parts().empty() && std::none_of(message.parts().begin(), message.parts().end(),

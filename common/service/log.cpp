@@ -60,6 +60,25 @@ std::unique_ptr<spdlog::formatter> make_formatter(bool json) {
   return formatter;
 }
 
+// What a terminal obeys, or what makes it show text in another order than it stands in (UAX #9): all controls
+// of Unicode, and the invisible marks that carry no letters.
+bool may_be_shown(char32_t c) {
+  static constexpr std::pair<char32_t, char32_t> kHidden[] = {
+      {0x00, 0x1f},     {0x7f, 0x9f},     {0x061c, 0x061c}, {0x200e, 0x200f},  {0x2028, 0x202e},
+      {0x2066, 0x206f}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f}};
+  return std::none_of(std::begin(kHidden), std::end(kHidden),
+                      [c](const auto& range) { return c >= range.first && c <= range.second; });
+}
+
+// Of one whole UTF-8 character.
+char32_t code_point(std::string_view utf8) {
+  const auto first = static_cast<unsigned char>(utf8[0]);
+  char32_t out = first;
+  if (utf8.size() > 1) out = first & (0xffU >> (utf8.size() + 1));
+  for (const char c : utf8.substr(1)) out = (out << 6) | (static_cast<unsigned char>(c) & 0x3fU);
+  return out;
+}
+
 // Length of the UTF-8 character at the start, 0 if there is none.
 std::size_t character_length(std::string_view text) {
   for (std::size_t n = 1; n <= std::min<std::size_t>(4, text.size()); ++n) {
@@ -68,11 +87,12 @@ std::size_t character_length(std::string_view text) {
   return 0;
 }
 
-std::string escaped_control(unsigned char c) {
+std::string escaped(char32_t c) {
   if (c == '\n') return "\\n";
   if (c == '\r') return "\\r";
   if (c == '\t') return "\\t";
-  return fmt::format("\\x{:02x}", c);
+  const auto number = static_cast<uint32_t>(c);
+  return number < 0x100 ? fmt::format("\\x{:02x}", number) : fmt::format("\\u{:04x}", number);
 }
 
 }  // namespace
@@ -151,19 +171,32 @@ std::string_view journal_priority(Level level) {
 const char* level_name(Level level) { return kLevelNames[static_cast<std::size_t>(level)]; }
 
 std::string printable(std::string_view text, std::size_t max) {
+  static constexpr std::string_view kMore = "...";
   std::string out;
+  std::size_t room_for_more = 0;  // a length of `out` after which kMore still fits
   while (!text.empty()) {
     const std::size_t n = character_length(text);
-    const auto first = static_cast<unsigned char>(text[0]);
+    const char32_t c = n == 0 ? static_cast<unsigned char>(text[0]) : code_point(text.substr(0, n));
     std::string one(text.substr(0, std::max<std::size_t>(n, 1)));
-    if (n == 0 || first < 0x20 || first == 0x7f) {
-      one = escaped_control(first);
-    } else if (first == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0) {
-      one = escaped_control(static_cast<unsigned char>(text[1]));
+    if (n == 0 || !may_be_shown(c)) one = escaped(c);
+    if (out.size() + one.size() > max) {
+      out.resize(room_for_more);
+      return max < kMore.size() ? out : out.append(kMore);
     }
-    if (out.size() + one.size() > max) break;
     out += one;
+    if (out.size() + kMore.size() <= max) room_for_more = out.size();
     text.remove_prefix(std::max<std::size_t>(n, 1));
+  }
+  return out;
+}
+
+std::string printable_lines(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    out += printable(text.substr(0, end), std::string::npos);
+    if (end < text.size()) out += '\n';
+    text.remove_prefix(std::min(end + 1, text.size()));
   }
   return out;
 }

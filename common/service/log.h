@@ -63,8 +63,11 @@ const char* level_name(Level);
 bool is_journal(int descriptor);
 std::string_view journal_priority(Level);
 
-// Text that a terminal may be shown: control characters (C0, DEL, C1) and bytes that are not UTF-8 as \n,
-// \x1b; cut at max bytes.
+// Text that a terminal may be shown: control characters (C0, DEL, C1), marks that change the direction of
+// writing or are invisible, and bytes that are not UTF-8 are escaped (\n, \x1b, \u202e). What is longer than
+// max bytes is cut, and ends in "...".
 std::string printable(std::string_view text, std::size_t max);
+// The same for several lines: their ends stay. Not cut.
+std::string printable_lines(std::string_view text);
 
 }  // namespace stox::service

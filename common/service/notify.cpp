@@ -1,7 +1,7 @@
 #include "common/service/notify.h"
 
 #include "common/base/clock.h"
-#include "common/base/text.h"
+#include "common/service/log.h"
 
 #ifdef STOX_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -19,7 +19,7 @@ void tell([[maybe_unused]] const std::string& state) {
 }  // namespace
 
 void ready() { tell("READY=1"); }
-void status(const std::string& text) { tell("STATUS=" + one_line(text, 200)); }
+void status(const std::string& text) { tell("STATUS=" + printable(text, 200)); }
 void reloading() { tell("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(to_us(SystemClock().now()))); }
 void stopping() { tell("STOPPING=1"); }
 void alive() { tell("WATCHDOG=1"); }

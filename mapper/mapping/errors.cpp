@@ -218,7 +218,7 @@ pb::SipStatus sip_status(int code, std::string_view text) {
   const auto* phrase = find_row(kPhrases, code, &Phrase::status);
   pb::SipStatus status;
   status.set_code(static_cast<uint32_t>(code));
-  if (is_utf8(text) && !(phrase && phrase->fixed)) status.set_reason(std::string(trim(one_line(text, 100))));
+  if (is_utf8(text) && !(phrase && phrase->fixed)) status.set_reason(std::string(trim(shortened(text, 100))));
   if (status.reason().empty() && phrase) status.set_reason(std::string(phrase->text));
   return status;
 }
@@ -227,7 +227,7 @@ pb::StanzaError stanza_error(std::string_view condition, std::string_view type, 
   pb::StanzaError out;
   out.set_condition(std::string(condition));
   out.set_type(std::string(type));
-  if (is_utf8(text)) out.set_text(xml_legal(one_line(text, 200)));
+  if (is_utf8(text)) out.set_text(xml_legal(shortened(text, 200)));
   return out;
 }
 
@@ -264,7 +264,7 @@ pb::SipStatus to_sip(const pb::StanzaError& error, const ErrorSettings& settings
 }
 
 pb::StanzaError to_xmpp(const pb::SipStatus& status, const Addresses& addresses) {
-  const std::string reason = is_utf8(status.reason()) ? one_line(status.reason(), 100) : std::string();
+  const std::string reason = is_utf8(status.reason()) ? shortened(status.reason(), 100) : std::string();
   const std::string text = std::to_string(status.code()) + " " + reason;
   if (status.unresolvable()) return stanza_error("remote-server-not-found", "cancel", text);
   if (status.timed_out()) return stanza_error("remote-server-timeout", "wait", text);

@@ -19,6 +19,17 @@ TEST(Text, PercentCodingGoesBothWays) {
   EXPECT_EQ(percent_encode("a b", [](unsigned char c) { return c != ' '; }), "a%20b");
 }
 
+TEST(Text, WhatIsShortenedEndsWithAWord) {
+  const std::string text = "Your server's certificate has expired";
+  EXPECT_EQ(shortened(text, text.size()), text);
+  EXPECT_EQ(shortened(text, 24), "Your server's...");
+  EXPECT_EQ(shortened(text, 28), "Your server's certificate...");
+  EXPECT_EQ(shortened("it is here: and there", 14), "it is here...");
+  EXPECT_EQ(shortened("a-very-long-name.of-a.host.example.org", 20), "a-very-long-name....");
+  EXPECT_EQ(shortened("\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc", 6), "\xc3\xbc...");
+  EXPECT_EQ(shortened("a\nb", 10), "a b");
+}
+
 TEST(Text, OneLineNeverSplitsACharacterOrALine) {
   EXPECT_EQ(one_line("a\r\nb", 10), "a  b");
   EXPECT_EQ(one_line("a\xc3\xbc", 2), "a");

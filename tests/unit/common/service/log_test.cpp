@@ -101,6 +101,31 @@ TEST(Log, ControlCharactersNeverReachATerminal) {
   EXPECT_THAT(pipe.take(), EndsWith(" a\\r\\nb\\x1b[2J\\x7f\\x9b\\xff\xc3\xbc\\x00z\n"));
 }
 
+TEST(Log, WhatTurnsTheDirectionOfWritingNeverReachesATerminal) {
+  EXPECT_EQ(printable("a\xe2\x80\xae"
+                      "b\xe2\x81\xa6"
+                      "c\xd8\x9c"
+                      "d\xf3\xa0\x80\xa1"
+                      "e",
+                      100),
+            "a\\u202eb\\u2066c\\u061cd\\ue0021e");
+  EXPECT_EQ(printable("\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x94\xa7 \xd8\xb3", 100),
+            "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x94\xa7 \xd8\xb3")
+      << "emoji and the writing from right to left themselves stay";
+}
+
+TEST(Log, WhatIsCutSaysSo) {
+  EXPECT_EQ(printable("abcdefgh", 8), "abcdefgh");
+  EXPECT_EQ(printable("abcdefghi", 8), "abcde...");
+  EXPECT_EQ(printable("abcd\xc3\xbc\xc3\xbc\xc3\xbc", 8), "abcd...");
+  EXPECT_EQ(printable("abc", 2), "");
+}
+
+TEST(Log, SeveralLinesKeepTheirEnds) {
+  EXPECT_EQ(printable_lines("a\xc2\x9b\n\nb\r\n"), "a\\x9b\n\nb\\r\n");
+  EXPECT_EQ(printable_lines("no end"), "no end");
+}
+
 TEST(Log, JsonIsOneValidObjectALine) {
   Pipe pipe;
   Log log("p", Level::kInfo, "json", pipe.in());
