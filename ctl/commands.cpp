@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "common/base/clock.h"
 #include "common/service/log.h"
 #include "ctl/control_client.h"
+#include "ctl/messages.h"
 #include "ctl/output.h"
 #include "ctl/processes.h"
 #include "ctl/queues.h"
@@ -50,21 +52,25 @@ Named gather(const std::vector<Known>& known, const json& request, ExitCode* cod
   return out;
 }
 
+void add_rows(const json& answer, const char* key, const std::string& process, json* rows) {
+  for (json row : answer.value(key, json::array())) {
+    row["process"] = process;
+    rows->push_back(std::move(row));
+  }
+}
+
 // What they answer as a list under `key`, each with the name of its process.
 json gather_rows(const std::vector<Known>& known, const json& request, const char* key, ExitCode* code) {
   json out = json::array();
-  for (const auto& [process, answer] : gather(known, request, code)) {
-    for (json row : answer.value(key, json::array())) {
-      row["process"] = process;
-      out.push_back(std::move(row));
-    }
-  }
+  for (const auto& [process, answer] : gather(known, request, code)) add_rows(answer, key, process, &out);
   return out;
 }
 
 json ask_status(const Options& options) {
   const std::vector<Known> known = known_processes(options.config);
-  return status_json(known, ask_all(paths_of(known), {{"command", "status"}}));
+  json out = status_json(known, ask_all(paths_of(known), {{"command", "status"}}));
+  add_failed_starts(&out, options.config.runtime, SystemClock().wall_us());
+  return out;
 }
 
 // All hops of the messages that the id names: a process may know a message by another of its ids only, so the
@@ -95,6 +101,12 @@ std::optional<std::vector<Known>> choose(std::vector<Known> known, const std::st
   return name.empty() ? std::optional(std::move(known)) : find(known, name);
 }
 
+std::vector<Known> edges_of(const Options& options) {
+  std::vector<Known> out = known_processes(options.config);
+  std::erase_if(out, [](const Known& one) { return one.role == service::Role::kMapper; });
+  return out;
+}
+
 }  // namespace
 
 ExitCode status(const Options& options) {
@@ -123,56 +135,88 @@ ExitCode queues(const Options& options) {
   return code;
 }
 
-ExitCode inflight(const Options& options, const std::string& name) {
-  const auto known = choose(known_processes(options.config), name);
-  if (!known) return kUsage;
+ExitCode inflight(const Options& options, const std::string& name_or_id) {
+  std::vector<Known> known = known_processes(options.config);
+  const bool by_id = looks_like_id(name_or_id) && !named(known, name_or_id);
+  const auto chosen = choose(std::move(known), by_id ? "" : name_or_id);
+  if (!chosen) return kUsage;
   ExitCode code = kFine;
-  const json rows = gather_rows(*known, {{"command", "inflight"}}, "inflight", &code);
+  json rows = gather_rows(*chosen, {{"command", "inflight"}}, "inflight", &code);
+  if (by_id) rows = with_id(rows, name_or_id);
   TextTable table({"PROCESS", "ID", "TRACE", "FROM", "TO", "STAGE", "ATTEMPTS", "AGE"});
   for (const json& row : rows) {
-    table.add({text_at(row, "process"), text_at(row, "id"), text_at(row, "trace"), text_at(row, "from"),
-               text_at(row, "to"), text_at(row, "stage"), show(row, "attempts"),
+    table.add({text_at(row, "process"), text_at(row, "id"), short_id(text_at(row, "trace")),
+               text_at(row, "from"), text_at(row, "to"), text_at(row, "stage"), show(row, "attempts"),
                show_duration(number_at(row, "age_ms") * 1000)});
   }
-  print_list(options, {{"in_flight", rows}}, code, rows.empty(), "nothing is in flight\n", table.str());
+  print_list(options, {{"in_flight", rows}}, code, rows.empty(),
+             by_id ? "no such message is in flight\n" : "nothing is in flight\n", table.str());
   return code;
 }
 
 ExitCode failed(const Options& options, const std::string& name) {
-  std::vector<Known> edges = known_processes(options.config);
-  std::erase_if(edges, [](const Known& one) { return one.role == service::Role::kMapper; });
-  const auto known = choose(std::move(edges), name);
+  const auto known = choose(edges_of(options), name);
   if (!known) return kUsage;
   ExitCode code = kFine;
-  const json rows = gather_rows(*known, {{"command", "failed"}}, "failed", &code);
-  TextTable table({"PROCESS", "ID", "CONVERSATION", "AGE", "REASON", "RETRY", "WHAT HAPPENED"});
-  for (const json& row : rows) {
-    const bool doubt = row.value("doubt", false);
-    const char* again = !row.value("retry", false) ? "" : doubt ? "may double" : "yes";
-    table.add({text_at(row, "process"), text_at(row, "id"), text_at(row, "conversation"),
-               show_duration(number_at(row, "age_ms") * 1000), text_at(row, "reason"), again,
-               text_at(row, "text")});
+  json failed = json::array(), refused = json::array();
+  for (const auto& [process, answer] : gather(*known, {{"command", "failed"}}, &code)) {
+    add_rows(answer, "failed", process, &failed);
+    add_rows(answer, "refused", process, &refused);
   }
-  print_list(options, {{"failed", rows}}, code, rows.empty(), "nothing was given up\n", table.str());
+  const std::string text = failed_text(failed, refused);
+  print(options, {{"failed", failed}, {"refused", refused}},
+        failed.empty() && refused.empty() && code == kUnreachable ? "" : text);
   return code;
 }
 
-// An id begins with the name of the process that has it.
-ExitCode retry(const Options& options, const std::string& id) {
-  for (const Known& one : known_processes(options.config)) {
-    if (!id.starts_with(one.name + ".")) continue;
-    const Answer answer = ask_all({one.place()}, {{"command", "retry"}, {"id", id}})[0];
-    if (!answer.error().empty()) {
-      complain(fmt::format("{}: {}", one.name, answer.error()));
-      return answer.reached() ? kTrouble : kUnreachable;
-    }
-    const std::string trace = text_at(answer.value, "trace");
-    print(options, {{"ok", true}, {"process", one.name}, {"trace", trace}},
-          fmt::format("sent once more; `stoxctl trace {}` shows what becomes of it\n", trace));
-    return kFine;
+ExitCode purge_failed(const Options& options) {
+  ExitCode code = kFine;
+  int64_t forgotten = 0;
+  for (const auto& [process, answer] : gather(edges_of(options), {{"command", "forget_failed"}}, &code))
+    forgotten += number_at(answer, "forgotten");
+  print(options, {{"forgotten", forgotten}}, fmt::format("{} forgotten\n", forgotten));
+  return code;
+}
+
+// By its envelope's id or, as long as there is only one, by its trace.
+ExitCode retry(const Options& options, const std::string& id, bool again) {
+  const std::vector<Known> edges = edges_of(options);
+  ExitCode code = kFine;
+  const json found = with_id(gather_rows(edges, {{"command", "failed"}}, "failed", &code), id);
+  if (found.size() > 1) {
+    complain(fmt::format("\"{}\" stands for several messages; give one of these ids:", id));
+    for (const json& one : found) complain("  " + text_at(one, "id"));
+    return kUsage;
   }
-  complain(fmt::format("\"{}\" is no id of a process here; `stoxctl failed` lists them", id));
-  return kUsage;
+  const std::string name = found.empty() ? id.substr(0, id.find('.')) : text_at(found[0], "process");
+  const auto edge =
+      std::find_if(edges.begin(), edges.end(), [&](const Known& one) { return one.name == name; });
+  if (edge == edges.end()) {
+    complain(fmt::format("\"{}\" is no id of what was given up here; `stoxctl failed` lists that", id));
+    return code == kUnreachable ? kUnreachable : kUsage;
+  }
+  const json question = {
+      {"command", "retry"}, {"id", found.empty() ? id : text_at(found[0], "id")}, {"again", again}};
+  const Answer answer = ask_all({edge->place()}, question)[0];
+  if (!answer.error().empty()) {
+    complain(fmt::format("{}: {}", name, answer.error()));
+    return answer.reached() ? kTrouble : kUnreachable;
+  }
+  const std::string trace = text_at(answer.value, "trace");
+  print(options, {{"ok", true}, {"process", name}, {"trace", trace}},
+        fmt::format("sent once more; `stoxctl trace {}` shows what becomes of it\n", short_id(trace)));
+  return kFine;
+}
+
+ExitCode messages(const Options& options, const MessageOptions& wanted) {
+  json question = {{"command", "messages"}, {"failed", wanted.failed}, {"last", wanted.last}};
+  if (!wanted.domain.empty()) question["domain"] = wanted.domain;
+  if (!wanted.user.empty()) question["users"] = ways_to_write(wanted.user, options.config);
+  ExitCode code = kFine;
+  json rows = latest(gather_rows(edges_of(options), question, "messages", &code), wanted.last);
+  print_list(options, {{"messages", rows}}, code, rows.empty(), "no such message is remembered\n",
+             messages_text(rows));
+  return code;
 }
 
 ExitCode accept_new(const Options& options, const std::string& name, bool on) {
@@ -227,6 +271,11 @@ ExitCode streams(const Options& options, const std::string& action, const std::s
 ExitCode trace(const Options& options, const std::string& id) {
   ExitCode code = kFine;
   const json found = gather_hops(options, id, &code);
+  if (const auto traces = traces_meant(found, id); traces.size() > 1) {
+    complain(fmt::format("\"{}\" stands for several traces; give one of these:", id));
+    for (const std::string& one : traces) complain("  " + one);
+    return kUsage;
+  }
   print(options, found, hops_text(found));
   if (!found["hops"].empty()) return kFine;
   complain(fmt::format(

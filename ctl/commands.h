@@ -18,10 +18,18 @@ struct Options {
 ExitCode status(const Options&);
 ExitCode wait_ready(const Options&, std::chrono::milliseconds timeout);
 ExitCode queues(const Options&);
-ExitCode inflight(const Options&, const std::string& name);  // empty: all edges
-// What was given up, and why; `retry`: one of these once more.
+ExitCode inflight(const Options&, const std::string& name_or_id);  // empty: all edges
+// What was given up or refused, and why; `retry`: one that was given up once more, and even if it was before.
 ExitCode failed(const Options&, const std::string& name);
-ExitCode retry(const Options&, const std::string& id);
+ExitCode purge_failed(const Options&);
+ExitCode retry(const Options&, const std::string& id, bool again);
+struct MessageOptions {
+  std::string user;    // part of an address, without case; empty = any
+  std::string domain;  // of either address; empty = any
+  bool failed = false;
+  unsigned last = 50;
+};
+ExitCode messages(const Options&, const MessageOptions&);
 // Takes nothing new (drain), or takes it again.
 ExitCode accept_new(const Options&, const std::string& name, bool on);
 ExitCode rolling_restart(const Options&, std::chrono::milliseconds timeout);

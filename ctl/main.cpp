@@ -23,7 +23,8 @@ struct Arguments {
   std::vector<std::string> names;
   unsigned for_s = 0;
   ctl::TapOptions tap;
-  bool clear = false;
+  ctl::MessageOptions messages;
+  bool clear = false, again = false;
 };
 
 using Run = std::function<ctl::ExitCode(const ctl::Options&)>;
@@ -49,13 +50,24 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
       [](const auto& o) { return ctl::queues(o); });
   add("inflight", "the envelopes in flight", [&](const auto& o) {
     return ctl::inflight(o, a.name);
-  })->add_option("NAME", a.name, "a process; all if left out");
-  add("failed", "what was given up, and why", [&](const auto& o) {
-    return ctl::failed(o, a.name);
-  })->add_option("NAME", a.name, "a process; all if left out");
-  add("retry", "sends once more what `failed` shows", [&](const auto& o) { return ctl::retry(o, a.id); })
-      ->add_option("ID", a.id, "as `failed` shows it")
-      ->required();
+  })->add_option("NAME", a.name, "a process, or an envelope's or trace's id; all if left out");
+  CLI::App* messages = add("messages", "the last messages, and how each ended",
+                           [&](const auto& o) { return ctl::messages(o, a.messages); });
+  messages->add_option("--user", a.messages.user, "part of the sender's or recipient's address");
+  messages->add_option("--domain", a.messages.domain, "domain of the sender or recipient");
+  messages->add_flag("--failed", a.messages.failed, "only those that did not arrive");
+  messages->add_option("--last", a.messages.last, "how many")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  CLI::App* failed = add("failed", "what was given up and what was refused, and why", [&](const auto& o) {
+    return a.clear ? ctl::purge_failed(o) : ctl::failed(o, a.name);
+  });
+  failed->add_option("NAME", a.name, "a process; all if left out");
+  failed->add_subcommand("purge", "forgets it")->callback([&a] { a.clear = true; });
+  CLI::App* retry = add("retry", "sends once more what was given up",
+                        [&](const auto& o) { return ctl::retry(o, a.id, a.again); });
+  retry->add_option("ID", a.id, "as `failed` shows it, or its trace")->required();
+  retry->add_flag("--again", a.again, "also what was sent once more already");
   add("drain", "lets a process take nothing new",
       [&](const auto& o) { return ctl::accept_new(o, a.name, false); })
       ->add_option("NAME", a.name, "a process")
@@ -79,7 +91,7 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
                             ->check(CLI::IsMember({"close", "reconnect"}));
   action->needs(streams->add_option("DOMAIN", a.domain, "the other server's domain"));
   add("trace", "one message's way, hop by hop", [&](const auto& o) { return ctl::trace(o, a.id); })
-      ->add_option("ID", a.id, "envelope id, trace id, Call-ID or stanza id")
+      ->add_option("ID", a.id, "envelope id, trace id or its first digits, Call-ID or stanza id")
       ->required();
 
   CLI::App* send = add("send", "puts a message in and waits for its outcome", [&](const auto& o) {

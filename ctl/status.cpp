@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/service/last_words.h"
 #include "common/service/log.h"
 #include "ctl/text_table.h"
 
@@ -31,11 +32,14 @@ std::string peers_text(const json& process) {
 std::string failures_text(const json& process) {
   std::string out;
   for (const json& peer : peers_of(process, true)) {
-    out += fmt::format(
-        "{}: {} {}: {} ({}, last {} ago)\n", text_at(process, "name"), text_at(peer, "state"),
-        text_at(peer, "name"), service::printable(text_at(peer, "why"), 500),
-        number_at(peer, "times") == 1 ? "once" : fmt::format("{} times", number_at(peer, "times")),
-        show_duration(number_at(peer, "age_ms") * 1000));
+    out += fmt::format("{}: {} {}: {}", text_at(process, "name"), text_at(peer, "state"),
+                       service::printable(text_at(peer, "name"), 200),
+                       service::printable(text_at(peer, "why"), 500));
+    if (const int64_t times = number_at(peer, "times"); times > 0) {
+      out += fmt::format(" ({}, last {} ago)", times == 1 ? "once" : fmt::format("{} times", times),
+                         show_duration(number_at(peer, "age_ms") * 1000));
+    }
+    out += "\n";
   }
   return out;
 }
@@ -62,6 +66,18 @@ json status_json(const std::vector<Known>& known, const std::vector<Answer>& ans
     processes.push_back(std::move(one));
   }
   return {{"processes", std::move(processes)}};
+}
+
+void add_failed_starts(json* status, const service::RuntimeConfig& runtime, int64_t now_us) {
+  for (json& process : (*status)["processes"]) {
+    if (text_at(process, "state") != "unreachable") continue;
+    const auto words = service::read_last_words(runtime, text_at(process, "name"));
+    if (!words || !text_at(process, "reason").starts_with("not running")) continue;
+    const int64_t age_ms = std::max<int64_t>(0, now_us - words->at_us) / 1000;
+    process["reason"] =
+        fmt::format("not running: it could not start, {} ago: {}", show_duration(age_ms * 1000), words->text);
+    process["failed_start"] = {{"text", words->text}, {"time", show_time(words->at_us)}, {"age_ms", age_ms}};
+  }
 }
 
 ExitCode status_code(const json& status) {

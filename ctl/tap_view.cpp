@@ -60,7 +60,7 @@ std::string tap_text(const json& event) {
   };
   std::string out =
       fmt::format("{}  {}  {}  {} -> {}: {}", text_at(event, "time"), text_at(event, "process"),
-                  text_at(event, "kind") == "refused" ? "refused" : text_at(event, "trace").substr(0, 8),
+                  text_at(event, "kind") == "refused" ? "refused" : short_id(text_at(event, "trace")),
                   shown("from", 100), shown("to", 100), shown("decision", 200));
   if (const std::string outcome = shown("outcome", 200); !outcome.empty()) out += "; " + outcome;
   out += '\n';

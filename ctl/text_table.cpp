@@ -61,6 +61,8 @@ std::string show(const nlohmann::json& object, const char* key) {
   return found->dump();
 }
 
+std::string short_id(const std::string& trace) { return trace.substr(0, 8); }
+
 int64_t number_at(const nlohmann::json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_number() ? found->get<int64_t>() : 0;

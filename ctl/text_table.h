@@ -25,6 +25,8 @@ std::string show_duration(int64_t us);
 std::string show_time(int64_t unix_us);
 // A number, text or bool of an answer; "" if it is not there or null.
 std::string show(const nlohmann::json& object, const char* key);
+// The first digits of a trace id: enough for people, and for every command that takes one.
+std::string short_id(const std::string& trace);
 int64_t number_at(const nlohmann::json& object, const char* key);
 std::string text_at(const nlohmann::json& object, const char* key);
 

@@ -35,6 +35,20 @@ std::vector<std::string> edges_of(const service::Config& config) {
   return out;
 }
 
+// Which kind of process a ready mapper has none of, and what that means, for people.
+std::string nobody_of(const std::vector<pb::Member>& members, bool ready) {
+  if (!ready) return {};
+  const auto has = [&](pb::Role role) {
+    return std::any_of(members.begin(), members.end(),
+                       [role](const pb::Member& m) { return m.role() == role; });
+  };
+  const bool front = has(pb::FRONT), worker = has(pb::WORKER);
+  if (front && worker) return {};
+  if (!front && !worker) return "no sip_front and no xmpp_worker is connected: nothing crosses";
+  return front ? "no xmpp_worker is connected: no message from SIP gets through"
+               : "no sip_front is connected: no message from XMPP gets through";
+}
+
 }  // namespace
 
 Result<std::unique_ptr<service::Process>> Mapper::create(const service::Context& context) {
@@ -100,9 +114,11 @@ void Mapper::look_at_members() {
 void Mapper::look() {
   const bool ready = wire_->node().ready();
   std::string missing = wire_->node().missing();
-  if (ready != was_ready_ || missing != was_missing_) {
+  std::string nobody = nobody_of(wire_->node().members(), ready);
+  if (ready != was_ready_ || missing != was_missing_ || nobody != nobody_) {
     was_ready_ = ready;
     was_missing_ = std::move(missing);
+    nobody_ = std::move(nobody);
     context_.status_changed();
   }
   const Time now = context_.loop.now();
@@ -112,7 +128,7 @@ void Mapper::look() {
 
 service::Status Mapper::status() const {
   if (draining_) return {service::State::kDraining, "passes no new messages on"};
-  if (was_ready_) return {service::State::kReady, ""};
+  if (was_ready_) return {service::State::kReady, nobody_};
   std::string why =
       "waiting for " + (was_missing_.empty() ? "the first heartbeats" : was_missing_ + " to connect");
   if (!refused_.empty() && context_.loop.now() - refused_at_ < kRefusedLately) why += "; " + refused_;

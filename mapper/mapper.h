@@ -51,7 +51,7 @@ class Mapper : public service::Process, private bus::MapperUser {
   uint64_t members_version_ = 0;
   bool members_known_ = false;
   bool was_ready_ = false;
-  std::string was_missing_;
+  std::string was_missing_, nobody_;
   Time last_passed_{};
   std::string refused_;  // who was not let in last, and why
   Time refused_at_{}, refused_said_{};

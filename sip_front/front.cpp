@@ -6,10 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/hash.h"
+#include "common/base/shortened.h"
 #include "common/base/text.h"
 #include "common/bodies/bodies.h"
 #include "common/bus/envelope_name.h"
 #include "common/bus/queues_json.h"
+#include "common/net/expiry.h"
 #include "sip_front/front_config.h"
 
 namespace stox {
@@ -297,11 +299,13 @@ service::Status Front::status() const {
   if (!edge().has_mapper()) return {service::State::kStarting, bus_->why_no_mapper()};
   if (std::string trouble = inbound_.refusals().trouble(proxy_, context_.loop.now()); !trouble.empty())
     return {service::State::kReady, std::move(trouble)};
-  if (certificate_ && certificate_->has_expired(context_.loop.clock().wall_us() / 1'000'000))
+  if (const std::string expiry =
+          certificate_ ? net::expiry_trouble(*certificate_, context_.loop.clock().wall_us() / 1'000'000) : "";
+      !expiry.empty())
     return {
         service::State::kReady,
-        fmt::format("its certificate \"{}\" has expired: TLS peers refuse us; put another there, then HUP",
-                    one_line(certificate_->subject, 100))};
+        fmt::format("its certificate \"{}\" {}: TLS peers {}refuse us; put another there, then HUP",
+                    shortened(certificate_->subject, 100), expiry, expiry == "has expired" ? "" : "will ")};
   return {service::State::kReady, {}};
 }
 

@@ -1,9 +1,11 @@
 #include "sip_front/front_config.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 
+#include "common/base/shortened.h"
 #include "common/base/text.h"
 
 namespace stox {
@@ -123,6 +125,34 @@ Result<net::TlsContext> make_tls(const service::SipFrontConfig& section) {
   auto tls = net::TlsContext::create({section.tls.certificate, section.tls.key, section.tls.ca});
   if (!tls) return error("sip_front " + section.name + ": [sip_front.tls] " + tls.error().text);
   return tls;
+}
+
+// By which name clients look for a TLS listener is their matter: one of those that we know should be there.
+std::vector<std::string> check_files(const service::Config& config, const service::Identity& identity) {
+  const service::SipFrontConfig* section = find_section(config, identity.section);
+  if (section == nullptr) return {};
+  const auto tls = make_tls(*section);
+  if (!tls || !tls->has_certificate()) return {};
+  std::vector<std::string> ours = {ascii_lower(config.gateway.gateway_domain)};
+  for (const service::ListenConfig& listen : section->listen) {
+    if (listen.transport == service::ListenConfig::Transport::kTls)
+      ours.push_back(
+          ascii_lower(listen.advertised_address.empty() ? listen.address : listen.advertised_address));
+  }
+  const net::CertificateNames& names = tls->certificate().names;
+  std::string its;
+  for (const auto* list : {&names.dns, &names.uris, &names.ips}) {
+    for (const std::string& name : *list) {
+      const std::string plain = ascii_lower(name.starts_with("sip:") ? name.substr(4) : name);
+      if (std::find(ours.begin(), ours.end(), plain) != ours.end()) return {};
+      its += (its.empty() ? "" : ", ") + one_line(name, 100);
+    }
+  }
+  return {
+      fmt::format("its certificate \"{}\" is not for gateway_domain {}, nor for the address of a TLS "
+                  "listener, but for {}: TLS peers that compare names refuse us",
+                  shortened(tls->certificate().subject, 100), config.gateway.gateway_domain,
+                  its.empty() ? "no name at all" : shortened(its, 300))};
 }
 
 }  // namespace stox

@@ -29,6 +29,8 @@ Result<sip::Policy> make_policy(const service::Config&, const service::SipFrontC
 std::vector<std::string> own_domains(const service::Config&);
 // Resolver and random must outlive it.
 Result<sip::NextHop> make_next_hop(const service::Config&, net::Resolver&, sip::Random&);
+// What `--check` says of its certificate.
+std::vector<std::string> check_files(const service::Config&, const service::Identity&);
 std::vector<sip::Credentials> make_credentials(const service::SipFrontConfig&);
 
 }  // namespace stox

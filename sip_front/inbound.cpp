@@ -7,6 +7,7 @@
 #include "common/base/hash.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "common/bus/ending_of.h"
 #include "sip_front/peer_formats.h"
 
 namespace stox {
@@ -239,6 +240,7 @@ Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id, Duration val
   hop.message_id = call_id;
   hop.from = message.from_uri();
   hop.to = message.request_uri();
+  hop.came_in = true;
   hop.came_us = clock_.wall_us();
 
   const Time now = clock_.now();
@@ -246,6 +248,7 @@ Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id, Duration val
   if (!number) {
     hop.decision = "refused: " + number.error().text;
     hop.outcome = "503";
+    hop.ending = Ending::kRefusedHere;
     hop.ended_us = clock_.wall_us();
     trace_.show(hop, body);
     return tl::make_unexpected(number.error());
@@ -279,6 +282,7 @@ void Inbound::ended(uint64_t number, const pb::Outcome& outcome) {
   std::string between;
   if (service::Hop* hop = trace_.at(waiting.hop)) {
     hop->outcome = text;
+    hop->ending = bus::ending_of(outcome);
     hop->ended_us = clock_.wall_us();
     trace_.show(*hop);
     between = " from " + hop->from + " to " + hop->to;

@@ -1,7 +1,9 @@
 // stox-sip-front: SIP messages in and out, and nothing else.
-#include "common/service/process.h"
+#include "common/service/run.h"
 #include "sip_front/front.h"
+#include "sip_front/front_config.h"
 
 int main(int argc, char** argv) {
-  return stox::service::run(argc, argv, stox::service::Role::kSipFront, stox::Front::create);
+  return stox::service::run(argc, argv, stox::service::Role::kSipFront, stox::Front::create,
+                            stox::check_files);
 }

@@ -1,6 +1,8 @@
-#include "common/service/process.h"
+#include "common/service/run.h"
+#include "xmpp_worker/server_streams.h"
 #include "xmpp_worker/worker.h"
 
 int main(int argc, char** argv) {
-  return stox::service::run(argc, argv, stox::service::Role::kXmppWorker, stox::worker::Worker::create);
+  return stox::service::run(argc, argv, stox::service::Role::kXmppWorker, stox::worker::Worker::create,
+                            stox::worker::ServerStreams::check);
 }

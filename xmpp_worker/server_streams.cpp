@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include "common/base/sip_uri.h"
+#include "common/base/shortened.h"
 #include "common/base/text.h"
+#include "common/net/expiry.h"
 #include "xmpp_worker/xmpp/peer_names.h"
 #include "xmpp_worker/xmpp/s2s_stream.h"
 
@@ -18,6 +20,18 @@ std::vector<std::string> prepared(const std::vector<std::string>& domains) {
   std::vector<std::string> out;
   for (const std::string& each : domains) out.push_back(xmpp::prepared_domain(each));
   return out;
+}
+
+// For which of our domains our certificate does not stand, for people; empty: it stands for all.
+std::string why_not_ours(const net::TlsContext& tls, const std::vector<std::string>& serves) {
+  if (!tls.has_certificate()) return {};
+  const net::Certificate& own = tls.certificate();
+  const xmpp::PeerNames names{
+      true, true, {}, own.subject, own.names.dns, own.names.srv_names, own.names.xmpp_addrs};
+  for (const std::string& domain : serves) {
+    if (!has_name(names, domain)) return why_not(names, domain);
+  }
+  return {};
 }
 
 }  // namespace
@@ -70,25 +84,35 @@ xmpp::S2sOptions ServerStreams::options_of(const service::XmppWorkerConfig& conf
 
 // Others look at it, and whoever does not like it rarely says so.
 void ServerStreams::look_at_certificate(const std::vector<std::string>& serves) {
-  not_ours_.clear();
-  const net::TlsContext& tls = server_->tls();
-  if (!tls.has_certificate()) return;
-  const net::Certificate& own = tls.certificate();
-  const xmpp::PeerNames names{
-      true, true, {}, own.subject, own.names.dns, own.names.srv_names, own.names.xmpp_addrs};
-  for (const std::string& domain : serves) {
-    if (not_ours_.empty() && !has_name(names, domain)) not_ours_ = why_not(names, domain);
+  not_ours_ = why_not_ours(server_->tls(), serves);
+}
+
+std::vector<std::string> ServerStreams::check(const service::Config& config,
+                                              const service::Identity& identity) {
+  std::vector<std::string> out;
+  for (const service::XmppWorkerConfig& worker : config.xmpp_workers) {
+    if (worker.name != identity.section || worker.backend != "server") continue;
+    const auto tls = net::TlsContext::create({worker.tls.certificate, worker.tls.key, worker.tls.ca});
+    if (!tls) continue;  // said already
+    if (const std::string why = why_not_ours(*tls, prepared(worker.serves)); !why.empty())
+      out.push_back(why + ": other servers fall back to dialback, or refuse us");
   }
+  return out;
 }
 
 service::Status ServerStreams::status() const {
   const char* const but = "other servers fall back to dialback, or refuse us; put another there, then HUP";
   const net::TlsContext& tls = server_->tls();
-  if (tls.has_certificate() && tls.certificate().has_expired(context_.loop.clock().wall_us() / 1'000'000))
-    return {service::State::kReady, fmt::format("its certificate \"{}\" has expired: {}",
-                                                one_line(tls.certificate().subject, 100), but)};
-  if (!not_ours_.empty()) return {service::State::kReady, fmt::format("{}: {}", not_ours_, but)};
-  return {service::State::kReady, {}};
+  const std::string expiry =
+      tls.has_certificate()
+          ? net::expiry_trouble(tls.certificate(), context_.loop.clock().wall_us() / 1'000'000)
+          : "";
+  const bool expired = expiry == "has expired";
+  if (!expired && !not_ours_.empty()) return {service::State::kReady, fmt::format("{}: {}", not_ours_, but)};
+  if (expiry.empty()) return {service::State::kReady, {}};
+  return {service::State::kReady,
+          fmt::format("its certificate \"{}\" {}: {}{}", shortened(tls.certificate().subject, 100), expiry,
+                      expired ? "" : "then ", but)};
 }
 
 xmpp::Link* ServerStreams::link(std::string_view from_domain, std::string_view to_domain) {

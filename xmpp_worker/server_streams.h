@@ -20,6 +20,9 @@ class ServerStreams final : public Streams, private xmpp::S2sEvents {
   static Result<std::unique_ptr<Streams>> create(const service::Context&, const service::XmppWorkerConfig&,
                                                  const std::string& secret, xmpp::LinksUser&);
 
+  // What `--check` says of its certificate.
+  static std::vector<std::string> check(const service::Config&, const service::Identity&);
+
   xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) override;
   void start() override {}
   void stop() override { server_->stop(); }

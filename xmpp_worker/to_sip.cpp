@@ -8,6 +8,7 @@
 
 #include "common/base/addressing.h"
 #include "common/base/hash.h"
+#include "common/bus/ending_of.h"
 #include "common/bus/item_reader.h"
 #include "xmpp_worker/words.h"
 #include "xmpp_worker/xmpp/names.h"
@@ -148,6 +149,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   hop.message_id = stanza.id;
   hop.from = message->from();
   hop.to = message->to();
+  hop.came_in = true;
   hop.came_us = clock_.wall_us();
   hop.decision = "taken in";
   trace_.show(hop, content_.bodies.empty() ? std::string_view() : content_.bodies.front().text);
@@ -197,6 +199,7 @@ void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& wh
   if (service::Hop* hop = trace_.at(pending.hop)) {
     hop->decision = "not taken";
     hop->outcome = why;
+    hop->ending = Ending::kRefusedHere;
     hop->ended_us = clock_.wall_us();
     trace_.show(*hop);
   }
@@ -274,12 +277,14 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
     hop.message_id = message.id();
     hop.from = message.from();
     hop.to = message.to();
+    hop.came_in = true;
     hop.came_us = clock_.wall_us();
     worker::write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(),
                                 &hop.envelope);
     if (each.failed) {
       hop.decision = "from the journal: its error was not sent yet";
       hop.outcome = describe(each.outcome);
+      hop.ending = bus::ending_of(each.outcome);
       hop.ended_us = hop.came_us;
       answer_with(pending, each.outcome);
       continue;
@@ -354,6 +359,7 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
   const std::string text = describe(outcome);
   if (service::Hop* hop = trace_.at(pending.hop)) {
     hop->outcome = text;
+    hop->ending = bus::ending_of(outcome);
     hop->ended_us = clock_.wall_us();
     trace_.show(*hop);
   }

@@ -49,7 +49,8 @@ class Worker final : public service::Process,
   nlohmann::json queues() const override;
   nlohmann::json inflight() const override;
   nlohmann::json failed() const override;
-  Result<std::string> retry(const std::string& id) override { return edge().retry(id); }
+  Result<std::string> retry(const std::string& id, bool again) override { return edge().retry(id, again); }
+  std::size_t forget_failed() override { return edge().forget_given_up(); }
   void send(const nlohmann::json& request, service::Reply) override;
   std::vector<service::Metric> metrics() const override;
   std::vector<std::string> others() const override;

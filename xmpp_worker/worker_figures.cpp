@@ -13,6 +13,21 @@ using service::Metric;
 using service::State;
 
 constexpr std::size_t kMaxListed = 10'000;
+constexpr std::size_t kMaxUnreachable = 20;
+
+// Other servers that we wanted a stream to and have none, and why.
+std::vector<json> unreachable_domains(const json& streams) {
+  std::vector<json> out;
+  for (const json& stream : streams) {
+    if (stream["direction"] != "out" || stream["state"] == "up" || stream["reason"] == "") continue;
+    out.push_back({{"name", stream["domain"]},
+                   {"kind", "xmpp_domain"},
+                   {"state", "no stream to"},
+                   {"why", stream["reason"]}});
+    if (out.size() == kMaxUnreachable) break;
+  }
+  return out;
+}
 }  // namespace
 
 service::Status Worker::status() const {
@@ -28,6 +43,7 @@ service::Status Worker::status() const {
 
 json Worker::peers() const {
   json list = streams_->list();
+  for (json& domain : unreachable_domains(streams_->streams())) list.push_back(std::move(domain));
   for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
   json journal;
   if (journal_)

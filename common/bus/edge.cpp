@@ -524,21 +524,33 @@ std::vector<InFlight> Edge::list_in_flight(std::size_t max) const { return s_->o
 
 const std::deque<GivenUp>& Edge::given_up() const { return s_->origin.given_up(); }
 
-Result<std::string> Edge::retry(const std::string& id) {
-  for (const GivenUp& one : given_up()) {
+Result<std::string> Edge::retry(const std::string& id, bool again) {
+  for (GivenUp& one : s_->origin.given_up()) {
     const pb::EnvelopeId& its = one.envelope.id();
     if (envelope_name(its.origin(), its.epoch(), its.number()) != id) continue;
     const Time now = s_->clock.now();
     if (!may_retry(one, now))
       return error(id + " cannot be sent once more: it is too old, or too large to be kept");
-    pb::Envelope again = one.envelope;
-    again.clear_id();
-    again.set_dedup_key(0);
-    const auto number = submit(again, now + kRetryWithin, now + 2 * kRetryWithin);
+    if (one.retried_us != 0 && !again) {
+      return error(id + " was sent once more already, " +
+                   std::to_string((s_->clock.wall_us() - one.retried_us) / 1'000'000) +
+                   " s ago; once again, it may arrive twice: --again");
+    }
+    pb::Envelope copy = one.envelope;
+    copy.clear_id();
+    copy.set_dedup_key(0);
+    const auto number = submit(copy, now + kRetryWithin, now + 2 * kRetryWithin);
     if (!number) return tl::make_unexpected(number.error());
+    one.retried_us = s_->clock.wall_us();
     return to_hex(one.envelope.trace_id());
   }
   return error(id + " is not among what was given up here: `stoxctl failed` lists that");
+}
+
+std::size_t Edge::forget_given_up() {
+  const std::size_t count = given_up().size();
+  s_->origin.given_up().clear();
+  return count;
 }
 
 std::vector<LinkFigures> Edge::links() const {

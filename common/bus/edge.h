@@ -67,7 +67,8 @@ struct GivenUp {
   pb::Outcome outcome;
   Time at{};
   int64_t wall_us = 0;
-  bool is_doubt = false;  // it may have been delivered
+  bool is_doubt = false;   // it may have been delivered
+  int64_t retried_us = 0;  // wall clock: it was sent once more then; 0 = never
 };
 // Its body is there, and young enough that somebody may still want it.
 inline bool may_retry(const GivenUp& one, Time now) {
@@ -190,8 +191,9 @@ class Edge : public WireUser {
   std::vector<LinkFigures> links() const;
   const std::deque<GivenUp>& given_up() const;  // the last ones, latest last
   // Submits a copy of one, by its id as text (ORIGIN.EPOCH.NUMBER), as a message of its own. Its outcome is a
-  // hop of its trace. Returns the trace id in hex.
-  Result<std::string> retry(const std::string& id);
+  // hop of its trace. Returns the trace id in hex. `again`: also if that was done before.
+  Result<std::string> retry(const std::string& id, bool again);
+  std::size_t forget_given_up();  // all of them; how many there were
 
   void opened(Pipe) override;
   void frame(Pipe, std::string_view bytes) override;

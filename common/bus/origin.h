@@ -78,6 +78,7 @@ class Origin {
   Duration oldest() const;
   std::vector<InFlight> list(std::size_t max) const;
   const std::deque<GivenUp>& given_up() const { return given_up_; }
+  std::deque<GivenUp>& given_up() { return given_up_; }
 
  private:
   enum class Stage { kOrder, kMapper, kTarget, kRetry, kSent, kAsked };

@@ -62,6 +62,7 @@ nlohmann::json failed_json(const Edge& edge, Time now) {
                    {"at_us", one.wall_us},
                    {"age_ms", to_ms(now - one.at)},
                    {"doubt", one.is_doubt},
+                   {"retried_us", one.retried_us},
                    {"retry", may_retry(one, now)}});
   }
   return out;

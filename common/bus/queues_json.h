@@ -12,7 +12,8 @@ namespace stox::bus {
 // {"epoch","links":[{"peer","peer_epoch","up","sent","received","queued","resent","dropped","oldest_age_ms"}],
 //  "in_flight":{"count","limit","oldest_age_ms"}}
 nlohmann::json queues_json(const Edge&);
-// [{"id","trace","conversation","reason","text","at_us","doubt","retry"}]
+// [{"id","trace","conversation","reason","text","at_us","age_ms","doubt","retried_us","retry"}]; retried_us:
+// 0 = never
 nlohmann::json failed_json(const Edge&, Time now);
 nlohmann::json queues_json(const MapperNode&);  // without in_flight
 

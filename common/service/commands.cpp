@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "common/base/text.h"
@@ -26,6 +27,34 @@ json hop_json(const Hop& hop) {
           {"decision", hop.decision},      {"outcome", hop.outcome},   {"came_us", hop.came_us},
           {"went_us", hop.went_us},        {"ended_us", hop.ended_us}};
 }
+
+json message_json(const Hop& hop) {
+  return {{"trace", to_hex(hop.trace_id)},
+          {"envelope", hop.envelope},
+          {"message_id", hop.message_id},
+          {"from", hop.from},
+          {"to", hop.to},
+          {"ending", name_of(hop.ending)},
+          {"outcome", hop.outcome},
+          {"came_us", hop.came_us},
+          {"ended_us", hop.ended_us}};
+}
+
+// Whether an address has this domain, as its own or behind a separator: not only a part of one.
+bool has_domain(std::string_view address, std::string_view domain) {
+  const auto is_of_name = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.';
+  };
+  for (std::size_t at = address.find(domain); at != std::string_view::npos;
+       at = address.find(domain, at + 1)) {
+    const std::size_t end = at + domain.size();
+    if ((at == 0 || !is_of_name(address[at - 1])) && (end == address.size() || !is_of_name(address[end])))
+      return true;
+  }
+  return false;
+}
+
+constexpr std::size_t kMaxListed = 1000;
 
 }  // namespace
 
@@ -60,9 +89,11 @@ void Commands::answer(const json& request, const Reply& reply) {
     restart_();
     return reply(status());
   }
-  if (command == "failed") return reply({{"ok", true}, {"failed", process_.failed()}});
+  if (command == "failed") return reply(failed());
+  if (command == "forget_failed") return reply(forget_failed());
+  if (command == "messages") return reply(messages(request));
   if (command == "retry") {
-    const auto trace = process_.retry(text_at(request, "id"));
+    const auto trace = process_.retry(text_at(request, "id"), request.value("again", json()) == true);
     return reply(trace ? json{{"ok", true}, {"trace", *trace}} : failure(trace.error().text));
   }
   if (command == "others") return reply(others());
@@ -80,7 +111,8 @@ void Commands::answer(const json& request, const Reply& reply) {
     return process_.send(request, reply);
   }
   reply(
-      failure(fmt::format("unknown command \"{}\"; known: status, queues, streams, inflight, failed, retry, "
+      failure(fmt::format("unknown command \"{}\"; known: status, queues, streams, inflight, messages, "
+                          "failed, forget_failed, retry, "
                           "drain, resume, restart, peers, forget_peers, trace, tap, send, loglevel",
                           printable(command, 40))));
 }
@@ -136,6 +168,47 @@ void Commands::relay(const json& request, const Reply& reply) {
     reply(answer);
   };
   process_.ask(to, what->dump(-1, ' ', false, json::error_handler_t::replace), answered);
+}
+
+json Commands::failed() const {
+  const auto refused = context_.trace.last(kMaxListed, [this](const Hop& hop) {
+    return hop.came_in && hop.ended_us > forgotten_us_ &&
+           (hop.ending == Ending::kRefused || hop.ending == Ending::kRefusedHere);
+  });
+  json rows = json::array();
+  for (const Hop* hop : refused) rows.push_back(message_json(*hop));
+  return {{"ok", true}, {"failed", process_.failed()}, {"refused", std::move(rows)}};
+}
+
+json Commands::forget_failed() {
+  const std::size_t refused = failed()["refused"].size();
+  forgotten_us_ = context_.loop.clock().wall_us();
+  return {{"ok", true}, {"forgotten", process_.forget_failed() + refused}};
+}
+
+json Commands::messages(const json& request) const {
+  const std::string domain = ascii_lower(text_at(request, "domain"));
+  const bool only_failed = request.value("failed", json()) == true;
+  std::vector<std::string> users;
+  for (const json& one : request.value("users", json::array())) {
+    if (one.is_string()) users.push_back(ascii_lower(one.get<std::string>()));
+  }
+  const auto last = request.find("last");
+  const std::size_t max = last != request.end() && last->is_number_unsigned()
+                              ? std::min(last->get<std::size_t>(), kMaxListed)
+                              : kMaxListed;
+  const auto chosen = [&](const Hop& hop) {
+    if (!hop.came_in || (only_failed && !is_failure(hop.ending))) return false;
+    const std::string from = ascii_lower(hop.from), to = ascii_lower(hop.to);
+    const auto has = [&](const std::string& user) {
+      return from.find(user) != std::string::npos || to.find(user) != std::string::npos;
+    };
+    return (users.empty() || std::any_of(users.begin(), users.end(), has)) &&
+           (domain.empty() || has_domain(from, domain) || has_domain(to, domain));
+  };
+  json rows = json::array();
+  for (const Hop* hop : context_.trace.last(max, chosen)) rows.push_back(message_json(*hop));
+  return {{"ok", true}, {"messages", std::move(rows)}};
 }
 
 json Commands::trace(const json& request) const {

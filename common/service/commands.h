@@ -5,8 +5,14 @@
 //                    state_ms: how long it has been in that state, or ready with a reason
 //   queues           name, and all of Process::queues()
 //   inflight         inflight: Process::inflight()
-//   failed           failed: Process::failed()
-//   retry    id      trace: of the message that was submitted once more
+//   failed           failed: Process::failed(); refused: the last messages that came in here and that the
+//   other side, or a rule of ours, refused, as in messages
+//   forget_failed    forgotten: how many these were
+//   messages users, domain, failed, last     messages: the last that came in here:
+//   [{"trace","envelope","message_id",
+//                    "from","to","ending","outcome","came_us","ended_us"}], ending "" while it is under way.
+//                    users: parts of an address, of which one is in either; failed: only such
+//   retry    id, again   trace: of the message that was submitted once more
 //   drain, resume    as status, after Process::accept_new()
 //   restart          as status; it drains and ends, and its supervisor starts it again
 //   streams  action ("", close, reconnect), domain     streams: Process::streams(), or count
@@ -43,6 +49,9 @@ class Commands {
  private:
   nlohmann::json status();
   nlohmann::json streams(const nlohmann::json& request);
+  nlohmann::json failed() const;
+  nlohmann::json forget_failed();
+  nlohmann::json messages(const nlohmann::json& request) const;
   nlohmann::json trace(const nlohmann::json& request) const;
   nlohmann::json others() const;
   void relay(const nlohmann::json& request, const Reply&);
@@ -55,7 +64,8 @@ class Commands {
   Time started_;
   State state_ = State::kStarting;
   bool has_reason_ = true;
-  Time since_;  // the two became so
+  int64_t forgotten_us_ = 0;  // what failed until then is not listed
+  Time since_;                // the two became so
   Level usual_level_;
   net::Alarm level_ends_;
   Tap tap_;

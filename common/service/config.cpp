@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -45,17 +44,24 @@ Result<Identity> identify(const std::vector<std::string>& sections, Role role, s
   return Identity{role, section, std::string(name)};
 }
 
+void warn_if_all_can_read(const std::string& file, std::vector<std::string>* warnings) {
+  if (all_can_read(file))
+    warnings->push_back(fmt::format("everybody on this host can read the secret in {0}; chmod o= {0}", file));
+}
+
 void read_password(const char* key, const std::string& file, const toml::source_region& where,
-                   std::string* password, Problems& problems) {
+                   std::string* password, Problems& problems, std::vector<std::string>* warnings) {
   const auto text = read_file(file);
   if (!text) return problems.at(where, fmt::format("{}: cannot read {}: {}", key, file, text.error().text));
+  warn_if_all_can_read(file, warnings);
   *password = text->substr(0, text->find_last_not_of("\r\n") + 1);
   if (password->empty() || password->find('\n') != std::string::npos)
     problems.at(where, fmt::format("{}: {} must hold one line, the password", key, file));
 }
 
 // The secret of the own section, which alone is demanded.
-void read_secret(const toml::table& root, std::size_t index, XmppWorkerConfig& worker, Problems& problems) {
+void read_secret(const toml::table& root, std::size_t index, XmppWorkerConfig& worker, Problems& problems,
+                 std::vector<std::string>* warnings) {
   if (worker.backend == "server" && worker.xmpp_password_file.empty()) return;  // it needs none
   if (root["xmpp_worker"][index]["xmpp_password"]) return;                      // maybe wrong: said already
   const toml::source_region where = place_of(root, "xmpp_worker", index, "xmpp_password_file");
@@ -65,17 +71,18 @@ void read_secret(const toml::table& root, std::size_t index, XmppWorkerConfig& w
                        "xmpp_worker.xmpp_password is missing; give it, xmpp_password_file or "
                        "STOX_XMPP_WORKER_XMPP_PASSWORD");
   }
-  read_password("xmpp_worker.xmpp_password_file", file, where, &worker.xmpp_password, problems);
+  read_password("xmpp_worker.xmpp_password_file", file, where, &worker.xmpp_password, problems, warnings);
 }
 
 // Those of the own section.
-void read_credentials(const toml::table& root, std::size_t index, SipFrontConfig& front, Problems& problems) {
+void read_credentials(const toml::table& root, std::size_t index, SipFrontConfig& front, Problems& problems,
+                      std::vector<std::string>* warnings) {
   for (std::size_t i = 0; i < front.credentials.size(); ++i) {
     CredentialsConfig& one = front.credentials[i];
     if (one.password_file.empty()) continue;
     const auto node = root["sip_front"][index]["credentials"][i]["password_file"];
     read_password("sip_front.credentials.password_file", one.password_file, node.node()->source(),
-                  &one.password, problems);
+                  &one.password, problems, warnings);
   }
 }
 
@@ -97,10 +104,7 @@ void read_curve_key(const toml::table& root, Role role, Config& config, Loaded* 
   config.curve.secret_key = text->substr(0, text->find_last_not_of("\r\n") + 1);
   if (check_curve_key(config.curve.secret_key))
     bad(fmt::format("\"{}\" does not hold a key; `stoxctl keys` makes keys", file));
-  struct stat info {};
-  if (stat(file.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0)
-    loaded->warnings.push_back(
-        fmt::format("everybody on this host can read the secret key {}; chmod o= {}", file, file));
+  warn_if_all_can_read(file, &loaded->warnings);
 }
 
 // Fronts and workers find each mapper by its address: only a name can stand for several.
@@ -192,12 +196,12 @@ Result<Loaded> load_config(const std::string& file, Role role, std::string_view 
   auto& workers = loaded.config.xmpp_workers;
   for (std::size_t i = 0; i < workers.size(); ++i) {
     if (role == Role::kXmppWorker && identity && workers[i].name == identity->section)
-      read_secret(*root, i, workers[i], problems);
+      read_secret(*root, i, workers[i], problems, &loaded.warnings);
   }
   auto& fronts = loaded.config.sip_fronts;
   for (std::size_t i = 0; i < fronts.size(); ++i) {
     if (role == Role::kSipFront && identity && fronts[i].name == identity->section)
-      read_credentials(*root, i, fronts[i], problems);
+      read_credentials(*root, i, fronts[i], problems, &loaded.warnings);
   }
   if (problems.any()) return error(problems.lines());
   const GatewayConfig& gateway = loaded.config.gateway;

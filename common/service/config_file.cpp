@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -229,6 +230,11 @@ Result<std::string> read_file(const std::string& path) {
   } while (in);
   if (in.bad()) return error(std::strerror(errno));  // a directory, say
   return out;
+}
+
+bool all_can_read(const std::string& path) {
+  struct stat info {};
+  return !path.empty() && stat(path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0;
 }
 
 Result<toml::table> parse_config_file(const std::string& file) {

@@ -11,6 +11,9 @@ namespace stox::service {
 // The whole file; the error is the system's text.
 Result<std::string> read_file(const std::string& path);
 
+// Others than its owner and group.
+bool all_can_read(const std::string& path);
+
 // The error is a whole line: "FILE:LINE:COLUMN: what".
 Result<toml::table> parse_config_file(const std::string& file);
 

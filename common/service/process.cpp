@@ -10,8 +10,11 @@
 #include <set>
 #include <sstream>
 
-#include "common/net/tls.h"
+#include "common/base/clock.h"
+#include "common/net/expiry.h"
 #include "common/service/config_file.h"
+#include "common/service/last_words.h"
+#include "common/service/run.h"
 #include "common/service/skeleton.h"
 
 namespace stox::service {
@@ -76,14 +79,15 @@ void print_problems(const std::string& text) {
 
 // What its TLS files are not good for. A process that starts says so, too, and is started again until they
 // are; so they are no part of the configuration.
-std::string bad_files(const Config& config, const Identity& identity) {
+std::string bad_files(const Config& config, const Identity& identity, std::vector<std::string>* warnings) {
   std::string out;
   const auto look = [&](const auto& sections) {
     for (const auto& section : sections) {
       if (section.name != identity.section) continue;
-      const auto bad = [&](const std::string& why) {
-        out += fmt::format("{}: {} {}: {}\n", config.file, role_name(identity.role), section.name, why);
+      const auto of_section = [&](const std::string& what) {
+        return fmt::format("{}: {} {}: {}", config.file, role_name(identity.role), section.name, what);
       };
+      const auto bad = [&](const std::string& why) { out += of_section(why) + "\n"; };
       bool readable = true;
       for (const auto& [key, file] : {std::pair("certificate", section.tls.certificate),
                                       std::pair("key", section.tls.key), std::pair("ca", section.tls.ca)}) {
@@ -98,6 +102,15 @@ std::string bad_files(const Config& config, const Identity& identity) {
         bad("tls: " + tls.error().text);
       else if (tls->has_certificate() && tls->certificate().has_expired(std::time(nullptr)))
         bad(fmt::format("tls.certificate \"{}\" has expired", section.tls.certificate));
+      else if (tls->has_certificate()) {
+        if (const std::string expiry = net::expiry_trouble(tls->certificate(), std::time(nullptr));
+            !expiry.empty())
+          warnings->push_back(
+              of_section(fmt::format("tls.certificate \"{}\" {}", section.tls.certificate, expiry)));
+      }
+      if (all_can_read(section.tls.key))
+        warnings->push_back(of_section(fmt::format(
+            "everybody on this host can read the secret key {0}; chmod o= {0}", section.tls.key)));
     }
   };
   if (identity.role == Role::kSipFront) look(config.sip_fronts);
@@ -105,29 +118,40 @@ std::string bad_files(const Config& config, const Identity& identity) {
   return out;
 }
 
+std::vector<std::string> sections_of(const Config& config, Role role) {
+  std::vector<std::string> out;
+  const auto take = [&](const auto& sections) {
+    for (const auto& section : sections) out.push_back(section.name);
+  };
+  if (role == Role::kMapper) take(config.mappers);
+  if (role == Role::kSipFront) take(config.sip_fronts);
+  if (role == Role::kXmppWorker) take(config.xmpp_workers);
+  return out;
+}
+
 // Without a name, all sections of the role are checked.
-int check(const Options& options, Role role) {
+int check(const Options& options, Role role, const MoreChecks& more_checks) {
   std::vector<std::string> names = {options.name};
   if (const auto loaded = load_config(options.file, Role::kCtl, "", read_environment());
       loaded && options.name.empty()) {
-    const Config& config = loaded->config;
-    const auto take = [&](const auto& sections) {
-      if (!sections.empty()) names.clear();
-      for (const auto& section : sections) names.push_back(section.name);
-    };
-    if (role == Role::kMapper) take(config.mappers);
-    if (role == Role::kSipFront) take(config.sip_fronts);
-    if (role == Role::kXmppWorker) take(config.xmpp_workers);
+    if (auto sections = sections_of(loaded->config, role); !sections.empty()) names = std::move(sections);
   }
   std::string problems;
   std::set<std::string> said;
+  const auto warn = [&](const std::string& warning) {
+    if (said.insert(warning).second) print_problems(warning);
+  };
   for (const std::string& name : names) {
     const auto loaded = load_config(options.file, role, name, read_environment());
     if (loaded) {
-      for (const std::string& warning : loaded->warnings) {
-        if (said.insert(warning).second) print_problems(warning);
-      }
-      problems += bad_files(loaded->config, loaded->identity);
+      for (const std::string& warning : loaded->warnings) warn(warning);
+      std::vector<std::string> of_files;
+      const std::string bad = bad_files(loaded->config, loaded->identity, &of_files);
+      for (const std::string& warning : of_files) warn(warning);
+      problems += bad;
+      if (!bad.empty() || !more_checks) continue;
+      for (const std::string& warning : more_checks(loaded->config, loaded->identity))
+        warn(fmt::format("{}: {} {}: {}", options.file, role_name(role), loaded->identity.section, warning));
     } else if (said.insert(loaded.error().text).second) {
       problems += loaded.error().text + "\n";
     }
@@ -141,20 +165,43 @@ int check(const Options& options, Role role) {
 }  // namespace
 
 nlohmann::json Process::failed() const { return nlohmann::json::array(); }
-Result<std::string> Process::retry(const std::string& id) {
+Result<std::string> Process::retry(const std::string& id, bool /*again*/) {
   return error(id + " is no message that was given up here");
 }
 nlohmann::json Process::known_peers() const { return nlohmann::json::array(); }
 nlohmann::json Process::streams() const { return nlohmann::json::array(); }
 
-int run(int argc, char** argv, Role role, const MakeProcess& make) {
+namespace {
+
+// For `stoxctl status`: a configuration that this process cannot use may be fine for stoxctl (a secret that
+// cannot be read).
+void keep_last_words_of(const Options& options, Role role, const std::string& problems) {
+  const auto loaded = load_config(options.file, Role::kCtl, "", read_environment());
+  if (!loaded) return;
+  std::string name = options.name;
+  if (name.empty()) {
+    const std::vector<std::string> sections = sections_of(loaded->config, role);
+    if (sections.size() != 1) return;
+    name = sections.front();
+  }
+  if (name.find('/') != std::string::npos) return;
+  const int64_t now_us = SystemClock().wall_us();
+  keep_last_words(loaded->config.runtime, name, {problems.substr(0, problems.find('\n')), now_us});
+}
+
+}  // namespace
+
+int run(int argc, char** argv, Role role, const MakeProcess& make) { return run(argc, argv, role, make, {}); }
+
+int run(int argc, char** argv, Role role, const MakeProcess& make, const MoreChecks& more_checks) {
   Options options;
   if (const auto code = parse_options(argc, argv, role, &options)) return *code;
-  if (options.check) return check(options, role);
+  if (options.check) return check(options, role, more_checks);
   const auto read = [&] { return load_config(options.file, role, options.name, read_environment()); };
   auto loaded = read();
   if (!loaded) {
     print_problems(loaded.error().text);
+    if (!options.print) keep_last_words_of(options, role, loaded.error().text);
     return kBadConfiguration;
   }
   if (options.print) {

@@ -82,10 +82,13 @@ class Process {
   virtual nlohmann::json queues() const = 0;
   // [{"id","trace","from","to","stage","attempts","age_ms"}]
   virtual nlohmann::json inflight() const = 0;
-  // What was given up, latest last: [{"id","trace","conversation","reason","text","at_us","doubt","retry"}].
+  // What was given up, latest last: [{"id","trace","conversation","reason","text","at_us","age_ms","doubt",
+  // "retried_us","retry"}].
   virtual nlohmann::json failed() const;
-  // Submits such a message once more. The trace id (hex) to follow it by, or why that cannot be.
-  virtual Result<std::string> retry(const std::string& id);
+  virtual std::size_t forget_failed() { return 0; }  // how many there were
+  // Submits such a message once more; one that was before, only with `again`. The trace id (hex) to follow it
+  // by, or why that cannot be.
+  virtual Result<std::string> retry(const std::string& id, bool again);
   // `stoxctl send`: {"from","to","text"} -> {"ok":bool,"trace":hex,"outcome":text,"error":text}, later.
   virtual void send(const nlohmann::json& request, Reply) = 0;
   virtual std::vector<Metric> metrics() const = 0;

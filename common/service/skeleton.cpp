@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "common/service/last_words.h"
 #include "common/service/metrics.h"
 #include "common/service/notify.h"
 
@@ -120,8 +121,12 @@ int Skeleton::run(const MakeProcess& make) {
   if (!started) {
     log_.error("{}", started.error().text);
     notify::status(started.error().text);
+    // Without the socket the name may be that of a process that runs.
+    if (control_)
+      keep_last_words(configs_.front().runtime, identity_.full, {started.error().text, started_us_});
     return 1;
   }
+  forget_last_words(configs_.front().runtime, identity_.full);
   try {
     const Watchdog watchdog(loop_, last_words(), [] { notify::alive(); });
     notify::ready();

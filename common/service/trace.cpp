@@ -1,5 +1,7 @@
 #include "common/service/trace.h"
 
+#include <algorithm>
+
 #include "common/base/text.h"
 
 namespace stox::service {
@@ -17,6 +19,8 @@ Hop& Trace::add(Handle* handle) {
                             &hop.decision, &hop.outcome}) {
     text->clear();  // keeps its memory
   }
+  hop.came_in = false;
+  hop.ending = Ending::kOpen;
   hop.came_us = hop.went_us = hop.ended_us = 0;
   return hop;
 }
@@ -30,12 +34,26 @@ std::vector<const Hop*> Trace::find(std::string_view id) const {
   std::vector<const Hop*> out;
   if (id.empty()) return out;
   const std::string lower = ascii_lower(id);  // trace ids may be typed in either case
+  const bool may_be_trace = lower.size() >= kShortId && lower.size() <= 32 &&
+                            lower.find_first_not_of("0123456789abcdef") == std::string::npos;
   const Handle oldest = next_ - ring_.size();
   for (Handle handle = oldest; handle < next_; ++handle) {
     const Hop& hop = ring_[(handle - 1) % kMessages];
-    const bool is_trace = lower.size() == 32 && hop.trace_id.size() == 16 && to_hex(hop.trace_id) == lower;
+    const bool is_trace =
+        may_be_trace && hop.trace_id.size() == 16 && to_hex(hop.trace_id).starts_with(lower);
     if (is_trace || hop.envelope == id || hop.message_id == id || hop.other_id == id) out.push_back(&hop);
   }
+  return out;
+}
+
+std::vector<const Hop*> Trace::last(std::size_t max, const std::function<bool(const Hop&)>& which) const {
+  std::vector<const Hop*> out;
+  const Handle oldest = next_ - ring_.size();
+  for (Handle handle = next_; handle > oldest && out.size() < max; --handle) {
+    const Hop& hop = ring_[(handle - 2) % kMessages];
+    if (which(hop)) out.push_back(&hop);
+  }
+  std::reverse(out.begin(), out.end());
   return out;
 }
 

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "common/base/ending.h"
 
 namespace stox::service {
 
@@ -17,9 +20,11 @@ struct Hop {
   std::string from, to;    // addresses as this process sees them
   std::string decision;    // what this process did: "to component-1", "MESSAGE over udp to 127.0.0.1:5060"
   std::string outcome;     // empty = not ended here (yet)
-  int64_t came_us = 0;     // wall clock, microseconds
-  int64_t went_us = 0;     // handed on; 0 = not yet
-  int64_t ended_us = 0;    // outcome known; 0 = not yet
+  bool came_in = false;    // into the gateway, by this process: here its sender is told how it ended
+  Ending ending = Ending::kOpen;  // of such a message
+  int64_t came_us = 0;            // wall clock, microseconds
+  int64_t went_us = 0;            // handed on; 0 = not yet
+  int64_t ended_us = 0;           // outcome known; 0 = not yet
 };
 
 // Sees messages as they pass: `stoxctl tap`. What it is given lives during the call.
@@ -39,8 +44,13 @@ class Trace {
   Hop& add(Handle* handle = nullptr);
   Hop* at(Handle);  // null once overwritten
 
-  // All hops for which id is the trace id (32 hex digits), envelope id, message id or other id; oldest first.
+  // So many hexadecimal digits stand for a trace id that begins with them.
+  static constexpr std::size_t kShortId = 6;
+  // All hops for which id is the trace id or its first digits, the envelope id, message id or other id;
+  // oldest first.
   std::vector<const Hop*> find(std::string_view id) const;
+  // Of the hops that `which` chooses the last `max`, oldest first.
+  std::vector<const Hop*> last(std::size_t max, const std::function<bool(const Hop&)>& which) const;
 
   // To whoever taps: something new stands in this hop; `body` is that of the message, if it comes or goes
   // now.

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "common/base/shortened.h"
 #include "common/base/text.h"
 
 namespace stox::mapping {

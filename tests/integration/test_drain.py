@@ -199,7 +199,15 @@ def test_what_was_given_up_is_listed_and_sent_once_more(new_site):
     site.xmpp_server.start()
     site.stox.ready(60)
     juliet = site.xmpp_user("juliet")
-    assert site.stox.ctl("retry", given_up["id"]).returncode == 0
+    assert site.stox.ctl("retry", given_up["trace"][:8]).returncode == 0
     assert juliet.next_message().body == "to be sent again"
+    twice = site.stox.ctl("retry", given_up["id"])
+    assert twice.returncode == 1 and "already" in twice.stderr and "--again" in twice.stderr
+    assert juliet.nothing_came()
+    assert "was sent again" in site.stox.ctl("failed").stdout
+    assert site.stox.ctl("retry", given_up["id"], "--again").returncode == 0
+    assert juliet.next_message().body == "to be sent again"
+    assert site.stox.ctl_json("failed", "purge") == {"forgotten": 1}
+    assert site.stox.ctl_json("failed") == {"failed": [], "refused": []}
     assert site.stox.ctl("retry", "sip-1.1.1").returncode == 1
     assert site.stox.ctl("retry", "nobody.1.1").returncode == 2

@@ -71,6 +71,11 @@ def test_an_own_certificate_that_is_of_no_use_is_told(federation):
         site.stox.processes["component-1"].signal(signal.SIGHUP)
         eventually(lambda: f"its certificate {why}: other servers fall back" in site.stox.ctl("status").stdout, "status says it")
         assert site.stox.state("component-1") == "ready"
+    site.authority.sign("DNS:xmpp-sip.test", stem="gateway", days=3)
+    site.stox.processes["component-1"].signal(signal.SIGHUP)
+    eventually(lambda: '"CN = xmpp-sip.test" ends in 2 days: then other servers' in site.stox.ctl("status").stdout,
+               "status warns in time")
+    assert site.stox.ctl("status").returncode == 1
     site.sign()
     site.stox.processes["component-1"].signal(signal.SIGHUP)
     eventually(lambda: site.stox.ctl("status").returncode == 0, "all is well again")

@@ -134,6 +134,27 @@ def test_a_port_in_use_is_told(new_site, kind):
         eventually(lambda: not process.running(), "it ended")
     assert process.stop() == 1
     assert f"{site.stox.host}:{site.stox.port}" in process.log() and "in use" in process.log()
+    said = site.stox.status()["sip-1"]
+    assert said["state"] == "unreachable" and "it could not start" in said["reason"] and "in use" in said["reason"]
+    assert "in use" in said["failed_start"]["text"] and said["failed_start"]["age_ms"] >= 0
+
+    site.stox.start("sip-1")
+    eventually(lambda: site.stox.state("sip-1") != "unreachable", "it starts, now that the port is free")
+    site.stox.kill("sip-1")
+    assert "failed_start" not in site.stox.status()["sip-1"]
+
+
+def test_a_secret_that_cannot_be_read_is_told_by_status(new_site):
+    site = new_site()
+    section = next(one for one in site.stox.configuration["xmpp_worker"])
+    del section["xmpp_password"]
+    section["xmpp_password_file"] = str(site.folder / "no-such-secret")
+    site.stox.write()
+    site.stox.start("component-1")
+    process = site.stox.processes["component-1"]
+    eventually(lambda: not process.running(), "it ended")
+    reason = site.stox.status()["component-1"]["reason"]
+    assert "it could not start" in reason and "no-such-secret" in reason
 
 
 # Configuration and options.

@@ -110,6 +110,7 @@ def test_a_check_looks_at_the_files_that_the_process_will_want(site):
 def test_a_check_looks_into_them(site, tmp_path):
     authority = Authority(tmp_path / "authority")
     (certificate, key), (expired, its_key) = authority.sign("DNS:sip.test"), authority.sign("DNS:sip.test", days=-1)
+    key.chmod(0o640)
 
     def check(certificate, key):
         site.file.write_text(site.text + f'[sip_front.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n')
@@ -117,9 +118,33 @@ def test_a_check_looks_into_them(site, tmp_path):
         return said.returncode, said.stderr
 
     assert check(certificate, key) == (0, "")
+    key.chmod(0o644)
+    code, why = check(certificate, key)
+    assert code == 0 and f"everybody on this host can read the secret key {key}; chmod o= {key}" in why
+    soon, soon_key = authority.sign("DNS:sip.test", days=3)
+    code, why = check(soon, soon_key)
+    assert code == 0 and f'tls.certificate "{soon}" ends in ' in why
     code, why = check(certificate, its_key)
     assert code == 78 and f"sip_front sip-1: tls: key {its_key}" in why and f"is it the key of {certificate}?" in why
     assert check(expired, its_key) == (78, f'{site.file}: sip_front sip-1: tls.certificate "{expired}" has expired\n')
+
+
+@pytest.mark.parametrize("program, section, names", [
+    ("stox-sip-front", "[sip_front.tls]", "gateway_domain g.test"),
+    ("stox-xmpp-worker", '[[xmpp_worker]]\nname = "server-1"\nbackend = "server"\n[xmpp_worker.tls]', "not for x.test")])
+def test_a_check_compares_the_names_of_the_certificate(site, tmp_path, program, section, names):
+    authority = Authority(tmp_path / "authority")
+
+    def check(*names):
+        certificate, key = authority.sign(*names)
+        key.chmod(0o640)
+        site.file.write_text(site.text + f'{section}\ncertificate = "{certificate}"\nkey = "{key}"\n')
+        said = subprocess.run([PROGRAMS / program, "-f", site.file, "--check"], capture_output=True, text=True)
+        return said.returncode, said.stderr
+
+    assert check("DNS:g.test", "DNS:x.test") == (0, "")
+    code, why = check("DNS:other.test")
+    assert code == 0 and names in why and "other.test" in why
 
 
 def test_bad_configuration_ends_with_78_and_all_problems(site):

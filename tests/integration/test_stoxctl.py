@@ -31,6 +31,18 @@ def test_a_process_that_is_not_there(new_site):
     assert site.stox.ctl("wait-ready", "--timeout", 1).returncode == 1
 
 
+def test_a_mapper_that_has_lost_its_only_worker_says_so(new_site):
+    site = new_site().start()
+    site.stox.kill("component-1")
+
+    def reason():
+        return site.stox.status()["mapper-1"]["reason"]
+    eventually(lambda: "no xmpp_worker is connected" in reason(), "the mapper misses it")
+    assert site.stox.status()["mapper-1"]["state"] == "ready"
+    site.stox.start("component-1")
+    eventually(lambda: reason() == "", "it is back")
+
+
 def test_nothing_runs(new_site):
     site = new_site()
     assert site.stox.ctl("status").returncode == 3
@@ -115,6 +127,36 @@ def test_the_way_of_a_message_by_stanza_id(site):
 
     way = eventually(lambda: hops(site, "way-2"), "the hops are there")
     assert [hop["process"] for hop in way] == ["component-1", "mapper-1", "sip-1"]
+
+
+def test_the_messages_and_how_they_ended(site):
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    assert romeo.message(site.sip_uri(juliet), "hello", call_id="ended-1@sip.test").status == 200
+    assert romeo.message("sip:ghost*xmpp.test@sip-xmpp.test", "hello", call_id="ended-2@sip.test").status == 404
+    juliet.send(site.jid_at_host(romeo), "hello", id="ended-3")
+    romeo.next_request()
+
+    def listed(*which):
+        return {row["message_id"]: row for row in site.stox.ctl_json("messages", *which)["messages"]
+                if row["message_id"].startswith("ended-")}
+
+    eventually(lambda: {name: row["ending"] for name, row in listed().items()} ==
+               {"ended-1@sip.test": "delivered", "ended-2@sip.test": "refused", "ended-3": "delivered"},
+               "each has ended")
+    assert set(listed("--failed")) == set(listed("--user", "ghost@xmpp.test")) == {"ended-2@sip.test"}
+    assert set(listed("--domain", "xmpp.test")) == {"ended-1@sip.test", "ended-2@sip.test", "ended-3"}
+    assert set(listed("--last", 1)) == {"ended-3"}
+    ghost = listed()["ended-2@sip.test"]
+    assert "404" in ghost["outcome"] and ghost["ended_us"] >= ghost["came_us"]
+    short = ghost["trace"][:8]
+    table = site.stox.ctl("messages").stdout
+    assert short in table and "hello" not in table
+    assert [hop["process"] for hop in hops(site, short)] == ["sip-1", "mapper-1", "component-1"]
+
+    failed = site.stox.ctl_json("failed")
+    assert failed["failed"] == [] and "ended-2@sip.test" in [row["message_id"] for row in failed["refused"]]
+    said = site.stox.ctl("failed").stdout
+    assert "gave up nothing" in said and "the other side" in said and short in said
 
 
 def test_a_message_that_nobody_knows(site):

@@ -11,7 +11,7 @@ class Authority:
         self._numbers = itertools.count(1)
         self._openssl("req", "-x509", *self._new_key("ca"), "-out", self.ca, "-days", 2, "-subj", "/CN=test authority")
 
-    def sign(self, *names, usage=None, stem=None, days=2):
+    def sign(self, *names, usage=None, stem=None, days=30):
         """names: "DNS:proxy.test", "IP:127.0.0.1", "URI:sip:proxy.test"; usage: its extendedKeyUsage; stem: of the files'
         names, for a later certificate at the same place; days: until it expires. Returns (certificate file, key file)."""
         stem = stem or f"{next(self._numbers)}"

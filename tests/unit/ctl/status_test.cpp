@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "common/service/last_words.h"
+
 namespace stox::ctl {
 namespace {
 
@@ -43,6 +47,30 @@ TEST(Status, SaysWhyAProcessIsNotReady) {
   EXPECT_EQ(status_code(status), kTrouble);
   EXPECT_TRUE(status_text(status).ends_with("\n\nsip-1 is starting, for 21.0 s now: no mapper\\nis there\n"))
       << status_text(status);
+}
+
+TEST(Status, TellsWhyTheLastStartFailed) {
+  std::string folder = ::testing::TempDir() + "stox-status-XXXXXX";
+  service::RuntimeConfig runtime;
+  runtime.directory = mkdtemp(folder.data());
+  service::keep_last_words(runtime, "sip-1", {"udp:127.0.0.1:5060: in use", 1'000'000});
+  service::keep_last_words(runtime, "mapper-1", {"of an earlier day", 1'000'000});
+  json status = status_json(kSite, {{.value = {}, .unreachable = "not running: no socket; start it"},
+                                    {.value = {}, .unreachable = "does not answer within 2 s"}});
+  add_failed_starts(&status, runtime, 4'000'000);
+  EXPECT_EQ(status["processes"][0]["reason"],
+            "not running: it could not start, 3.0 s ago: udp:127.0.0.1:5060: in use");
+  EXPECT_EQ(status["processes"][0]["failed_start"]["age_ms"], 3000);
+  EXPECT_EQ(status["processes"][1]["reason"], "does not answer within 2 s");
+  std::filesystem::remove_all(runtime.directory);
+}
+
+TEST(Status, TellsWhichDomainsCannotBeReached) {
+  Answer worker = in_state("ready", "");
+  worker.value["peers"] = {
+      {{"name", "b.test"}, {"kind", "xmpp_domain"}, {"state", "no stream to"}, {"why", "refused"}}};
+  EXPECT_TRUE(status_text(status_json(kSite, {worker, in_state("ready", "")}))
+                  .ends_with("\n\nsip-1: no stream to b.test: refused\n"));
 }
 
 TEST(Status, TellsWhatCouldNotBeConnected) {

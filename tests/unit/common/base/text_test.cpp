@@ -1,3 +1,4 @@
+#include "common/base/shortened.h"
 #include "common/base/text.h"
 
 #include <gtest/gtest.h>

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "common/net/expiry.h"
 #include "tests/support/certificates.h"
 
 namespace stox::net {
@@ -343,6 +344,19 @@ TEST_F(Tls, ItsOwnCertificateIsKnown) {
   EXPECT_EQ(server.certificate().names.dns, std::vector<std::string>{"a.test"});
   EXPECT_GT(server.certificate().not_after_s, time(nullptr));
   EXPECT_FALSE(context({{}, {}, authority_.ca_file()}).has_certificate());
+}
+
+TEST(Expiry, IsToldAWeekBefore) {
+  Certificate certificate;
+  certificate.not_after_s = 100 * 86'400;
+  const auto told = [&](int64_t left_s) {
+    return expiry_trouble(certificate, certificate.not_after_s - left_s);
+  };
+  EXPECT_EQ(told(8 * 86'400), "");
+  EXPECT_EQ(told(3 * 86'400 + 5), "ends in 3 days");
+  EXPECT_EQ(told(86'400), "ends in 24 hours");
+  EXPECT_EQ(told(60), "ends within two hours");
+  EXPECT_EQ(told(-1), "has expired");
 }
 
 }  // namespace

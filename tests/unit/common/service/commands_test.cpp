@@ -100,6 +100,49 @@ TEST_F(AskedProcess, TraceGivesTheHopsOfAnId) {
   EXPECT_TRUE(ask({{"command", "trace"}, {"id", 5}})["hops"].empty());
 }
 
+TEST_F(AskedProcess, MessagesThatCameInHereAreListedByUserDomainAndEnding) {
+  const auto came = [&](const char* from, const char* to, Ending ending, bool came_in = true) {
+    Hop& hop = trace_.add();
+    hop.from = from;
+    hop.to = to;
+    hop.came_in = came_in;
+    hop.ending = ending;
+    hop.ended_us = 5;
+  };
+  came("sip:Romeo@sip.test", "sip:juliet*xmpp.test@gw.test", Ending::kDelivered);
+  came("sip:tybalt@sip.test", "sip:juliet*xmpp.test@gw.test", Ending::kRefused);
+  came("sip:romeo@notsip.test", "sip:nurse*xmpp.test@gw.test", Ending::kOpen);
+  came("a@xmpp.test", "sip:romeo@sip.test", Ending::kDelivered, false);
+  const auto listed = [&](json request) {
+    request["command"] = "messages";
+    std::string out;
+    for (const json& one : ask(request)["messages"]) out += one["ending"].get<std::string>() + ";";
+    return out;
+  };
+  EXPECT_EQ(listed(json::object()), "delivered;refused;;");
+  EXPECT_EQ(listed({{"last", 1}}), ";");
+  EXPECT_EQ(listed({{"failed", true}}), "refused;");
+  EXPECT_EQ(listed({{"users", {"romeo"}}}), "delivered;;");
+  EXPECT_EQ(listed({{"users", {"nurse@xmpp.test", "nurse*xmpp.test"}}}), ";");
+  EXPECT_EQ(listed({{"domain", "sip.test"}}), "delivered;refused;") << "notsip.test is another";
+  EXPECT_EQ(listed({{"domain", "XMPP.test"}}), "delivered;refused;;");
+  EXPECT_EQ(listed({{"domain", "test"}}), "");
+}
+
+TEST_F(AskedProcess, WhatWasRefusedIsListedUntilItIsForgotten) {
+  Hop& hop = trace_.add();
+  hop.came_in = true;
+  hop.ending = Ending::kRefused;
+  hop.outcome = "404 Not found";
+  hop.ended_us = loop_.clock().wall_us() - 1;
+  trace_.add().ending = Ending::kRefused;  // as its target, which is not where the sender is told
+  json answer = ask({{"command", "failed"}});
+  ASSERT_EQ(answer["refused"].size(), 1U);
+  EXPECT_EQ(answer["refused"][0]["outcome"], "404 Not found");
+  EXPECT_EQ(ask({{"command", "forget_failed"}})["forgotten"], 1);
+  EXPECT_TRUE(ask({{"command", "failed"}})["refused"].empty());
+}
+
 TEST_F(AskedProcess, SendIsCheckedAndHandedOn) {
   EXPECT_EQ(ask({{"command", "send"}, {"from", "a"}, {"to", "b"}, {"text", "hello"}})["outcome"], "hello");
   EXPECT_EQ(ask({{"command", "send"}, {"from", "a"}, {"to", 5}, {"text", "hello"}})["error"],
@@ -124,10 +167,10 @@ TEST_F(AskedProcess, LogLevelChangesForGoodOrForATime) {
 }
 
 TEST_F(AskedProcess, AnUnknownCommandListsTheKnown) {
-  EXPECT_EQ(
-      ask({{"command", "tap\n"}})["error"],
-      "unknown command \"tap\\n\"; known: status, queues, streams, inflight, failed, retry, drain, resume, "
-      "restart, peers, forget_peers, trace, tap, send, loglevel");
+  EXPECT_EQ(ask({{"command", "tap\n"}})["error"],
+            "unknown command \"tap\\n\"; known: status, queues, streams, inflight, messages, failed, "
+            "forget_failed, "
+            "retry, drain, resume, restart, peers, forget_peers, trace, tap, send, loglevel");
   EXPECT_EQ(ask({{"command", 1}})["ok"], false);
 }
 

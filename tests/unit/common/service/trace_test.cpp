@@ -29,6 +29,27 @@ TEST(Trace, FindsByEveryIdOldestFirst) {
   EXPECT_TRUE(trace.find("").empty()) << "hops without a message id are not meant";
 }
 
+TEST(Trace, TheFirstDigitsOfATraceIdAreEnough) {
+  Trace trace;
+  trace.add().trace_id = kTraceId;
+  EXPECT_EQ(trace.find("4bf92f").size(), 1U);
+  EXPECT_EQ(trace.find("4BF92F3577").size(), 1U);
+  EXPECT_TRUE(trace.find("4bf92").empty()) << "too short to stand for one";
+  EXPECT_TRUE(trace.find("4bf92g").empty());
+  EXPECT_TRUE(trace.find("bf92f3").empty());
+}
+
+TEST(Trace, TheLastThatAreChosenOldestFirst) {
+  Trace trace;
+  for (const char* id : {"1", "2", "3", "4"}) trace.add().message_id = id;
+  const auto last = trace.last(2, [](const Hop& hop) { return hop.message_id != "3"; });
+  ASSERT_EQ(last.size(), 2U);
+  EXPECT_EQ(last[0]->message_id, "2");
+  EXPECT_EQ(last[1]->message_id, "4");
+  for (std::size_t i = 0; i < Trace::kMessages; ++i) trace.add();
+  EXPECT_TRUE(trace.last(9, [](const Hop& hop) { return !hop.message_id.empty(); }).empty());
+}
+
 TEST(Trace, KeepsTheLastMessages) {
   Trace trace;
   Trace::Handle first = 0;
