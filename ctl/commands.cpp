@@ -13,10 +13,12 @@
 #include "ctl/output.h"
 #include "ctl/processes.h"
 #include "ctl/queues.h"
+#include "ctl/reload.h"
 #include "ctl/send.h"
 #include "ctl/status.h"
 #include "ctl/streams.h"
 #include "ctl/text_table.h"
+#include "ctl/top.h"
 #include "ctl/trace_view.h"
 
 namespace stox::ctl {
@@ -109,10 +111,40 @@ std::vector<Known> edges_of(const Options& options) {
 
 }  // namespace
 
-ExitCode status(const Options& options) {
-  const json found = ask_status(options);
-  print(options, found, status_text(found));
-  return status_code(found);
+ExitCode status(const Options& options, const WatchOptions& watch) {
+  for (unsigned round = 1;; ++round) {
+    const json found = ask_status(options);
+    if (watch.on && !options.json) show_screen(status_text(found));
+    if (watch.on && options.json) print_json_line(found);
+    if (!watch.on) print(options, found, status_text(found));
+    if (!watch.on || round == watch.rounds) return status_code(found);
+    std::this_thread::sleep_for(std::chrono::seconds(watch.every_s));
+  }
+}
+
+ExitCode top(const Options& options, const WatchOptions& watch) {
+  using Clock = std::chrono::steady_clock;
+  const auto look = [&] {
+    const std::vector<Known> known = known_processes(options.config);
+    const std::vector<Answer> answers = ask_all(paths_of(known), {{"command", "queues"}});
+    Named reached;  // of the others the status says why
+    for (std::size_t i = 0; i < known.size(); ++i) {
+      if (answers[i].error().empty()) reached.emplace_back(known[i].name, answers[i].value);
+    }
+    return json{{"status", ask_status(options)}, {"queues", merge_queues(reached)}};
+  };
+  json before = look();
+  auto then = Clock::now();
+  for (unsigned round = 1;; ++round) {
+    std::this_thread::sleep_for(std::chrono::seconds(watch.every_s));
+    json after = look();
+    const auto now = Clock::now();
+    const json shown = top_json(before, after, std::chrono::duration<double>(now - then).count());
+    options.json ? print_json_line(shown) : show_screen(top_text(shown));
+    if (round == watch.rounds) return status_code(after["status"]);
+    before = std::move(after);
+    then = now;
+  }
 }
 
 ExitCode wait_ready(const Options& options, std::chrono::milliseconds timeout) {
@@ -216,6 +248,20 @@ ExitCode messages(const Options& options, const MessageOptions& wanted) {
   json rows = latest(gather_rows(edges_of(options), question, "messages", &code), wanted.last);
   print_list(options, {{"messages", rows}}, code, rows.empty(), "no such message is remembered\n",
              messages_text(rows));
+  return code;
+}
+
+ExitCode reload(const Options& options) {
+  ExitCode code = kFine;
+  json rows = json::array();
+  for (auto& [process, answer] : gather(known_processes(options.config), {{"command", "reload"}}, &code)) {
+    if (!text_at(answer, "error").empty()) code = std::max(code, kTrouble);
+    rows.push_back({{"process", process},
+                    {"taken", answer.value("taken", json::array())},
+                    {"waiting", answer.value("waiting", json::array())},
+                    {"error", text_at(answer, "error")}});
+  }
+  print(options, {{"processes", rows}}, rows.empty() ? "" : reload_text(rows));
   return code;
 }
 

@@ -15,7 +15,13 @@ struct Options {
   bool json = false;
 };
 
-ExitCode status(const Options&);
+struct WatchOptions {
+  bool on = false;
+  unsigned every_s = 2;
+  unsigned rounds = 0;  // then it ends; 0 = it goes on
+};
+ExitCode status(const Options&, const WatchOptions&);
+ExitCode top(const Options&, const WatchOptions&);
 ExitCode wait_ready(const Options&, std::chrono::milliseconds timeout);
 ExitCode queues(const Options&);
 ExitCode inflight(const Options&, const std::string& name_or_id);  // empty: all edges
@@ -30,6 +36,7 @@ struct MessageOptions {
   unsigned last = 50;
 };
 ExitCode messages(const Options&, const MessageOptions&);
+ExitCode reload(const Options&);  // the configuration, by all processes
 // Takes nothing new (drain), or takes it again.
 ExitCode accept_new(const Options&, const std::string& name, bool on);
 ExitCode rolling_restart(const Options&, std::chrono::milliseconds timeout);

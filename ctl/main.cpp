@@ -24,6 +24,7 @@ struct Arguments {
   unsigned for_s = 0;
   ctl::TapOptions tap;
   ctl::MessageOptions messages;
+  ctl::WatchOptions watch;
   bool clear = false, again = false;
 };
 
@@ -33,6 +34,18 @@ std::chrono::milliseconds ms_of(double s) {
   return std::chrono::milliseconds(static_cast<int64_t>(s * 1000));
 }
 
+// Of a screen that is shown again and again.
+void add_watch_options(CLI::App* command, Arguments& a, CLI::Option* needed) {
+  CLI::Option* const all[] = {
+      command->add_option("--every", a.watch.every_s, "seconds between two looks")
+          ->check(CLI::Range(1, 3600))
+          ->capture_default_str(),
+      command->add_option("--count", a.watch.rounds, "looks, then it ends")->check(CLI::Range(1, 1'000'000))};
+  for (CLI::Option* one : all) {
+    if (needed != nullptr) one->needs(needed);
+  }
+}
+
 // Each command, with what it runs.
 void add_commands(CLI::App& app, Arguments& a, Run* run) {
   const auto add = [&](const char* name, const char* does, Run what) {
@@ -40,7 +53,13 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
     command->callback([run, what] { *run = what; });
     return command;
   };
-  add("status", "every configured process: its state, and why", [](const auto& o) { return ctl::status(o); });
+  CLI::App* status = add("status", "every configured process: its state, and why",
+                         [&](const auto& o) { return ctl::status(o, a.watch); });
+  CLI::Option* watch = status->add_flag("--watch", a.watch.on, "again and again, until Ctrl-C");
+  add_watch_options(status, a, watch);
+  add_watch_options(add("top", "rates, depths and ages, live until Ctrl-C",
+                        [&](const auto& o) { return ctl::top(o, a.watch); }),
+                    a, nullptr);
   add("wait-ready", "returns 0 when all are ready",
       [&](const auto& o) { return ctl::wait_ready(o, ms_of(a.timeout_s)); })
       ->add_option("--timeout", a.timeout_s, "seconds, then it returns 1")
@@ -68,6 +87,8 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
                         [&](const auto& o) { return ctl::retry(o, a.id, a.again); });
   retry->add_option("ID", a.id, "as `failed` shows it, or its trace")->required();
   retry->add_flag("--again", a.again, "also what was sent once more already");
+  add("reload", "lets all processes read the configuration and certificates again, and says what they took",
+      [](const auto& o) { return ctl::reload(o); });
   add("drain", "lets a process take nothing new",
       [&](const auto& o) { return ctl::accept_new(o, a.name, false); })
       ->add_option("NAME", a.name, "a process")

@@ -10,6 +10,7 @@ namespace stox::ctl {
 void print_text(std::string_view lines);      // to standard output
 void print_json(const nlohmann::json&);       // the same, over several lines, in ASCII
 void print_json_line(const nlohmann::json&);  // one line for each value of a stream
-void complain(std::string_view line);         // to standard error
+void show_screen(std::string_view lines);  // in place of what a terminal shows; else below what came before
+void complain(std::string_view line);      // to standard error
 
 }  // namespace stox::ctl

@@ -249,6 +249,7 @@ Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id, Duration val
     hop.decision = "refused: " + number.error().text;
     hop.outcome = "503";
     hop.ending = Ending::kRefusedHere;
+    trace_.messages().ended(hop.ending, 0, "503", to_us(now) / 1'000'000);
     hop.ended_us = clock_.wall_us();
     trace_.show(hop, body);
     return tl::make_unexpected(number.error());
@@ -287,6 +288,8 @@ void Inbound::ended(uint64_t number, const pb::Outcome& outcome) {
     trace_.show(*hop);
     between = " from " + hop->from + " to " + hop->to;
   }
+  trace_.messages().ended(bus::ending_of(outcome), (clock_.now() - waiting.came).count(),
+                          bus::reason_of(outcome), to_us(clock_.now()) / 1'000'000);
   if (answer.status < 300 || failure_lines_.take(log_, clock_.now()))
     log_.write(answer.status < 300 ? service::Level::kDebug : service::Level::kInfo, waiting.trace_id,
                "MESSAGE{} answered {} after {} ms", between, text, to_ms(clock_.now() - waiting.came));

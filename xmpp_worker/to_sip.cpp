@@ -163,6 +163,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   pending.wants_receipt = content_.wants_receipt;
   pending.trace_id = trace_id;
   pending.hop = handle;
+  pending.came = clock_.now();
   pending.row = 0;
   pending.injected = std::move(injected);
   if (closing_ && journal_ != nullptr && keep_for_next_start(staged)) return;
@@ -203,6 +204,8 @@ void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& wh
     hop->ended_us = clock_.wall_us();
     trace_.show(*hop);
   }
+  trace_.messages().ended(Ending::kRefusedHere, 0, ascii_lower(pb::Reason_Name(reason)),
+                          to_us(clock_.now()) / 1'000'000);
   if (pending.injected) return std::exchange(pending.injected, nullptr)(pending.trace_id, why, false);
   log_.write(Level::kInfo, pending.trace_id, "from {}: not taken: {}", pending.from, why);
   pb::Outcome outcome;
@@ -272,6 +275,7 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
     pending.wants_receipt = message.wants().delivered();
     pending.trace_id = envelope.trace_id();
     pending.row = each.row;
+    pending.came = each.accepted;
     service::Hop& hop = trace_.add(&pending.hop);
     hop.trace_id = envelope.trace_id();
     hop.message_id = message.id();
@@ -363,6 +367,8 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
     hop->ended_us = clock_.wall_us();
     trace_.show(*hop);
   }
+  trace_.messages().ended(bus::ending_of(outcome), (clock_.now() - pending.came).count(),
+                          bus::reason_of(outcome), to_us(clock_.now()) / 1'000'000);
   log_.write(ok ? Level::kDebug : Level::kInfo, pending.trace_id, "from {} to {}: {}", pending.from,
              pending.to, text);
   if (ok && pending.wants_receipt) user_.accepted(pending.from, pending.to, pending.id, outcome);

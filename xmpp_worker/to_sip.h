@@ -113,6 +113,7 @@ class ToSip {
   struct Pending {
     std::string from, to, id, trace_id;  // addresses as they stood on the stanza
     service::Trace::Handle hop = 0;
+    Time came{};
     int64_t row = 0;  // in the journal; 0 = none
     bool wants_receipt = false;
     Shares::Claim claim{};

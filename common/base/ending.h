@@ -1,6 +1,7 @@
 // How a message ended, as its sender was told: what `stoxctl messages` and `failed` sort by.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace stox {
@@ -13,6 +14,7 @@ enum class Ending : uint8_t {
   kRefusedHere,  // by a rule, a bound or an address: it did not leave the gateway
   kGivenUp,      // the gateway took it and could not bring it there
 };
+constexpr std::size_t kEndings = 6;
 
 // In JSON; empty while open.
 constexpr const char* name_of(Ending ending) {

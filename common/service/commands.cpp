@@ -54,16 +54,14 @@ bool has_domain(std::string_view address, std::string_view domain) {
   return false;
 }
 
-constexpr std::size_t kMaxListed = 1000;
+constexpr int64_t kMaxListed = 1000;
 
 }  // namespace
 
-Commands::Commands(const Context& context, Process& process, std::function<Status()> status,
-                   std::function<void()> restart, Time started)
+Commands::Commands(const Context& context, Process& process, Actions actions, Time started)
     : context_(context),
       process_(process),
-      status_(std::move(status)),
-      restart_(std::move(restart)),
+      actions_(std::move(actions)),
       started_(started),
       since_(started),
       usual_level_(context.log.level()),
@@ -85,8 +83,12 @@ void Commands::answer(const json& request, const Reply& reply) {
     process_.accept_new(command == "resume");
     return reply(status());
   }
+  if (command == "reload") {
+    const Reloaded done = actions_.reload();
+    return reply({{"ok", true}, {"taken", done.taken}, {"waiting", done.waiting}, {"error", done.error}});
+  }
   if (command == "restart") {
-    restart_();
+    actions_.restart();
     return reply(status());
   }
   if (command == "failed") return reply(failed());
@@ -110,11 +112,11 @@ void Commands::answer(const json& request, const Reply& reply) {
     }
     return process_.send(request, reply);
   }
-  reply(
-      failure(fmt::format("unknown command \"{}\"; known: status, queues, streams, inflight, messages, "
-                          "failed, forget_failed, retry, "
-                          "drain, resume, restart, peers, forget_peers, trace, tap, send, loglevel",
-                          printable(command, 40))));
+  reply(failure(
+      fmt::format("unknown command \"{}\"; known: status, queues, streams, inflight, messages, failed, "
+                  "forget_failed, retry, drain, resume, reload, restart, peers, forget_peers, trace, tap, "
+                  "send, loglevel",
+                  printable(command, 40))));
 }
 
 void Commands::state_is(const Status& now) {
@@ -125,7 +127,7 @@ void Commands::state_is(const Status& now) {
 }
 
 json Commands::status() {
-  const Status now = status_();
+  const Status now = actions_.status();
   state_is(now);
   json out = process_.peers();
   out["ok"] = true;
@@ -137,6 +139,20 @@ json Commands::status() {
   out["pid"] = getpid();
   out["version"] = STOX_VERSION;
   out["uptime_ms"] = to_ms(context_.loop.now() - started_);
+  if (context_.identity.role != Role::kMapper) out["messages"] = messages_json();
+  return out;
+}
+
+json Commands::messages_json() const {
+  const MessageFigures& figures = context_.trace.messages();
+  json out = {{"per_second", figures.rate(to_us(context_.loop.now()) / 1'000'000)}};
+  double seconds = 0;
+  for (const Ending ending :
+       {Ending::kDelivered, Ending::kPassedOn, Ending::kRefused, Ending::kRefusedHere, Ending::kGivenUp}) {
+    out[name_of(ending)] = figures.of(ending).count;
+    seconds += figures.of(ending).seconds;
+  }
+  out["seconds"] = seconds;
   return out;
 }
 
@@ -194,9 +210,9 @@ json Commands::messages(const json& request) const {
     if (one.is_string()) users.push_back(ascii_lower(one.get<std::string>()));
   }
   const auto last = request.find("last");
-  const std::size_t max = last != request.end() && last->is_number_unsigned()
-                              ? std::min(last->get<std::size_t>(), kMaxListed)
-                              : kMaxListed;
+  const int64_t wanted =
+      last != request.end() && last->is_number_integer() ? last->get<int64_t>() : kMaxListed;
+  const auto max = static_cast<std::size_t>(std::clamp<int64_t>(wanted, 0, kMaxListed));
   const auto chosen = [&](const Hop& hop) {
     if (!hop.came_in || (only_failed && !is_failure(hop.ending))) return false;
     const std::string from = ascii_lower(hop.from), to = ascii_lower(hop.to);

@@ -1,7 +1,8 @@
 // What stoxctl may ask a process, and the answers: {"command": "status"} -> {"ok": true, ...}, a failure is
 // {"ok": false, "error": text}.
-//   status           name, role, state, reason, state_ms, pid, version, uptime_ms, and all of
-//   Process::peers();
+//   status           messages (of fronts and workers): how many came in here and ended, by their ending;
+//   "seconds" they took in all; "per_second" over the last minute. And name, role, state, reason, state_ms,
+//   pid, version, uptime_ms, and all of Process::peers();
 //                    state_ms: how long it has been in that state, or ready with a reason
 //   queues           name, and all of Process::queues()
 //   inflight         inflight: Process::inflight()
@@ -14,6 +15,7 @@
 //                    users: parts of an address, of which one is in either; failed: only such
 //   retry    id, again   trace: of the message that was submitted once more
 //   drain, resume    as status, after Process::accept_new()
+//   reload           taken, waiting, error: as Reloaded
 //   restart          as status; it drains and ends, and its supervisor starts it again
 //   streams  action ("", close, reconnect), domain     streams: Process::streams(), or count
 //   trace    id      hops: those that the id names, oldest first
@@ -28,17 +30,31 @@
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "common/service/process.h"
 #include "common/service/tap.h"
 
 namespace stox::service {
 
+// What came of reading the configuration again.
+struct Reloaded {
+  std::vector<std::string> taken;  // keys that have changed, and their new values are in use
+  std::vector<std::string>
+      waiting;        // those that differ from what the process runs with, until it is restarted
+  std::string error;  // all stays as it was, because of this; several lines
+};
+
 class Commands {
  public:
-  // Everything must outlive it. `restart` begins to drain, and returns.
-  Commands(const Context&, Process&, std::function<Status()> status, std::function<void()> restart,
-           Time started);
+  // What the skeleton does. `restart` begins to drain, and returns.
+  struct Actions {
+    std::function<Status()> status;
+    std::function<void()> restart;
+    std::function<Reloaded()> reload;
+  };
+  // Everything must outlive it.
+  Commands(const Context&, Process&, Actions, Time started);
 
   void answer(const nlohmann::json& request, const Reply&);
   // The level that the configuration says, from now on.
@@ -49,6 +65,7 @@ class Commands {
  private:
   nlohmann::json status();
   nlohmann::json streams(const nlohmann::json& request);
+  nlohmann::json messages_json() const;
   nlohmann::json failed() const;
   nlohmann::json forget_failed();
   nlohmann::json messages(const nlohmann::json& request) const;
@@ -59,8 +76,7 @@ class Commands {
 
   const Context& context_;
   Process& process_;
-  std::function<Status()> status_;
-  std::function<void()> restart_;
+  Actions actions_;
   Time started_;
   State state_ = State::kStarting;
   bool has_reason_ = true;

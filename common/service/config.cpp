@@ -44,16 +44,16 @@ Result<Identity> identify(const std::vector<std::string>& sections, Role role, s
   return Identity{role, section, std::string(name)};
 }
 
-void warn_if_all_can_read(const std::string& file, std::vector<std::string>* warnings) {
+void warn_if_all_can_read(const char* what, const std::string& file, std::vector<std::string>* warnings) {
   if (all_can_read(file))
-    warnings->push_back(fmt::format("everybody on this host can read the secret in {0}; chmod o= {0}", file));
+    warnings->push_back(fmt::format("everybody on this host can read the {0} {1}; chmod o= {1}", what, file));
 }
 
 void read_password(const char* key, const std::string& file, const toml::source_region& where,
                    std::string* password, Problems& problems, std::vector<std::string>* warnings) {
   const auto text = read_file(file);
   if (!text) return problems.at(where, fmt::format("{}: cannot read {}: {}", key, file, text.error().text));
-  warn_if_all_can_read(file, warnings);
+  warn_if_all_can_read("password in", file, warnings);
   *password = text->substr(0, text->find_last_not_of("\r\n") + 1);
   if (password->empty() || password->find('\n') != std::string::npos)
     problems.at(where, fmt::format("{}: {} must hold one line, the password", key, file));
@@ -104,7 +104,7 @@ void read_curve_key(const toml::table& root, Role role, Config& config, Loaded* 
   config.curve.secret_key = text->substr(0, text->find_last_not_of("\r\n") + 1);
   if (check_curve_key(config.curve.secret_key))
     bad(fmt::format("\"{}\" does not hold a key; `stoxctl keys` makes keys", file));
-  warn_if_all_can_read(file, &loaded->warnings);
+  warn_if_all_can_read("secret key", file, &loaded->warnings);
 }
 
 // Fronts and workers find each mapper by its address: only a name can stand for several.

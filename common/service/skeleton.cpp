@@ -73,13 +73,17 @@ constexpr const char* kFixed[] = {
     "keepalive_seconds", "max_message_bytes", "backend", "xmpp_host", "xmpp_port", "serves", "domains",
     "journal", "journal_sync"};
 
-// Of the keys, those that a running process has bound itself to. What stands in other processes' sections
-// ("section NAME.key") binds those.
+// What stands in other processes' sections ("section NAME.key") concerns those.
+bool concerns_others(const std::string& key, const Identity& identity) {
+  const bool in_a_section = key.find(' ') != std::string::npos && !key.ends_with(")");  // "(added)"
+  return in_a_section && !key.starts_with(fmt::format("{} {}.", role_name(identity.role), identity.section));
+}
+
+// Of the keys, those that a running process has bound itself to.
 std::vector<std::string> fixed_keys(const std::vector<std::string>& keys, const Identity& identity) {
-  const std::string own = fmt::format("{} {}.", role_name(identity.role), identity.section);
   std::vector<std::string> out;
   for (const std::string& key : keys) {
-    if (key.find(' ') != std::string::npos && !key.starts_with(own)) continue;
+    if (concerns_others(key, identity)) continue;
     const bool of_edges = key == "gateway.on_doubt" || key.starts_with("dns.");
     const std::string_view last = std::string_view(key).substr(key.rfind('.') + 1);
     const bool fixed = of_edges ? identity.role != Role::kMapper
@@ -165,8 +169,10 @@ Result<void> Skeleton::start(const MakeProcess& make) {
   auto process = make(context_);
   if (!process) return tl::make_unexpected(process.error());
   process_ = std::move(*process);
-  commands_ = std::make_unique<Commands>(
-      context_, *process_, [this] { return status(); }, [this] { restart(); }, started_);
+  commands_ = std::make_unique<Commands>(context_, *process_,
+                                         Commands::Actions{[this] { return status(); }, [this] { restart(); },
+                                                           [this] { return reload("asked"); }},
+                                         started_);
   if (const auto metrics = start_metrics(); !metrics) return metrics;
   log_.info("{} {} started, {}", role_name(identity_.role), STOX_VERSION, config.file);
   return {};
@@ -204,7 +210,10 @@ void Skeleton::wait_for_signal() {
 }
 
 void Skeleton::take_signal(int number) {
-  if (number == SIGHUP) return reload();
+  if (number == SIGHUP) {
+    reload("SIGHUP");
+    return;
+  }
   if (exit_code_ == kStartAgain) {  // the supervisor wants it to end just now
     exit_code_ = 0;
     return log_.info("SIG{}: ending as before, but not to be started again", sigabbrev_np(number));
@@ -238,30 +247,43 @@ void Skeleton::stop(const std::string& why) {
   last_turn_.set(loop_.now() + kLastTurns);
 }
 
-void Skeleton::reload() {
+Reloaded Skeleton::reload(const char* why) {
   notify::reloading();
+  Reloaded done = read_anew(why);
+  notify::ready();
+  return done;
+}
+
+Reloaded Skeleton::read_anew(const char* asked_by) {
   auto loaded = read_again_();
   if (!loaded) {
-    log_.error("SIGHUP: the configuration has errors; going on with the one before");
+    log_.error("{}: the configuration has errors; going on with the one before", asked_by);
     std::istringstream lines(loaded.error().text);
     for (std::string line; std::getline(lines, line);) log_.error("{}", line);
-  } else if (loaded->identity.full != identity_.full) {
-    log_.error(
-        "SIGHUP: there is no [[{}]] with name = \"{}\" any more, going on with the configuration before; "
-        "a restart makes this process {}",
-        role_name(identity_.role), identity_.section, loaded->identity.full);
-  } else {
-    const auto changed = changed_keys(configs_.back(), loaded->config);
-    log_.info("SIGHUP: configuration read, changed: {}",
-              changed.empty() ? "nothing" : fmt::format("{}", fmt::join(changed, ", ")));
-    const auto since_start = changed_keys(configs_.front(), loaded->config);
-    if (const auto fixed = fixed_keys(since_start, identity_); !fixed.empty())
-      log_.warn("only a restart brings: {}", fmt::join(fixed, ", "));
-    configs_.push_back(std::move(loaded->config));
-    commands_->reset_level(configured_level(configs_.back()));
-    process_->reload(configs_.back());
+    return {{}, {}, loaded.error().text};
   }
-  notify::ready();
+  if (loaded->identity.full != identity_.full) {
+    const std::string why = fmt::format(
+        "there is no [[{}]] with name = \"{}\" any more, going on with the configuration before; a restart "
+        "makes this process {}",
+        role_name(identity_.role), identity_.section, loaded->identity.full);
+    log_.error("{}: {}", asked_by, why);
+    return {{}, {}, why};
+  }
+  Reloaded done;
+  done.taken = changed_keys(configs_.back(), loaded->config);
+  log_.info("{}: configuration read, changed: {}", asked_by,
+            done.taken.empty() ? "nothing" : fmt::format("{}", fmt::join(done.taken, ", ")));
+  done.waiting = fixed_keys(changed_keys(configs_.front(), loaded->config), identity_);
+  if (!done.waiting.empty()) log_.warn("only a restart brings: {}", fmt::join(done.waiting, ", "));
+  std::erase_if(done.taken, [&](const std::string& key) {
+    return concerns_others(key, identity_) ||
+           std::find(done.waiting.begin(), done.waiting.end(), key) != done.waiting.end();
+  });
+  configs_.push_back(std::move(loaded->config));
+  commands_->reset_level(configured_level(configs_.back()));
+  process_->reload(configs_.back());
+  return done;
 }
 
 Status Skeleton::status() const {

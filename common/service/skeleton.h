@@ -40,7 +40,8 @@ class Skeleton {
   void restart();
   void drain(const std::string& why);
   void stop(const std::string& why);
-  void reload();
+  Reloaded reload(const char* asked_by);
+  Reloaded read_anew(const char* asked_by);
   Status status() const;
   void tell_status();
   HttpAnswer http_answer(std::string_view path) const;

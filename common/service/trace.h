@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/ending.h"
+#include "common/service/message_figures.h"
 
 namespace stox::service {
 
@@ -52,6 +53,10 @@ class Trace {
   // Of the hops that `which` chooses the last `max`, oldest first.
   std::vector<const Hop*> last(std::size_t max, const std::function<bool(const Hop&)>& which) const;
 
+  // Of the messages that came in here: counted when they end, whether or not their hop is still here.
+  MessageFigures& messages() { return messages_; }
+  const MessageFigures& messages() const { return messages_; }
+
   // To whoever taps: something new stands in this hop; `body` is that of the message, if it comes or goes
   // now.
   void show(const Hop& hop, std::string_view body = {}) const {
@@ -66,6 +71,7 @@ class Trace {
 
  private:
   TraceWatcher* watcher_ = nullptr;
+  MessageFigures messages_;
   std::vector<Hop> ring_;
   Handle next_ = 1;
 };

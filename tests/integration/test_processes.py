@@ -153,6 +153,7 @@ def test_a_secret_that_cannot_be_read_is_told_by_status(new_site):
     site.stox.start("component-1")
     process = site.stox.processes["component-1"]
     eventually(lambda: not process.running(), "it ended")
+    assert process.stop() == 78
     reason = site.stox.status()["component-1"]["reason"]
     assert "it could not start" in reason and "no-such-secret" in reason
 

@@ -54,7 +54,7 @@ class Site:
     def __init__(self, folder):
         self.folder, self.file, self.running = folder, folder / "stox.toml", []
         self.control = folder / "run" / "sip-1.ctl"
-        self.text = (f'[gateway]\ngateway_domain = "g.test"\nxmpp_domain = "x.test"\n'
+        self.text = (f'[gateway]\ngateway_domain = "g.test"\nxmpp_domain = "x.test"\nsip_domains = ["s.test"]\n'
                      f'[runtime]\ndirectory = "{folder}/run"\ndrain_seconds = 3600\n'
                      f'[[mapper]]\nname = "mapper-1"\n[[sip_front]]\nname = "sip-1"\n')
         self.file.write_text(self.text)
@@ -110,7 +110,8 @@ def test_a_check_looks_at_the_files_that_the_process_will_want(site):
 def test_a_check_looks_into_them(site, tmp_path):
     authority = Authority(tmp_path / "authority")
     (certificate, key), (expired, its_key) = authority.sign("DNS:sip.test"), authority.sign("DNS:sip.test", days=-1)
-    key.chmod(0o640)
+    for each in key, its_key:
+        each.chmod(0o640)
 
     def check(certificate, key):
         site.file.write_text(site.text + f'[sip_front.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n')
@@ -153,8 +154,8 @@ def test_bad_configuration_ends_with_78_and_all_problems(site):
         said = run("-f", site.file, *options)
         assert said.returncode == 78
         assert said.stderr.splitlines() == [
-            f"{site.file}:6:1: unknown key drain_secs in runtime; did you mean drain_seconds?",
-            f"{site.file}:11:11: sip_front.pace_ms is -1; it must be from 0 to 1000"]
+            f"{site.file}:7:1: unknown key drain_secs in runtime; did you mean drain_seconds?",
+            f"{site.file}:12:11: sip_front.pace_ms is -1; it must be from 0 to 1000"]
     assert not site.control.parent.exists(), "it started something"
 
 

@@ -1,4 +1,5 @@
 """stoxctl: what the operator and his scripts see."""
+import json
 import subprocess
 
 import pytest
@@ -41,6 +42,46 @@ def test_a_mapper_that_has_lost_its_only_worker_says_so(new_site):
     assert site.stox.status()["mapper-1"]["state"] == "ready"
     site.stox.start("component-1")
     eventually(lambda: reason() == "", "it is back")
+
+
+def test_reload_says_what_was_taken_and_what_waits(new_site):
+    site = new_site().start()
+    rows = site.stox.ctl_json("reload")["processes"]
+    assert [row["process"] for row in rows] == list(NAMES)
+    assert all((row["taken"], row["waiting"], row["error"]) == ([], [], "") for row in rows)
+
+    site.stox.configuration["gateway"]["accept_status"] = 202
+    site.stox.configuration["sip_front"][0]["max_in_flight"] = 17
+    site.stox.write()
+    rows = {row["process"]: row for row in site.stox.ctl_json("reload")["processes"]}
+    assert all(row["taken"] == ["gateway.accept_status"] for row in rows.values())
+    assert rows["sip-1"]["waiting"] == ["sip_front sip-1.max_in_flight"] and rows["mapper-1"]["waiting"] == []
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    assert romeo.message(site.sip_uri(juliet), "hello").status == 202
+    text = site.stox.ctl("reload")
+    assert text.returncode == 0 and "waits for a restart" in text.stdout and "rolling-restart" in text.stdout
+
+
+def test_status_is_shown_again_and_again(site):
+    shown = site.stox.ctl("status", "--watch", "--every", 1, "--count", 2)
+    assert shown.returncode == 0 and shown.stdout.count("component-1") >= 2 and "\x1b" not in shown.stdout
+    lines = site.stox.ctl("--json", "status", "--watch", "--every", 1, "--count", 2).stdout.splitlines()
+    assert [len(json.loads(line)["processes"]) for line in lines] == [3, 3]
+    assert site.stox.ctl("status", "--count", 2).returncode == 2
+
+
+def test_top_shows_rates(site):
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    watching = subprocess.Popen([PROGRAMS / "stoxctl", "-f", site.stox.file, "--json", "top", "--every", "2", "--count", "2"],
+                                stdout=subprocess.PIPE, text=True)
+    while watching.poll() is None:
+        assert romeo.message(site.sip_uri(juliet), "hello").status == 200
+    first, second = (json.loads(line) for line in watching.stdout.read().splitlines())
+    front = next(row for row in second["processes"] if row["name"] == "sip-1")
+    assert front["messages_per_second"] > 0 and front["mean_ms"] > 0 and front["limit"] == 4096
+    assert any(link["items_per_second"] > 0 for link in first["links"])
+    shown = site.stox.ctl("top", "--every", 1, "--count", 1)
+    assert shown.returncode == 0 and "MESSAGES/S" in shown.stdout and "component-1" in shown.stdout
 
 
 def test_nothing_runs(new_site):

@@ -39,7 +39,7 @@ TEST_F(KeysTest, WhatIsPrintedIsAConfigurationThatWorks) {
   const std::string said = ::testing::internal::GetCapturedStdout();
   const std::string site = folder_ + "/stox.toml";
   std::ofstream(site)
-      << "[gateway]\ngateway_domain = \"a.test\"\nxmpp_domain = \"b.test\"\n"
+      << "[gateway]\ngateway_domain = \"a.test\"\nxmpp_domain = \"b.test\"\nsip_domains = [\"a.test\"]\n"
          "[[mapper]]\nname = \"m\"\nbind = \"tcp://10.0.0.1:7300\"\n[[sip_front]]\nname = \"s\"\n"
       << said.substr(said.find("[bus.curve]"));
 

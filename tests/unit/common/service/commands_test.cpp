@@ -47,7 +47,10 @@ class AskedProcess : public ::testing::Test {
   ActorDouble process_;
   Status status_{State::kStarting, "no mapper is there"};
   int restarts_ = 0;
-  Commands commands_{context_, process_, [this] { return status_; }, [this] { ++restarts_; },
+  Reloaded reloaded_;
+  Commands commands_{context_,
+                     process_,
+                     {[this] { return status_; }, [this] { ++restarts_; }, [this] { return reloaded_; }},
                      loop_.now() - std::chrono::seconds(5)};
 };
 
@@ -116,7 +119,8 @@ TEST_F(AskedProcess, MessagesThatCameInHereAreListedByUserDomainAndEnding) {
   const auto listed = [&](json request) {
     request["command"] = "messages";
     std::string out;
-    for (const json& one : ask(request)["messages"]) out += one["ending"].get<std::string>() + ";";
+    const json answer = ask(request);
+    for (const json& one : answer["messages"]) out += one["ending"].get<std::string>() + ";";
     return out;
   };
   EXPECT_EQ(listed(json::object()), "delivered;refused;;");
@@ -154,6 +158,14 @@ TEST_F(AskedProcess, RestartIsBegunAndTheStateTold) {
   EXPECT_EQ(restarts_, 1);
 }
 
+TEST_F(AskedProcess, ReloadSaysWhatWasTakenAndWhatWaits) {
+  reloaded_ = {{"gateway.accept_status"}, {"sip_front sip-1.listen"}, ""};
+  EXPECT_EQ(ask({{"command", "reload"}}), json({{"ok", true},
+                                                {"taken", {"gateway.accept_status"}},
+                                                {"waiting", {"sip_front sip-1.listen"}},
+                                                {"error", ""}}));
+}
+
 TEST_F(AskedProcess, LogLevelChangesForGoodOrForATime) {
   EXPECT_EQ(ask({{"command", "loglevel"}, {"level", "warn"}})["was"], "info");
   EXPECT_EQ(log_.level(), Level::kWarn);
@@ -170,7 +182,7 @@ TEST_F(AskedProcess, AnUnknownCommandListsTheKnown) {
   EXPECT_EQ(ask({{"command", "tap\n"}})["error"],
             "unknown command \"tap\\n\"; known: status, queues, streams, inflight, messages, failed, "
             "forget_failed, "
-            "retry, drain, resume, restart, peers, forget_peers, trace, tap, send, loglevel");
+            "retry, drain, resume, reload, restart, peers, forget_peers, trace, tap, send, loglevel");
   EXPECT_EQ(ask({{"command", 1}})["ok"], false);
 }
 
