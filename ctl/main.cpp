@@ -7,6 +7,7 @@
 #include "common/service/config.h"
 #include "common/service/log.h"
 #include "ctl/commands.h"
+#include "ctl/import.h"
 #include "ctl/keys.h"
 #include "ctl/processes.h"
 
@@ -89,6 +90,11 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   retry->add_flag("--again", a.again, "also what was sent once more already");
   add("reload", "lets all processes read the configuration and certificates again, and says what they took",
       [](const auto& o) { return ctl::reload(o); });
+  add("import",
+      "stox.toml from an openser.cfg, kamailio.cfg or opensips.cfg with its xmpp module, to standard output",
+      {})
+      ->add_option("FILE", a.name, "the configuration of the SIP server")
+      ->required();
   add("drain", "lets a process take nothing new",
       [&](const auto& o) { return ctl::accept_new(o, a.name, false); })
       ->add_option("NAME", a.name, "a process")
@@ -188,6 +194,7 @@ int main(int argc, char** argv) {
     }
     return app.exit(e) == 0 ? ctl::kFine : ctl::kUsage;
   }
+  if (app.got_subcommand("import")) return ctl::import_file(arguments.name, arguments.json);
   if (app.got_subcommand("keys"))
     return ctl::keys(arguments.directory, arguments.names);  // comes before a configuration
   const auto loaded =
