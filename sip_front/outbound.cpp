@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "common/base/hash.h"
-#include "common/base/sip_uri.h"
 #include "common/base/shortened.h"
+#include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "common/bus/envelope_name.h"
 #include "sip_front/sip/request_check.h"

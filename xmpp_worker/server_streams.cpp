@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "common/base/sip_uri.h"
 #include "common/base/shortened.h"
+#include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "common/net/expiry.h"
 #include "xmpp_worker/xmpp/peer_names.h"

@@ -1,7 +1,8 @@
-#include "common/base/shortened.h"
 #include "common/base/text.h"
 
 #include <gtest/gtest.h>
+
+#include "common/base/shortened.h"
 
 namespace stox {
 namespace {
