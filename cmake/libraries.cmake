@@ -23,7 +23,7 @@ target_link_libraries(prometheus_core INTERFACE ${library_prometheus-cpp-core})
 
 add_library(stox_flags INTERFACE)
 target_compile_options(stox_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
-target_compile_definitions(stox_flags INTERFACE STOX_VERSION="${PROJECT_VERSION}" ASIO_STANDALONE ASIO_NO_DEPRECATED)
+target_compile_definitions(stox_flags INTERFACE STOX_VERSION="${STOX_VERSION}" ASIO_STANDALONE ASIO_NO_DEPRECATED)
 # Asio sees this by itself only in files that have included a standard header before it: half of the program
 # would free what the other half has allocated otherwise.
 target_compile_definitions(stox_flags INTERFACE ASIO_HAS_STD_ALIGNED_ALLOC=1)
