@@ -376,7 +376,7 @@ void Front::reload(const service::Config& config) {
   }
   if (auto tls = make_tls(*section)) {
     note_certificate(*tls);
-    transports_->set_tls(std::move(*tls));
+    transports_->set_tls(std::move(*tls), make_allow_wildcard(*section));
   } else {
     context_.log.error("{}; the old certificates stay", tls.error().text);
   }

@@ -69,6 +69,11 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
   }
   // With a gwmap the mapper knows which domains are ours.
   if (config.gateway.gwmap.empty()) policy.domains = {config.gateway.gateway_domain};
+  auto asserting = sip::Networks::parse(section.asserted_identity_from);
+  if (!asserting)
+    return error("sip_front " + section.name + ": asserted_identity_from: " + asserting.error().text);
+  policy.asserted_identity_from = std::move(*asserting);
+  policy.tel_domain = ascii_lower(config.gateway.tel_domain);
   for (const std::string& domain : section.from_domains) policy.from_domains.push_back(ascii_lower(domain));
   if (!config.gateway.domain_separator.empty()) policy.domain_separator = config.gateway.domain_separator[0];
   policy.max_datagram_bytes = section.max_datagram_bytes;
@@ -104,8 +109,15 @@ std::vector<sip::Credentials> make_credentials(const service::SipFrontConfig& se
   return out;
 }
 
+std::vector<std::string> make_allow_wildcard(const service::SipFrontConfig& section) {
+  std::vector<std::string> out;
+  for (const std::string& name : section.allow_wildcard) out.push_back(ascii_lower(name));
+  return out;
+}
+
 sip::TransportOptions make_transport_options(const service::SipFrontConfig& section, service::Log& log) {
   sip::TransportOptions out;
+  out.allow_wildcard = make_allow_wildcard(section);
   out.pace = std::chrono::milliseconds(section.pace_ms);
   out.max_message = section.max_message_bytes;
   out.max_kept = std::max(out.max_kept, 4 * section.max_message_bytes);

@@ -19,6 +19,7 @@ const service::SipFrontConfig* find_section(const service::Config&, const std::s
 
 // What the transports are opened with.
 std::vector<sip::Listen> make_listens(const service::SipFrontConfig&);
+std::vector<std::string> make_allow_wildcard(const service::SipFrontConfig&);
 sip::TransportOptions make_transport_options(const service::SipFrontConfig&, service::Log&);
 Result<net::TlsContext> make_tls(const service::SipFrontConfig&);
 

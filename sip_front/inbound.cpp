@@ -84,8 +84,8 @@ bool Inbound::over_limit(const sip::Message& request, const sip::Flow& flow, con
   if (verdict.kind == Verdict::Kind::kIgnore || verdict.why == sip::Refused::kUntrusted) return false;
   if (!sources_.take(flow.peer, policy_.max_rate_per_source, now)) return true;
   if (verdict.kind != Verdict::Kind::kTake || policy_.max_rate_per_from_domain == 0) return false;
-  const auto from = parse_sip_uri(request.from.uri);
-  return from && !from_domains_.take(ascii_lower(from->host), policy_.max_rate_per_from_domain, now);
+  const std::string domain = sip::domain_of(sip::sender_of(request, flow, policy_), policy_);
+  return !from_domains_.take(domain, policy_.max_rate_per_from_domain, now);
 }
 
 bool Inbound::fault(const sip::Message& request, const sip::Fault& fault, const sip::Flow& flow) {
@@ -135,7 +135,13 @@ void Inbound::take(const sip::Message& request, const sip::Flow& flow, sip::Serv
   const auto refuse = [&](sip::Refused why, uint16_t status, std::string_view detail = {}) {
     apply({Verdict::Kind::kRefuse, why, status}, request, flow, detail);
   };
-  if (match == sip::ServerTransactions::Match::kMerged) return refuse(sip::Refused::kMerged, 482);
+  using Match = sip::ServerTransactions::Match;
+  if (match == Match::kMerged) return refuse(sip::Refused::kMerged, 482);
+  if (match == Match::kReused) {
+    return refuse(
+        sip::Refused::kMerged, 482,
+        "it has Call-ID, CSeq and From tag of a message with another text; its sender must raise CSeq");
+  }
   if (draining_) return refuse(sip::Refused::kUnavailable, 503, "this process is draining");
   const bool typing = format_of(request.value(HeaderName::kContentType)) == Format::kComposing;
   if (!typing && !sink_.has_room())
@@ -145,7 +151,7 @@ void Inbound::take(const sip::Message& request, const sip::Flow& flow, sip::Serv
     apply({Verdict::Kind::kRefuse, sip::Refused::kExpired, 480, "Message expired"}, request, flow);
     return;
   }
-  fill(request);
+  fill(request, sip::sender_of(request, flow, policy_));
   const Shares::Claim claim = claim_of(flow);
   if (!typing && !shares_.allows(claim, waiting_.size())) {
     Verdict refusal{Verdict::Kind::kRefuse, sip::Refused::kShare, 480, "Too many messages under way"};
@@ -190,16 +196,16 @@ void Inbound::take_typing(sip::Id transaction) {
 }
 
 // Sets every field, as the envelope is an old one.
-void Inbound::fill(const sip::Message& request) {
+void Inbound::fill(const sip::Message& request, const sip::NameAddr& sender) {
   pb::SipMessage& message = *envelope_.mutable_sip_message();
   set_uri(*message.mutable_request_uri(), request.request_uri);
-  set_uri(*message.mutable_from_uri(), request.from.uri);
+  set_uri(*message.mutable_from_uri(), sender.uri);
   set_uri(*message.mutable_to_uri(), request.to.uri);
   message.mutable_call_id()->assign(request.call_id);
   const auto set_text = [](std::string& out, std::string_view text) {  // protobuf carries UTF-8 only
     out.assign(is_utf8(text) ? text : std::string_view());
   };
-  set_text(*message.mutable_from_display(), sip::unquote(request.from.display));
+  set_text(*message.mutable_from_display(), sip::unquote(sender.display));
   set_text(*message.mutable_subject(), request.value(HeaderName::kSubject));
   set_text(*message.mutable_language(), request.value(HeaderName::kContentLanguage));
   message.set_date_s(sip::parse_date(request.value(HeaderName::kDate)).value_or(0));
@@ -212,6 +218,7 @@ void Inbound::fill(const sip::Message& request) {
   }
   uint64_t key = hash64(request.call_id, request.cseq.number);
   key = hash64(request.from.tag, key);
+  key = hash64(request.body, key);  // COMPAT: stacks that send each text of a session as the same request
   key = hash64(request.request_uri, key);
   envelope_.set_dedup_key(key != 0 ? key : 1);
 }
@@ -370,17 +377,16 @@ void Inbound::note_refusal(const sip::Message& request, const sip::Flow& flow, c
 std::string Inbound::hint(const sip::Message& request, const sip::Flow& flow, sip::Refused why) const {
   std::string source;
   flow.peer.append_ip(source);
-  const auto host_of = [](std::string_view uri) {
-    const auto parsed = parse_sip_uri(uri);
-    return parsed ? one_line(parsed->host, 100) : std::string();
-  };
+  const auto parsed = parse_sip_uri(request.request_uri);
   switch (why) {
     case sip::Refused::kUntrusted:
       return source + " is not in `trusted`; add it, if it is the SIP proxy";
     case sip::Refused::kFromDomain:
-      return "its sender is at \"" + host_of(request.from.uri) + "\", which is not in `from_domains`";
+      return "its sender is at \"" +
+             one_line(sip::domain_of(sip::sender_of(request, flow, policy_), policy_), 100) +
+             "\", which is not in `from_domains`";
     case sip::Refused::kDomain:
-      return host_of(request.request_uri) +
+      return (parsed ? one_line(parsed->host, 100) : std::string()) +
              " is not gateway_domain; the SIP proxy must send nothing else here";
     case sip::Refused::kLoop:
       return "it has been here already; the SIP proxy must not send back what comes from this gateway";
@@ -435,7 +441,7 @@ void Inbound::inject(std::string_view from, std::string_view to, std::string_vie
       answer.append(" (").append(to).append(": not an address at this gateway's domain)");
     return done({false, {}, std::move(answer)});
   }
-  fill(*message);
+  fill(*message, message->from);
   const auto waiting =
       draining_ ? tl::make_unexpected(Error{"this process is draining"}) : submit(call_id, kDeadline, text);
   if (!waiting) return done({false, {}, waiting.error().text});

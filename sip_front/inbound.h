@@ -108,7 +108,7 @@ class Inbound {
   bool over_limit(const sip::Message&, const sip::Flow&, const sip::Verdict&);
   void take(const sip::Message&, const sip::Flow&, sip::ServerTransactions::Match);
   void take_typing(sip::Id transaction);
-  void fill(const sip::Message&);
+  void fill(const sip::Message&, const sip::NameAddr& sender);
   Shares::Claim claim_of(const sip::Flow&);
   std::string hint(const sip::Message&, const sip::Flow&, sip::Refused) const;
   void fill_conversation();

@@ -35,6 +35,7 @@ struct GatewayConfig {
   std::vector<std::string> unknown_peers_take;  // SIP peers of whom nothing is known: cpim, iscomposing
   bool resend_on_doubt = false;                 // on_doubt = "resend"
   std::vector<std::string> xmpp_domains;        // patterns; empty = all
+  std::string tel_domain;                       // SIP domain of numbers without one; empty = none
   std::vector<std::string> sip_domains;         // names, *.NAME, addresses, networks; empty = all
   // SIP domain -> XMPP domain, both as written; each stands once. Empty = the separator scheme.
   std::map<std::string, std::string> gwmap;
@@ -104,6 +105,8 @@ struct SipFrontConfig {
   std::vector<std::string> trusted = {"127.0.0.0/8", "::1/128"};  // CIDR, checked
   std::vector<std::string> trusted_certificates;                  // SIP domains of TLS clients
   std::vector<std::string> from_domains;                          // empty = any
+  std::vector<std::string> asserted_identity_from;                // CIDR; empty = nobody
+  std::vector<std::string> allow_wildcard;                        // of SIP peers by TLS; names, *.NAME
   std::size_t max_datagram_bytes = 2048;
   std::size_t max_message_bytes = 65536;
   std::size_t max_in_flight = 4096;

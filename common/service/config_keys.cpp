@@ -504,6 +504,7 @@ const std::vector<Key<GatewayConfig>>& keys() {
       either("on_doubt", &S::resend_on_doubt, "fail", "resend"),
       list("xmpp_domains", &S::xmpp_domains, check_domain_pattern),
       list("sip_domains", &S::sip_domains, check_sip_place),
+      text("tel_domain", &S::tel_domain, check_sip_domain),
       table("gwmap", &S::gwmap, check_sip_host, check_xmpp_domain),
   };
   return kKeys;
@@ -573,6 +574,8 @@ const std::vector<Key<SipFrontConfig>>& keys() {
       list("trusted", &S::trusted, check_network),
       list("trusted_certificates", &S::trusted_certificates, check_sip_domain),
       list("from_domains", &S::from_domains, check_sip_domain),
+      list("asserted_identity_from", &S::asserted_identity_from, check_network),
+      list("allow_wildcard", &S::allow_wildcard, check_sip_name_pattern),
       number("max_datagram_bytes", &S::max_datagram_bytes, 256, 65535),
       number("max_message_bytes", &S::max_message_bytes, 256, 16'777'216),
       number("max_in_flight", &S::max_in_flight, 1, 1'000'000),

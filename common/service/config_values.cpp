@@ -100,11 +100,15 @@ Complaint check_domain_pattern(std::string_view text) {
   return "is not a domain or a pattern; write \"example.org\" or \"*.example.org\"";
 }
 
+Complaint check_sip_name_pattern(std::string_view text) {
+  return check_sip_domain(text.starts_with("*.") ? text.substr(2) : text);
+}
+
 Complaint check_sip_place(std::string_view text) {
   if (!check_network(text)) return std::nullopt;
   const bool meant_as_name = text.find_first_not_of("0123456789.") != std::string_view::npos &&
                              text.find_first_of("/:[") == std::string_view::npos;
-  if (meant_as_name) return check_sip_domain(text.starts_with("*.") ? text.substr(2) : text);
+  if (meant_as_name) return check_sip_name_pattern(text);
   return "is neither a host nor a network; write it like \"sip.example.org\", \"*.example.org\", "
          "\"192.0.2.7\", \"10.0.0.0/8\" or \"2001:db8::/32\", without port";
 }

@@ -18,17 +18,18 @@ using Complaint = std::optional<std::string>;
 Complaint check_name(std::string_view);        // of a section: bus name and part of a path
 Complaint check_sip_domain(std::string_view);  // host name in ASCII (A-labels)
 Complaint check_xmpp_domain(std::string_view);
-Complaint check_sip_host(std::string_view);        // host name in ASCII, or [IPv6]
-Complaint check_domain_pattern(std::string_view);  // a domain or "*.DOMAIN"
-Complaint check_sip_place(std::string_view);       // a host name, "*.NAME", ADDRESS or ADDRESS/BITS
-Complaint check_separator(std::string_view);       // refuse_separator()
-Complaint check_proxy(std::string_view);           // SIP URI of a next hop
-Complaint check_network(std::string_view);         // ADDRESS or ADDRESS/BITS
-Complaint check_host(std::string_view);            // name or address
-Complaint check_dns_server(std::string_view);      // ADDRESS or ADDRESS:PORT
-Complaint check_address_port(std::string_view);    // ADDRESS:PORT
-Complaint check_bind(std::string_view);            // ipc:///PATH or tcp://ADDRESS:PORT
-Complaint check_connect(std::string_view);         // these, tcp://NAME:PORT or tcp://_SERVICE._PROTOCOL.NAME
+Complaint check_sip_host(std::string_view);          // host name in ASCII, or [IPv6]
+Complaint check_domain_pattern(std::string_view);    // a domain or "*.DOMAIN"
+Complaint check_sip_name_pattern(std::string_view);  // a host name or "*.NAME"
+Complaint check_sip_place(std::string_view);         // a host name, "*.NAME", ADDRESS or ADDRESS/BITS
+Complaint check_separator(std::string_view);         // refuse_separator()
+Complaint check_proxy(std::string_view);             // SIP URI of a next hop
+Complaint check_network(std::string_view);           // ADDRESS or ADDRESS/BITS
+Complaint check_host(std::string_view);              // name or address
+Complaint check_dns_server(std::string_view);        // ADDRESS or ADDRESS:PORT
+Complaint check_address_port(std::string_view);      // ADDRESS:PORT
+Complaint check_bind(std::string_view);              // ipc:///PATH or tcp://ADDRESS:PORT
+Complaint check_connect(std::string_view);  // these, tcp://NAME:PORT or tcp://_SERVICE._PROTOCOL.NAME
 Complaint check_curve_key(std::string_view);
 Complaint check_path(std::string_view);
 Complaint check_level(std::string_view);

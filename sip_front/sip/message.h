@@ -49,6 +49,8 @@ enum class HeaderName : uint8_t {
   kExpires,
   kFrom,
   kMaxForwards,
+  kPAssertedIdentity,
+  kPrivacy,
   kRecordRoute,
   kRequire,
   kRetryAfter,
@@ -60,7 +62,7 @@ enum class HeaderName : uint8_t {
   kUserAgent,
   kVia,
 };
-constexpr std::size_t kHeaderNames = 25;
+constexpr std::size_t kHeaderNames = 27;
 
 struct Header {
   std::string_view name;   // as written

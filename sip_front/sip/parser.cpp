@@ -38,6 +38,7 @@ constexpr Name kNames[] = {
     {"Call-ID", HeaderName::kCallId},
     {"Contact", HeaderName::kContact},
     {"Expires", HeaderName::kExpires},
+    {"Privacy", HeaderName::kPrivacy},
     {"Require", HeaderName::kRequire},
     {"Subject", HeaderName::kSubject},
     {"Supported", HeaderName::kSupported},
@@ -51,6 +52,7 @@ constexpr Name kNames[] = {
     {"Content-Encoding", HeaderName::kContentEncoding},
     {"Content-Language", HeaderName::kContentLanguage},
     {"Content-Disposition", HeaderName::kContentDisposition},
+    {"P-Asserted-Identity", HeaderName::kPAssertedIdentity},
 };
 constexpr std::size_t kLongestName = 19;
 

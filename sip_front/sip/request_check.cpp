@@ -7,6 +7,7 @@
 #include "common/base/hash.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "sip_front/sip/grammar.h"
 #include "sip_front/sip/random.h"
 
 namespace stox::sip {
@@ -54,6 +55,32 @@ bool is_encoded(const Message& request) {
   return encoded;
 }
 
+// Of a From: it tells nobody whom to answer.
+bool names_nobody(std::string_view text) {
+  const auto uri = parse_sip_uri(text);
+  if (!uri || ascii_iequal(uri->scheme, "im")) return false;
+  if (!uri->is_sip() && !uri->is_sips()) return true;
+  if (!uri->has_user || ascii_lower(uri->host).ends_with(".invalid")) return true;
+  static constexpr std::string_view kNobody[] = {"anonymous", "unavailable", "unknown", "restricted"};
+  return std::any_of(std::begin(kNobody), std::end(kNobody),
+                     [&](std::string_view name) { return ascii_iequal(uri->user, name); });
+}
+
+// RFC 3323 4.2, RFC 3325 9.3: the peer's network was asked to keep the asserted identity to itself.
+bool must_stay_private(const Message& request) {
+  bool found = false;
+  request.each_value(HeaderName::kPrivacy, [&](std::string_view values) {
+    while (!values.empty()) {
+      const auto end = std::min(values.find(';'), values.size());
+      const std::string_view value = strip(values.substr(0, end));
+      values.remove_prefix(std::min(end + 1, values.size()));
+      found |= ascii_iequal(value, "id") || ascii_iequal(value, "user") || ascii_iequal(value, "header");
+    }
+    return !found;
+  });
+  return found;
+}
+
 Verdict check_message(const Message& request, const SipUri& uri, const Flow& flow, const Policy& policy) {
   const bool ours = policy.domains.empty() ||
                     std::any_of(policy.domains.begin(), policy.domains.end(),
@@ -71,15 +98,15 @@ Verdict check_message(const Message& request, const SipUri& uri, const Flow& flo
     return out;
   }
   // What is handed on is text.
+  const NameAddr sender = sender_of(request, flow, policy);
   for (const std::string_view value :
-       {request.request_uri, request.from.uri, request.to.uri, request.value(HeaderName::kContentType),
+       {request.request_uri, sender.uri, request.to.uri, request.value(HeaderName::kContentType),
         request.value(HeaderName::kContentDisposition)}) {
     if (!is_utf8(value)) return refuse(Refused::kMalformed, 400, "Header Not UTF-8");
   }
-  const auto from = parse_sip_uri(request.from.uri);
-  if (!from) return refuse(Refused::kMalformed, 400, "Bad From");
+  if (!parse_sip_uri(sender.uri)) return refuse(Refused::kMalformed, 400, "Bad From");
   if (!policy.from_domains.empty()) {
-    const std::string domain = ascii_lower(from->host);
+    const std::string domain = domain_of(sender, policy);
     if (std::none_of(policy.from_domains.begin(), policy.from_domains.end(),
                      [&](const std::string& pattern) { return domain_matches(pattern, domain); })) {
       return refuse(Refused::kFromDomain, 403, "From domain not allowed");
@@ -100,6 +127,28 @@ const char* name_of(Refused why) {
 
 bool is_trusted(const Flow& flow, const Policy& policy) {
   return flow.certified || policy.trust_at(flow.listener).networks.contain(flow.peer);
+}
+
+NameAddr sender_of(const Message& request, const Flow& flow, const Policy& policy) {
+  if (!request.has(HeaderName::kPAssertedIdentity) || !policy.asserted_identity_from.contain(flow.peer) ||
+      !names_nobody(request.from.uri) || must_stay_private(request))
+    return request.from;
+  NameAddr found;
+  request.each_value(HeaderName::kPAssertedIdentity, [&](std::string_view text) {
+    const auto identity = parse_name_addr(text);
+    const auto uri = parse_sip_uri(identity ? identity->uri : std::string_view());
+    if (!uri) return true;
+    const bool is_sip = (uri->is_sip() || uri->is_sips()) && !names_nobody(identity->uri);
+    if (is_sip || (found.uri.empty() && ascii_iequal(uri->scheme, "tel"))) found = *identity;
+    return !is_sip;
+  });
+  return found.uri.empty() ? request.from : found;
+}
+
+std::string domain_of(const NameAddr& sender, const Policy& policy) {
+  const auto uri = parse_sip_uri(sender.uri);
+  if (!uri) return {};
+  return ascii_iequal(uri->scheme, "tel") ? policy.tel_domain : ascii_lower(uri->host);
 }
 
 Verdict check_request(const Message& request, const Flow& flow, const Policy& policy) {

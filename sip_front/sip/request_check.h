@@ -20,6 +20,8 @@ struct Policy {
   Trust trusted;
   std::map<uint16_t, Trust> trusted_at;    // by Flow::listener, where others are trusted than elsewhere
   std::vector<std::string> from_domains;   // patterns; empty = any
+  Networks asserted_identity_from;         // whose P-Asserted-Identity is believed
+  std::string tel_domain;                  // of senders that are tel: URIs, in lower case; empty = none
   char domain_separator = '*';             // before an XMPP domain in the user part of a Request-URI
   std::size_t max_datagram_bytes = 2048;   // of this size or more: 513
   std::size_t max_message_bytes = 65536;   // the same for streams
@@ -72,6 +74,12 @@ struct Verdict {
 };
 
 bool is_trusted(const Flow&, const Policy&);
+// Who sent a request: From, or, where that names nobody (tel:, anonymous, no user) and the peer is believed,
+// its P-Asserted-Identity, a sip: URI before a tel: one (RFC 3325 9.1), unless Privacy forbids that (section
+// 7).
+NameAddr sender_of(const Message&, const Flow&, const Policy&);
+// The SIP domain of a sender, in lower case; empty: there is none.
+std::string domain_of(const NameAddr& sender, const Policy&);
 Verdict check_request(const Message&, const Flow&, const Policy&);
 // A request that could not be parsed.
 Verdict check_fault(const Message&, const Fault&, const Flow&, const Policy&);

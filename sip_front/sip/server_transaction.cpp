@@ -93,9 +93,10 @@ ServerTransactions::Match ServerTransactions::match(const Message& request, cons
   write_merge_key(request);
   const uint64_t merge_hash = hash64(merge_key_, seed_);
   const auto same_request = [&](uint32_t slot) { return slots_[slot].merge_key == merge_key_; };
-  if (request.to.tag.empty() && by_merge_key_.find(merge_hash, same_request) != HashIndex::kNone)
-    return Match::kMerged;
-  return Match::kNew;
+  const uint32_t merged =
+      request.to.tag.empty() ? by_merge_key_.find(merge_hash, same_request) : HashIndex::kNone;
+  if (merged == HashIndex::kNone) return Match::kNew;
+  return slots_[merged].body_hash == hash64(request.body, seed_) ? Match::kMerged : Match::kReused;
 }
 
 Id ServerTransactions::open(const Message& request, const Flow& arrived, Time now) {
@@ -107,6 +108,7 @@ Id ServerTransactions::open(const Message& request, const Flow& arrived, Time no
   t.method = request.method;
   t.key_hash = key_hash;
   t.merge_hash = merge_hash;
+  t.body_hash = hash64(request.body, seed_);
   t.key = key_;
   t.merge_key = merge_key_;
   t.flow = response_flow(arrived, request.via, true);

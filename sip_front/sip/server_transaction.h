@@ -36,6 +36,7 @@ class ServerTransactions {
     kNew,     // to be opened, or answered without a transaction
     kCopy,    // a retransmission; what had to be sent was sent
     kMerged,  // the same request by another way (8.2.2.2): 482
+    kReused,  // the same but for its body, which makes it another message, sent wrongly: 482
   };
   static constexpr std::size_t kBytesEach = 1024;
 
@@ -68,6 +69,7 @@ class ServerTransactions {
     State state;
     Method method;
     uint64_t key_hash, merge_hash;
+    uint64_t body_hash;
     std::string key;        // what identifies it (17.2.3), but for the method
     std::string merge_key;  // what identifies the request, whichever way it came
     Flow flow;

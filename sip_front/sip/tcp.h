@@ -34,7 +34,10 @@ class TcpTransport : private net::Reader {
   ~TcpTransport() override;
 
   Result<Endpoint> listen(const Endpoint&, bool tls, uint16_t listener);
-  void set_tls(net::TlsContext tls) { tls_ = std::move(tls); }
+  void set_tls(net::TlsContext tls, std::vector<std::string> allow_wildcard) {
+    tls_ = std::move(tls);
+    options_.allow_wildcard = std::move(allow_wildcard);
+  }
   // Id of a connection to this peer that we opened; it may still be connecting, and what is sent waits.
   Result<uint32_t> connection_to(const Hop&);
   // A response whose connection is gone goes by a new one to the flow's peer (18.2.2), over TLS if that

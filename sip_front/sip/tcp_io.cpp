@@ -99,7 +99,7 @@ bool TcpTransport::decrypt(Connection& c, std::string_view wire) {
 // The handshake is done. Returns why there will be no connection all the same.
 std::optional<std::string> TcpTransport::established(Connection& c) {
   if (c.outbound()) {
-    if (auto why = why_not(c.tls->peer(), c.domain)) return why;
+    if (auto why = why_not(c.tls->peer(), c.domain, options_.allow_wildcard)) return why;
   }
   c.securing = false;
   if (!c.outbound()) look_at_trust(c);

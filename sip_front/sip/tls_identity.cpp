@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/addressing.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 
@@ -33,15 +34,26 @@ std::vector<std::string> sip_domains_of(const net::CertificateNames& names) {
   return out;
 }
 
-std::optional<std::string> why_not(const net::PeerCertificate& peer, std::string_view domain) {
+std::optional<std::string> why_not(const net::PeerCertificate& peer, std::string_view domain,
+                                   const std::vector<std::string>& allow_wildcard) {
   if (!peer.present) return peer.problem;
   if (!peer.valid) return described(peer) + ": " + peer.problem;
   const std::vector<std::string> names = sip_domains_of(peer.names);
   const auto wanted = normal_ipv6(domain).value_or(std::string(domain));
   const auto same = [&](const std::string& name) { return ascii_iequal(name, wanted); };
   if (std::any_of(names.begin(), names.end(), same)) return std::nullopt;
+  const std::string name = ascii_lower(domain);
+  const std::string wildcard = "*" + name.substr(std::min(name.find('.'), name.size()));
+  const bool has_wildcard = wildcard.find('.', 2) != std::string::npos &&
+                            std::any_of(names.begin(), names.end(), [&](const std::string& each) {
+                              return ascii_lower(each) == wildcard;
+                            });
+  const bool allowed = std::any_of(allow_wildcard.begin(), allow_wildcard.end(),
+                                   [&](const std::string& each) { return domain_matches(each, name); });
+  if (has_wildcard && allowed) return std::nullopt;
   return described(peer) + " is for " + (names.empty() ? "no SIP domain" : listed(names)) + ", not for " +
-         std::string(domain);
+         std::string(domain) +
+         (has_wildcard ? "; if its wildcard will do: allow_wildcard = [\"" + wildcard + "\"]" : "");
 }
 
 }  // namespace stox::sip

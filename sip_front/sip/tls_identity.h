@@ -18,7 +18,9 @@ constexpr const char* kSipDomainUsage = "1.3.6.1.5.5.7.3.20";
 std::vector<std::string> sip_domains_of(const net::CertificateNames&);
 
 // Why the peer is not `domain` (a host name or an IP address), for people: which certificate, which name.
-// Nothing if it is. No wildcards (7.2).
-std::optional<std::string> why_not(const net::PeerCertificate&, std::string_view domain);
+// Nothing if it is. Wildcards are good (for one label, RFC 6125 6.4.3) only for domains that match
+// `allow_wildcard`, names and *.NAME in lower case, as RFC 5922 7.2 has none.
+std::optional<std::string> why_not(const net::PeerCertificate&, std::string_view domain,
+                                   const std::vector<std::string>& allow_wildcard = {});
 
 }  // namespace stox::sip

@@ -194,7 +194,9 @@ void Transports::finish(const Flow& flow) {
   if (is_reliable(flow.transport)) tcp_->finish(flow.connection);
 }
 
-void Transports::set_tls(net::TlsContext tls) { tcp_->set_tls(std::move(tls)); }
+void Transports::set_tls(net::TlsContext tls, std::vector<std::string> allow_wildcard) {
+  tcp_->set_tls(std::move(tls), std::move(allow_wildcard));
+}
 
 void Transports::trust_changed() { tcp_->trust_changed(); }
 

@@ -57,6 +57,7 @@ struct Listen {
 
 struct TransportOptions {
   Duration pace = std::chrono::milliseconds(2);
+  std::vector<std::string> allow_wildcard = {};   // peers by TLS whose wildcard certificates will do
   std::size_t max_message = 65536;                // of a message over TCP or TLS, in bytes
   std::size_t max_connections = 8192;             // in all; a part of them is for those that we open
   std::size_t max_connections_per_source = 1024;  // inbound
@@ -108,7 +109,7 @@ class Transports {
   ~Transports();
 
   // For connections from now on.
-  void set_tls(net::TlsContext);
+  void set_tls(net::TlsContext, std::vector<std::string> allow_wildcard);
   // TransportUser::trust_at() says something else from now on.
   void trust_changed();
 

@@ -495,6 +495,33 @@ TEST_F(InboundTest, MergedRequestsGet482) {
   EXPECT_EQ(metric("stox_sip_refused_total", "reason=merged"), 1);
 }
 
+TEST_F(InboundTest, AnotherTextUnderTheSameCallIdIsAnotherMessage) {
+  receive(kHello);
+  const std::string other =
+      replaced(replaced(kHello, "776sgdkse", "other"), "\r\n\r\nhello", "\r\n\r\nthree");
+  receive(other);
+  EXPECT_EQ(said(), "SIP/2.0 482 Loop Detected");  // never 200 for what is not sent
+  inbound_.ended(1, status(200));
+  responses_.clear();
+  advance(40s);
+  receive(other);
+  ASSERT_EQ(envelopes_.size(), 2u);
+  EXPECT_NE(envelopes_[0].dedup_key(), envelopes_[1].dedup_key());
+}
+
+TEST_F(InboundTest, WhoIsAssertedIsTheSender) {
+  sip::Policy trunk = policy();
+  trunk.asserted_identity_from = *sip::Networks::parse({"192.0.2.7"});
+  inbound_.set_policy(trunk);
+  receive(replaced(
+      replaced(kHello, "\"Bob \\\"the\\\" B\" <sip:bob@sip.test>", "<tel:+15551230001>"), "Max-Forwards: 70",
+      "P-Asserted-Identity: \"Bob\" <sip:+15551230001@ims.test;user=phone>, <tel:+15551230001>"));
+  ASSERT_EQ(envelopes_.size(), 1u);
+  EXPECT_EQ(envelopes_[0].sip_message().from_uri(), "sip:+15551230001@ims.test;user=phone");
+  EXPECT_EQ(envelopes_[0].sip_message().from_display(), "Bob");
+  EXPECT_EQ(envelopes_[0].conversation(), "+15551230001@ims.test ann*x.test@gw.test");
+}
+
 TEST_F(InboundTest, StrangersAreCountedAndMayBeCutOff) {
   EXPECT_TRUE(receive(kHello));
   EXPECT_FALSE(receive(kHello, "198.51.100.1"));

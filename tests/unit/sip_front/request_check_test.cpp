@@ -178,6 +178,65 @@ TEST(RequestCheck, FromDomainsAreHeld) {
   EXPECT_EQ(check(replaced(kHello, "sip:bob@sip.test", "tel:+1555"), policy).status, 403);
 }
 
+// As a trunk writes them.
+std::string trunk_message(const std::string& from, const std::string& more) {
+  return replaced(replaced(kHello, "\"Bob \\\"the\\\" B\" <sip:bob@sip.test>", from), "Max-Forwards: 70",
+                  "Max-Forwards: 70\r\n" + more);
+}
+
+TEST(RequestCheck, WhoIsAssertedIsTheSenderWhereFromNamesNobody) {
+  Policy policy = usual_policy();
+  policy.asserted_identity_from = *Networks::parse({"192.0.2.7"});
+  const auto sender = [&](const std::string& from, const std::string& more,
+                          const char* source = "192.0.2.7") {
+    Datagram d(trunk_message(from, more));
+    EXPECT_TRUE(d.parsed) << d.bytes;
+    Flow flow;
+    flow.peer = *Endpoint::parse(source, 5060);
+    return std::string(sender_of(d.message, flow, policy).uri);
+  };
+  const std::string asserted =
+      "P-Asserted-Identity: <sip:+15551230001@ims.test;user=phone>, <tel:+15551230001>";
+  const std::string number = "sip:+15551230001@ims.test;user=phone";
+  for (const char* from :
+       {"<tel:+15559>", "\"Anonymous\" <sip:anonymous@anonymous.invalid>", "<sip:Anonymous@ims.test>",
+        "<sip:x@unknown.invalid>", "<sip:ims.test>", "<sip:unavailable@ims.test>"}) {
+    EXPECT_EQ(sender(from, asserted), number) << from;
+    EXPECT_EQ(sender(from, asserted + "\r\nPrivacy: none"), number) << from;
+    EXPECT_NE(sender(from, asserted + "\r\nPrivacy: session; ID"), number) << from;
+    EXPECT_NE(sender(from, asserted + "\r\nPrivacy: user"), number) << from;
+    EXPECT_NE(sender(from, asserted, "192.0.2.8"), number) << from;  // trusted, and not believed
+  }
+  EXPECT_EQ(sender("<sip:bob@sip.test>", asserted), "sip:bob@sip.test");
+  EXPECT_EQ(sender("<tel:+15559>", "P-Asserted-Identity: tel:+15551230001"), "tel:+15551230001");
+  EXPECT_EQ(sender("<tel:+15559>", "P-Asserted-Identity: tel:+1555\r\nP-Asserted-Identity: <sip:a@ims.test>"),
+            "sip:a@ims.test");
+  EXPECT_EQ(sender("<tel:+15559>", "P-Asserted-Identity: nonsense"), "tel:+15559");
+  EXPECT_EQ(sender("<tel:+15559>", "P-Asserted-Identity: <sip:anonymous@anonymous.invalid>"), "tel:+15559");
+  EXPECT_EQ(sender("<tel:+15559>", "X: y"), "tel:+15559");
+}
+
+TEST(RequestCheck, FromDomainsJudgeWhoIsAsserted) {
+  Policy policy = usual_policy();
+  policy.asserted_identity_from = *Networks::parse({"192.0.2.7"});
+  policy.from_domains = {"ims.test"};
+  const std::string anonymous = "<sip:anonymous@anonymous.invalid>";
+  EXPECT_EQ(check(trunk_message(anonymous, "P-Asserted-Identity: <sip:+1555@ims.test>"), policy).kind,
+            Kind::kTake);
+  EXPECT_EQ(check(trunk_message(anonymous, "P-Asserted-Identity: <sip:+1555@evil.test>"), policy).status,
+            403);
+  EXPECT_EQ(check(trunk_message(anonymous, "X: y"), policy).status, 403);
+  EXPECT_EQ(check(trunk_message("<tel:+1555>", "X: y"), policy).status, 403);
+  policy.tel_domain = "ims.test";
+  EXPECT_EQ(check(trunk_message("<tel:+1555>", "X: y"), policy).kind, Kind::kTake);
+}
+
+TEST(RequestCheck, AFromWithoutSchemeIsNamed) {
+  const Verdict v = check(replaced(kHello, "sip:bob@sip.test", "ussd-1@olo-tst"));
+  EXPECT_EQ(v.status, 400);
+  EXPECT_EQ(v.reason, "Bad From");
+}
+
 TEST(RequestCheck, ARequestOfOursThatComesBackIsALoop) {
   const std::string ours = make_branch(0x123456789abcdef0, "sip:ann*x.test@gw.test");
   EXPECT_EQ(ours, "z9hG4bK123456789abcdef0" + ours.substr(23));

@@ -174,6 +174,7 @@ TEST_F(ServerTransaction, FindsMergedRequests) {
   const std::string other_branch = replaced(kHello, "776sgdkse", "other");
   EXPECT_EQ(receive(other_branch).match, Match::kMerged);
   EXPECT_EQ(receive(replaced(other_branch, "sip:ann*", "sip:eve*")).match, Match::kMerged);
+  EXPECT_EQ(receive(replaced(other_branch, "\r\n\r\nhello", "\r\n\r\nworld")).match, Match::kReused);
   EXPECT_EQ(receive(replaced(other_branch, "CSeq: 1", "CSeq: 2")).match, Match::kNew);
 }
 

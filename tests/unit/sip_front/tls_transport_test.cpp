@@ -180,7 +180,7 @@ TEST_F(TlsTransportTest, ACertificateThatIsNotValidIsRefused) {
   EXPECT_THAT(say_hello("proxy.test"), HasSubstr("certificate has expired"));
   net::TlsFiles stranger = sign("DNS:proxy.test");
   stranger.ca.clear();  // then nobody here knows the authority
-  transports_->set_tls(*net::TlsContext::create(stranger));
+  transports_->set_tls(*net::TlsContext::create(stranger), {});
   EXPECT_THAT(say_hello("proxy.test"), HasSubstr("unable to get"));
 }
 
@@ -188,7 +188,7 @@ TEST_F(TlsTransportTest, NewCertificatesCountForNewConnections) {
   open_tls("DNS:proxy.test");
   const uint32_t old = flow_to("proxy.test")->connection;
   EXPECT_EQ(say_hello("proxy.test"), "hello");
-  transports_->set_tls(*net::TlsContext::create(sign("DNS:new.test")));
+  transports_->set_tls(*net::TlsContext::create(sign("DNS:new.test")), {});
   EXPECT_EQ(say_hello("new.test"), "hello");
   EXPECT_EQ(say_hello("proxy.test"), "hello");
   EXPECT_EQ(flow_to("proxy.test")->connection, old);
@@ -339,6 +339,29 @@ TEST_F(TlsTransportTest, TlsToATcpListenerIsNamed) {
   EXPECT_TRUE(came_.empty());
   EXPECT_EQ(transports_->figures().tls_failures, 1u);
   EXPECT_EQ(transports_->figures().connections(), 0u);
+}
+
+TEST(TlsIdentity, AWildcardWillDoWhereItIsAllowed) {
+  net::PeerCertificate peer;
+  peer.present = peer.valid = true;
+  peer.names.dns = {"*.Pbx.test", "pbx.test"};
+  EXPECT_THAT(why_not(peer, "acme.pbx.test").value_or(""),
+              HasSubstr("is for *.Pbx.test, pbx.test, not for acme.pbx.test; if its wildcard will do: "
+                        "allow_wildcard = [\"*.pbx.test\"]"));
+  for (const char* allowed : {"*.pbx.test", "acme.pbx.test", "*.test"})
+    EXPECT_FALSE(why_not(peer, "ACME.pbx.test", {allowed})) << allowed;
+  EXPECT_TRUE(why_not(peer, "acme.pbx.test", {"other.pbx.test"}));
+  EXPECT_TRUE(why_not(peer, "a.acme.pbx.test", {"*.pbx.test"}));
+  EXPECT_TRUE(why_not(peer, "acme.other.test", {"*.other.test"}));
+  peer.names.dns = {"*.test", "*"};
+  EXPECT_TRUE(why_not(peer, "pbx.test", {"*.test", "pbx.test"}));
+}
+
+TEST_F(TlsTransportTest, AWildcardCertificateIsAnOptIn) {
+  options_.allow_wildcard = {"*.hosted.test"};
+  open_tls("DNS:*.pbx.test,DNS:*.hosted.test");
+  EXPECT_EQ(say_hello("acme.hosted.test"), "hello");
+  EXPECT_THAT(say_hello("acme.pbx.test"), HasSubstr("not for acme.pbx.test"));
 }
 
 TEST(TlsIdentity, AnAddressIsProvedByItself) {
