@@ -1,5 +1,7 @@
 #include "sip_front/sip/server_transaction.h"
 
+#include <sodium/crypto_shorthash_siphash24.h>
+
 #include <algorithm>
 
 #include "common/base/hash.h"
@@ -48,39 +50,51 @@ ServerTransactions::ServerTransactions(std::size_t max_completed, uint64_t seed,
                                        ResponseSender& sender)
     : max_completed_(max_completed), seed_(seed), tag_key_(tag_key), sender_(sender) {}
 
-void ServerTransactions::write_key(const Message& request) {
-  key_.clear();
+ServerTransactions::Key ServerTransactions::key_of_text() const {
+  Key out{};
+  const std::array<uint64_t, 2> secret = {seed_, ~seed_};
+  static_assert(sizeof out == crypto_shorthash_siphashx24_BYTES &&
+                sizeof secret == crypto_shorthash_siphashx24_KEYBYTES);
+  crypto_shorthash_siphashx24(reinterpret_cast<unsigned char*>(out.data()),
+                              reinterpret_cast<const unsigned char*>(text_.data()), text_.size(),
+                              reinterpret_cast<const unsigned char*>(secret.data()));
+  return out;
+}
+
+ServerTransactions::Key ServerTransactions::key_of(const Message& request) {
+  text_.clear();
   const Via& via = request.via;
   if (via.branch.size() > kMagicCookie.size() && via.branch.starts_with(kMagicCookie)) {
-    append_part(key_, via.branch);
-    append_lower(key_, via.host);
-    append_number(key_, via.port != 0 ? via.port : 5060);
-    return;
+    append_part(text_, via.branch);
+    append_lower(text_, via.host);
+    append_number(text_, via.port != 0 ? via.port : 5060);
+    return key_of_text();
   }
   // A client of RFC 2543, or a cookie with nothing behind it.
   for (const std::string_view part :
        {request.request_uri, request.to.tag, request.from.tag, request.call_id, via.text}) {
-    append_part(key_, part);
+    append_part(text_, part);
   }
-  append_number(key_, request.cseq.number);
+  append_number(text_, request.cseq.number);
+  return key_of_text();
 }
 
-void ServerTransactions::write_merge_key(const Message& request) {
-  merge_key_.clear();
+ServerTransactions::Key ServerTransactions::merge_key_of(const Message& request) {
+  text_.clear();
   for (const std::string_view part : {request.from.tag, request.call_id, request.cseq.method}) {
-    append_part(merge_key_, part);
+    append_part(text_, part);
   }
-  append_number(merge_key_, request.cseq.number);
+  append_number(text_, request.cseq.number);
+  return key_of_text();
 }
 
 std::size_t ServerTransactions::bytes_of(const Transaction& t) {
-  return t.key.size() + t.merge_key.size() + t.head.lines.size();
+  return sizeof(Transaction) + t.head.lines.capacity();
 }
 
 ServerTransactions::Match ServerTransactions::match(const Message& request, const Flow& arrived) {
-  write_key(request);
-  const uint64_t key_hash = hash64(key_, seed_);
-  const uint32_t copy = by_key_.find(key_hash, [&](uint32_t slot) {
+  key_ = key_of(request);
+  const uint32_t copy = by_key_.find(key_[0], [&](uint32_t slot) {
     return slots_[slot].method == request.method && slots_[slot].key == key_;
   });
   if (copy != HashIndex::kNone) {
@@ -90,31 +104,26 @@ ServerTransactions::Match ServerTransactions::match(const Message& request, cons
     again(slots_[copy]);
     return Match::kCopy;
   }
-  write_merge_key(request);
-  const uint64_t merge_hash = hash64(merge_key_, seed_);
+  merge_key_ = merge_key_of(request);
   const auto same_request = [&](uint32_t slot) { return slots_[slot].merge_key == merge_key_; };
   const uint32_t merged =
-      request.to.tag.empty() ? by_merge_key_.find(merge_hash, same_request) : HashIndex::kNone;
+      request.to.tag.empty() ? by_merge_key_.find(merge_key_[0], same_request) : HashIndex::kNone;
   if (merged == HashIndex::kNone) return Match::kNew;
   return slots_[merged].body_hash == hash64(request.body, seed_) ? Match::kMerged : Match::kReused;
 }
 
 Id ServerTransactions::open(const Message& request, const Flow& arrived, Time now) {
-  const uint64_t key_hash = hash64(key_, seed_);
-  const uint64_t merge_hash = hash64(merge_key_, seed_);
   const Id id = slots_.take();
   Transaction& t = slots_[id.slot];
   t.state = State::kTrying;
   t.method = request.method;
-  t.key_hash = key_hash;
-  t.merge_hash = merge_hash;
-  t.body_hash = hash64(request.body, seed_);
   t.key = key_;
   t.merge_key = merge_key_;
+  t.body_hash = hash64(request.body, seed_);
   t.flow = response_flow(arrived, request.via, true);
   write_response_head(request, arrived.peer, to_tag(request, tag_key_), t.head);
-  by_key_.insert(key_hash, id.slot);
-  by_merge_key_.insert(merge_hash, id.slot);
+  by_key_.insert(key_[0], id.slot);
+  by_merge_key_.insert(merge_key_[0], id.slot);
   trying_.add(now + kTrying, id);
   return id;
 }
@@ -141,11 +150,16 @@ void ServerTransactions::respond(Id id, uint16_t status, std::string_view reason
   write_response(out_, t->head, status, reason, headers);
   sender_.send_response(t->flow, out_);
   if (is_reliable(t->flow.transport)) return terminate(id);
-  t->head.lines.assign(out_);
+  std::string& kept = t->head.lines;
+  if (out_.size() > kept.capacity() || out_.size() * 5 < kept.capacity() * 4) {
+    kept = std::string(out_);  // with no room to grow: it stays as it is, for 32 s
+  } else {
+    kept.assign(out_);
+  }
   t->state = State::kCompleted;
   // RFC 3263 4.3, 21.5.4: its client may send it again, by another way or later, and then it is none that
   // runs.
-  if (status == 503) by_merge_key_.erase(t->merge_hash, id.slot);
+  if (status == 503) by_merge_key_.erase(t->merge_key[0], id.slot);
   ++completed_count_;
   completed_bytes_ += bytes_of(*t);
   completed_.emplace_back(now + kTimerJ, id);
@@ -162,18 +176,16 @@ void ServerTransactions::terminate(Id id) {
     --completed_count_;
     completed_bytes_ -= bytes_of(t);
   }
-  if (bytes_of(t) > 4 * kBytesEach) {  // no slot keeps the memory of an unusual request
-    for (std::string* text : {&t.key, &t.merge_key, &t.head.lines}) std::string().swap(*text);
-  }
-  by_key_.erase(t.key_hash, id.slot);
-  by_merge_key_.erase(t.merge_hash, id.slot);
+  if (t.head.lines.capacity() > 4 * kBytesEach)  // no slot keeps the memory of an unusual request
+    std::string().swap(t.head.lines);
+  by_key_.erase(t.key[0], id.slot);
+  by_merge_key_.erase(t.merge_key[0], id.slot);
   slots_.free(id);
 }
 
 bool ServerTransactions::has_cancelled(const Message& cancel) {
-  write_key(cancel);
-  return by_key_.find(hash64(key_, seed_), [&](uint32_t slot) { return slots_[slot].key == key_; }) !=
-         HashIndex::kNone;
+  const Key key = key_of(cancel);
+  return by_key_.find(key[0], [&](uint32_t slot) { return slots_[slot].key == key; }) != HashIndex::kNone;
 }
 
 Time ServerTransactions::turn(Time now) {

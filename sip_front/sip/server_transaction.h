@@ -6,6 +6,7 @@
 //      \-----------------final----------------^   (reliable transports: gone at once)
 #pragma once
 
+#include <array>
 #include <deque>
 #include <string>
 #include <string_view>
@@ -65,20 +66,22 @@ class ServerTransactions {
 
  private:
   enum class State : uint8_t { kTrying, kProceeding, kCompleted };
+  // A keyed hash of 128 bits stands for the text: nobody outside can find two texts of one.
+  using Key = std::array<uint64_t, 2>;
   struct Transaction {
     State state;
     Method method;
-    uint64_t key_hash, merge_hash;
+    Key key;        // what identifies it (17.2.3), but for the method
+    Key merge_key;  // what identifies the request, whichever way it came
     uint64_t body_hash;
-    std::string key;        // what identifies it (17.2.3), but for the method
-    std::string merge_key;  // what identifies the request, whichever way it came
     Flow flow;
     ResponseHead head;  // Completed: its lines are the whole response
   };
 
   static std::size_t bytes_of(const Transaction&);
-  void write_key(const Message&);
-  void write_merge_key(const Message&);
+  Key key_of_text() const;
+  Key key_of(const Message&);
+  Key merge_key_of(const Message&);
   void again(Transaction&);
   void terminate(Id);
 
@@ -92,7 +95,8 @@ class ServerTransactions {
   std::deque<std::pair<Time, Id>> completed_;  // Timer J: the same for all, so in order
   std::size_t completed_count_ = 0, completed_bytes_ = 0;
   uint64_t copies_ = 0, crowded_out_ = 0;
-  std::string key_, merge_key_, out_;  // scratch
+  Key key_{}, merge_key_{};  // of the request that match() was given last
+  std::string text_, out_;   // scratch
 };
 
 }  // namespace stox::sip
