@@ -10,10 +10,10 @@ namespace stox::net {
 
 // Of one handshake message, on the wire (RFC 8446 4.4.2).
 constexpr long kMaxChainBytes = 24'576;
-// Values in the DER of the whole chain, names among them. One with a hundred names has about 500.
-constexpr std::size_t kMaxChainValues = 1'024;
+// Values in the DER of the whole chain, names among them. One with a hundred names has about 400.
+constexpr std::size_t kMaxChainValues = 600;
 // Of one that nobody we trust has signed: whoever shows it has not proved anything.
-constexpr std::size_t kMaxStrangersValues = 400;
+constexpr std::size_t kMaxStrangersValues = 250;
 
 // All certificates that the peer has shown; stops counting above the limits.
 std::size_t count_values(x509_store_ctx_st*);

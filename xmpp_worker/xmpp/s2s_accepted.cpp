@@ -12,7 +12,7 @@ namespace stox::xmpp {
 namespace {
 
 // Of a stream that has not proved anything: what comes, and what is answered, be it read or not.
-constexpr std::size_t kMaxUnprovedIn = 262'144, kMaxUnprovedOut = 49'152;
+constexpr std::size_t kMaxUnprovedIn = 262'144, kMaxUnprovedOut = 24'576;
 // Answers that a peer does not read; beyond it is no peer.
 constexpr std::size_t kMaxUnread = 262'144;
 constexpr std::size_t kMaxUnsent = 4'194'304;  // of what we want to say on a bidirectional stream

@@ -24,7 +24,7 @@ constexpr std::size_t kBytesOfToken = 4;    // for each of the longest token's: 
 // A token that is longer than this when a fragment ends is kept back until its end is there.
 constexpr std::size_t kKeepToken = 4096;
 constexpr std::size_t kSlice = 65'536;
-constexpr std::size_t kHeader = 10'000;  // of a stream, whoever sends it
+constexpr std::size_t kHeader = 4'096;  // of a stream, whoever sends it
 
 constexpr std::string_view kNotUtf8("\0\xfe\xff", 3);
 

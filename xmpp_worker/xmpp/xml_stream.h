@@ -33,7 +33,7 @@ struct XmlLimits {
   std::size_t fatal_depth = 10'000;
   std::size_t tag_bytes = 1'048'576;  // of one tag
 
-  static XmlLimits before_authentication() { return {10'000, 64, 64, 1024, 20'000, 10'000, 64, 10'000}; }
+  static XmlLimits before_authentication() { return {10'000, 64, 64, 1024, 16'000, 10'000, 64, 4'096}; }
 };
 
 class XmlStreamUser {
