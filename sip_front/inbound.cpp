@@ -210,10 +210,13 @@ void Inbound::fill(const sip::Message& request, const sip::NameAddr& sender) {
   set_text(*message.mutable_language(), request.value(HeaderName::kContentLanguage));
   message.set_date_s(sip::parse_date(request.value(HeaderName::kDate)).value_or(0));
   message.clear_parts();
-  if (!request.body.empty()) {
+  // A type says something without a body, too.
+  if (!request.body.empty() || !request.value(HeaderName::kContentType).empty()) {
     pb::Content& content = *message.add_parts()->add_alternatives();
     content.mutable_content_type()->assign(request.value(HeaderName::kContentType));
     content.mutable_disposition()->assign(request.value(HeaderName::kContentDisposition));
+    content.mutable_encoding()->assign(request.value(HeaderName::kContentEncoding));
+    content.mutable_transfer_encoding()->assign(request.value(HeaderName::kContentTransferEncoding));
     content.mutable_data()->assign(request.body);
   }
   uint64_t key = hash64(request.call_id, request.cseq.number);
@@ -346,7 +349,7 @@ Inbound::Answer Inbound::answer_to(const pb::Outcome& outcome) {
   }
   if (answer.status == 503 && answer.headers.retry_after_s == 0)
     answer.headers.retry_after_s = unavailable().headers.retry_after_s;
-  answer.headers.accept = answer.status == 415;
+  answer.headers.accept = answer.headers.accept_encoding = answer.status == 415;
   if (answer.reason.empty()) answer.reason = sip::usual_reason(answer.status);
   return answer;
 }

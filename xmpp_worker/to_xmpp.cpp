@@ -68,12 +68,32 @@ void ToXmpp::begin(const pb::Envelope& envelope, Time begin_before) {
     return end_unwritten(envelope, failure(pb::UNSUPPORTED, "a worker takes XMPP messages only"));
   const pb::XmppMessage& message = envelope.xmpp_message();
   if (message.state() != pb::XmppMessage::NO_STATE && message.bodies().empty()) return show_typing(envelope);
-  if (message.receipt().kind() != pb::Receipt::NONE && !is_wanted(message)) {
-    pb::Outcome outcome;
-    outcome.set_verdict(pb::DELIVERED);
-    outcome.set_text("a notification that nobody waits for: taken in");
-    return user_.finish(envelope.id(), outcome);
-  }
+  message.receipt().kind() != pb::Receipt::NONE ? begin_receipts(envelope, begin_before)
+                                                : carry(envelope, begin_before);
+}
+
+// Of those that somebody waits for.
+void ToXmpp::begin_receipts(const pb::Envelope& envelope, Time begin_before) {
+  const pb::XmppMessage& message = envelope.xmpp_message();
+  pb::Envelope wanted = envelope;
+  pb::XmppMessage& kept = *wanted.mutable_xmpp_message();
+  kept.clear_receipt();
+  kept.clear_more_receipts();
+  const auto keep = [&](const pb::Receipt& receipt) {
+    if (is_wanted(message, receipt))
+      *(kept.has_receipt() ? kept.add_more_receipts() : kept.mutable_receipt()) = receipt;
+  };
+  keep(message.receipt());
+  for (const pb::Receipt& receipt : message.more_receipts()) keep(receipt);
+  if (kept.has_receipt()) return carry(wanted, begin_before);
+  pb::Outcome outcome;
+  outcome.set_verdict(pb::DELIVERED);
+  outcome.set_text("a notification that nobody waits for: taken in");
+  user_.finish(envelope.id(), outcome);
+}
+
+void ToXmpp::carry(const pb::Envelope& envelope, Time begin_before) {
+  const pb::XmppMessage& message = envelope.xmpp_message();
   Link* link = user_.link(xmpp::domain_of(message.from()), xmpp::domain_of(message.to()));
   if (link == nullptr)
     return end_unwritten(envelope, failure(pb::OVERLOADED, "there is no room for another XMPP stream"));
@@ -116,9 +136,11 @@ void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
     return end_unwritten(envelope, failure(pb::OVERLOADED, "too many messages wait for XMPP servers"));
   uint64_t number = 0;
   Message& m = under_way_.take(&number);
-  const IdContent id = message.receipt().kind() != pb::Receipt::NONE ? write_receipt(way, message, number)
-                                                                     : write_words(message, number);
-  const Link::Sent sent = way.link.send(message.from(), xml_);
+  Link::Sent sent = Link::Sent::kWritten;
+  const IdContent id = message.receipt().kind() != pb::Receipt::NONE
+                           ? write_receipts(way, message, number)
+                           : write_words(way, message, number, sent);
+  if (sent == Link::Sent::kWritten) sent = way.link.send(message.from(), xml_);
   if (sent != Link::Sent::kWritten) {
     under_way_.release(number);
     if (sent == Link::Sent::kTooLarge) {
@@ -156,14 +178,12 @@ void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
   ++figures_.written;
 }
 
-// Into xml_, with its id in id_. What the contact showed decides on thread, type and chat states.
-IdContent ToXmpp::write_words(const pb::XmppMessage& message, uint64_t number) {
+// Its id is in id_. What the contact showed decides on thread, type and chat states. Clients show a file only
+// where it stands alone: words beside it, and each of several files, go as a stanza of their own.
+IdContent ToXmpp::write_words(Way& way, const pb::XmppMessage& message, uint64_t number, Link::Sent& sent) {
   xmpp::Stanza stanza;
   to_stanza(message, &stanza, &content_);
-  IdContent id = id_content(message);
-  id_.clear();
-  ids_.append(id_, number, id.flags, id.payload, stanza.from, stanza.to);
-  stanza.id = id_;
+  const IdContent id = id_content(message);
   const std::string_view written_to = xmpp::resource_of(message.to());
   Contact* contact = written_to.empty() ? contacts_.find(message.to(), message.from())
                                         : &contacts_.get(message.to(), message.from());
@@ -175,19 +195,43 @@ IdContent ToXmpp::write_words(const pb::XmppMessage& message, uint64_t number) {
   }
   if (stanza.type == "chat" && (contact == nullptr || contact->states != Contact::States::kTellsNot))
     content_.state = "active";
-  if (id.flags.find(StanzaId::kImdn) == std::string::npos)
-    content_.wants_receipt = content_.wants_marker = false;  // the answer would not find back
-  xml_.clear();
-  xmpp::XmlWriter xml(xml_);
-  xmpp::write_message(xml, stanza, content_);
-  if (!content_.bodies.empty())
-    contacts_.recent_words().note(message.to(), message.from(), id_, content_.bodies.front().text);
+  const bool asks = id.flags.find(StanzaId::kImdn) != std::string::npos;  // else no answer would find back
+  const bool wants_receipt = content_.wants_receipt && asks, wants_marker = content_.wants_marker && asks;
+  content_.wants_receipt = content_.wants_marker = false;
+  const auto compose = [&](const IdContent& own) {
+    id_.clear();
+    ids_.append(id_, number, own.flags, own.payload, stanza.from, stanza.to);
+    stanza.id = id_;
+    xml_.clear();
+    xmpp::XmlWriter xml(xml_);
+    xmpp::write_message(xml, stanza, content_);
+    if (!content_.bodies.empty())
+      contacts_.recent_words().note(message.to(), message.from(), id_, content_.bodies.front().text);
+  };
+  const auto send_first = [&](int which) {
+    compose({std::string(1, StanzaId::kMessage), std::to_string(which)});
+    sent = way.link.send(stanza.from, xml_);
+    content_.subjects.clear();
+    return sent == Link::Sent::kWritten;
+  };
+  if (!message.files().empty()) {
+    const std::string_view words = words_beside_files(message);
+    content_.bodies.assign(1, {{}, words});
+    if (!words.empty() && !send_first(0)) return id;
+    for (int i = 0; i < message.files_size(); ++i) {
+      content_.file = to_file(message.files(i));
+      content_.bodies.assign(1, {{}, content_.file->url});
+      if (i + 1 < message.files_size() && !send_first(i + 1)) return id;
+    }
+  }
+  content_.wants_receipt = wants_receipt;
+  content_.wants_marker = wants_marker;
+  compose(id);
   return id;
 }
 
 // One answer of each kind to a message is told, though there may be one of each of the recipient's phones.
-bool ToXmpp::is_wanted(const pb::XmppMessage& message) {
-  const pb::Receipt& receipt = message.receipt();
+bool ToXmpp::is_wanted(const pb::XmppMessage& message, const pb::Receipt& receipt) {
   const auto asked = asked_by(ids_, receipt.id(), message.from(), message.to());
   if (!asked) return false;
   const bool received = receipt.kind() == pb::Receipt::DELIVERED || receipt.kind() == pb::Receipt::DISPLAYED;
@@ -197,16 +241,27 @@ bool ToXmpp::is_wanted(const pb::XmppMessage& message) {
   return contacts_.first(receipt.id(), displayed ? pb::Receipt::DISPLAYED : pb::Receipt::DELIVERED);
 }
 
-// Into xml_; to the very client that asked.
-IdContent ToXmpp::write_receipt(Way& way, const pb::XmppMessage& message, uint64_t number) {
-  const pb::Receipt& receipt = message.receipt();
+IdContent ToXmpp::write_receipts(Way& way, const pb::XmppMessage& message, uint64_t number) {
+  write_receipt(way, message, message.receipt(), number);
+  for (const pb::Receipt& receipt : message.more_receipts()) {
+    way.link.send(message.from(), xml_);
+    write_receipt(way, message, receipt, number);
+  }
+  return {std::string(1, StanzaId::kStatus), {}};
+}
+
+// To the very client that asked.
+void ToXmpp::write_receipt(Way& way, const pb::XmppMessage& message, const pb::Receipt& receipt,
+                           uint64_t number) {
   const Asked asked = asked_by(ids_, receipt.id(), message.from(), message.to()).value_or(Asked());
   xmpp::Stanza stanza;
   stanza.from = message.from();
   stanza.to = asked.from;
   const auto write = [&](std::string_view received, std::string_view displayed) {
     id_.clear();
-    ids_.append(id_, number, std::string(1, StanzaId::kStatus), {}, stanza.from, stanza.to);
+    // Of several stanzas with one number each has an id of its own.
+    const std::string which = received.empty() ? "d" + asked.id : asked.id;
+    ids_.append(id_, number, std::string(1, StanzaId::kStatus), which, stanza.from, stanza.to);
     stanza.id = id_;
     stanza.type = asked.chat ? "chat" : "normal";
     content_.clear();
@@ -243,7 +298,6 @@ IdContent ToXmpp::write_receipt(Way& way, const pb::XmppMessage& message, uint64
                                      : "internal-server-error",
                        "The recipient was not reached after all", std::string(way.link.own_domain())});
   }
-  return {std::string(1, StanzaId::kStatus), {}};
 }
 
 // Never waits, and nobody hears how it ended.

@@ -116,10 +116,14 @@ class ToXmpp {
 
   Way& way_of(xmpp::Link&);
   Way* find(const xmpp::Link&);
+  void begin_receipts(const pb::Envelope&, Time begin_before);
+  void carry(const pb::Envelope&, Time begin_before);
   void write(Way&, const pb::Envelope&, Time begin_before);
-  IdContent write_words(const pb::XmppMessage&, uint64_t number);
-  IdContent write_receipt(Way&, const pb::XmppMessage&, uint64_t number);
-  bool is_wanted(const pb::XmppMessage& receipt);
+  // Leave in xml_ what is written last, and send what goes before it, unless that fails.
+  IdContent write_words(Way&, const pb::XmppMessage&, uint64_t number, xmpp::Link::Sent&);
+  IdContent write_receipts(Way&, const pb::XmppMessage&, uint64_t number);
+  void write_receipt(Way&, const pb::XmppMessage&, const pb::Receipt&, uint64_t number);
+  bool is_wanted(const pb::XmppMessage&, const pb::Receipt&);
   void show_typing(const pb::Envelope&);
   void write_state(Contact&, std::string_view state);
   void hold(Way&, const pb::Envelope&, Time begin_before);

@@ -56,6 +56,22 @@ void to_stanza(const pb::XmppMessage& message, xmpp::Stanza* stanza, xmpp::Messa
   content->wants_marker = message.wants().displayed();
 }
 
+xmpp::File to_file(const pb::XmppFile& file) {
+  return {file.url(), file.name(), file.media_type(), file.size()};
+}
+
+std::string_view words_beside_files(const pb::XmppMessage& message) {
+  std::string_view text;
+  if (message.bodies_size() > 0) text = message.bodies(0).text();
+  for (int i = message.files_size(); i > 0; --i) {
+    const std::string& url = message.files(i - 1).url();
+    if (!text.ends_with(url)) return text;
+    text.remove_suffix(url.size());
+    if (text.ends_with('\n')) text.remove_suffix(1);
+  }
+  return text;
+}
+
 void from_stanza(const xmpp::Stanza& stanza, const xmpp::MessageContent& content, pb::XmppMessage* message) {
   message->set_id(stanza.id.data(), stanza.id.size());
   message->set_type(stanza.type.data(), stanza.type.size());

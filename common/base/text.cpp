@@ -144,6 +144,9 @@ std::string xml_legal(std::string_view utf8) {
     if (c == '\r') {
       skip(i, 1);
       if (i + 1 >= utf8.size() || utf8[i + 1] != '\n') out += '\n';
+    } else if (c == '\v' || c == '\f') {
+      skip(i, 1);
+      out += '\n';
     } else if (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n') {
       skip(i, 1);
     } else if (c == '\xef' && (utf8.substr(i, 3) == "\xef\xbf\xbe" || utf8.substr(i, 3) == "\xef\xbf\xbf")) {

@@ -55,8 +55,8 @@ std::string to_hex(std::string_view bytes);
 // without splitting a UTF-8 sequence.
 std::string one_line(std::string_view text, std::size_t max);
 
-// Text that may stand in XML 1.0 (section 2.2): illegal characters are dropped, CRLF and CR become LF. The
-// argument must be UTF-8.
+// Text that may stand in XML 1.0 (section 2.2): illegal characters are dropped; CRLF, CR, VT and FF
+// become LF. The argument must be UTF-8.
 std::string xml_legal(std::string_view utf8);
 
 // Which of the known words is nearest to a misspelt one, if any is near: for hints.

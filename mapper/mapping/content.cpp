@@ -1,6 +1,7 @@
 #include "mapper/mapping/content.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/hash.h"
 #include "common/base/text.h"
@@ -241,10 +242,16 @@ std::optional<pb::Outcome> to_xmpp(const pb::SipMessage& in, pb::XmppMessage& ou
   if (!from) return refuse_sip(from.error(), Party::kSender);
   auto text = text_of(in);
   if (!text) return refused(text.error().status, std::move(text.error().text));
-  if (text->kind == SipText::Kind::kNotification && text->receipt.kind() == pb::Receipt::OTHER)
+  std::erase_if(text->receipts, [](const pb::Receipt& r) { return r.kind() == pb::Receipt::OTHER; });
+  if (text->kind == SipText::Kind::kNotification && text->receipts.empty())
     return ended(pb::DELIVERED, "a notification of which XMPP tells its users nothing: taken in");
+  std::string subject = subject_line(in.subject().empty() ? text->subject : in.subject());
+  if (text->kind == SipText::Kind::kNothing && !subject.empty()) {
+    text->kind = SipText::Kind::kWords;
+    text->text = std::exchange(subject, {});  // clients show no subject that stands alone
+  }
   // XMPP has nothing to carry an empty message in. It goes as far as it can; nothing is proved by that.
-  if (text->kind == SipText::Kind::kWords && text->text.empty())
+  if (text->kind == SipText::Kind::kNothing)
     return ended(pb::PASSED_ON, "an empty message: nothing to send to XMPP");
 
   out.Clear();
@@ -258,16 +265,20 @@ std::optional<pb::Outcome> to_xmpp(const pb::SipMessage& in, pb::XmppMessage& ou
     return std::nullopt;
   }
   if (text->kind == SipText::Kind::kNotification) {
-    out.mutable_receipt()->Swap(&text->receipt);
+    *out.mutable_receipt() = std::move(text->receipts.front());
+    for (std::size_t i = 1; i < text->receipts.size(); ++i)
+      *out.add_more_receipts() = std::move(text->receipts[i]);
     return std::nullopt;
   }
   out.set_type(settings.message_type);
   if (!text->wants.id().empty()) out.mutable_wants()->Swap(&text->wants);
   out.set_lang(std::string(first_language(text->language.empty() ? in.language() : text->language)));
+  for (pb::XmppFile& file : text->files) {
+    text->text.append(text->text.empty() ? "" : "\n").append(file.url());
+    out.add_files()->Swap(&file);
+  }
   out.add_bodies()->set_text(std::move(text->text));
-  if (std::string subject = subject_line(in.subject().empty() ? text->subject : in.subject());
-      !subject.empty())
-    out.add_subjects()->set_text(subject);
+  if (!subject.empty()) out.add_subjects()->set_text(subject);
   // RFC 7572 table 2. Whoever keeps the conversation's last thread may put that in its place: SIP clients
   // take a new Call-ID for each MESSAGE, and the mapper keeps nothing.
   if (in.call_id().size() <= kMaxCallId && is_utf8(in.call_id()))

@@ -159,7 +159,8 @@ class Reader {
 
   std::string_view rest_;
   std::size_t lines_ = 0;
-  std::map<std::string, std::string, std::less<>> namespaces_{{"", std::string(kCpimHeaders)}};
+  std::map<std::string, std::string, std::less<>> namespaces_{{"", std::string(kCpimHeaders)},
+                                                              {"imdn", std::string(kImdnHeaders)}};
   std::vector<std::string> required_;
   Cpim out_;
 };

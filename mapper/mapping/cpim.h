@@ -1,5 +1,6 @@
 // message/cpim (RFC 3862): headers about the message, then a MIME entity that is its content. Read strictly:
 // lines end with CRLF, exactly one space stands before a value, names are case-sensitive, nothing is folded.
+// The prefix "imdn" needs no NS header, as clients forget it.
 #pragma once
 
 #include <string>

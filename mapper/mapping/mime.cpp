@@ -7,6 +7,7 @@
 namespace stox::mapping {
 namespace {
 
+constexpr std::size_t kMaxParams = 32;  // of a media type; the others are left out
 constexpr CharClass kTokenChars("-.!%*_+`'~#$&^{|}");
 bool is_token(std::string_view s) { return !s.empty() && kTokenChars.has_all(s); }
 
@@ -119,16 +120,13 @@ std::optional<MediaType> parse_media_type(std::string_view text) {
       !is_token(media.type.substr(slash + 1)))
     return std::nullopt;
   text.remove_prefix(std::min(text.find(';'), text.size()));
-  while (!text.empty()) {
+  while (!text.empty() && media.params.size() < kMaxParams) {
     text.remove_prefix(1);  // the semicolon
-    const auto equals = text.find('=');
-    if (equals > text.find(';')) {  // no value
-      text.remove_prefix(text.find(';'));
-      continue;
-    }
-    if (equals == std::string_view::npos) break;
-    std::string name = ascii_lower(trim(text.substr(0, equals)));
-    text.remove_prefix(equals + 1);
+    const auto end = std::min(text.find_first_of("=;"), text.size());
+    std::string name = ascii_lower(trim(text.substr(0, end)));
+    const bool has_value = end < text.size() && text[end] == '=';
+    text.remove_prefix(has_value ? end + 1 : end);
+    if (!has_value) continue;
     while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
     auto value = take_value(text);
     if (!value) return std::nullopt;
@@ -197,7 +195,7 @@ std::optional<std::string> decode_transfer(std::string_view encoding, std::strin
 Disposition disposition_of(std::string_view disposition) {
   const std::string lower = ascii_lower(disposition);
   const std::string_view type = trim(std::string_view(lower).substr(0, lower.find(';')));
-  if (type.empty() || type == "render" || type == "inline" || type == "notification")
+  if (type.empty() || type == "render" || type == "inline" || type == "notification" || type == "attachment")
     return Disposition::kShow;
   return lower.find("handling=optional") == std::string::npos ? Disposition::kUnknown : Disposition::kMaySkip;
 }

@@ -1,12 +1,14 @@
 #include "mapper/mapping/sip_text.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/base/text.h"
 #include "common/base/timestamp.h"
 #include "mapper/mapping/cpim.h"
 #include "mapper/mapping/html.h"
+#include "mapper/mapping/inflate.h"
 #include "mapper/mapping/mime.h"
 #include "mapper/mapping/utf8.h"
 
@@ -17,12 +19,17 @@ using Text = tl::expected<SipText, SipRefusal>;
 
 constexpr int kMaxDepth = 3;  // of multipart and CPIM bodies in each other
 constexpr std::size_t kMaxParts = 16;
+constexpr std::size_t kMaxInflated = 65'536;
 
 tl::unexpected<SipRefusal> refuse(int status, std::string text) {
   return tl::make_unexpected(SipRefusal{status, std::move(text)});
 }
 
-Text read(const Entity&, int depth, bool in_cpim);
+tl::unexpected<SipRefusal> not_understood(std::string_view type) {
+  return refuse(415, "Content-Type " + std::string(type) + " is not understood");
+}
+
+Text read(const Entity&, int depth);
 
 Text read_words(const Entity& entity, const MediaType& media) {
   const std::string charset = ascii_lower(media.param("charset"));
@@ -30,11 +37,11 @@ Text read_words(const Entity& entity, const MediaType& media) {
   if (!utf8 && utf8.error() == CharsetError::kUnknown)
     return refuse(415, "charset " + charset + " is not understood");
   if (!utf8) return refuse(400, "the body is not in the charset " + (charset.empty() ? "UTF-8" : charset));
-  const bool html = media.type == "text/html";
   SipText out;
-  out.text = xml_legal(html ? text_of_html(*utf8) : *utf8);
+  out.text = xml_legal(media.type == "text/html" ? text_of_html(*utf8) : *utf8);
   out.language = entity.language;
-  if (html && out.text.empty() && !utf8->empty()) return refuse(415, "text/html without any text");
+  if (out.text.empty() && !utf8->empty()) return refuse(415, media.type + " without any text");
+  if (!out.text.empty()) out.kind = SipText::Kind::kWords;
   return out;
 }
 
@@ -54,11 +61,12 @@ void read_wanted(std::string_view list, pb::Wants& wants) {
 Text read_cpim(const Entity& entity, int depth) {
   const auto cpim = parse_cpim(entity.body);
   if (!cpim) return refuse(400, "message/cpim: " + cpim.error().text);
-  Text out = read(cpim->content, depth + 1, true);
+  Text out = read(cpim->content, depth + 1);
   if (!out) return out;
   if (const CpimHeader* subject = cpim->find("Subject")) out->subject = subject->value;
   if (const CpimHeader* date = cpim->find("DateTime")) out->date_s = parse_timestamp(date->value).value_or(0);
   const CpimHeader* id = cpim->find("Message-ID", kImdnHeaders);
+  if (id == nullptr) id = cpim->find("Message-ID");  // COMPAT(Linphone 4.0 to 4.3)
   const CpimHeader* wanted = cpim->find("Disposition-Notification", kImdnHeaders);
   if (id == nullptr || wanted == nullptr || out->kind != SipText::Kind::kWords) return out;
   read_wanted(wanted->value, out->wants);
@@ -67,34 +75,55 @@ Text read_cpim(const Entity& entity, int depth) {
   return out;
 }
 
-// The last that is understood: they stand in rising order of likeness to what was meant (RFC 2046 5.1.4). Why
-// the last was not, if none is.
-Text read_alternative(const std::vector<Entity>& parts, int depth) {
-  Text out = refuse(415, "");
-  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
-    Text text = read(*part, depth + 1, false);
-    if (text) return text;
-    if (out.error().text.empty()) out = std::move(text);
-  }
-  return out;
+// How much a form of the same says to a person: words beat all others, and something that is not understood
+// beats nothing, lest it be taken for an empty message.
+int worth(const Text& text) {
+  if (!text) return 1;
+  return text->kind == SipText::Kind::kNothing ? 0 : text->kind == SipText::Kind::kWords ? 3 : 2;
 }
 
-// All that is text, in order. A part that is not understood may be left out only if it says so (RFC
-// 5621 3.1): otherwise the sender would believe that it arrived.
+// They stand in rising order of likeness to what was meant (RFC 2046 5.1.4): of those worth most, the last.
+Text read_alternative(const std::vector<Entity>& parts, int depth) {
+  std::optional<Text> best;
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    Text text = read(*part, depth + 1);
+    if (!best || worth(text) > worth(*best)) best = std::move(text);
+  }
+  return std::move(*best);
+}
+
+// Adds a part to those before it.
+void add(SipText&& part, SipText& all) {
+  const auto by_worth = [](SipText::Kind kind) { return static_cast<int>(kind); };
+  if (by_worth(part.kind) > by_worth(all.kind)) {
+    all = std::move(part);
+  } else if (part.kind == SipText::Kind::kWords) {
+    if (!all.text.empty() && !part.text.empty()) all.text += '\n';
+    all.text += part.text;
+    all.files.insert(all.files.end(), part.files.begin(), part.files.end());
+  } else if (part.kind == all.kind) {
+    all.receipts.insert(all.receipts.end(), part.receipts.begin(), part.receipts.end());
+  }
+}
+
+// All that is said, in order. A part that is not understood may be left out only if it says so (RFC
+// 5621 3.1): otherwise the sender would believe that it arrived. A notification that is broken costs not the
+// others.
 Text read_mixed(const std::vector<Entity>& parts, int depth) {
   SipText out;
-  bool any = false;
+  std::optional<SipRefusal> left_out;
   for (const Entity& part : parts) {
-    Text text = read(part, depth + 1, false);
-    if (!text && ascii_lower(part.disposition).find("handling=optional") != std::string::npos) continue;
-    if (!text) return text;
-    if (text->kind != SipText::Kind::kWords || text->text.empty()) continue;
-    if (any)
-      out.text.append("\n").append(text->text);
-    else
-      out = std::move(*text);
-    any = true;
+    Text text = read(part, depth + 1);
+    if (text) {
+      add(std::move(*text), out);
+    } else if (ascii_lower(part.disposition).find("handling=optional") != std::string::npos ||
+               ascii_lower(part.content_type).starts_with(kImdnType)) {
+      left_out = std::move(text.error());
+    } else {
+      return text;
+    }
   }
+  if (out.kind == SipText::Kind::kNothing && left_out) return tl::make_unexpected(std::move(*left_out));
   return out;
 }
 
@@ -102,14 +131,12 @@ Text read_mixed(const std::vector<Entity>& parts, int depth) {
 Text read_related(const std::vector<Entity>& parts, std::string_view start, int depth) {
   const auto root = std::find_if(parts.begin(), parts.end(), [&](const Entity& e) { return e.id == start; });
   if (!start.empty() && root == parts.end())
-    return refuse(400, "multipart/related has no part " + std::string(start));
-  return read(start.empty() ? parts.front() : *root, depth + 1, false);
+    return refuse(400, "multipart/related has no part " + one_line(start, 60));
+  return read(start.empty() ? parts.front() : *root, depth + 1);
 }
 
 Text read_multipart(const Entity& entity, const MediaType& media, int depth) {
   const std::string_view kind = std::string_view(media.type).substr(10);
-  if (kind != "mixed" && kind != "alternative" && kind != "related")
-    return refuse(415, "Content-Type " + media.type + " is not understood");
   const auto parts = split_multipart(entity.body, media.param("boundary"), kMaxParts);
   if (!parts) return refuse(parts.error().text.starts_with("more than") ? 415 : 400, parts.error().text);
   if (kind == "alternative") return read_alternative(*parts, depth);
@@ -130,31 +157,78 @@ Text read_notification(const Entity& entity) {
   if (!receipt) return refuse(400, "message/imdn+xml: " + receipt.error().text);
   SipText out;
   out.kind = SipText::Kind::kNotification;
-  out.receipt = std::move(*receipt);
+  out.receipts.push_back(std::move(*receipt));
   return out;
 }
 
-Text read(const Entity& encoded, int depth, bool in_cpim) {
-  if (encoded.body.empty()) return SipText();
-  const auto decoded = decode_transfer(encoded.transfer_encoding, encoded.body);
-  if (!decoded) return refuse(415, "Content-Transfer-Encoding is not understood");
-  Entity entity = encoded;
-  entity.body = *decoded;
-  const auto media = parse_media_type(entity.content_type.empty() ? "text/plain" : entity.content_type);
+Text read_file(const Entity& entity, const MediaType& media) {
+  auto read = read_files(media, entity.body);
+  if (!read) return tl::make_unexpected(std::move(read.error()));
+  SipText out;
+  out.kind = SipText::Kind::kWords;
+  out.text = xml_legal(read->text);
+  out.files = std::move(read->files);
+  return out;
+}
+
+bool nests(std::string_view type) {
+  return type == "message/cpim" || type == "multipart/mixed" || type == "multipart/alternative" ||
+         type == "multipart/related";
+}
+
+bool is_understood(const MediaType& media) {
+  const std::string_view type = media.type;
+  return type == "text/plain" || type == "text/html" || type == kComposingType || type == kImdnType ||
+         is_file_type(media) || nests(type);
+}
+
+// Leaves in `entity` what is meant; `decoded` and `inflated` hold it.
+std::optional<SipRefusal> decode(Entity& entity, std::string& decoded, std::string& inflated) {
+  if (!entity.transfer_encoding.empty()) {
+    auto body = decode_transfer(entity.transfer_encoding, entity.body);
+    if (!body)
+      return SipRefusal{415, "Content-Transfer-Encoding " + one_line(entity.transfer_encoding, 60) +
+                                 " is not understood, or the body is not in it"};
+    decoded = std::move(*body);
+    entity.body = decoded;
+  }
+  if (entity.encoding.empty()) return std::nullopt;
+  auto body = inflate_body(entity.encoding, entity.body, kMaxInflated);
+  if (body) {
+    inflated = std::move(*body);
+    entity.body = inflated;
+    return std::nullopt;
+  }
+  const std::string coding = "Content-Encoding " + one_line(entity.encoding, 60);
+  switch (body.error()) {
+    case InflateError::kTooLarge:
+      return SipRefusal{413, "the body is over 64 kB when inflated"};
+    case InflateError::kDamaged:
+      return SipRefusal{400, coding + ": the body is not in it"};
+    default:
+      return SipRefusal{415, coding + " is not understood"};
+  }
+}
+
+// Of what type, for what use and in what coding it is, is looked at before what it says.
+Text read(const Entity& encoded, int depth) {
+  const auto media = parse_media_type(encoded.content_type.empty() ? "text/plain" : encoded.content_type);
   if (!media) return refuse(400, "Content-Type cannot be read");
   const std::string& type = media->type;
-  if (disposition_of(entity.disposition) == Disposition::kUnknown)
-    return refuse(415, "Content-Disposition is not understood");
-  if (!entity.encoding.empty() && !ascii_iequal(trim(entity.encoding), "identity"))
-    return refuse(415, "Content-Encoding is not understood");
+  if (!is_understood(*media)) return not_understood(type);
+  if (disposition_of(encoded.disposition) == Disposition::kUnknown) {
+    return refuse(415, "Content-Disposition " + one_line(encoded.disposition, 60) + " of " + type +
+                           " is not understood");
+  }
+  Entity entity = encoded;
+  std::string decoded, inflated;
+  if (const auto refusal = decode(entity, decoded, inflated)) return tl::make_unexpected(*refusal);
   if (type == kComposingType) return read_typing(entity);
-  if (in_cpim && type == kImdnType) return read_notification(entity);
-  if (type == "text/plain" || type == "text/html") return read_words(entity, *media);
-  const bool nests = type == "message/cpim" || type.starts_with("multipart/");
-  if (nests && depth >= kMaxDepth) return refuse(415, "bodies in each other deeper than 3");
-  if (type == "message/cpim") return read_cpim(entity, depth);
-  if (nests) return read_multipart(entity, *media, depth);
-  return refuse(415, "Content-Type " + type + " is not understood");
+  if (type == kImdnType) return read_notification(entity);
+  if (is_file_type(*media)) return read_file(entity, *media);
+  if (!nests(type)) return read_words(entity, *media);
+  if (depth >= kMaxDepth) return refuse(415, "bodies in each other deeper than 3");
+  return type == "message/cpim" ? read_cpim(entity, depth) : read_multipart(entity, *media, depth);
 }
 
 }  // namespace
@@ -162,13 +236,15 @@ Text read(const Entity& encoded, int depth, bool in_cpim) {
 tl::expected<SipText, SipRefusal> text_of(const pb::SipMessage& message) {
   if (message.parts().empty() || message.parts(0).alternatives().empty()) return SipText();
   const pb::Content& content = message.parts(0).alternatives(0);
-  if (content.data().empty()) return SipText();
-  if (content.content_type().empty()) return refuse(400, "a body without Content-Type");
+  if (content.content_type().empty() && !content.data().empty())
+    return refuse(400, "a body without Content-Type");
   Entity entity;
   entity.content_type = content.content_type();
   entity.disposition = content.disposition();
+  entity.encoding = content.encoding();
+  entity.transfer_encoding = content.transfer_encoding();
   entity.body = content.data();
-  return read(entity, 0, false);
+  return read(entity, 0);
 }
 
 }  // namespace stox::mapping

@@ -21,7 +21,7 @@ struct Reader {
   std::size_t skipping = 0;            // depth inside what is of another namespace
 };
 
-void start(void* user, const XML_Char* name, const XML_Char**) {
+void start(void* user, const XML_Char* name, const XML_Char** attributes) {
   auto& r = *static_cast<Reader*>(user);
   const std::string_view full(name);
   const auto between = full.rfind(kBetween);
@@ -30,7 +30,11 @@ void start(void* user, const XML_Char* name, const XML_Char**) {
     ++r.skipping;
   } else {
     const std::string parent = r.open.empty() ? std::string() : r.out[r.open.back()].path;
-    r.out.push_back({parent + "/" + std::string(full.substr(between + 1)), {}});
+    r.out.push_back({parent + "/" + std::string(full.substr(between + 1)), {}, {}});
+    for (; *attributes != nullptr; attributes += 2) {
+      if (std::string_view(attributes[0]).find(kBetween) == std::string_view::npos)
+        r.out.back().attributes.emplace_back(attributes[0], attributes[1]);
+    }
     r.open.push_back(r.out.size() - 1);
   }
   if (r.open.size() + r.skipping > kMaxDepth) XML_StopParser(r.parser, XML_FALSE);
@@ -75,6 +79,12 @@ Result<std::vector<SmallElement>> read_small_xml(std::string_view document, std:
     t.erase(t.begin(), std::find_if_not(t.begin(), t.end(), blank));
   }
   return std::move(reader.out);
+}
+
+std::string_view SmallElement::attribute(std::string_view name) const {
+  const auto found =
+      std::find_if(attributes.begin(), attributes.end(), [&](const auto& a) { return a.first == name; });
+  return found == attributes.end() ? std::string_view() : std::string_view(found->second);
 }
 
 bool has(const std::vector<SmallElement>& elements, std::string_view path) {

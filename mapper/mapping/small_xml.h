@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/base/result.h"
@@ -15,6 +16,9 @@ constexpr std::size_t kMaxSmallXml = 16'384;
 struct SmallElement {
   std::string path;  // local names from the root on: "/imdn/message-id"
   std::string text;  // directly inside it, spaces at both ends cut
+  std::vector<std::pair<std::string, std::string>> attributes;  // without those of a namespace
+
+  std::string_view attribute(std::string_view name) const;  // empty if there is none
 };
 
 // All elements of this namespace whose parents are of it, too, in the order of their start tags.

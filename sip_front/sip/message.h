@@ -43,6 +43,7 @@ enum class HeaderName : uint8_t {
   kContentEncoding,
   kContentLanguage,
   kContentLength,
+  kContentTransferEncoding,
   kContentType,
   kCSeq,
   kDate,
@@ -62,7 +63,7 @@ enum class HeaderName : uint8_t {
   kUserAgent,
   kVia,
 };
-constexpr std::size_t kHeaderNames = 27;
+constexpr std::size_t kHeaderNames = 28;
 
 struct Header {
   std::string_view name;   // as written

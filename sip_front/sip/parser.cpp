@@ -53,8 +53,9 @@ constexpr Name kNames[] = {
     {"Content-Language", HeaderName::kContentLanguage},
     {"Content-Disposition", HeaderName::kContentDisposition},
     {"P-Asserted-Identity", HeaderName::kPAssertedIdentity},
+    {"Content-Transfer-Encoding", HeaderName::kContentTransferEncoding},
 };
-constexpr std::size_t kLongestName = 19;
+constexpr std::size_t kLongestName = 25;
 
 constexpr std::array<uint8_t, kLongestName + 2> first_of_length() {
   std::array<uint8_t, kLongestName + 2> first{};

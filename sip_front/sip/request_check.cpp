@@ -46,13 +46,18 @@ std::string required(const Message& request) {
   return out;
 }
 
-bool is_encoded(const Message& request) {
-  bool encoded = false;
+// Whether the body is in a coding that the gateway cannot undo, or in several.
+bool is_coding_unknown(const Message& request) {
+  std::size_t codings = 0;
+  bool unknown = false;
   request.each_value(HeaderName::kContentEncoding, [&](std::string_view coding) {
-    encoded |= !ascii_iequal(coding, "identity");
+    if (ascii_iequal(coding, "identity")) return true;
+    ++codings;
+    unknown |=
+        !ascii_iequal(coding, "deflate") && !ascii_iequal(coding, "gzip") && !ascii_iequal(coding, "x-gzip");
     return true;
   });
-  return encoded;
+  return unknown || codings > 1;
 }
 
 // Of a From: it tells nobody whom to answer.
@@ -92,7 +97,7 @@ Verdict check_message(const Message& request, const SipUri& uri, const Flow& flo
   const std::size_t limit =
       flow.transport == Transport::kUdp ? policy.max_datagram_bytes : policy.max_message_bytes;
   if (request.size >= limit) return refuse(Refused::kSize, 513);
-  if (is_encoded(request)) {
+  if (is_coding_unknown(request)) {
     Verdict out = refuse(Refused::kEncoding, 415);
     out.headers.accept_encoding = true;
     return out;
@@ -101,7 +106,8 @@ Verdict check_message(const Message& request, const SipUri& uri, const Flow& flo
   const NameAddr sender = sender_of(request, flow, policy);
   for (const std::string_view value :
        {request.request_uri, sender.uri, request.to.uri, request.value(HeaderName::kContentType),
-        request.value(HeaderName::kContentDisposition)}) {
+        request.value(HeaderName::kContentDisposition),
+        request.value(HeaderName::kContentTransferEncoding)}) {
     if (!is_utf8(value)) return refuse(Refused::kMalformed, 400, "Header Not UTF-8");
   }
   if (!parse_sip_uri(sender.uri)) return refuse(Refused::kMalformed, 400, "Bad From");

@@ -164,7 +164,7 @@ void write_response(std::string& out, const ResponseHead& head, uint16_t status,
   }
   if (headers.allow) append_line(out, "Allow", kAllow);
   if (headers.accept) append_line(out, "Accept", kAccept);
-  if (headers.accept_encoding) append_line(out, "Accept-Encoding", "identity");
+  if (headers.accept_encoding) append_line(out, "Accept-Encoding", kAcceptEncoding);
   if (headers.supported) out += "Accept-Language: *\r\nSupported:\r\n";
   if (!headers.unsupported.empty()) append_line(out, "Unsupported", headers.unsupported);
   if (is_clean_uri(headers.contact)) out.append("Contact: <").append(headers.contact).append(">\r\n");

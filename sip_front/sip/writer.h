@@ -16,7 +16,9 @@ namespace stox::sip {
 constexpr std::string_view kAllow = "MESSAGE, OPTIONS";
 constexpr std::string_view kAccept =
     "text/plain, text/html, message/cpim, multipart/mixed, multipart/alternative, multipart/related, "
-    "application/im-iscomposing+xml";
+    "application/im-iscomposing+xml, message/imdn+xml, message/external-body, text/uri-list, "
+    "application/vnd.gsma.rcs-ft-http+xml, application/x-acro-filetransfer+json";
+constexpr std::string_view kAcceptEncoding = "deflate, gzip, identity";
 
 // What all responses to one request have in common (8.2.6.2): its Via list with received and rport
 // (18.2.1, RFC 3581), From, To with our tag, Call-ID, CSeq. It outlives the request.
@@ -33,7 +35,7 @@ void write_response_head(const Message& request, const Endpoint& source, std::st
 struct ResponseHeaders {
   bool allow = false;            // 405, OPTIONS
   bool accept = false;           // 415, OPTIONS
-  bool accept_encoding = false;  // 415 for a Content-Encoding, OPTIONS
+  bool accept_encoding = false;  // 415, OPTIONS
   bool supported = false;        // OPTIONS; any language with it
   std::string unsupported = {};  // 420: the option tags
   std::string contact = {};      // 301, 302: where to; an addr-spec

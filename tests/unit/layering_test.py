@@ -49,7 +49,7 @@ LIBRARIES = {
     "CLI": ["common/service", "ctl"],
     "openssl/ssl": ["common/net"],
     "systemd": ["common/service"],
-    "nlohmann": ["common/bus", "common/service", "ctl", "sip_front", "xmpp_worker", "mapper"],
+    "nlohmann": ["common/bus", "common/service", "ctl", "sip_front", "xmpp_worker", "mapper", "mapper/mapping"],
     "stringprep": ["common/base"],
     "idna": ["common/base"],
 }

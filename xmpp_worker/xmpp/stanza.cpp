@@ -71,6 +71,7 @@ void MessageContent::clear() {
   oobs.clear();
   nick = origin_id = replaces = state = received = displayed = {};
   wants_receipt = wants_marker = of_occupant = false;
+  file.reset();
 }
 
 std::optional<Stanza> read_stanza(const Element& element) {
@@ -166,6 +167,25 @@ StreamError read_stream_error(const Element& element) {
   return out;
 }
 
+namespace {
+
+void write_file(XmlWriter& xml, const File& file) {
+  xml.open("x", ns::kOob).leaf("url", file.url).close();
+  xml.open("file-sharing", ns::kFileSharing);
+  const auto is_kind = [&](std::string_view kind) { return file.media_type.starts_with(kind); };
+  if (is_kind("image/") || is_kind("audio/") || is_kind("video/")) xml.attribute("disposition", "inline");
+  xml.open("file", ns::kFileMetadata);
+  if (!file.media_type.empty()) xml.leaf("media-type", file.media_type);
+  if (!file.name.empty()) xml.leaf("name", file.name);
+  if (file.size != 0) xml.leaf("size", std::to_string(file.size));
+  xml.close().open("sources").open("url-data", ns::kUrlData).attribute("target", file.url).close();
+  xml.close().close();
+  xml.open("fallback", ns::kFallback).attribute("for", ns::kFileSharing).open("body").close().close();
+  xml.open("store", ns::kHints).close();
+}
+
+}  // namespace
+
 void write_message(XmlWriter& xml, const Stanza& stanza, const MessageContent& content) {
   xml.open("message").attribute("from", stanza.from).attribute("to", stanza.to).attribute("id", stanza.id);
   xml.attribute_unless_empty("type", stanza.type).attribute_unless_empty("xml:lang", stanza.lang);
@@ -181,6 +201,7 @@ void write_message(XmlWriter& xml, const Stanza& stanza, const MessageContent& c
       for (const char* hint : {"no-copy", "no-store"}) xml.open(hint, ns::kHints).close();
     }
   }
+  if (content.file) write_file(xml, *content.file);
   if (content.wants_receipt) xml.open("request", ns::kReceipts).close();
   if (content.wants_marker) xml.open("markable", ns::kMarkers).close();
   if (!content.received.empty())

@@ -37,6 +37,13 @@ struct Oob {
   std::string_view description;  // empty = none
 };
 
+// XEP-0447, XEP-0446: a file at an http or https address.
+struct File {
+  std::string_view url;
+  std::string_view name, media_type;  // empty = not known
+  uint64_t size = 0;                  // bytes; 0 = not known
+};
+
 struct MessageContent {
   std::vector<LangText> bodies, subjects;
   std::string_view thread;
@@ -50,6 +57,8 @@ struct MessageContent {
   // Ids of messages that were received or displayed; a stanza that says so says nothing else.
   std::string_view received, displayed;
   bool of_occupant = false;  // XEP-0045 7.5: it comes from one of a room's
+  // Written only: the file that the body is the address of. Clients show it in place of the body.
+  std::optional<File> file;
 
   void clear();  // keeps memory
 };

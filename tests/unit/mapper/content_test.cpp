@@ -193,19 +193,21 @@ TEST_F(Content, AnUnknownDispositionIsNotShownAsText) {
   body("text/plain", "x", "icon;handling=optional");
   EXPECT_EQ(text_of_sip(), "x");
   body("text/plain", "x", "icon");
-  EXPECT_EQ(text_of_sip(), "415: Content-Disposition is not understood");
+  EXPECT_EQ(text_of_sip(), "415: Content-Disposition icon of text/plain is not understood");
 }
 
 TEST_F(Content, WhatXmlCannotHoldIsDropped) {
   body("text/plain", std::string("a\0\x01 <b>&\r\nc\rd\xef\xbf\xbe", 16));
   EXPECT_EQ(text_of_sip(), "a <b>&\nc\nd");
+  body("text/plain", "a\vb\fc");
+  EXPECT_EQ(text_of_sip(), "a\nb\nc");
   xmpp_.mutable_bodies(0)->set_text("a\x08 b\r\nc");
   EXPECT_EQ(text_of_xmpp(), "a b\nc");
 }
 
 TEST_F(Content, AnEmptyMessageIsTakenButProvesNothing) {
   for (int kind = 0; kind < 3; ++kind) {
-    kind == 0 ? body("text/plain", "") : kind == 1 ? body("text/plain", "\x01\x02") : sip_.clear_parts();
+    kind == 0 ? body("text/plain", "") : kind == 1 ? body("text/html", "") : sip_.clear_parts();
     const auto end = map_sip();
     ASSERT_TRUE(end);
     EXPECT_EQ(end->verdict(), pb::PASSED_ON);

@@ -98,8 +98,16 @@ std::string shown(const pb::XmppMessage& m) {
   if (m.state() != pb::XmppMessage::NO_STATE)
     out.add("state", ascii_lower(pb::XmppMessage::State_Name(m.state())) + " for " +
                          std::to_string(m.state_holds_s()) + " s");
-  if (m.receipt().kind() != pb::Receipt::NONE)
-    out.add("receipt", ascii_lower(pb::Receipt::Kind_Name(m.receipt().kind())) + " of " + m.receipt().id());
+  for (const pb::XmppFile& file : m.files()) {
+    out.add("file", file.url() + (file.name().empty() ? "" : " " + file.name()) +
+                        (file.media_type().empty() ? "" : " " + file.media_type()) +
+                        (file.size() == 0 ? "" : " " + std::to_string(file.size())));
+  }
+  const auto add_receipt = [&out](const pb::Receipt& receipt) {
+    out.add("receipt", ascii_lower(pb::Receipt::Kind_Name(receipt.kind())) + " of " + receipt.id());
+  };
+  if (m.receipt().kind() != pb::Receipt::NONE) add_receipt(m.receipt());
+  for (const pb::Receipt& receipt : m.more_receipts()) add_receipt(receipt);
   out.add("wants", shown(m.wants()));
   return out.take();
 }
@@ -134,6 +142,8 @@ std::string apply_sip(const std::vector<Field>& in, const Addresses& addresses,
   for (const auto& [key, value] : in) {
     if (key == "Content-Type") content.set_content_type(value);
     if (key == "Content-Disposition") content.set_disposition(value);
+    if (key == "Content-Encoding") content.set_encoding(value);
+    if (key == "Content-Transfer-Encoding") content.set_transfer_encoding(value);
     if (key == "body") content.set_data(value);
     if (key == "Subject") message.set_subject(value);
     if (key == "Content-Language") message.set_language(value);

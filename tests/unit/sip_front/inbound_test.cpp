@@ -173,10 +173,25 @@ TEST_F(InboundTest, TheFormOfWhatAPeerSendsIsNoted) {
   EXPECT_EQ(took_.size(), 1u);
 }
 
-TEST_F(InboundTest, AnEmptyBodyHasNoPart) {
-  receive(replaced(kHello, "5\r\n\r\nhello", "0\r\n\r\n"));
+TEST_F(InboundTest, ATypeSaysSomethingWithoutABodyToo) {
+  const std::string empty = replaced(kHello, "5\r\n\r\nhello", "0\r\n\r\n");
+  receive(empty);
   ASSERT_EQ(envelopes_.size(), 1u);
-  EXPECT_EQ(envelopes_[0].sip_message().parts_size(), 0);
+  ASSERT_EQ(envelopes_[0].sip_message().parts_size(), 1);
+  EXPECT_EQ(envelopes_[0].sip_message().parts(0).alternatives(0).content_type(), "text/plain");
+  receive(replaced(replaced(replaced(empty, "Content-Type: text/plain\r\n", ""), "776sgdkse", "x"), "asd88",
+                   "x"));
+  ASSERT_EQ(envelopes_.size(), 2u);
+  EXPECT_EQ(envelopes_[1].sip_message().parts_size(), 0);
+}
+
+TEST_F(InboundTest, TheMapperLearnsHowTheBodyIsEncoded) {
+  receive(replaced(kHello, "Max-Forwards",
+                   "Content-Transfer-Encoding: base64\r\nContent-Encoding: deflate\r\nMax-Forwards"));
+  ASSERT_EQ(envelopes_.size(), 1u);
+  const pb::Content& content = envelopes_[0].sip_message().parts(0).alternatives(0);
+  EXPECT_EQ(content.encoding(), "deflate");
+  EXPECT_EQ(content.transfer_encoding(), "base64");
 }
 
 TEST_F(InboundTest, NothingButUtf8GetsIntoTextFields) {

@@ -89,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Refusal{"sip:ann*x.test@gw.test", "sip:gw.test", 404, Refused::kUser},
                     Refusal{"Forwards: 70", "Forwards: 0", 483, Refused::kHops},
                     Refusal{"Max-Forwards: 70", "Require: a, b\r\nRequire: c", 420, Refused::kExtension},
-                    Refusal{"Max-Forwards: 70", "e: gzip", 415, Refused::kEncoding},
+                    Refusal{"Max-Forwards: 70", "e: br", 415, Refused::kEncoding},
                     Refusal{"<sip:bob@sip.test>", "<sip:b%zob@sip.test>", 400, Refused::kMalformed},
                     Refusal{"sip:ann*x.test@gw", "sip:a\xff*x.test@gw", 400, Refused::kMalformed},
                     Refusal{"<sip:bob@sip.test>", "<sip:b\xff@sip.test>", 400, Refused::kMalformed},
@@ -100,7 +100,10 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(RequestCheck, NamesWhatItLacks) {
   EXPECT_EQ(check(replaced(kHello, "Max-Forwards: 70", "Require: a, b\r\nRequire: c")).headers.unsupported,
             "a, b, c");
-  EXPECT_TRUE(check(replaced(kHello, "Max-Forwards: 70", "Content-Encoding: gzip")).headers.accept_encoding);
+  EXPECT_TRUE(check(replaced(kHello, "Max-Forwards: 70", "Content-Encoding: br")).headers.accept_encoding);
+  EXPECT_EQ(check(replaced(kHello, "Max-Forwards: 70", "Content-Encoding: deflate, gzip")).status, 415);
+  for (const char* known : {"deflate", "gzip", "X-GZip"})
+    EXPECT_EQ(check(replaced(kHello, "Max-Forwards: 70", std::string("e: ") + known)).kind, Kind::kTake);
   EXPECT_EQ(check(replaced(kHello, "Max-Forwards: 70", "Content-Encoding: identity")).kind, Kind::kTake);
   EXPECT_EQ(check(replaced(kHello, "Max-Forwards: 70", "Proxy-Require: a")).kind, Kind::kTake);
 }

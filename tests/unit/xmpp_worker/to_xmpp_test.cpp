@@ -267,6 +267,63 @@ TEST_F(ToXmppTest, ANotificationOfNothingOfOursIsTakenInSilence) {
   for (uint64_t number : {1, 2, 3}) EXPECT_EQ(outcomes.at(number).verdict(), pb::DELIVERED);
 }
 
+TEST_F(ToXmppTest, OfSeveralNotificationsEachIsAReceiptOfItsOwn) {
+  come_up();
+  pb::Envelope e = envelope(1);
+  pb::XmppMessage& message = *e.mutable_xmpp_message();
+  const auto add = [&](const std::string& id) {
+    pb::Receipt& receipt = *(message.has_receipt() ? message.add_more_receipts() : message.mutable_receipt());
+    receipt.set_kind(pb::Receipt::DELIVERED);
+    receipt.set_id(id);
+  };
+  add("made-up");
+  add(asked_id(true, false, "s1"));
+  add(asked_id(false, false, "s2"));  // nobody asked
+  add(asked_id(true, false, "s3"));
+  begin(e);
+  const std::string written = wakeup();
+  EXPECT_THAT(written, testing::MatchesRegex(
+                           "<message from='a\\*b@gw.test' to='c@x.test/phone/2' id='[^']*' type='chat'>"
+                           "<received xmlns='urn:xmpp:receipts' id='s1'/></message>"
+                           "<message [^>]*><received xmlns='urn:xmpp:receipts' id='s3'/></message><iq .*"));
+  pong(written);
+  EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
+}
+
+TEST_F(ToXmppTest, AFileStandsAloneAndWordsBesideItGoBefore) {
+  come_up();
+  pb::Envelope e = words(1);
+  pb::XmppMessage& message = *e.mutable_xmpp_message();
+  message.mutable_wants()->set_id("m1");
+  message.mutable_wants()->set_delivered(true);
+  message.add_subjects()->set_text("look");
+  message.mutable_bodies(0)->set_text("hi\nthere\nhttps://f.test/a.jpg\nhttps://f.test/b?c&d");
+  message.add_files()->set_url("https://f.test/a.jpg");
+  message.mutable_files(0)->set_name("a.jpg");
+  message.mutable_files(0)->set_media_type("image/jpeg");
+  message.mutable_files(0)->set_size(7);
+  message.add_files()->set_url("https://f.test/b?c&d");
+  begin(e);
+  const std::string written = wakeup();
+  const std::string head = "<message from='a\\*b@gw.test' to='c@x.test' id='[^']*' type='chat'>";
+  EXPECT_THAT(
+      written,
+      testing::MatchesRegex(
+          head + "<subject>look</subject><body>hi\nthere</body>.*</message>" + head +
+          "<body>https://f.test/a.jpg</body>.*<x xmlns='jabber:x:oob'><url>https://f.test/a.jpg</url></x>"
+          "<file-sharing xmlns='urn:xmpp:sfs:0' disposition='inline'><file xmlns='urn:xmpp:file:metadata:0'>"
+          "<media-type>image/jpeg</media-type><name>a.jpg</name><size>7</size></file><sources>"
+          "<url-data xmlns='http://jabber.org/protocol/url-data' target='https://f.test/a.jpg'/></sources>"
+          "</file-sharing><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:sfs:0'><body/></fallback>"
+          "<store xmlns='urn:xmpp:hints'/></message>" +
+          head +
+          "<body>https://f.test/b\\?c&amp;d</body>.*<url>https://f.test/b\\?c&amp;d</url>.*"
+          "<request xmlns='urn:xmpp:receipts'/></message><iq .*"));
+  EXPECT_EQ(written.find("<request"), written.rfind("<request"));
+  bounce(written, "c@x.test", "a*b@gw.test");  // of the words
+  EXPECT_EQ(outcomes.at(1).stanza_error().condition(), "service-unavailable");
+}
+
 TEST_F(ToXmppTest, TypingIsShownOnceAndEndsByItself) {
   come_up();
   composing();
