@@ -12,6 +12,12 @@ set(BINDIR ${CMAKE_INSTALL_FULL_BINDIR})
 set(LIBEXECDIR ${CMAKE_INSTALL_FULL_LIBEXECDIR})
 set(DOCUMENTS ${STOX_DOC_DIR})
 
+# The units and man pages have the paths in them.
+install(CODE "
+  if(NOT CMAKE_INSTALL_PREFIX STREQUAL \"${CMAKE_INSTALL_PREFIX}\")
+    message(FATAL_ERROR \"this build is for ${CMAKE_INSTALL_PREFIX}: configure it with -DCMAKE_INSTALL_PREFIX=\${CMAKE_INSTALL_PREFIX}\")
+  endif()")
+
 install(TARGETS stox-mapper stox-sip-front stox-xmpp-worker stoxctl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 function(stox_unit role does example)

@@ -2,6 +2,7 @@
 them, their usual ports, and the files changed as each example says."""
 import itertools
 import re
+import subprocess
 import tempfile
 import types
 
@@ -44,7 +45,7 @@ def machine(network):
         except CannotBoot as why:
             pytest.skip(str(why))
         try:
-            made.run("cmake", "--install", BUILD, "--prefix", "/usr/local")
+            made.run("cmake", "--install", BUILD)
             text = made.run("cat", "/etc/stox/stox.toml").stdout
             for key in "gateway_domain", "xmpp_domain", "outbound_proxy":
                 text = once(text, f"\n# {key} = ", f"\n{key} = ")
@@ -103,6 +104,67 @@ class Ejabberd:
         machine.write(self.file, once(stock, "\nlisten:\n", "\nlisten:\n" + secret_in("ejabberd.yml")))
         start(machine, "ejabberd", 5347)
         machine.run("ejabberdctl", "register", "juliet", "localhost", "pw")
+
+
+def test_jabberd2s_router_takes_the_gateway(machine):
+    """The router alone: COMPAT(jabberd2 2.7) Debian's init script does not start it, and its users' tables are MySQL's."""
+    stock = text = machine.run("cat", "/etc/jabberd2/router.xml").stdout
+    for line in re.findall(r"^<(?:ip|secret)>.*", secret_in("jabberd2.router.xml"), re.M):
+        element = re.match(r"<(\w+)>", line)[1]
+        text, count = re.subn(rf"(<local>.*?)<{element}>.*?</{element}>", lambda m: m[1] + line, text, count=1, flags=re.S)
+        assert count == 1, element
+    machine.write("/etc/jabberd2/router.xml", text)
+    machine.run("systemd-run", "--unit=router", "-p", "RuntimeDirectory=jabberd2", "-p", "User=jabber",
+                "/usr/sbin/jabberd2-router", "-c", "/etc/jabberd2/router.xml")
+    try:
+        ready(machine)
+    finally:
+        machine.run("systemctl", "stop", "router")
+        machine.write("/etc/jabberd2/router.xml", stock)
+
+
+def test_server_mode_with_a_certificate_of_lets_encrypts_kind(machine, tmp_path):
+    """A chain with an intermediate certificate, which only root may read, and a renewal."""
+    live = "/etc/letsencrypt/live/xmpp-sip.example.org"
+    hook = "/etc/letsencrypt/renewal-hooks/deploy/stox"
+    stock = machine.run("cat", "/etc/stox/stox.toml").stdout
+    machine.run("systemctl", "stop", "stox-xmpp-worker@component-1")
+    machine.write("/etc/stox/stox.toml", stock[:stock.index("[[xmpp_worker]]")] + (EXAMPLES / "server.toml").read_text())
+    machine.run("mkdir", "-p", live, "/etc/letsencrypt/renewal-hooks/deploy")
+    put(machine, hook, (EXAMPLES / "certbot-hook").read_text(), mode="755")
+    root = Authority(tmp_path / "authority")
+
+    def renew():
+        chain, key = root.chain("DNS:xmpp-sip.example.org")
+        put(machine, f"{live}/fullchain.pem", chain, mode="600")
+        put(machine, f"{live}/privkey.pem", key, mode="600")
+        machine.run("env", f"RENEWED_LINEAGE={live}", hook)
+        return chain
+
+    def shown():
+        """What another server sees, if it believes the certificate to be this domain's."""
+        asked = ["openssl", "s_client", "-connect", f"{HERE}:5269", "-starttls", "xmpp-server", "-xmpphost", "xmpp-sip.example.org",
+                 "-verify_hostname", "xmpp-sip.example.org", "-verify_return_error", "-CAfile", str(root.ca)]
+        said = subprocess.run(asked, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
+        found = re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", said, re.S)
+        return found[0] if found and "Verify return code: 0 (ok)" in said else None
+
+    first = renew()
+    machine.run("systemctl", "start", "stox.target")
+    eventually(lambda: shown() == leaf(first), "the certificate is shown")
+    assert machine.run("stat", "-c", "%U:%G %a", "/etc/stox/tls/xmpp-sip.example.org.key").stdout.strip() == "root:stox 640"
+    pid = machine.unit("stox-xmpp-worker@server-1", "MainPID")
+    second = renew()
+    eventually(lambda: shown() == leaf(second), "the renewed one is shown")
+    assert machine.unit("stox-xmpp-worker@server-1", "MainPID") == pid
+
+    machine.run("systemctl", "stop", "stox-xmpp-worker@server-1")
+    machine.write("/etc/stox/stox.toml", stock)
+    machine.run("systemctl", "start", "stox.target")
+
+
+def leaf(chain):
+    return re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", chain, re.S)[0]
 
 
 @pytest.fixture(scope="module", params=[Prosody, Ejabberd], ids=["prosody", "ejabberd"])

@@ -29,7 +29,7 @@ def machine():
         except CannotBoot as why:
             pytest.skip(str(why))
         try:
-            made.run("cmake", "--install", BUILD, "--prefix", "/usr/local")
+            made.run("cmake", "--install", BUILD)
             yield made
         finally:
             made.stop()
@@ -113,7 +113,7 @@ def test_what_is_installed_has_its_owner_and_rights(machine):
 
 def test_an_installation_keeps_the_configuration_that_is_there(machine):
     machine.write("/etc/stox/stox.toml", "# mine\n")
-    machine.run("cmake", "--install", BUILD, "--prefix", "/usr/local")
+    machine.run("cmake", "--install", BUILD)
     assert machine.run("cat", "/etc/stox/stox.toml").stdout == "# mine\n"
 
 
