@@ -206,7 +206,7 @@ void Inbound::fill(const sip::Message& request, const sip::NameAddr& sender) {
     out.assign(is_utf8(text) ? text : std::string_view());
   };
   set_text(*message.mutable_from_display(), sip::unquote(sender.display));
-  set_text(*message.mutable_subject(), request.value(HeaderName::kSubject));
+  message.mutable_subject()->assign(request.value(HeaderName::kSubject));
   set_text(*message.mutable_language(), request.value(HeaderName::kContentLanguage));
   message.set_date_s(sip::parse_date(request.value(HeaderName::kDate)).value_or(0));
   message.clear_parts();

@@ -11,6 +11,7 @@
 #include "mapper/mapping/sent_file.h"
 #include "mapper/mapping/sip_text.h"
 #include "mapper/mapping/split.h"
+#include "mapper/mapping/utf8.h"
 
 namespace stox::mapping {
 namespace {
@@ -245,7 +246,7 @@ std::optional<pb::Outcome> to_xmpp(const pb::SipMessage& in, pb::XmppMessage& ou
   std::erase_if(text->receipts, [](const pb::Receipt& r) { return r.kind() == pb::Receipt::OTHER; });
   if (text->kind == SipText::Kind::kNotification && text->receipts.empty())
     return ended(pb::DELIVERED, "a notification of which XMPP tells its users nothing: taken in");
-  std::string subject = subject_line(in.subject().empty() ? text->subject : in.subject());
+  std::string subject = header_text(in.subject().empty() ? text->subject : in.subject(), kMaxSubject);
   if (text->kind == SipText::Kind::kNothing && !subject.empty()) {
     text->kind = SipText::Kind::kWords;
     text->text = std::exchange(subject, {});  // clients show no subject that stands alone

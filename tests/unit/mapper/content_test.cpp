@@ -156,10 +156,24 @@ TEST_F(Content, CharsetsBecomeUtf8) {
       {"text/plain;charset=utf-16be", std::string("\xd8\x3d\x00\x61\xde\x00", 6),
        "\xef\xbf\xbd"
        "a\xef\xbf\xbd"},
-      {"text/plain", "\xff", "400: the body is not in the charset UTF-8"},
-      {"text/plain;charset=us-ascii", "\xc3\xbc", "400: the body is not in the charset us-ascii"},
-      {"text/plain;charset=utf-16", "abc", "400: the body is not in the charset utf-16"},
-      {"text/plain;charset=koi8-r", "abc", "415: charset koi8-r is not understood"},
+      {"text/plain", "\xff", "\xc3\xbf"},
+      {"text/plain;charset=us-ascii", "\xc3\xbc", "\xc3\xbc"},
+      {"text/plain;charset=us-ascii", "\xfc", "400: the body is not in the charset us-ascii"},
+      {"text/plain;charset=utf-8", "\xfc", "400: the body is not in the charset utf-8"},
+      {"text/plain;charset=utf-16", "abc", "abc"},
+      {"text/plain;charset=utf-16", "a\xff\xff", "400: the body is not in the charset utf-16"},
+      {"text/plain;charset=KOI8-R", "\xf0\xd2\xc9", "\xd0\x9f\xd1\x80\xd0\xb8"},
+      {"text/plain;charset=ISO_8859-8-I", "\xe0", "415: charset iso_8859-8-i is not understood"},
+      {"text/plain;charset=iso-8859-8-i", "\xe0", "\xd7\x90"},
+      {"text/plain;charset=iso-8859-1", "\x80", "\xe2\x82\xac"},
+      {"text/plain;charset=Shift_JIS", "\x83\x65", "\xe3\x83\x86"},
+      {"text/plain;charset=iso-2022-jp", "\x1b$B%F\x1b(B!", "\xe3\x83\x86!"},
+      {"text/plain;charset=ks_c_5601-1987", "\xb0\xa1", "\xea\xb0\x80"},
+      {"text/plain;charset=x-mac-cyrillic//TRANSLIT", "\xff",
+       "415: charset x-mac-cyrillic//translit is not understood"},
+      {"text/plain;charset=big5", "\xff\xff", "400: the body is not in the charset big5"},
+      {"text/plain;charset=klingon", "abc", "abc"},
+      {"text/plain;charset=klingon", "\xff", "415: charset klingon is not understood"},
       {"text/html;charset=iso-8859-1", "<p>\xfc<b>x</b>&nbsp;&lt;", "\xc3\xbcx\xc2\xa0<"},
       {"application/sdp", "v=0", "415: Content-Type application/sdp is not understood"},
       {"text", "abc", "400: Content-Type cannot be read"},
@@ -380,6 +394,27 @@ TEST_F(Content, AThreadThatIsNoCallIdIsHashed) {
     EXPECT_EQ(call_id, call_id_of_thread(thread));
   }
   EXPECT_NE(call_id_of_thread("a b"), call_id_of_thread("a c"));
+}
+
+TEST_F(Content, ASubjectMayBeInEncodedWords) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"=?UTF-8?B?R3LDvMOfZQ==?=", "Gr\u00fc\u00dfe"},
+      {"=?iso-8859-1*de?q?Gr=FC=DFe_an_alle?= (2)", "Gr\u00fc\u00dfe an alle (2)"},
+      {"Re: =?utf-8?Q?Gr=C3?= =?utf-8?Q?=BC=C3=9Fe?=", "Re: Gr\u00fc\u00dfe"},
+      {"=?koi8-r?B?8NLJ?= =?utf-8?Q?_=E2=82=AC?=", "\u041f\u0440\u0438 \u20ac"},
+      {"Gr\xfc\xdf"
+       "e",
+       "Gr\u00fc\u00dfe"},
+      {"=?utf-8?X?a?= =?utf-8?Q?a", "=?utf-8?X?a?= =?utf-8?Q?a"},
+      {"=?klingon?Q?a?=", "a"},
+      {"=?utf-8?Q?a=0D=0Ab=07?=", "a b"},
+      {"a =? b ?= c", "a =? b ?= c"},
+  };
+  for (const auto& [raw, text] : rows) {
+    sip_.set_subject(raw);
+    ASSERT_FALSE(map_sip());
+    EXPECT_EQ(stanza_.subjects(0).text(), text) << raw;
+  }
 }
 
 TEST_F(Content, ACallIdThatIsNoThreadIsLeftOut) {
