@@ -59,6 +59,9 @@ Result<Translation::Rules> Translation::rules(const service::Config& config) {
                            gateway.xmpp_domains,   gateway.gwmap,       {}};
   for (const service::XmppWorkerConfig& worker : config.xmpp_workers)
     by.serves.insert(by.serves.end(), worker.serves.begin(), worker.serves.end());
+  by.aliases = gateway.aliases;
+  by.tel_domain = gateway.tel_domain;
+  by.passes_unmapped = gateway.passes_unmapped;
   auto addresses = mapping::Addresses::make(std::move(by));
   if (!addresses) return error("gateway." + addresses.error().text);
   Rules rules{std::move(*addresses), {}, {}};
@@ -69,6 +72,7 @@ Result<Translation::Rules> Translation::rules(const service::Config& config) {
   rules.content.split = gateway.long_messages == "split";
   rules.content.resource_in_from = gateway.resource_in_from;
   rules.content.thread_as_call_id = gateway.thread_as_call_id;
+  rules.content.names = gateway.display_names != "off";
   rules.content.correction_prefix = gateway.correction_prefix;
   return rules;
 }

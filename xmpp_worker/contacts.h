@@ -31,6 +31,8 @@ struct Contact {
 
   bool is_room = false;    // `user` is a room, and each of its resources another person
   std::string written_to;  // the resource in the address that the SIP user wrote to last; empty = none
+  std::string user_name, sip_name;  // as they last called themselves to each other; empty = they did not
+  bool name_asked_for = false;      // the user's
 
   // The user sees the SIP user typing, until then unless told otherwise. As the stanzas that said so.
   bool sees_typing = false;
@@ -52,6 +54,7 @@ class Contacts {
   static constexpr std::size_t kMax = 10'000;
   static constexpr std::size_t kMaxUnread = 32;   // of one contact
   static constexpr std::size_t kMaxThread = 256;  // bytes; a longer one is not remembered
+  static constexpr std::size_t kMaxName = 256;    // the same
   static constexpr std::size_t kMaxOnce = 65'536;
   static constexpr Duration kRemembered = std::chrono::hours(24);  // since it was used
 

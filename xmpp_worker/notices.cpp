@@ -68,6 +68,12 @@ void Notices::message(const xmpp::Stanza& stanza, const xmpp::MessageContent& co
   contact.chat = stanza.type == "chat";
   contact.is_room |= content.of_occupant;
   message.set_keeps_resource(keeps_resource(contact, message.from()));
+  if (contact.is_room) {
+    message.set_nick(std::string(content.nick.empty() ? xmpp::resource_of(message.from()) : content.nick));
+  } else {
+    if (!content.nick.empty() && content.nick.size() <= Contacts::kMaxName) contact.user_name = content.nick;
+    message.set_nick(contact.user_name);
+  }
   if (!content.state.empty()) {
     contact.states = Contact::States::kTells;
     contact.client = xmpp::resource_of(message.from());

@@ -187,6 +187,13 @@ IdContent ToXmpp::write_words(Way& way, const pb::XmppMessage& message, uint64_t
   const std::string_view written_to = xmpp::resource_of(message.to());
   Contact* contact = written_to.empty() ? contacts_.find(message.to(), message.from())
                                         : &contacts_.get(message.to(), message.from());
+  if (!content_.nick.empty() && content_.nick.size() <= Contacts::kMaxName) {
+    if (contact == nullptr) contact = &contacts_.get(message.to(), message.from());
+    if (contact->sip_name == content_.nick)
+      content_.nick = {};  // told already (XEP-0172 4.2)
+    else
+      contact->sip_name = content_.nick;
+  }
   if (contact != nullptr) {
     contact->written_to = written_to;
     if (!contact->thread.empty()) content_.thread = contact->thread;

@@ -52,6 +52,7 @@ void to_stanza(const pb::XmppMessage& message, xmpp::Stanza* stanza, xmpp::Messa
   content->thread = message.thread();
   content->delay_s = message.delay_stamp_s();
   content->state = name_of(message.state());
+  content->nick = message.nick();
   content->wants_receipt = message.wants().delivered();
   content->wants_marker = message.wants().displayed();
 }

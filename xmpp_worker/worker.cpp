@@ -168,7 +168,6 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
       contacts_(context.loop.clock()),
       answers_(context.loop.clock()),
       notices_(ids_, contacts_, *this),
-      receipt_on_200_(context.config.gateway.receipt_on_200),
       to_xmpp_(config.max_in_flight, ids_, contacts_, context.loop.clock(), context.log, context.trace,
                *this),
       journal_(make_journal(context, config)),
@@ -186,9 +185,28 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
                      arrange();
                    }),
       started_(now()) {
-  contacts_.recent_words().keep(context.config.gateway.quote_reactions);
+  take_settings(context.config.gateway);
   info_.contact = [this](std::string_view typed) {
     return contact_address(typed, context_.config.gateway, serves_);
+  };
+}
+
+void Worker::take_settings(const service::GatewayConfig& gateway) {
+  using Unsupported = xmpp::ServiceInfo::Unsupported;
+  receipt_on_200_ = gateway.receipt_on_200;
+  contacts_.recent_words().keep(gateway.quote_reactions);
+  asks_for_names_ = gateway.display_names == "vcard";
+  info_.unsupported = gateway.presence_unsupported == "online"   ? Unsupported::kOnline
+                      : gateway.presence_unsupported == "strict" ? Unsupported::kStrict
+                                                                 : Unsupported::kGrant;
+  info_.name_of = nullptr;
+  if (gateway.display_names == "off") return;
+  const char separator = gateway.gwmap.empty() ? gateway.domain_separator.front() : '\0';
+  info_.name_of = [this, separator](std::string_view user, std::string_view sip_user) {
+    const Contact* contact = contacts_.find(user, sip_user);
+    if (contact != nullptr && !contact->sip_name.empty()) return contact->sip_name;
+    const std::string name = unescape_localpart(sip_user.substr(0, sip_user.find('@')));
+    return name.substr(0, separator == 0 ? std::string::npos : name.rfind(separator));
   };
 }
 
@@ -361,6 +379,19 @@ void Worker::without_words(const Stanza& stanza, const Jid& from, const Jid& to,
 
 void Worker::taking(const Stanza& stanza, const xmpp::MessageContent& content, pb::XmppMessage& message) {
   notices_.message(stanza, content, message);
+  if (asks_for_names_ && message.nick().empty()) ask_for_name(message.from(), message.to());
+}
+
+// What comes serves the messages that follow; nobody waits for it.
+void Worker::ask_for_name(const std::string& user, const std::string& sip_user) {
+  Contact& contact = contacts_.get(user, sip_user);
+  if (std::exchange(contact.name_asked_for, true)) return;
+  std::string id;
+  ids_.append(id, 0, std::string(1, xmpp::StanzaId::kVcard), {}, contact.sip_user, contact.user);
+  std::string xml_text;
+  xmpp::XmlWriter xml(xml_text);
+  xmpp::write_vcard_request(xml, contact.sip_user, contact.user, id);
+  (void)send_stanza(contact.sip_user, contact.user, xml_text);
 }
 
 void Worker::refused_late(const xmpp::StanzaId& id, const Answer& answer) {
@@ -565,6 +596,13 @@ void Worker::answer(Stanza stanza, uint64_t stream) {
     id = ids_.read_answer(stanza.id, from, to);
   }
   if (!id) return context_.log.debug("an answer from {} to a stanza that nobody here wrote", stanza.from);
+  if (id->has(xmpp::StanzaId::kVcard)) {
+    const std::string_view name = xmpp::name_in_vcard(stanza);
+    Contact* contact = contacts_.find(stanza.from, stanza.to);
+    if (contact != nullptr && contact->user_name.empty() && name.size() <= Contacts::kMaxName)
+      contact->user_name = name;
+    return;
+  }
   const bool to_message = stanza.kind == Stanza::Kind::kMessage;
   xmpp::StanzaError error;
   if (stanza.is_error()) error = xmpp::read_error(stanza.element);
@@ -630,8 +668,7 @@ void Worker::stop() {
 }
 
 void Worker::reload(const service::Config& config) {
-  receipt_on_200_ = config.gateway.receipt_on_200;
-  contacts_.recent_words().keep(config.gateway.quote_reactions);
+  take_settings(config.gateway);
   bus_->connect_to(config.mapper_endpoints());
   const auto* section = find_section(config, context_.identity.section);
   if (section == nullptr) return;

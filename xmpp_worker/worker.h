@@ -118,7 +118,9 @@ class Worker final : public service::Process,
   void turn();
   void answer(xmpp::Stanza, uint64_t stream);
   bool send_answer(std::string_view from, std::string_view to);  // what is in xml_
-  bool decline_invitation(const xmpp::Stanza& message);          // false: it is none
+  void take_settings(const service::GatewayConfig&);
+  void ask_for_name(const std::string& user, const std::string& sip_user);  // by its vCard
+  bool decline_invitation(const xmpp::Stanza& message);                     // false: it is none
   void other_lost();
   void notice_standstill();
   void let_connect();
@@ -140,7 +142,7 @@ class Worker final : public service::Process,
   Contacts contacts_;
   Answers answers_;
   Notices notices_;
-  bool receipt_on_200_;
+  bool receipt_on_200_ = false, asks_for_names_ = false;
   ToXmpp to_xmpp_;
   std::unique_ptr<StanzaJournal> journal_;  // null if it is switched off
   ToSip to_sip_;

@@ -5,6 +5,21 @@
 
 namespace stox {
 
+std::optional<std::string> phone_number(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '+' && out.empty()) {
+      out += c;
+    } else if (c >= '0' && c <= '9') {
+      out += c;
+    } else if (std::string_view("-.() ").find(c) == std::string_view::npos) {
+      return std::nullopt;
+    }
+  }
+  if (out.empty() || out == "+") return std::nullopt;
+  return out;
+}
+
 std::string address_key(std::string_view address) {
   if (const auto uri = parse_sip_uri(address); uri && !uri->host.empty()) {
     const std::string user = percent_decode(uri->user).value_or(std::string(uri->user));

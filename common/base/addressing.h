@@ -16,6 +16,9 @@ std::optional<std::string> refuse_separator(std::string_view separator);
 // A-labels, lower case.
 bool domain_matches(std::string_view pattern, std::string_view domain);
 
+// A telephone number without visual separators (RFC 3966 5.1.1); nothing for what is none.
+std::optional<std::string> phone_number(std::string_view text);
+
 // An address as one key, however it is spelt: bare, case-folded. Takes SIP addr-specs and JIDs; password,
 // parameters, headers and resource do not count.
 std::string address_key(std::string_view address);

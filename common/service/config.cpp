@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "common/base/jid.h"
 #include "common/base/text.h"
 #include "common/service/config_environment.h"
 #include "common/service/config_file.h"
@@ -107,6 +108,51 @@ void read_curve_key(const toml::table& root, Role role, Config& config, Loaded* 
   warn_if_all_can_read("secret key", file, &loaded->warnings);
 }
 
+// Into gateway.aliases; all of them are checked for names and addresses that stand twice.
+void read_aliases(const toml::table& root, GatewayConfig& gateway, Problems& problems) {
+  const toml::node* node = root["gateway"]["aliases_file"].node();
+  const auto bad = [&](const std::string& what) {
+    const toml::node* place = node != nullptr ? node : root.get("gateway");
+    problems.at(place != nullptr ? place->source() : root.source(), "gateway.aliases_file " + what);
+  };
+  if (!gateway.aliases_file.empty()) {
+    const std::string& file = gateway.aliases_file;
+    const auto text = read_file(file);
+    if (!text) return bad(fmt::format("\"{}\" cannot be read: {}", file, text.error().text));
+    toml::parse_result parsed = toml::parse(*text);
+    if (!parsed) {
+      return bad(fmt::format("\"{}\", line {}, is not like \"4711\" = \"juliet@xmpp.example.org\": {}", file,
+                             parsed.error().source().begin.line,
+                             one_line(parsed.error().description(), 200)));
+    }
+    toml::table section;
+    section.insert("aliases", std::move(parsed).table());
+    GatewayConfig read;
+    Problems wrong(file);
+    for (const auto& key : keys<GatewayConfig>()) {
+      if (key.name == "aliases") key.read(Value{*section.get("aliases"), "gateway", "aliases", wrong}, read);
+    }
+    if (wrong.any()) return bad(wrong.lines());
+    for (auto& [name, jid] : read.aliases) {
+      if (!gateway.aliases.emplace(name, jid).second)
+        return bad(fmt::format("has {} again; keep one line", name));
+    }
+  }
+  std::map<std::string, std::string> names;
+  for (const auto& [name, text] : gateway.aliases) {
+    const auto jid = Jid::parse(text);
+    if (name.starts_with("@") || !jid) continue;
+    const auto [other, is_new] = names.emplace(jid->bare(), name);
+    if (is_new) continue;
+    const toml::node* table = root["gateway"]["aliases"].node();
+    problems.at(
+        table != nullptr ? table->source() : root.get("gateway")->source(),
+        fmt::format(
+            "gateway.aliases has {} as \"{}\" and as \"{}\", so its name on SIP is not clear; keep one", text,
+            other->second, name));
+  }
+}
+
 // Fronts and workers find each mapper by its address: only a name can stand for several.
 void check_mapper_instance(const toml::table& root, const Identity& identity, const Config& config,
                            Problems& problems) {
@@ -192,6 +238,7 @@ Result<Loaded> load_config(const std::string& file, Role role, std::string_view 
   complete(*root, loaded.config, problems);
   if (identity) loaded.identity = *identity;
   if (identity) check_mapper_instance(*root, *identity, loaded.config, problems);
+  read_aliases(*root, loaded.config.gateway, problems);
   read_curve_key(*root, role, loaded.config, &loaded, problems);
   auto& workers = loaded.config.xmpp_workers;
   for (std::size_t i = 0; i < workers.size(); ++i) {

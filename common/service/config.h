@@ -39,6 +39,11 @@ struct GatewayConfig {
   std::vector<std::string> sip_domains;         // names, *.NAME, addresses, networks; empty = all
   // SIP domain -> XMPP domain, both as written; each stands once. Empty = the separator scheme.
   std::map<std::string, std::string> gwmap;
+  bool passes_unmapped = false;  // gwmap_default = "pass": other XMPP domains are the same on SIP
+  std::map<std::string, std::string> aliases;  // name or number -> bare JID, those of aliases_file, too
+  std::string aliases_file;                    // lines like those of aliases; empty = none
+  std::string display_names = "nick";          // towards SIP; or vcard, off (both ways)
+  std::string presence_unsupported = "grant";  // of a SIP user without presence: or online, strict
 };
 
 struct RuntimeConfig {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/base/jid.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "common/service/config_values.h"
@@ -453,6 +454,23 @@ Key<GatewayConfig> correction_prefix() {
   return key;
 }
 
+// A name as the user of a SIP address, or @DOMAIN.
+Complaint check_alias(std::string_view text) {
+  if (text.starts_with("@")) return check_sip_host(text.substr(1));
+  if (!fold_localpart(text, true)) return "is not a name or number that an address may hold";
+  return std::nullopt;
+}
+
+Complaint check_xmpp_user(std::string_view text) {
+  const auto jid = Jid::parse(text);
+  if (!jid)
+    return fmt::format("is not an XMPP address ({}); write it like \"juliet@xmpp.example.org\"",
+                       describe(jid.error()));
+  if (jid->local().empty() || !jid->resource().empty())
+    return "must be the address of a user, like \"juliet@xmpp.example.org\"";
+  return std::nullopt;
+}
+
 Complaint check_backend(std::string_view text) {
   if (text == "component" || text == "server") return std::nullopt;
   return none_of(text, {"component", "server"});
@@ -506,6 +524,11 @@ const std::vector<Key<GatewayConfig>>& keys() {
       list("sip_domains", &S::sip_domains, check_sip_place),
       text("tel_domain", &S::tel_domain, check_sip_domain),
       table("gwmap", &S::gwmap, check_sip_host, check_xmpp_domain),
+      either("gwmap_default", &S::passes_unmapped, "refuse", "pass"),
+      table("aliases", &S::aliases, check_alias, check_xmpp_user),
+      text("aliases_file", &S::aliases_file, check_path),
+      one_of("display_names", &S::display_names, {"nick", "vcard", "off"}),
+      one_of("presence_unsupported", &S::presence_unsupported, {"grant", "online", "strict"}),
   };
   return kKeys;
 }

@@ -69,7 +69,8 @@ struct Split {
   std::string_view user, host;
 };
 Mapped<Split> split_at_last(std::string_view name, char separator) {
-  const auto at = name.rfind(separator);
+  auto at = name.rfind(separator);
+  if (at == std::string_view::npos) at = name.rfind('@');  // as clients write user@domain by themselves
   if (at == std::string_view::npos) return refuse(kNoSeparator);
   if (at == 0) return refuse(kNoUser);
   return Split{name.substr(0, at), name.substr(at + 1)};
@@ -115,6 +116,14 @@ Mapped<SipUri> parse(std::string_view text, bool sips_too, std::string& storage)
   if (uri->is_sips() && !sips_too) return refuse(kSips);
   if (!uri->is_sip() && !uri->is_sips()) return refuse(kScheme);
   return *uri;
+}
+
+// Of a tel: URI (RFC 3966); nothing for another one.
+std::optional<std::string> number_of(std::string_view uri) {
+  constexpr std::string_view kTel = "tel:";
+  if (!ascii_iequal(uri.substr(0, kTel.size()), kTel)) return std::nullopt;
+  uri.remove_prefix(kTel.size());
+  return phone_number(uri.substr(0, uri.find(';')));
 }
 
 Mapped<Jid> make_jid(std::string_view local, std::string_view domain, std::string_view resource) {
@@ -207,7 +216,57 @@ Result<Addresses> Addresses::make(AddressRules rules) {
   }
   if (const auto why = refuse_separator({&out.rules_.separator, 1}))
     return error("domain_separator = \"" + std::string(1, out.rules_.separator) + "\": " + *why);
+  if (!out.rules_.tel_domain.empty() && !normalise(out.rules_.tel_domain))
+    return error("tel_domain = \"" + out.rules_.tel_domain + "\" is not a domain name");
+  for (const auto& [name, jid] : out.rules_.aliases) {
+    if (const auto added = out.add_alias(name, jid); !added) return tl::make_unexpected(added.error());
+  }
   return out;
+}
+
+Result<void> Addresses::add_alias(const std::string& name, const std::string& text) {
+  const std::string line = "aliases: \"" + name + "\" = \"" + text + "\" ";
+  const auto jid = Jid::parse(text);
+  if (!jid || jid->local().empty() || !jid->resource().empty())
+    return error(line + "is not the address of an XMPP user; write it as \"juliet@xmpp.example.org\"");
+  if (is_own_xmpp(sip_host(jid->domain()).value_or(""))) return error(line + "leads back to the gateway");
+  std::string key;
+  if (name.starts_with("@")) {
+    const auto domain = sip_host(std::string_view(name).substr(1));
+    if (!domain) return error(line + "has no SIP domain behind the @");
+    key = "@" + *domain;
+  } else {
+    const auto folded = fold_localpart(phone_number(name).value_or(name), true);
+    if (!folded) return error(line + "is not a name that an address may hold");
+    key = *folded;
+  }
+  if (!aliases_.emplace(key, *jid).second) return error(line + "has a name that another line has, too");
+  if (key.front() == '@') return {};
+  if (!alias_of_.emplace(jid->bare(), user_of(key)).second)
+    return error(line + "has an address that another line has, too: its name on SIP would be either");
+  return {};
+}
+
+const Jid* Addresses::alias(std::string_view name) const {
+  if (aliases_.empty()) return nullptr;
+  const auto folded = fold_localpart(phone_number(name).value_or(std::string(name)), true);
+  const auto found = folded ? aliases_.find(*folded) : aliases_.end();
+  return found == aliases_.end() ? nullptr : &found->second;
+}
+
+const Jid* Addresses::default_recipient(std::string_view from_uri) const {
+  std::string text;
+  const auto uri = aliases_.empty() ? refuse(kNoUser) : parse(from_uri, true, text);
+  const auto host = uri ? host_of(*uri) : std::nullopt;
+  const auto found = host ? aliases_.find("@" + *host) : aliases_.end();
+  return found == aliases_.end() ? nullptr : &found->second;
+}
+
+bool Addresses::may_reach(std::string_view host) const {
+  const auto& reachable = rules_.xmpp_domains;
+  return reachable.empty() ||
+         std::any_of(reachable.begin(), reachable.end(),
+                     [&](const std::string& pattern) { return domain_matches(pattern, host); });
 }
 
 bool Addresses::serves(std::string_view host) const {
@@ -234,8 +293,13 @@ bool Addresses::is_own_xmpp(std::string_view host) const {
   return serves(host) || (!maps_domains() && (host == rules_.gateway_domain || host == rules_.xmpp_domain));
 }
 
-Mapped<Jid> Addresses::xmpp_recipient(std::string_view request_uri) const {
-  return xmpp_recipients_.get(request_uri, [this](std::string_view uri) { return map_xmpp_recipient(uri); });
+Mapped<Jid> Addresses::xmpp_recipient(std::string_view request_uri, std::string_view from_uri) const {
+  auto mapped =
+      xmpp_recipients_.get(request_uri, [this](std::string_view uri) { return map_xmpp_recipient(uri); });
+  if (mapped || from_uri.empty() || (mapped.error() != kNoSeparator && mapped.error() != kNoUser))
+    return mapped;
+  const Jid* jid = default_recipient(from_uri);
+  return jid != nullptr ? Mapped<Jid>(*jid) : mapped;
 }
 
 Mapped<Jid> Addresses::xmpp_sender(std::string_view from_uri) const {
@@ -257,18 +321,24 @@ Mapped<std::string> Addresses::sip_sender(std::string_view from) const {
 Mapped<Jid> Addresses::map_xmpp_recipient(std::string_view request_uri) const {
   std::string text;
   const auto uri = parse(request_uri, false, text);
-  if (!uri) return refuse(uri.error());
+  if (!uri) {
+    const Jid* jid = uri.error() == kScheme ? alias(number_of(request_uri).value_or("")) : nullptr;
+    return jid != nullptr ? Mapped<Jid>(*jid) : refuse(uri.error());
+  }
   const auto gateway = host_of(*uri);
   if (!gateway) return refuse(kNotOurs);
   const Pair* pair = pair_of_sip(*gateway);
-  if (maps_domains() ? pair == nullptr : *gateway != rules_.gateway_domain) return refuse(kNotOurs);
+  const bool passes = maps_domains() && rules_.passes_unmapped && !serves(*gateway);
+  if (maps_domains() ? pair == nullptr && !passes : *gateway != rules_.gateway_domain)
+    return refuse(kNotOurs);
   if (!uri->has_user) return refuse(kNoUser);
   const auto resource = resource_of(*uri);
   if (!resource) return refuse(resource.error());
   const auto name = name_of_user(uri->user);
   if (!name) return refuse(name.error());
-  const auto split =
-      pair != nullptr ? Mapped<Split>(Split{*name, pair->xmpp}) : split_at_last(*name, rules_.separator);
+  if (const Jid* jid = alias(*name)) return make_jid(jid->local(), jid->domain(), *resource);
+  const auto split = maps_domains() ? Mapped<Split>(Split{*name, pair != nullptr ? pair->xmpp : *gateway})
+                                    : split_at_last(*name, rules_.separator);
   if (!split) return refuse(split.error());
   const auto localpart = localpart_of(split->user);
   if (!localpart) return refuse(localpart.error());
@@ -276,18 +346,20 @@ Mapped<Jid> Addresses::map_xmpp_recipient(std::string_view request_uri) const {
   const auto host = sip_host(split->host);
   if (!host) return refuse(kNotAHost);
   if (is_own_xmpp(*host)) return refuse(kLoop);
-  const auto& reachable = rules_.xmpp_domains;
-  if (!reachable.empty() && std::none_of(reachable.begin(), reachable.end(), [&](const std::string& pattern) {
-        return domain_matches(pattern, *host);
-      })) {
-    return refuse(kRelayingDenied);
-  }
+  if (!may_reach(*host)) return refuse(kRelayingDenied);
   return make_jid(*localpart, *host, *resource);
 }
 
 Mapped<Jid> Addresses::map_xmpp_sender(std::string_view from_uri) const {
   std::string text;
-  const auto uri = parse(from_uri, true, text);
+  auto uri = parse(from_uri, true, text);
+  if (!uri && uri.error() == kScheme && !rules_.tel_domain.empty()) {
+    const auto number = number_of(from_uri);
+    if (!number) return refuse(kScheme);
+    text = "sip:" + *number + "@" + rules_.tel_domain;
+    std::string unused;
+    uri = parse(text, true, unused);
+  }
   if (!uri) return refuse(uri.error());
   if (!uri->has_user) return refuse(kNoUser);
   const auto resource = resource_of(*uri);
@@ -323,7 +395,11 @@ Mapped<std::string> Addresses::sip_recipient(const Jid& to) const {
     return "sip:" + user_of(*name) + "@" + pair->sip + gr_of(to.resource());
   }
   const auto split = split_at_last(*name, rules_.separator);
-  if (!split) return refuse(split.error());
+  if (!split) {
+    const auto number = rules_.tel_domain.empty() ? std::nullopt : phone_number(*name);
+    if (number) return "sip:" + user_of(*number) + "@" + rules_.tel_domain;
+    return refuse(split.error());
+  }
   const auto target = split->host.empty() ? std::nullopt : normal_host_port(split->host);
   if (!target) return refuse(kNotAHost);
   if (*target != split->host) return refuse(kNotCanonical);
@@ -338,7 +414,13 @@ Mapped<std::string> Addresses::sip_sender(const Jid& from) const {
   if (!host) return refuse(kNotAHost);
   if (is_own_xmpp(*host)) return refuse(kLoop);
   const Pair* pair = pair_of_xmpp(*host);
-  if (maps_domains() && pair == nullptr) return refuse(kRelayingDenied);
+  if (const auto alias = alias_of_.find(from.bare()); alias != alias_of_.end())
+    return "sip:" + alias->second + "@" + (pair != nullptr ? pair->sip : rules_.gateway_domain) +
+           gr_of(from.resource());
+  if (maps_domains() && pair == nullptr) {
+    if (!rules_.passes_unmapped) return refuse(kRelayingDenied);
+    return "sip:" + user_of(*name) + "@" + *host + gr_of(from.resource());
+  }
   if (pair == nullptr) name->append(1, rules_.separator).append(*host);
   return "sip:" + user_of(*name) + "@" + (pair != nullptr ? pair->sip : rules_.gateway_domain) +
          gr_of(from.resource());

@@ -10,13 +10,18 @@
 //   example.com a SIP user, seen by XMPP     sip:romeo@example.net  <->  romeo@XMPP domain that gwmap has for
 //   example.net
 //
+// Where the separator is absent, an @ that was escaped (romeo\\40example.net, juliet%40example.com) is taken
+// for it. An alias comes before all of this.
+//
 // A name is always decoded, then folded, then (by separator) split at the last one, then written in the other
 // side's way. Two addresses of one side never share an address of the other, but for letter case and spelling
 // and, with a gwmap, the default port.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +73,11 @@ struct AddressRules {
   std::vector<std::string> xmpp_domains;          // patterns of domains SIP users may reach; empty = all
   std::map<std::string, std::string> gwmap = {};  // SIP domain -> XMPP domain; empty = the separator scheme
   std::vector<std::string> serves = {};           // what we are on XMPP besides xmpp_domain
+  // Names and numbers that stand for XMPP users at any SIP domain of ours, both ways: "4711" -> bare JID. One
+  // that begins with @ is a SIP domain, whose users reach that JID where they name nobody else.
+  std::map<std::string, std::string> aliases = {};
+  std::string tel_domain = {};   // SIP domain of numbers without one; empty = there are none
+  bool passes_unmapped = false;  // domains of XMPP users that gwmap does not have are the same on SIP
 };
 
 class Addresses {
@@ -75,8 +85,9 @@ class Addresses {
   // An Error for a domain that is none, or one that stands twice on one side of gwmap.
   static Result<Addresses> make(AddressRules);
 
-  Mapped<Jid> xmpp_recipient(std::string_view request_uri) const;  // the XMPP user a SIP user writes to
-  Mapped<Jid> xmpp_sender(std::string_view from_uri) const;        // how a SIP user appears on XMPP
+  // The XMPP user a SIP user writes to. `from_uri` is asked only for a default recipient of its domain.
+  Mapped<Jid> xmpp_recipient(std::string_view request_uri, std::string_view from_uri = {}) const;
+  Mapped<Jid> xmpp_sender(std::string_view from_uri) const;  // how a SIP user appears on XMPP
   // addr-specs; a resource is carried in `gr` (RFC 7247 6.3).
   Mapped<std::string> sip_recipient(const Jid& to) const;  // the SIP user an XMPP user writes to
   Mapped<std::string> sip_sender(const Jid& from) const;   // how an XMPP user appears on SIP
@@ -93,6 +104,10 @@ class Addresses {
     std::string sip, xmpp;
     bool ours;
   };
+  Result<void> add_alias(const std::string& name, const std::string& jid);
+  const Jid* alias(std::string_view name) const;
+  const Jid* default_recipient(std::string_view from_uri) const;
+  bool may_reach(std::string_view host) const;
   bool serves(std::string_view host) const;
   const Pair* pair_of_sip(std::string_view host) const;
   const Pair* pair_of_xmpp(std::string_view host) const;
@@ -102,6 +117,8 @@ class Addresses {
 
   AddressRules rules_;  // domains as A-labels
   std::vector<Pair> pairs_;
+  std::map<std::string, Jid, std::less<>> aliases_;           // by folded name
+  std::map<std::string, std::string, std::less<>> alias_of_;  // by bare JID: the name, as it is written
   mutable Memo<Mapped<Jid>> xmpp_recipients_, xmpp_senders_;
   mutable Memo<Mapped<std::string>> sip_recipients_, sip_senders_;
 };

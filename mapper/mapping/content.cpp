@@ -8,6 +8,7 @@
 #include "common/base/timestamp.h"
 #include "mapper/mapping/cpim.h"
 #include "mapper/mapping/errors.h"
+#include "mapper/mapping/names.h"
 #include "mapper/mapping/sent_file.h"
 #include "mapper/mapping/sip_text.h"
 #include "mapper/mapping/split.h"
@@ -235,7 +236,7 @@ std::string call_id_of_thread(std::string_view thread) {
 
 std::optional<pb::Outcome> to_xmpp(const pb::SipMessage& in, pb::XmppMessage& out, const Addresses& addresses,
                                    const ContentSettings& settings, int64_t now_s) {
-  const auto to = addresses.xmpp_recipient(in.request_uri());
+  const auto to = addresses.xmpp_recipient(in.request_uri(), in.from_uri());
   if (!to) return refuse_sip(to.error(), Party::kRecipient);
   if (ascii_lower(in.to_uri()).starts_with("sips:"))
     return refuse_sip(AddressError::kSips, Party::kRecipient);
@@ -272,6 +273,7 @@ std::optional<pb::Outcome> to_xmpp(const pb::SipMessage& in, pb::XmppMessage& ou
     return std::nullopt;
   }
   out.set_type(settings.message_type);
+  if (settings.names) out.set_nick(display_name(in.from_display()));
   if (!text->wants.id().empty()) out.mutable_wants()->Swap(&text->wants);
   out.set_lang(std::string(first_language(text->language.empty() ? in.language() : text->language)));
   for (pb::XmppFile& file : text->files) {
@@ -320,6 +322,8 @@ std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out
   out.set_request_uri(*to);
   out.set_to_uri(out.request_uri());
   out.set_from_uri(*from);
+  if (settings.names) out.set_from_display(display_name(in.nick()));
+  if (settings.names && out.from_display().empty()) out.set_from_display(display_name_of_jid(in.from()));
   if (notifies) {
     add_notification(in, out, now_s);
   } else if (shown.empty()) {

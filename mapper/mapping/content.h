@@ -21,6 +21,7 @@ struct ContentSettings {
   bool split = false;                    // towards SIP: numbered parts, each of one small request
   bool resource_in_from = false;         // towards SIP: of every sender, as RFC 7572 has it
   bool thread_as_call_id = false;        // towards SIP: the letter of RFC 7572
+  bool names = true;                     // both ways: display names and nicknames
   std::string correction_prefix = "* ";  // SIP cannot edit: what a correction begins with (XEP-0308)
 };
 

@@ -27,6 +27,10 @@ bool write_info(const Stanza& request, const ServiceInfo& info, XmlWriter& xml) 
   };
   for (const std::string_view feature : kFeatures) write_feature(feature);
   if (is_domain(request.to)) write_feature(ns::kLast);
+  if (!is_domain(request.to) && info.name_of) {
+    write_feature(ns::kVcardTemp);
+    write_feature(ns::kVcard4);
+  }
   if (is_domain(request.to) && info.contact) write_feature(ns::kGateway);
   xml.close().close();
   return true;
@@ -48,15 +52,40 @@ bool answer_set(const Stanza& request, const ServiceInfo& info, XmlWriter& xml) 
     return write_failure(request, "service-unavailable", xml, kNoCalls);
   if (!is_about_contacts(request, info)) return write_failure(request, "service-unavailable", xml);
   const auto jid = info.contact(request.element.first_child().child("prompt", ns::kGateway).text());
-  if (!jid) return write_failure(request, "jid-malformed", xml);
+  if (!jid) return write_failure(request, "jid-malformed", xml, jid.error().text);
   open_result(xml, request).open("query", ns::kGateway);
   // The first is of XEP-0100 since 1.0, the second what older clients look for.
   xml.leaf("jid", *jid).leaf("prompt", *jid).close().close();
   return true;
 }
 
+// XEP-0054, XEP-0292, and the nickname of XEP-0172 where clients look for it. False: it asks for something
+// else.
+bool answer_with_name(const Stanza& request, const ServiceInfo& info, XmlWriter& xml) {
+  if (!info.name_of || is_domain(request.to)) return false;
+  const Element query = request.element.first_child();
+  const Element items = query.child("items", query.ns());
+  const bool asks_nick = query.is("pubsub", ns::kPubsub) && items.attribute("node") == ns::kNick;
+  const bool asks_card = query.is("vCard", ns::kVcardTemp), asks_card4 = query.is("vcard", ns::kVcard4);
+  if (!asks_nick && !asks_card && !asks_card4) return false;
+  const std::string name = info.name_of(request.from, request.to);
+  open_result(xml, request);
+  if (asks_nick) {
+    xml.open("pubsub", ns::kPubsub).open("items").attribute("node", ns::kNick);
+    xml.open("item").attribute("id", "current").open("nick", ns::kNick).text(name).close().close().close();
+  } else if (asks_card) {
+    xml.open("vCard", ns::kVcardTemp).leaf("FN", name).leaf("NICKNAME", name);
+  } else {
+    xml.open("vcard", ns::kVcard4).open("fn").leaf("text", name).close();
+    xml.open("nickname").leaf("text", name).close();
+  }
+  xml.close().close();
+  return true;
+}
+
 bool answer_get(const Stanza& request, const ServiceInfo& info, XmlWriter& xml) {
   const Element query = request.element.first_child();
+  if (answer_with_name(request, info, xml)) return true;
   if (query.is("ping", ns::kPing)) {
     open_result(xml, request).close();
   } else if (query.is("query", ns::kVersion)) {
@@ -86,14 +115,18 @@ bool write_presence(const Stanza& to, std::string_view type, XmlWriter& xml) {
 }
 
 // Subscriptions are granted and ended as asked (RFC 6121 3.1, 3.3); the domain itself is always there.
-bool answer_presence(const Stanza& presence, XmlWriter& xml) {
+bool answer_presence(const Stanza& presence, const ServiceInfo& info, XmlWriter& xml) {
+  using Unsupported = ServiceInfo::Unsupported;
+  const bool domain = is_domain(presence.to);
+  const bool is_there = domain || info.unsupported == Unsupported::kOnline;
   if (presence.type == "subscribe") {
+    if (!domain && info.unsupported == Unsupported::kStrict)
+      return write_presence(presence, "unsubscribed", xml);
     write_presence(presence, "subscribed", xml);
-    return is_domain(presence.to) ? write_presence(presence, {}, xml) : true;
+    return is_there ? write_presence(presence, {}, xml) : true;
   }
   if (presence.type == "unsubscribe") return write_presence(presence, "unsubscribed", xml);
-  if (presence.type == "probe")
-    return write_presence(presence, is_domain(presence.to) ? "" : "unavailable", xml);
+  if (presence.type == "probe") return write_presence(presence, is_there ? "" : "unavailable", xml);
   return false;
 }
 
@@ -101,11 +134,22 @@ bool answer_presence(const Stanza& presence, XmlWriter& xml) {
 
 bool answer(const Stanza& stanza, const ServiceInfo& info, XmlWriter& xml) {
   if (stanza.from.empty() || stanza.to.empty()) return false;
-  if (stanza.kind == Stanza::Kind::kPresence) return answer_presence(stanza, xml);
+  if (stanza.kind == Stanza::Kind::kPresence) return answer_presence(stanza, info, xml);
   if (stanza.kind != Stanza::Kind::kIq) return false;
   if (stanza.type == "get") return answer_get(stanza, info, xml);
   if (stanza.type == "set") return answer_set(stanza, info, xml);
   return false;
+}
+
+std::string_view name_in_vcard(const Stanza& result) {
+  const Element card = result.element.child("vCard", ns::kVcardTemp);
+  const std::string_view nickname = card.child("NICKNAME", ns::kVcardTemp).text();
+  return nickname.empty() ? card.child("FN", ns::kVcardTemp).text() : nickname;
+}
+
+void write_vcard_request(XmlWriter& xml, std::string_view from, std::string_view to, std::string_view id) {
+  xml.open("iq").attribute("from", from).attribute("to", to).attribute("id", id).attribute("type", "get");
+  xml.open("vCard", ns::kVcardTemp).close().close();
 }
 
 bool decline_invitation(const Stanza& message, XmlWriter& xml) {

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "common/base/clock.h"
+#include "common/base/result.h"
 #include "xmpp_worker/xmpp/stanza.h"
 #include "xmpp_worker/xmpp/xml_writer.h"
 
@@ -19,9 +20,18 @@ struct ServiceInfo {
   std::string version;
   std::string name = "SIP gateway (stox)";
   Duration uptime{};
-  // The JID of a SIP address as a person types it; nothing when it is none. Not set: not offered.
-  std::function<std::optional<std::string>(std::string_view typed)> contact = {};
+  // The JID of a SIP address as a person types it, or why it is none. Not set: not offered.
+  std::function<Result<std::string>(std::string_view typed)> contact = {};
+  // What a SIP user is called, for this XMPP user; JIDs. Not set: that is told to nobody.
+  std::function<std::string(std::string_view user, std::string_view sip_user)> name_of = {};
+  // SIP users of whom no presence is known: granted and offline, granted and available, or refused (RFC
+  // 8048).
+  enum class Unsupported { kGrant, kOnline, kStrict } unsupported = Unsupported::kGrant;
 };
+
+// The name in an answer to a request that asks for the vCard of a user (XEP-0054); empty if it has none.
+std::string_view name_in_vcard(const Stanza&);
+void write_vcard_request(XmlWriter&, std::string_view from, std::string_view to, std::string_view id);
 
 // Writes the answer to an IQ or presence stanza, if it is owed one. False: nothing was written.
 bool answer(const Stanza&, const ServiceInfo&, XmlWriter&);

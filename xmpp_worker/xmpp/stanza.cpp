@@ -192,6 +192,7 @@ void write_message(XmlWriter& xml, const Stanza& stanza, const MessageContent& c
   write_texts(xml, "subject", content.subjects);
   write_texts(xml, "body", content.bodies);
   if (!content.thread.empty()) xml.leaf("thread", content.thread);
+  if (!content.nick.empty()) xml.open("nick", ns::kNick).text(content.nick).close();
   if (content.delay_s != 0) {
     xml.open("delay", ns::kDelay).attribute("stamp", format_timestamp(content.delay_s)).close();
   }

@@ -298,11 +298,11 @@ constexpr Row kRows[] = {
     {ns::kMarkers, "acknowledged", Says::kForClients},
     {ns::kJingleMessage, "", Says::kForClients},
     {ns::kCallInvites, "", Says::kForClients},
-    {"jabber:x:event", "x", Says::kForClients},                    // XEP-0022
-    {"urn:xmpp:carbons:2", "", Says::kForClients},                 // XEP-0280
-    {"urn:xmpp:forward:0", "forwarded", Says::kForClients},        // XEP-0297
-    {"urn:xmpp:mam:2", "", Says::kForClients},                     // XEP-0313
-    {"http://jabber.org/protocol/pubsub", "", Says::kForClients},  // XEP-0060
+    {"jabber:x:event", "x", Says::kForClients},              // XEP-0022
+    {"urn:xmpp:carbons:2", "", Says::kForClients},           // XEP-0280
+    {"urn:xmpp:forward:0", "forwarded", Says::kForClients},  // XEP-0297
+    {"urn:xmpp:mam:2", "", Says::kForClients},               // XEP-0313
+    {ns::kPubsub, "", Says::kForClients},                    // XEP-0060
     {"http://jabber.org/protocol/pubsub#event", "", Says::kForClients},
     {"http://jabber.org/protocol/feature-neg", "", Says::kForClients},  // XEP-0020, XEP-0155
     {"http://jabber.org/protocol/ibb", "", Says::kForClients},          // XEP-0047

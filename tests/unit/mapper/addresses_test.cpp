@@ -101,6 +101,90 @@ TEST(Addresses, EveryVectorOfTheFile) {
   EXPECT_GT(vectors, 170);
 }
 
+AddressRules rules_with_aliases() {
+  AddressRules rules{"gw.example", "sip.example", '*', {}, {}, {"second.example"}};
+  rules.aliases = {{"4711", "juliet@xmpp.example"},
+                   {"+1 555-0100", "nurse@xmpp.example"},
+                   {"Front.Desk", "paris@xmpp.example"},
+                   {"@sms.example", "nurse@xmpp.example"}};
+  return rules;
+}
+
+TEST(Addresses, AnAliasStandsForAnXmppUserBothWays) {
+  const auto by = Addresses::make(rules_with_aliases());
+  ASSERT_TRUE(by) << by.error().text;
+  const std::pair<const char*, const char*> recipients[] = {
+      {"sip:4711@gw.example", "juliet@xmpp.example"},
+      {"sip:4711@gw.example;gr=balcony", "juliet@xmpp.example/balcony"},
+      {"sip:+15550100@gw.example;user=phone", "nurse@xmpp.example"},
+      {"sip:%2B1-555-0100@gw.example", "nurse@xmpp.example"},
+      {"sip:front.desk@gw.example", "paris@xmpp.example"},
+      {"tel:+1-555-0100", "nurse@xmpp.example"},
+      {"sip:juliet*xmpp.example@gw.example", "juliet@xmpp.example"},
+      {"sip:4712@gw.example", "ERR A9"},
+      {"sip:4711@else.example", "ERR A12"},
+      {"tel:+15550199", "ERR A10"},
+  };
+  for (const auto& [uri, jid] : recipients) EXPECT_EQ(shown(by->xmpp_recipient(uri)), jid) << uri;
+  EXPECT_EQ(shown(by->sip_sender("juliet@xmpp.example/balcony")), "sip:4711@gw.example;gr=balcony");
+  EXPECT_EQ(shown(by->sip_sender("nurse@xmpp.example")), "sip:+15550100@gw.example");
+  EXPECT_EQ(shown(by->sip_sender("tybalt@xmpp.example")), "sip:tybalt*xmpp.example@gw.example");
+}
+
+TEST(Addresses, ADomainMayHaveADefaultRecipient) {
+  const auto by = Addresses::make(rules_with_aliases());
+  ASSERT_TRUE(by);
+  EXPECT_EQ(shown(by->xmpp_recipient("sip:1000@gw.example", "sip:+1555@SMS.example")), "nurse@xmpp.example");
+  EXPECT_EQ(shown(by->xmpp_recipient("sip:4711@gw.example", "sip:+1555@sms.example")), "juliet@xmpp.example");
+  EXPECT_EQ(shown(by->xmpp_recipient("sip:1000@gw.example", "sip:+1555@else.example")), "ERR A9");
+}
+
+TEST(Addresses, AliasesThatAreNotClearAreErrors) {
+  const auto refused = [](std::map<std::string, std::string> aliases) {
+    AddressRules rules = rules_with_aliases();
+    rules.aliases = std::move(aliases);
+    const auto made = Addresses::make(std::move(rules));
+    return made ? std::string() : made.error().text;
+  };
+  EXPECT_NE(refused({{"1", "a@x.example"}, {"2", "A@x.example"}}), "");
+  EXPECT_NE(refused({{"desk", "a@x.example"}, {"Desk", "b@x.example"}}), "");
+  EXPECT_NE(refused({{"1", "x.example"}}), "");
+  EXPECT_NE(refused({{"1", "a@x.example/r"}}), "");
+  EXPECT_NE(refused({{"1", "a@sip.example"}}), "");
+  EXPECT_NE(refused({{"@a b", "a@x.example"}}), "");
+  EXPECT_EQ(refused({{"1", "a@x.example"}, {"@d.example", "a@x.example"}}), "");
+}
+
+TEST(Addresses, NumbersWithoutADomainAreOfTelDomain) {
+  AddressRules rules{"gw.example", "sip.example", '*', {}, {}, {}};
+  EXPECT_EQ(shown(Addresses::make(rules)->xmpp_sender("tel:+1-555-0100")), "ERR A10");
+  rules.tel_domain = "Phones.example";
+  const auto by = Addresses::make(rules);
+  ASSERT_TRUE(by);
+  EXPECT_EQ(shown(by->xmpp_sender("tel:+1-555-0100;phone-context=x")),
+            "+15550100*phones.example@sip.example");
+  EXPECT_EQ(shown(by->xmpp_sender("tel:romeo")), "ERR A10");
+  EXPECT_EQ(shown(by->sip_recipient("+15550100@sip.example")), "sip:+15550100@phones.example");
+  EXPECT_EQ(shown(by->sip_recipient("romeo@sip.example")), "ERR A9");
+}
+
+TEST(Addresses, WhatAGwmapDoesNotHaveMayPass) {
+  AddressRules rules{
+      "gateway.invalid", "component.invalid", '*', {}, {{"sip.test", "sip.example"}, {"a.test", "a.example"}},
+      {"sip.example"}};
+  EXPECT_EQ(shown(Addresses::make(rules)->xmpp_recipient("sip:j@b.example")), "ERR A12");
+  EXPECT_EQ(shown(Addresses::make(rules)->sip_sender("j@b.example")), "ERR A15");
+  rules.passes_unmapped = true;
+  const auto by = Addresses::make(rules);
+  ASSERT_TRUE(by);
+  EXPECT_EQ(shown(by->xmpp_recipient("sip:j@b.example")), "j@b.example");
+  EXPECT_EQ(shown(by->sip_sender("j@b.example/r")), "sip:j@b.example;gr=r");
+  EXPECT_EQ(shown(by->xmpp_recipient("sip:j@a.test")), "j@a.example");
+  EXPECT_EQ(shown(by->xmpp_recipient("sip:romeo@sip.test")), "ERR A14");
+  EXPECT_EQ(shown(by->xmpp_recipient("sip:romeo@sip.example")), "ERR A12");
+  EXPECT_EQ(shown(by->xmpp_sender("sip:romeo@b.example")), "ERR A12");
+}
+
 TEST(Addresses, OnlyNamedDomainsAreReached) {
   const Addresses by = addresses('*', {"example.com", "*.B\xc3\xbc\x63her.example"});
   EXPECT_EQ(shown(by.xmpp_recipient("sip:j*EXAMPLE.com@gw.example")), "j@example.com");

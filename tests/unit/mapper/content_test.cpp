@@ -74,6 +74,26 @@ TEST_F(Content, AMessageBecomesAStanza) {
   EXPECT_EQ(stanza_.delay_stamp_s(), 0);
 }
 
+TEST_F(Content, NamesCrossBothWaysUnlessTheyMayDeceive) {
+  sip_.set_from_display("Romeo \x01Montague");
+  ASSERT_FALSE(map_sip());
+  EXPECT_EQ(stanza_.nick(), "Romeo Montague");
+  sip_.set_from_display("tybalt@capulet.example");
+  ASSERT_FALSE(map_sip());
+  EXPECT_EQ(stanza_.nick(), "");
+  xmpp_.set_nick("Juliet Capulet");
+  ASSERT_FALSE(map_xmpp());
+  EXPECT_EQ(message_.from_display(), "Juliet Capulet");
+  xmpp_.set_nick("sip:romeo@example.net");
+  ASSERT_FALSE(map_xmpp());
+  EXPECT_EQ(message_.from_display(), "juliet");
+  settings_.names = false;
+  sip_.set_from_display("Romeo");
+  ASSERT_FALSE(map_sip());
+  ASSERT_FALSE(map_xmpp());
+  EXPECT_EQ(stanza_.nick() + message_.from_display(), "");
+}
+
 TEST_F(Content, AStanzaBecomesAMessage) {
   xmpp_.set_lang("de");
   xmpp_.add_subjects()->set_text("Wann\ndenn");

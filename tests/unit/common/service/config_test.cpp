@@ -68,6 +68,21 @@ class ConfigFile : public ::testing::Test {
   std::string folder_;
 };
 
+TEST_F(ConfigFile, AliasesMayStandInAFileOfTheirOwn) {
+  const std::string site = with_sip_domains(kSite);
+  const auto with = [&](const std::string& aliases) {
+    const std::string file = put(aliases, "aliases.toml");
+    return put(std::string(site).insert(site.find("[[mapper]]"), "aliases_file = \"" + file + "\"\n"));
+  };
+  const auto loaded = load_config(with("\"4711\" = \"juliet@x.test\"\n\"4712\" = \"nurse@x.test\"\n"));
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  EXPECT_THAT(loaded->gateway.aliases,
+              ElementsAre(Pair("4711", "juliet@x.test"), Pair("4712", "nurse@x.test")));
+  EXPECT_THAT(shorten(load_config(with("4711 juliet"))), HasSubstr("aliases.toml\", line 1, is not like"));
+  EXPECT_THAT(shorten(load_config(with("\"4711\" = \"juliet\""))),
+              HasSubstr("must be the address of a user"));
+}
+
 TEST_F(ConfigFile, SmallestSiteHasTheDocumentedDefaults) {
   const auto config = load_config(put(kSite));
   ASSERT_TRUE(config) << config.error().text;
@@ -361,7 +376,24 @@ INSTANTIATE_TEST_SUITE_P(
                      "F:4:16: gateway.message_type \"headline\" is none of chat, normal"},
         WrongGateway{"receipt_on_200 = 1",
                      "F:4:18: gateway.receipt_on_200 must be true or false, without quotes"},
-        WrongGateway{"receipt_on_200 = true", ""},
+        WrongGateway{"receipt_on_200 = true", ""}, WrongGateway{"quote_reactions = false", ""},
+        WrongGateway{
+            "display_names = \"nicks\"",
+            "F:4:17: gateway.display_names \"nicks\" is none of nick, vcard, off; did you mean \"nick\"?"},
+        WrongGateway{
+            "presence_unsupported = \"offline\"",
+            "F:4:24: gateway.presence_unsupported \"offline\" is none of grant, online, strict; did you mean "
+            "\"online\"?"},
+        WrongGateway{"gwmap_default = \"pass\"", ""},
+        WrongGateway{"[gateway.aliases]\n\"4711\" = \"juliet\"",
+                     "F:5:10: gateway.aliases \"juliet\" must be the address of a user, like "
+                     "\"juliet@xmpp.example.org\""},
+        WrongGateway{
+            "[gateway.aliases]\n\"4711\" = \"juliet@x.test\"\n\"4712\" = \"Juliet@x.test\"",
+            "F:4:1: gateway.aliases has Juliet@x.test as \"4711\" and as \"4712\", so its name on SIP is not "
+            "clear; keep one"},
+        WrongGateway{"[gateway.aliases]\n\"4711\" = \"juliet@x.test\"\n\"@sms.test\" = \"juliet@x.test\"",
+                     ""},
         WrongGateway{"long_messages = \"spilt\"",
                      "F:4:17: gateway.long_messages \"spilt\" is none of stream, split, reject; did you mean "
                      "\"split\"?"},

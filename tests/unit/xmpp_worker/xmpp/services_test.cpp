@@ -11,16 +11,19 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-std::string answer_to(const std::string& stanza) {
+ServiceInfo info() {
+  return {.version = "1.2",
+          .uptime = std::chrono::seconds(90),
+          .contact = [](std::string_view typed) -> Result<std::string> {
+            if (typed.empty()) return error("nothing was typed");
+            return std::string(typed) + "*gw.test";
+          }};
+}
+
+std::string answer_to(const std::string& stanza, const ServiceInfo& info = stox::xmpp::info()) {
   const Reading read(stanza);
   std::string out;
   XmlWriter xml(out);
-  const ServiceInfo info{.version = "1.2",
-                         .uptime = std::chrono::seconds(90),
-                         .contact = [](std::string_view typed) -> std::optional<std::string> {
-                           if (typed.empty()) return std::nullopt;
-                           return std::string(typed) + "*gw.test";
-                         }};
   const bool answered = answer(read.stanza(), info, xml);
   EXPECT_EQ(answered, !out.empty());
   return out;
@@ -66,13 +69,63 @@ TEST(Services, RefusesWhatItDoesNotKnow) {
   EXPECT_THAT(iq(""), HasSubstr("service-unavailable"));
 }
 
+TEST(Services, TellsTheNameOfASipUser) {
+  ServiceInfo with_names = info();
+  with_names.name_of = [](std::string_view user, std::string_view sip_user) {
+    return user == "a@x/r" && sip_user == "b@gw.test" ? "Mercutio <3" : "somebody else";
+  };
+  const auto ask = [&](const std::string& payload, const std::string& to) {
+    return answer_to("<iq from='a@x/r' to='" + to + "' id='1' type='get'>" + payload + "</iq>", with_names);
+  };
+  EXPECT_EQ(ask("<vCard xmlns='vcard-temp'/>", "b@gw.test"),
+            "<iq from='b@gw.test' to='a@x/r' id='1' type='result'><vCard xmlns='vcard-temp'>"
+            "<FN>Mercutio &lt;3</FN><NICKNAME>Mercutio &lt;3</NICKNAME></vCard></iq>");
+  EXPECT_THAT(ask("<vcard xmlns='urn:ietf:params:xml:ns:vcard-4.0'/>", "b@gw.test"),
+              HasSubstr("<fn><text>Mercutio &lt;3</text></fn>"));
+  EXPECT_THAT(ask("<pubsub xmlns='http://jabber.org/protocol/pubsub'><items "
+                  "node='http://jabber.org/protocol/nick'/></pubsub>",
+                  "b@gw.test"),
+              HasSubstr("<nick xmlns='http://jabber.org/protocol/nick'>Mercutio &lt;3</nick>"));
+  EXPECT_THAT(ask("<pubsub xmlns='http://jabber.org/protocol/pubsub'><items "
+                  "node='eu.siacs.conversations.axolotl.devicelist'/></pubsub>",
+                  "b@gw.test"),
+              HasSubstr("service-unavailable"));
+  EXPECT_THAT(ask("<vCard xmlns='vcard-temp'/>", "gw.test"), HasSubstr("service-unavailable"));
+  EXPECT_THAT(ask("<query xmlns='http://jabber.org/protocol/disco#info'/>", "b@gw.test"),
+              HasSubstr("<feature var='vcard-temp'/>"));
+}
+
+TEST(Services, ReadsTheNameOfAnXmppUser) {
+  const auto name = [](const std::string& card) {
+    const Reading read("<iq from='a@x' to='b@gw.test' id='1' type='result'>" + card + "</iq>");
+    return std::string(name_in_vcard(read.stanza()));
+  };
+  EXPECT_EQ(name("<vCard xmlns='vcard-temp'><FN>Juliet Capulet</FN></vCard>"), "Juliet Capulet");
+  EXPECT_EQ(name("<vCard xmlns='vcard-temp'><FN>Juliet Capulet</FN><NICKNAME>Jule</NICKNAME></vCard>"),
+            "Jule");
+  EXPECT_EQ(name("<vCard xmlns='vcard-temp'/>"), "");
+}
+
+TEST(Services, SipUsersWithoutPresenceAreShownAsTheSiteSays) {
+  const std::string subscribe = "<presence from='a@x/r' to='b@gw.test' type='subscribe'/>";
+  const std::string probe = "<presence from='a@x' to='b@gw.test' type='probe'/>";
+  ServiceInfo as = info();
+  as.unsupported = ServiceInfo::Unsupported::kOnline;
+  EXPECT_EQ(answer_to(subscribe, as),
+            "<presence from='b@gw.test' to='a@x' type='subscribed'/><presence from='b@gw.test' to='a@x'/>");
+  EXPECT_EQ(answer_to(probe, as), "<presence from='b@gw.test' to='a@x'/>");
+  as.unsupported = ServiceInfo::Unsupported::kStrict;
+  EXPECT_EQ(answer_to(subscribe, as), "<presence from='b@gw.test' to='a@x' type='unsubscribed'/>");
+  EXPECT_EQ(answer_to(probe, as), "<presence from='b@gw.test' to='a@x' type='unavailable'/>");
+}
+
 TEST(Services, SaysHowContactsAreWritten) {
   EXPECT_THAT(iq("<query xmlns='jabber:iq:gateway'/>"), HasSubstr("<prompt>SIP address</prompt>"));
   EXPECT_EQ(iq("<query xmlns='jabber:iq:gateway'><prompt>romeo</prompt></query>", "gw.test", "set"),
             "<iq from='gw.test' to='a@x/r' id='1' type='result'><query xmlns='jabber:iq:gateway'>"
             "<jid>romeo*gw.test</jid><prompt>romeo*gw.test</prompt></query></iq>");
   EXPECT_THAT(iq("<query xmlns='jabber:iq:gateway'><prompt/></query>", "gw.test", "set"),
-              HasSubstr("jid-malformed"));
+              testing::AllOf(HasSubstr("jid-malformed"), HasSubstr("nothing was typed")));
   EXPECT_THAT(iq("<query xmlns='jabber:iq:gateway'/>", "b@gw.test"), HasSubstr("service-unavailable"));
   EXPECT_THAT(iq("<query xmlns='http://jabber.org/protocol/disco#info'/>"),
               HasSubstr("<feature var='jabber:iq:gateway'/>"));
