@@ -11,9 +11,9 @@
 
 namespace stox::worker {
 
-// A number without a domain is of tel_domain, or of the one SIP domain that there is. An Error, in words for the
-// person who typed it, when it is no SIP address, or one that XMPP users cannot write to. `serves`: our domains,
-// prepared.
+// A number without a domain is of tel_domain, or of the one SIP domain that there is. An Error, in words for
+// the person who typed it, when it is no SIP address, or one that XMPP users cannot write to. `serves`: our
+// domains, prepared.
 Result<std::string> contact_address(std::string_view typed, const service::GatewayConfig&,
                                     const std::vector<std::string>& serves);
 

@@ -11,6 +11,39 @@ namespace stox::worker {
 
 constexpr Duration kLook = std::chrono::seconds(1);  // a state may come that holds for less than the last
 
+void Contact::shows(std::string_view full, States states) {
+  const std::string_view resource = full.substr(std::min(xmpp::bare_of(full).size() + 1, full.size()));
+  const auto known =
+      std::find_if(clients.begin(), clients.end(), [&](const auto& c) { return c.first == resource; });
+  if (known != clients.end()) {
+    if (states == States::kAssumed && known->second != States::kUnknown) return;
+    clients.erase(known);
+  }
+  if (clients.size() >= kMaxClients) clients.erase(clients.begin());
+  clients.emplace_back(resource, states);
+}
+
+Contact::States Contact::states_of(std::string_view jid) const {
+  States most = States::kUnknown;
+  for (const auto& [resource, states] : clients) {
+    if (!xmpp::has_resource(jid)) {
+      most = std::max(most, states);
+    } else if (resource == jid.substr(xmpp::bare_of(jid).size() + 1)) {
+      return states;
+    }
+  }
+  return most;
+}
+
+std::string_view Contact::client_for_typing() const {
+  for (const States wanted : {States::kTells, States::kAssumed}) {
+    const auto last =
+        std::find_if(clients.rbegin(), clients.rend(), [&](const auto& c) { return c.second == wanted; });
+    if (last != clients.rend()) return last->first;
+  }
+  return {};
+}
+
 std::string Contacts::key_of(std::string_view user, std::string_view sip_user) {
   return std::string(xmpp::bare_of(user)).append(" ").append(xmpp::bare_of(sip_user));
 }

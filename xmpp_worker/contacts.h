@@ -11,6 +11,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -21,16 +22,21 @@
 namespace stox::worker {
 
 struct Contact {
-  enum class States : uint8_t { kUnknown, kTells, kTellsNot };
+  // Whether a client tells chat states. kAssumed: it told none so far, but asked for the SIP user's features
+  // or showed that it has some, as those do that know chat states.
+  enum class States : uint8_t { kUnknown, kTellsNot, kAssumed, kTells };  // the more, the higher
 
   std::string user, sip_user;  // bare JIDs
   std::string thread;          // of the user's last message; empty = it had none
   bool chat = false;           // that was of type chat
-  States states = States::kUnknown;
-  std::string client;  // the resource of the one that told a state last
+  bool is_room = false;        // `user` is a room, and each of its resources another person
+  std::string written_to;      // the resource in the address that the SIP user wrote to last; empty = none
+  static constexpr std::size_t kMaxClients = 8;
+  std::vector<std::pair<std::string, States>> clients;  // by resource; who showed something last is the last
 
-  bool is_room = false;    // `user` is a room, and each of its resources another person
-  std::string written_to;  // the resource in the address that the SIP user wrote to last; empty = none
+  void shows(std::string_view user, States);      // by the full JID
+  States states_of(std::string_view user) const;  // of that client; of a bare JID the most that one showed
+  std::string_view client_for_typing() const;  // the resource of the one that showed most, last; empty = none
   std::string user_name, sip_name;  // as they last called themselves to each other; empty = they did not
   bool name_asked_for = false;      // the user's
 

@@ -45,8 +45,7 @@ void Notices::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to,
   if (!content.displayed.empty()) return received(content.displayed, from.str(), to.str(), true);
   if (content.state.empty()) return;
   Contact& contact = contacts_.get(from.str(), to.str());
-  contact.states = Contact::States::kTells;
-  contact.client = from.resource();
+  contact.shows(from.str(), Contact::States::kTells);
   contact.is_room |= content.of_occupant;
   ++figures_.typing;
   pb::XmppMessage& message = begin(from.str(), to.str());
@@ -75,10 +74,9 @@ void Notices::message(const xmpp::Stanza& stanza, const xmpp::MessageContent& co
     message.set_nick(contact.user_name);
   }
   if (!content.state.empty()) {
-    contact.states = Contact::States::kTells;
-    contact.client = xmpp::resource_of(message.from());
+    contact.shows(message.from(), Contact::States::kTells);
   } else if (contact.chat) {
-    contact.states = Contact::States::kTellsNot;  // XEP-0085 5.1
+    contact.shows(message.from(), Contact::States::kTellsNot);  // XEP-0085 5.1
   }
   if (stanza.id.empty() || (!content.wants_receipt && !content.wants_marker)) return;
   pb::Wants& wants = *message.mutable_wants();

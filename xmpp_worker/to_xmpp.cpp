@@ -200,7 +200,8 @@ IdContent ToXmpp::write_words(Way& way, const pb::XmppMessage& message, uint64_t
     if (contact->chat) stanza.type = "chat";
     contact->sees_typing = false;
   }
-  if (stanza.type == "chat" && (contact == nullptr || contact->states != Contact::States::kTellsNot))
+  if (stanza.type == "chat" &&
+      (contact == nullptr || contact->states_of(stanza.to) != Contact::States::kTellsNot))
     content_.state = "active";
   const bool asks = id.flags.find(StanzaId::kImdn) != std::string::npos;  // else no answer would find back
   const bool wants_receipt = content_.wants_receipt && asks, wants_marker = content_.wants_marker && asks;
@@ -311,7 +312,8 @@ void ToXmpp::write_receipt(Way& way, const pb::XmppMessage& message, const pb::R
 void ToXmpp::show_typing(const pb::Envelope& envelope) {
   const pb::XmppMessage& message = envelope.xmpp_message();
   Contact* contact = contacts_.find(message.to(), message.from());
-  if (contact == nullptr || contact->states != Contact::States::kTells) {
+  const auto states = contact == nullptr ? Contact::States::kUnknown : contact->states_of(message.to());
+  if (states != Contact::States::kTells && states != Contact::States::kAssumed) {
     ++figures_.typing_dropped;
   } else if (message.state() == pb::XmppMessage::COMPOSING) {
     const bool news = !contact->sees_typing;
@@ -320,8 +322,9 @@ void ToXmpp::show_typing(const pb::Envelope& envelope) {
     contact->typing_from = message.from();
     contact->typing_to = message.to();
     // The very client that shows states, not all of the person's.
-    if (!xmpp::has_resource(message.to()) && !contact->client.empty())
-      contact->typing_to.append("/").append(contact->client);
+    if (const auto client = contact->client_for_typing();
+        !xmpp::has_resource(message.to()) && !client.empty())
+      contact->typing_to.append("/").append(client);
     if (news) write_state(*contact, "composing");
   } else if (std::exchange(contact->sees_typing, false)) {
     write_state(*contact, "paused");
@@ -546,7 +549,12 @@ void ToXmpp::bounce(const StanzaId& id, const Answer& answer) {
     ++figures_.bounced;
     return end(id.number, refusal(answer.error, xmpp::has_resource(under_way_.find(id.number)->to)));
   }
-  if (!id.has(StanzaId::kMessage)) return;  // of typing or a receipt
+  if (!id.has(StanzaId::kMessage)) {  // of typing or a receipt
+    Contact* contact = contacts_.find(answer.from, answer.to);
+    if (contact != nullptr && xmpp::has_resource(answer.from))
+      contact->shows(answer.from, Contact::States::kTellsNot);
+    return;
+  }
   ++figures_.late_errors;
   user_.refused_late(id, answer);
   log_.info("{} refused message {} after it had been answered: {}", answer.from, answer.id,

@@ -555,6 +555,7 @@ void Worker::stanza(const xmpp::Element& element, uint64_t stream) {
   // A server with several connections of our domain brings a keepalive, which goes to the domain, on any.
   if (to_sip_.is_own(xmpp::domain_of(stanza->from))) return answer(*stanza, stream);
   if (!to_sip_.is_own(xmpp::domain_of(stanza->to))) return void(++not_answered_);
+  note_features(*stanza);
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   info_.uptime = now() - started_;
@@ -570,6 +571,15 @@ bool Worker::decline_invitation(const Stanza& message) {
   if (!xmpp::decline_invitation(message, xml)) return false;
   ++(send_answer(message.to, message.from) ? answered_ : not_answered_);
   return true;
+}
+
+// A client that looks at the features of a SIP user, or shows its own (XEP-0115), is one that may be told
+// typing.
+void Worker::note_features(const Stanza& stanza) {
+  if (!xmpp::is_about_features(stanza)) return;
+  const std::string from = prepared_address(stanza.from), to = prepared_address(stanza.to);
+  if (!from.empty() && !to.empty() && xmpp::has_resource(from))
+    contacts_.get(from, to).shows(from, Contact::States::kAssumed);
 }
 
 std::string_view Worker::first_words(const Stanza& stanza, std::string_view id) {

@@ -118,6 +118,7 @@ class Worker final : public service::Process,
   void turn();
   void answer(xmpp::Stanza, uint64_t stream);
   bool send_answer(std::string_view from, std::string_view to);  // what is in xml_
+  void note_features(const xmpp::Stanza&);
   void take_settings(const service::GatewayConfig&);
   void ask_for_name(const std::string& user, const std::string& sip_user);  // by its vCard
   bool decline_invitation(const xmpp::Stanza& message);                     // false: it is none

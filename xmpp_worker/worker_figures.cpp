@@ -59,8 +59,8 @@ json Worker::known_peers() const {
     const Duration left = contact.used + Contacts::kRemembered - now();
     if (left <= Duration{0}) break;
     json takes = json::array(), refuses = json::array();
-    if (contact.states == Contact::States::kTells) takes.push_back("chatstates");
-    if (contact.states == Contact::States::kTellsNot) refuses.push_back("chatstates");
+    if (contact.states_of(contact.user) == Contact::States::kTells) takes.push_back("chatstates");
+    if (contact.states_of(contact.user) == Contact::States::kTellsNot) refuses.push_back("chatstates");
     list.push_back({{"peer", contact.user},
                     {"towards", contact.sip_user},
                     {"takes", std::move(takes)},

@@ -65,6 +65,7 @@ constexpr std::string_view kVcardTemp = "vcard-temp";
 constexpr std::string_view kVcard4 = "urn:ietf:params:xml:ns:vcard-4.0";
 constexpr std::string_view kRosterItems = "http://jabber.org/protocol/rosterx";
 constexpr std::string_view kStanzaIds = "urn:xmpp:sid:0";
+constexpr std::string_view kCaps = "http://jabber.org/protocol/caps";
 constexpr std::string_view kPubsub = "http://jabber.org/protocol/pubsub";
 constexpr std::string_view kNick = "http://jabber.org/protocol/nick";
 }  // namespace ns

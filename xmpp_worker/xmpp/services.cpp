@@ -141,6 +141,14 @@ bool answer(const Stanza& stanza, const ServiceInfo& info, XmlWriter& xml) {
   return false;
 }
 
+bool is_about_features(const Stanza& stanza) {
+  if (is_domain(stanza.to)) return false;
+  if (stanza.kind == Stanza::Kind::kIq)
+    return stanza.type == "get" && stanza.element.first_child().is("query", ns::kDiscoInfo);
+  return stanza.kind == Stanza::Kind::kPresence && stanza.type.empty() &&
+         stanza.element.child("c", ns::kCaps);
+}
+
 std::string_view name_in_vcard(const Stanza& result) {
   const Element card = result.element.child("vCard", ns::kVcardTemp);
   const std::string_view nickname = card.child("NICKNAME", ns::kVcardTemp).text();

@@ -29,6 +29,9 @@ struct ServiceInfo {
   enum class Unsupported { kGrant, kOnline, kStrict } unsupported = Unsupported::kGrant;
 };
 
+// It asks a user of ours for his features (XEP-0030), or shows him those of its sender (XEP-0115).
+bool is_about_features(const Stanza&);
+
 // The name in an answer to a request that asks for the vCard of a user (XEP-0054); empty if it has none.
 std::string_view name_in_vcard(const Stanza&);
 void write_vcard_request(XmlWriter&, std::string_view from, std::string_view to, std::string_view id);

@@ -310,7 +310,7 @@ constexpr Row kRows[] = {
     {ns::kMucUser, "", Says::kForClients},
     {ns::kConference, "", Says::kForClients},                        // XEP-0249
     {"http://jabber.org/protocol/commands", "", Says::kForClients},  // XEP-0050
-    {"http://jabber.org/protocol/caps", "", Says::kForClients},      // XEP-0115
+    {ns::kCaps, "", Says::kForClients},                              // XEP-0115
     {"vcard-temp:x:update", "", Says::kForClients},                  // XEP-0153
     {"urn:xmpp:jingle:1", "", Says::kForClients},                    // XEP-0166
     {"urn:xmpp:trust-messages:0", "", Says::kForClients},            // XEP-0434

@@ -146,7 +146,32 @@ TEST_F(NoticesTest, ChatStatesPassAndShowThatTheContactKnowsThem) {
   content.state = "composing";
   take(content);
   EXPECT_THAT(typing, ElementsAre("COMPOSING ann@x.test/phone"));
-  EXPECT_EQ(contacts.find(kAnn, kBob)->states, Contact::States::kTells);
+  EXPECT_EQ(contacts.find(kAnn, kBob)->states_of(kAnn), Contact::States::kTells);
+}
+
+TEST_F(NoticesTest, ANameIsRemembered) {
+  pb::XmppMessage message;
+  message.set_from(kAnn);
+  message.set_to(kBob);
+  xmpp::MessageContent content;
+  content.nick = "Ann Other";
+  subject.message({.id = "1"}, content, message);
+  EXPECT_EQ(message.nick(), "Ann Other");
+  content.nick = {};
+  subject.message({.id = "2"}, content, message);
+  EXPECT_EQ(message.nick(), "Ann Other");
+}
+
+TEST_F(NoticesTest, WordsAreRememberedByIdAndByOriginId) {
+  pb::XmppMessage message;
+  message.set_from(kAnn);
+  message.set_to(kBob);
+  xmpp::MessageContent content;
+  content.bodies.push_back({{}, "see you at nine"});
+  content.origin_id = "o1";
+  subject.message({.id = "m1"}, content, message);
+  for (const char* id : {"m1", "o1"})
+    EXPECT_EQ(contacts.recent_words().find(kAnn, kBob, id), "see you at nine") << id;
 }
 
 // There are many contacts, and a stanza may be large.
@@ -177,7 +202,7 @@ TEST_F(NoticesTest, AMessageShowsWhatItsClientKnowsAndGetsAnIdThatFindsBack) {
   const Contact& contact = *contacts.find(kAnn, kBob);
   EXPECT_EQ(contact.thread, "t");
   EXPECT_TRUE(contact.chat);
-  EXPECT_EQ(contact.states, Contact::States::kTells);
+  EXPECT_EQ(contact.states_of(kAnn), Contact::States::kTells);
   const auto asked = asked_by(ids, message.wants().id(), kBob, kAnn);
   ASSERT_TRUE(asked);
   EXPECT_EQ(asked->id, "s 1");

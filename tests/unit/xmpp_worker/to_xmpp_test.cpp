@@ -178,7 +178,7 @@ TEST_F(ToXmppTest, WhatTheContactShowedDecidesOnThreadTypeAndStates) {
   EXPECT_THAT(wakeup(), HasSubstr("<thread>c1</thread><active "));
   Contact& contact = contacts.get("c@x.test/phone", "a*b@gw.test");
   contact.thread = "t";
-  contact.states = Contact::States::kTellsNot;
+  contact.shows("c@x.test/r", Contact::States::kTellsNot);
   contact.chat = true;
   pb::Envelope e = words(2);
   e.mutable_xmpp_message()->set_type("normal");
@@ -328,11 +328,11 @@ TEST_F(ToXmppTest, TypingIsShownOnceAndEndsByItself) {
   come_up();
   composing();
   EXPECT_EQ(wakeup(), "");  // nobody knows whether the contact wants it
-  contacts.get("c@x.test", "a*b@gw.test").states = Contact::States::kTells;
+  contacts.get("c@x.test", "a*b@gw.test").shows("c@x.test/r", Contact::States::kTells);
   composing(60);
   EXPECT_THAT(
       stream.take(),
-      testing::MatchesRegex("<message from='a\\*b@gw.test' to='c@x.test' id='[^']*' type='chat'><composing "
+      testing::MatchesRegex("<message from='a\\*b@gw.test' to='c@x.test/r' id='[^']*' type='chat'><composing "
                             "xmlns='http://jabber.org/protocol/chatstates'/><no-copy xmlns='urn:xmpp:hints'/>"
                             "<no-store xmlns='urn:xmpp:hints'/></message>"));
   pass(seconds(50));
@@ -354,8 +354,8 @@ TEST_F(ToXmppTest, TypingIsShownOnceAndEndsByItself) {
 TEST_F(ToXmppTest, TypingIsShownToTheClientThatShowsItsOwn) {
   come_up();
   Contact& contact = contacts.get("c@x.test", "a*b@gw.test");
-  contact.states = Contact::States::kTells;
-  contact.client = "phone";
+  contact.shows("c@x.test/phone", Contact::States::kTells);
+  contact.shows("c@x.test/laptop", Contact::States::kAssumed);
   composing();
   EXPECT_THAT(stream.take(), HasSubstr("to='c@x.test/phone'"));
 }
@@ -372,9 +372,42 @@ TEST_F(ToXmppTest, TheAddressThatASipUserWroteToIsRemembered) {
   EXPECT_EQ(contact->written_to, "");
 }
 
+TEST_F(ToXmppTest, WhatOneClientDoesNotWantAnotherMay) {
+  come_up();
+  Contact& contact = contacts.get("c@x.test", "a*b@gw.test");
+  contact.shows("c@x.test/old", Contact::States::kTellsNot);
+  composing();
+  EXPECT_EQ(stream.take(), "");
+  contact.shows("c@x.test/new", Contact::States::kAssumed);
+  composing();
+  EXPECT_THAT(stream.take(), HasSubstr("<composing "));
+  EXPECT_EQ(contact.states_of("c@x.test/old"), Contact::States::kTellsNot);
+  EXPECT_EQ(contact.states_of("c@x.test/unknown"), Contact::States::kUnknown);
+  contact.shows("c@x.test/new", Contact::States::kTellsNot);
+  contact.shows("c@x.test/new", Contact::States::kAssumed);
+  EXPECT_EQ(contact.states_of("c@x.test"), Contact::States::kTellsNot) << "what it showed itself counts";
+}
+
+TEST_F(ToXmppTest, ANameIsToldOnceAndWhenItChanges) {
+  come_up();
+  const auto write = [&](uint64_t number, const std::string& nick) {
+    pb::Envelope e = envelope(number);
+    e.mutable_xmpp_message()->set_nick(nick);
+    e.mutable_xmpp_message()->add_bodies()->set_text("hi");
+    begin(e);
+    return wakeup();
+  };
+  EXPECT_THAT(write(1, "Romeo Montague"),
+              HasSubstr("<nick xmlns='http://jabber.org/protocol/nick'>Romeo Montague</nick>"));
+  EXPECT_THAT(write(2, "Romeo Montague"), testing::Not(HasSubstr("<nick ")));
+  EXPECT_THAT(write(3, ""), testing::Not(HasSubstr("<nick ")));
+  EXPECT_THAT(write(4, "Romeo"), HasSubstr(">Romeo</nick>"));
+  EXPECT_EQ(contacts.find("c@x.test", "a*b@gw.test")->sip_name, "Romeo");
+}
+
 TEST_F(ToXmppTest, AMessageEndsTyping) {
   come_up();
-  contacts.get("c@x.test", "a*b@gw.test").states = Contact::States::kTells;
+  contacts.get("c@x.test", "a*b@gw.test").shows("c@x.test/r", Contact::States::kTells);
   composing();
   begin(words(1));
   pong(wakeup());
@@ -383,7 +416,7 @@ TEST_F(ToXmppTest, AMessageEndsTyping) {
 }
 
 TEST_F(ToXmppTest, TypingWaitsForNoStream) {
-  contacts.get("c@x.test", "a*b@gw.test").states = Contact::States::kTells;
+  contacts.get("c@x.test", "a*b@gw.test").shows("c@x.test/r", Contact::States::kTells);
   composing();
   EXPECT_EQ(to_xmpp.held(), 0u);
   come_up();
