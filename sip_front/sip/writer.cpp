@@ -167,6 +167,7 @@ void write_response(std::string& out, const ResponseHead& head, uint16_t status,
   if (headers.accept_encoding) append_line(out, "Accept-Encoding", kAcceptEncoding);
   if (headers.supported) out += "Accept-Language: *\r\nSupported:\r\n";
   if (!headers.unsupported.empty()) append_line(out, "Unsupported", headers.unsupported);
+  if (!headers.warning.empty()) out.append("Warning: 399 stox \"").append(headers.warning).append("\"\r\n");
   if (is_clean_uri(headers.contact)) out.append("Contact: <").append(headers.contact).append(">\r\n");
   if (headers.retry_after_s != 0) {
     out += "Retry-After: ";

@@ -38,6 +38,7 @@ struct ResponseHeaders {
   bool accept_encoding = false;  // 415, OPTIONS
   bool supported = false;        // OPTIONS; any language with it
   std::string unsupported = {};  // 420: the option tags
+  std::string warning = {};      // for people, without quotation marks; empty = none
   std::string contact = {};      // 301, 302: where to; an addr-spec
   uint32_t retry_after_s = 0;    // 0 = none
 };

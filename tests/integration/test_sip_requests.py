@@ -32,6 +32,16 @@ def test_another_known_method_is_not_allowed(site, method):
         assert "MESSAGE" in answer.get("allow")
 
 
+def test_a_caller_is_told_that_nobody_can_be_called(site):
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+
+    answer = romeo.request("INVITE", site.sip_uri(juliet))
+
+    assert answer.status == 405
+    assert answer.get("warning") == '399 stox "Users of XMPP can be written to but not called"'
+
+
+
 def test_an_unknown_method_is_not_implemented(site):
     assert site.sip_user("romeo").request("DANCE", JULIET).status == 501
 
