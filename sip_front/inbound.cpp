@@ -336,10 +336,11 @@ Inbound::Answer Inbound::answer_to(const pb::Outcome& outcome) {
       break;
     case pb::DEADLINE:
       answer.status = 504;
+      answer.reason = "The recipient's server did not answer in time";
       break;
     case pb::IN_DOUBT:
       answer.status = 504;
-      answer.reason = "Server Time-out, may have been delivered";
+      answer.reason = "No answer in time, the message may have been delivered";
       break;
     case pb::UNSUPPORTED:
       break;

@@ -14,23 +14,23 @@ using enum AddressError;
 
 // protocol/addresses section 7. What cannot happen on a side has the nearest answer there.
 constexpr AddressRefusal kRefusals[] = {
-    {kNoUser, "A1", "the address names no user", 404, 403, "item-not-found", "cancel"},
-    {kSyntax, "A2", "not a URI, or a % without two hexadecimal digits", 400, 400, "jid-malformed", "modify"},
-    {kNotUtf8, "A3", "the address is not UTF-8", 404, 403, "jid-malformed", "modify"},
-    {kControl, "A4", "the address holds a control character", 404, 403, "jid-malformed", "modify"},
-    {kEdgeSpace, "A5", "a space at the start or end of the user name", 404, 403, "jid-malformed", "modify"},
-    {kNotAllowed, "A6", "the address holds a character that no XMPP address may hold", 404, 403,
-     "jid-malformed", "modify"},
-    {kTooLong, "A7", "the address is too long", 414, 403, "jid-malformed", "modify"},
-    {kNotAHost, "A8", "what follows the separator is not a host", 404, 403, "item-not-found", "cancel"},
+    {kNoUser, "A1", "it names no user", 404, 403, "item-not-found", "cancel"},
+    {kSyntax, "A2", "it is not written as an address is", 400, 400, "jid-malformed", "modify"},
+    {kNotUtf8, "A3", "it is not UTF-8", 404, 403, "jid-malformed", "modify"},
+    {kControl, "A4", "it holds a control character", 404, 403, "jid-malformed", "modify"},
+    {kEdgeSpace, "A5", "its user name begins or ends with a space", 404, 403, "jid-malformed", "modify"},
+    {kNotAllowed, "A6", "it holds a character that no XMPP address may hold", 404, 403, "jid-malformed",
+     "modify"},
+    {kTooLong, "A7", "it is too long", 414, 403, "jid-malformed", "modify"},
+    {kNotAHost, "A8", "it does not end in the name of a host", 404, 403, "item-not-found", "cancel"},
     {kNoSeparator, "A9", "it names no domain behind the user", 404, 403, "item-not-found", "cancel"},
     {kScheme, "A10", "only sip: addresses can be reached", 416, 403, "jid-malformed", "modify"},
     {kSips, "A11", "sips: promises an encryption that XMPP cannot keep", 416, 403, "jid-malformed", "modify"},
-    {kNotOurs, "A12", "the gateway does not serve this domain", 404, 403, "remote-server-not-found",
-     "cancel"},
-    {kNotCanonical, "A13", "the address escapes what needs no escape", 404, 403, "jid-malformed", "modify"},
-    {kLoop, "A14", "the address leads back to the gateway", 482, 403, "not-acceptable", "modify"},
-    {kRelayingDenied, "A15", "relaying to this domain is denied", 403, 403, "forbidden", "auth"},
+    {kNotOurs, "A12", "the gateway does not serve its domain", 404, 403, "remote-server-not-found", "cancel"},
+    {kNotCanonical, "A13", "it escapes what needs no escape", 404, 403, "jid-malformed", "modify"},
+    {kLoop, "A14", "it leads back to the gateway", 482, 403, "not-acceptable", "modify"},
+    {kRelayingDenied, "A15", "the gateway may not pass messages to its domain", 403, 403, "forbidden",
+     "auth"},
 };
 
 tl::unexpected<AddressError> refuse(AddressError e) { return tl::make_unexpected(e); }

@@ -10,7 +10,8 @@
 namespace stox::mapping {
 namespace {
 
-constexpr int kUnavailableStatus = -1;  // as the setting says
+constexpr std::size_t kMaxReason = 200;  // bytes
+constexpr int kUnavailableStatus = -1;   // as the setting says
 constexpr int kByType = -2;
 
 // RFC 7247 table 2, as far as it can be followed.
@@ -208,9 +209,35 @@ std::string xmpp_address(std::string_view contact, const Addresses& addresses) {
   return plain ? std::string(contact) : std::string();
 }
 
-std::string describe(AddressError e, std::string_view who) {
-  const AddressRefusal& refusal = refusal_of(e);
-  return std::string(who) + ": " + refusal.text;
+std::string describe(AddressError e, Party party) {
+  const char* whose =
+      party == Party::kRecipient ? "This address cannot be reached: " : "Your address cannot be used: ";
+  return std::string(whose) + refusal_of(e).text;
+}
+
+// What people are told of an answer from SIP; its code and reason follow in brackets.
+constexpr struct Sentence {
+  std::string_view condition, text;
+} kSentences[] = {
+    {"item-not-found", "There is no such SIP user"},
+    {"recipient-unavailable", "The SIP user is not available now"},
+    {"forbidden", "The SIP side does not let you write to this user"},
+    {"registration-required", "The SIP side does not let the gateway write to this user"},
+    {"not-authorized", "The SIP side does not let the gateway write to this user"},
+    {"not-acceptable", "The SIP user's phone does not take this message"},
+    {"policy-violation", "The message is too large for SIP"},
+    {"remote-server-timeout", "The SIP user's phone did not answer"},
+    {"remote-server-not-found", "The SIP domain cannot be found"},
+    {"gone", "The SIP user has another address now"},
+    {"redirect", "The SIP user has another address now"},
+};
+
+std::string sentence(std::string_view condition, const pb::SipStatus& status) {
+  const auto* row = std::find_if(std::begin(kSentences), std::end(kSentences),
+                                 [&](const Sentence& each) { return each.condition == condition; });
+  std::string out(row == std::end(kSentences) ? "The SIP side could not deliver the message" : row->text);
+  const std::string reason = is_utf8(status.reason()) ? shortened(status.reason(), 100) : std::string();
+  return out + " (" + std::to_string(status.code()) + (reason.empty() ? "" : " ") + reason + ")";
 }
 
 }  // namespace
@@ -219,7 +246,8 @@ pb::SipStatus sip_status(int code, std::string_view text) {
   const auto* phrase = find_row(kPhrases, code, &Phrase::status);
   pb::SipStatus status;
   status.set_code(static_cast<uint32_t>(code));
-  if (is_utf8(text) && !(phrase && phrase->fixed)) status.set_reason(std::string(trim(shortened(text, 100))));
+  if (is_utf8(text) && !(phrase && phrase->fixed))
+    status.set_reason(std::string(trim(shortened(text, kMaxReason))));
   if (status.reason().empty() && phrase) status.set_reason(std::string(phrase->text));
   return status;
 }
@@ -228,7 +256,7 @@ pb::StanzaError stanza_error(std::string_view condition, std::string_view type, 
   pb::StanzaError out;
   out.set_condition(std::string(condition));
   out.set_type(std::string(type));
-  if (is_utf8(text)) out.set_text(xml_legal(shortened(text, 200)));
+  if (is_utf8(text)) out.set_text(xml_legal(shortened(text, kMaxReason)));
   return out;
 }
 
@@ -259,22 +287,25 @@ pb::SipStatus to_sip(const pb::StanzaError& error, const ErrorSettings& settings
     const auto* type = find_row(kTypes, std::string_view(error.type()), &TypeRow::type);
     code = type ? type->status : 500;  // none, or one nobody knows: as cancel
   }
-  pb::SipStatus status = sip_status(code, error.text());
+  const bool is_mute = condition == "remote-server-timeout" && trim(error.text()).empty();
+  pb::SipStatus status = sip_status(code, is_mute ? std::string_view("The recipient's server did not answer")
+                                                  : std::string_view(error.text()));
   if (row.retry_after || (wait && row.if_wait != 0)) status.set_retry_after_s(kRetryAfterS);
   return status;
 }
 
 pb::StanzaError to_xmpp(const pb::SipStatus& status, const Addresses& addresses) {
-  const std::string reason = is_utf8(status.reason()) ? shortened(status.reason(), 100) : std::string();
-  const std::string text = std::to_string(status.code()) + " " + reason;
-  if (status.unresolvable()) return stanza_error("remote-server-not-found", "cancel", text);
-  if (status.timed_out()) return stanza_error("remote-server-timeout", "wait", text);
+  const auto told = [&](std::string_view condition, std::string_view type) {
+    return stanza_error(condition, type, sentence(condition, status));
+  };
+  if (status.unresolvable()) return told("remote-server-not-found", "cancel");
+  if (status.timed_out()) return told("remote-server-timeout", "wait");
   const uint32_t code = status.code();
-  if (code < 300 || code > 699) return stanza_error("internal-server-error", "cancel", text);
+  if (code < 300 || code > 699) return told("internal-server-error", "cancel");
   const auto* listed = find_row(kStatuses, code, &StatusRow::status);
   const StatusRow& row = listed ? *listed : kClasses[code / 100 - 3];
   const bool later = status.retry_after_s() != 0 && !row.type_with_retry_after.empty();
-  pb::StanzaError out = stanza_error(row.condition, later ? row.type_with_retry_after : row.type, text);
+  pb::StanzaError out = told(row.condition, later ? row.type_with_retry_after : row.type);
   // RFC 7247: 301 gives the new address, 410 must not.
   if (code < 400 && row.condition != "not-acceptable" && !status.contact().empty())
     out.set_address(xmpp_address(status.contact(), addresses));
@@ -310,7 +341,7 @@ pb::Outcome refuse_sip(AddressError e, Party party) {
   const AddressRefusal& refusal = refusal_of(e);
   pb::Outcome outcome;
   outcome.set_verdict(pb::FAILED);
-  outcome.set_text(describe(e, recipient ? "Request-URI or To" : "From"));
+  outcome.set_text(describe(e, party));
   *outcome.mutable_sip_status() =
       sip_status(recipient ? refusal.recipient_status : refusal.sender_status, outcome.text());
   return outcome;
@@ -320,7 +351,7 @@ pb::Outcome refuse_xmpp(AddressError e, Party party) {
   const AddressRefusal& refusal = refusal_of(e);
   pb::Outcome outcome;
   outcome.set_verdict(pb::FAILED);
-  outcome.set_text(describe(e, party == Party::kRecipient ? "to" : "from"));
+  outcome.set_text(describe(e, party));
   *outcome.mutable_stanza_error() = stanza_error(refusal.condition, refusal.type, outcome.text());
   return outcome;
 }

@@ -167,7 +167,8 @@ Verdict check_request(const Message& request, const Flow& flow, const Policy& po
   if (request.method != Method::kMessage && request.method != Method::kOptions) {
     Verdict out = refuse(Refused::kMethod, policy.unhandled_method_status);
     out.headers.allow = true;
-    if (request.method == Method::kInvite) out.headers.warning = "Users of XMPP can be written to but not called";
+    if (request.method == Method::kInvite)
+      out.headers.warning = "Users of XMPP can be written to but not called";
     return out;
   }
   const auto uri = parse_sip_uri(request.request_uri);

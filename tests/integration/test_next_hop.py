@@ -75,7 +75,7 @@ def test_all_servers_overloaded_is_an_error(juliet, servers):
     down, second, third = servers
     second.automatic = third.automatic = (503, "Busy")
     juliet.send("romeo*plain.test@xmpp-sip.test", "to nobody")
-    assert juliet.next_message().text == "503 Busy"
+    assert juliet.next_message().text == "The SIP side could not deliver the message (503 Busy)"
 
 
 def test_a_name_without_services_is_the_server(juliet, servers):

@@ -69,7 +69,7 @@ def test_who_is_not_registered_is_not_found(site):
     juliet = site.xmpp_user("juliet")
     juliet.send("nobody*sip.test@xmpp-sip.test", "Anyone?")
     error = juliet.next_message()
-    assert (error.condition, error.text) == ("item-not-found", "404 Not registered")
+    assert (error.condition, error.text) == ("item-not-found", "There is no such SIP user (404 Not registered)")
 
 
 def test_an_unknown_xmpp_user_is_not_found(site):

@@ -251,14 +251,14 @@ TEST_F(Content, AnEmptyMessageIsTakenButProvesNothing) {
 
 TEST_F(Content, AddressesThatCannotBeMappedEndTheMessage) {
   sip_.set_request_uri("sip:juliet@gw.example");
-  EXPECT_EQ(text_of_sip(), "404: Request-URI or To: it names no domain behind the user");
+  EXPECT_EQ(text_of_sip(), "404: This address cannot be reached: it names no domain behind the user");
   sip_.set_request_uri("sip:juliet*example.com@gw.example");
   sip_.set_to_uri("SIPS:juliet*example.com@gw.example");
   EXPECT_EQ(text_of_sip().substr(0, 4), "416:");
   sip_.set_to_uri("tel:+15551234");  // only the Request-URI routes
   EXPECT_EQ(text_of_sip(), "Hello");
   sip_.set_from_uri("sip:example.net");
-  EXPECT_EQ(text_of_sip(), "403: From: the address names no user");
+  EXPECT_EQ(text_of_sip(), "403: Your address cannot be used: it names no user");
   xmpp_.set_to("romeo@sip.example");
   EXPECT_EQ(text_of_xmpp(), "item-not-found");
   xmpp_.set_to("a b@sip.example");

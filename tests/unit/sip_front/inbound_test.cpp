@@ -221,8 +221,9 @@ TEST_F(InboundTest, TheOutcomeIsTheAnswerAndTheOnlyOne) {
 TEST_F(InboundTest, OutcomesAreAnsweredByTheTable) {
   EXPECT_EQ(answer(status(404)), "SIP/2.0 404 Not found");
   EXPECT_EQ(answer(status(403, "Go away")), "SIP/2.0 403 Go away");
-  EXPECT_EQ(answer(failure(pb::DEADLINE)), "SIP/2.0 504 Server Time-out");
-  EXPECT_EQ(answer(failure(pb::IN_DOUBT)), "SIP/2.0 504 Server Time-out, may have been delivered");
+  EXPECT_EQ(answer(failure(pb::DEADLINE)), "SIP/2.0 504 The recipient's server did not answer in time");
+  EXPECT_EQ(answer(failure(pb::IN_DOUBT)),
+            "SIP/2.0 504 No answer in time, the message may have been delivered");
   EXPECT_EQ(answer(failure(pb::UNSUPPORTED)), "SIP/2.0 500 Server Internal Error");
   for (const auto reason : {pb::NO_TARGET, pb::OVERLOADED, pb::LINK_DOWN, pb::STOPPING}) {
     EXPECT_EQ(answer(failure(reason)), "SIP/2.0 503 Service unavailable");
@@ -625,7 +626,7 @@ TEST_F(InboundTest, WhileDrainingTheOldIsAnsweredAndTheNewRefused) {
 TEST_F(InboundTest, GivingUpAnswersAllThatWaitsAndMayStillBeDelivered) {
   receive(kHello);
   inbound_.give_up();
-  EXPECT_EQ(said(), "SIP/2.0 504 Server Time-out, may have been delivered");
+  EXPECT_EQ(said(), "SIP/2.0 504 No answer in time, the message may have been delivered");
   EXPECT_TRUE(inbound_.idle());
 }
 
