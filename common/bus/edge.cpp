@@ -433,12 +433,17 @@ void Edge::State::handle(Pipe pipe, pb::Item& i) {
       mappers[pipe].members.assign(i.members().members().begin(), i.members().members().end());
       mappers[pipe].members_version = i.members().version();
       link.set_ready(i.members().ready());
+      link.set_objection({});
       note_members(i.members());
       update_routes();
       return update_members();
     case pb::Item::kHelloWanted:
       open(pipe);
       return update_routes();
+    case pb::Item::kHelloRefused:
+      if (link.objection() == i.hello_refused().why()) return;
+      link.set_objection(i.hello_refused().why());
+      return user.bus_trouble("a mapper does not take us for " + options.name + ": " + link.objection());
     case pb::Item::kHandOver:
       if (hand_overs.arrived(i.hand_over(), clock.now())) {
         user.handed_over(i.hand_over().from(), i.hand_over().stream(), i.hand_over().payload());

@@ -27,8 +27,11 @@ int64_t saturating_sum(int64_t a, int64_t b) {
 
 void Link::open(Time now) {
   close();
-  figures_ = LinkFigures{
-      .peer = figures_.peer, .peer_epoch = figures_.peer_epoch, .up = true, .dropped = figures_.dropped};
+  figures_ = LinkFigures{.peer = figures_.peer,
+                         .peer_epoch = figures_.peer_epoch,
+                         .up = true,
+                         .objection = figures_.objection,
+                         .dropped = figures_.dropped};
   offset_count_ = 0;
   heard_ = now;
 }

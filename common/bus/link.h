@@ -20,7 +20,8 @@ struct LinkFigures {
   std::string peer;  // name; empty until it said hello
   uint64_t peer_epoch = 0;
   bool up = false;
-  bool ready = false;  // of a mapper
+  bool ready = false;     // of a mapper
+  std::string objection;  // of a mapper that does not take our hello: why, for people
   uint64_t sent = 0, sent_bytes = 0;
   uint64_t received = 0, received_bytes = 0;
   uint64_t resent = 0;   // envelopes sent again after an ask
@@ -59,6 +60,8 @@ class Link {
     figures_.peer_epoch = epoch;
   }
   void set_ready(bool ready) { figures_.ready = ready; }
+  void set_objection(std::string why) { figures_.objection = std::move(why); }
+  const std::string& objection() const { return figures_.objection; }
   const std::string& peer() const { return figures_.peer; }
   uint64_t peer_epoch() const { return figures_.peer_epoch; }
   bool ready() const { return figures_.up && figures_.ready; }

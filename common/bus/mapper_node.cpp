@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "common/base/text.h"
 #include "common/bus/edge.h"
 #include "common/bus/item_reader.h"
 #include "common/bus/queries.h"
@@ -19,6 +20,7 @@ struct MapperNode::State final : Queries::Ways {
     uint64_t session = 0;
     bool greeted = false;
     uint64_t listed_since = 0;  // the version of Members that had this process first
+    Time ask_hello_at{};        // not earlier; one that is refused would otherwise say it without end
   };
 
   State(MapperOptions o, Wire& w, const Clock& c, MapperUser& u, MapperNode& n)
@@ -67,6 +69,7 @@ struct MapperNode::State final : Queries::Ways {
   void greet(Peer& peer);
   void broadcast();
   void lost(Pipe pipe);
+  std::string objection(Pipe pipe, const Peer& peer, const pb::Member& who) const;
   void hello(Pipe pipe, Peer& peer, const pb::Hello& h);
   void handle(Pipe pipe, Peer& peer, pb::Item& i);
   void envelope(Peer& from, pb::Item& i);
@@ -143,14 +146,29 @@ void MapperNode::State::greet(Peer& peer) {
   put(peer, item);
 }
 
+std::string MapperNode::State::objection(Pipe pipe, const Peer& peer, const pb::Member& who) const {
+  if (who.name().empty() || (who.role() != pb::FRONT && who.role() != pb::WORKER))
+    return "it is neither a sip_front nor an xmpp_worker";
+  // Under two names it would get what is meant for either, and its end would be the end of one of them only.
+  if (peer.greeted && (peer.member.name() != who.name() || peer.member.role() != who.role()))
+    return "it is " + peer.member.name() + " already";
+  return options.objection ? options.objection(pipe, who) : "";
+}
+
 void MapperNode::State::hello(Pipe pipe, Peer& peer, const pb::Hello& h) {
   const pb::Member& who = h.who();
+  if (const std::string why = objection(pipe, peer, who); !why.empty()) {
+    item.mutable_hello_refused()->set_why(why);
+    put(peer, item);
+    return user.refused("\"" + one_line(who.name(), 80) + "\" was not let in: " + why);
+  }
   const bool same_session = peer.greeted && peer.member.epoch() == who.epoch() && peer.session == h.session();
   if (const auto old = by_name.find(who.name()); old != by_name.end() && old->second != pipe) {
     peers.erase(old->second);  // its process was restarted, and the new one is faster than the news of the
                                // old one's end
   }
   if (!same_session) peer.link.open(clock.now());
+  if (!by_name.contains(who.name())) user.came(who);
   if (peer.member.process_epoch() != who.process_epoch()) peer.listed_since = members_version + 1;
   peer.member = who;
   peer.session = h.session();
@@ -198,7 +216,8 @@ void MapperNode::frame(Pipe pipe, std::string_view bytes) {
     }
   });
   if (!whole) peer.link.count_dropped(1);
-  if (!strange) return;
+  if (!strange || s.clock.now() < peer.ask_hello_at) return;
+  peer.ask_hello_at = s.clock.now() + kHeartbeat;
   s.item.mutable_hello_wanted();
   s.put(peer, s.item);
 }
@@ -339,6 +358,18 @@ void MapperNode::flush() {
 }
 
 void MapperNode::expect(std::vector<std::string> edges) { s_->options.expected = std::move(edges); }
+
+void MapperNode::reconsider() {
+  State& s = *s_;
+  std::vector<Pipe> refused;
+  for (const auto& [pipe, peer] : s.peers) {
+    const std::string why = peer.greeted ? s.objection(pipe, peer, peer.member) : "";
+    if (why.empty()) continue;
+    refused.push_back(pipe);
+    s.user.refused(peer.member.name() + " was put out: " + why);
+  }
+  for (const Pipe pipe : refused) s.lost(pipe);
+}
 
 void MapperNode::query(const std::string& to, std::string_view text, std::function<void(std::string)> reply) {
   s_->queries.ask(to, text, std::move(reply), s_->clock.now());

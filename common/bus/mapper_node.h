@@ -39,6 +39,8 @@ class MapperUser {
   virtual void asked(std::string_view /*text*/, std::function<void(std::string)> reply) {
     reply({});
   }  // as EdgeUser
+  // An edge has come: a process that was not connected here before.
+  virtual void came(const pb::Member&) {}
   // Somebody was not let in; for people. May come again and again.
   virtual void refused(const std::string& /*text*/) {}
 };
@@ -48,6 +50,8 @@ struct MapperOptions {
   uint64_t epoch = 0;
   std::vector<std::string>
       expected;  // names of configured edges; ready when all have said hello, or after three heartbeats
+  // Why the process at the other end of the pipe may not be this one, for people; empty: it may.
+  std::function<std::string(Pipe, const pb::Member&)> objection = {};
 };
 
 class MapperNode : public WireUser {
@@ -59,7 +63,8 @@ class MapperNode : public WireUser {
   void flush();  // gives everything queued to the wire; call at the end of each wakeup
   void on_queued(std::function<void()> wake) { wake_ = std::move(wake); }
   void expect(std::vector<std::string> edges);  // MapperOptions::expected, anew
-  void drain(bool on = true);                   // refuses new envelopes while on; outcomes still pass
+  void reconsider();           // who of those connected may stay, as MapperOptions::objection says now
+  void drain(bool on = true);  // refuses new envelopes while on; outcomes still pass
 
   void query(const std::string& to, std::string_view text,
              std::function<void(std::string)> reply);  // as Edge

@@ -307,7 +307,7 @@ std::vector<MapperState> ZmqEdgeOnLoop::mappers() const {
     if (pipe.endpoint.empty()) continue;
     const LinkFigures& figures = links[link++];
     out.push_back({pipe.endpoint, figures.peer, figures.up, figures.ready, pipe.leave_by != kNever,
-                   figures.up ? "" : pipe.trouble});
+                   figures.up ? figures.objection : pipe.trouble});
   }
   return out;
 }
@@ -315,7 +315,10 @@ std::vector<MapperState> ZmqEdgeOnLoop::mappers() const {
 std::string ZmqEdgeOnLoop::why_no_mapper() const {
   std::string why = finder_.trouble();
   for (const MapperState& mapper : mappers()) {
-    const std::string said = mapper.up ? "is not ready yet, or drains; stoxctl status says what it waits for"
+    const std::string said = mapper.up
+                                 ? mapper.trouble.empty()
+                                       ? "is not ready yet, or drains; stoxctl status says what it waits for"
+                                       : "does not take us: " + mapper.trouble
                              : mapper.trouble.empty() ? "is not connected: is stox-mapper running?"
                                                       : mapper.trouble;
     if (!mapper.leaving) why += (why.empty() ? "" : "; ") + mapper.endpoint + " " + said;

@@ -75,8 +75,9 @@ class Chooser : public MapperUser {
   void asked(std::string_view text, std::function<void(std::string)> reply) override {
     reply(name + " " + std::string(text));
   }
+  void refused(const std::string& text) override { refusals += text + "\n"; }
   MapperNode* node = nullptr;
-  std::string to, name;
+  std::string to, name, refusals;
 };
 
 class BusTest : public ::testing::Test {

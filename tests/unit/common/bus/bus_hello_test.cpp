@@ -1,0 +1,77 @@
+// Who a process on the bus says it is, and what becomes of it when that cannot be.
+#include <gmock/gmock.h>
+
+#include "tests/unit/common/bus/bus_scene.h"
+
+namespace stox::bus {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+class BusHello : public BusTest {
+ protected:
+  BusHello() { one_mapper(); }
+
+  // As the process at this end of the pipe would say it.
+  void say_hello(const std::string& from, const std::string& as, pb::Role role, uint64_t epoch) {
+    pb::Batch batch;
+    pb::Hello& hello = *batch.add_items()->mutable_hello();
+    hello.mutable_who()->set_name(as);
+    hello.mutable_who()->set_role(role);
+    hello.mutable_who()->set_epoch(epoch);
+    hello.mutable_who()->set_process_epoch(epoch);
+    batch.add_items()->mutable_heartbeat()->set_received(1);
+    bus_.inject(from, "m-1", batch.SerializeAsString());
+    bus_.run();
+  }
+  std::vector<std::string> members() {
+    std::vector<std::string> out;
+    for (const pb::Member& one : bus_.mapper("m-1").members()) out.push_back(one.name());
+    return out;
+  }
+  void a_message_crosses() {
+    const uint64_t number = send("c");
+    bus_.advance(seconds(1));
+    EXPECT_EQ(outcome(number).verdict(), pb::DELIVERED);
+  }
+  const std::string& refusals() { return choosers_["m-1"].refusals; }
+};
+
+TEST_F(BusHello, ASecondNameOnOneConnectionIsRefusedAndNamed) {
+  say_hello("sip-1", "w-1", pb::WORKER, 9);
+  bus_.advance(seconds(5));
+  EXPECT_THAT(members(), ::testing::ElementsAre("sip-1", "w-1"));
+  EXPECT_EQ(bus_.mapper("m-1").links().size(), 2u);
+  EXPECT_THAT(refusals(), HasSubstr("\"w-1\" was not let in: it is sip-1 already"));
+  a_message_crosses();
+}
+
+TEST_F(BusHello, ASecondRoleOnOneConnectionIsRefused) {
+  say_hello("sip-1", "sip-1", pb::WORKER, 9);
+  EXPECT_EQ(bus_.mapper("m-1").members()[0].role(), pb::FRONT);
+  a_message_crosses();
+}
+
+TEST_F(BusHello, WhoHasNoNameOrIsNoEdgeIsRefused) {
+  pb::Batch mute;
+  mute.add_items()->mutable_hello();
+  start("x", pb::WORKER);  // a connection; what it says comes behind this
+  bus_.inject("x", "m-1", mute.SerializeAsString());
+  say_hello("x", "m-9", pb::MAPPER, 9);
+  EXPECT_THAT(members(), ::testing::ElementsAre("sip-1", "w-1", "x"));
+  EXPECT_THAT(refusals(), HasSubstr("is neither a sip_front nor an xmpp_worker"));
+}
+
+// The newer process of a name is faster than the news of the older one's end.
+TEST_F(BusHello, ANameThatComesOnANewConnectionIsTaken) {
+  bus_.kill("w-1", true);
+  start("w-1", pb::WORKER);
+  bus_.run();
+  EXPECT_THAT(members(), ::testing::ElementsAre("sip-1", "w-1"));
+  EXPECT_EQ(refusals(), "");
+  a_message_crosses();
+}
+
+}  // namespace
+}  // namespace stox::bus
