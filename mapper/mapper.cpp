@@ -1,5 +1,7 @@
 #include "mapper/mapper.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -12,6 +14,7 @@ namespace {
 constexpr Duration kLook = std::chrono::milliseconds(250);
 constexpr Duration kRefusedLately = std::chrono::seconds(10);
 constexpr Duration kSayAgain = std::chrono::minutes(1);
+constexpr Duration kSayNext = std::chrono::seconds(1);
 // What is still out after so long without traffic is asked for through another mapper, or this one restarted.
 constexpr Duration kQuiet = std::chrono::seconds(1);
 
@@ -26,6 +29,10 @@ const char* text_of(pb::ProcessState state) {
     default:
       return "starting";
   }
+}
+
+const char* role_of(const pb::Member& member) {
+  return member.role() == pb::FRONT ? "sip_front" : "xmpp_worker";
 }
 
 std::vector<std::string> edges_of(const service::Config& config) {
@@ -93,13 +100,24 @@ void Mapper::translate(pb::Outcome& outcome) {
   translation_.translate(outcome);
 }
 
+void Mapper::came(const pb::Member& edge) {
+  context_.log.info("{} ({}) is connected", edge.name(), role_of(edge));
+}
+
+// The same once a minute, others once a second: a stranger may cause any number.
 void Mapper::refused(const std::string& text) {
   const Time now = context_.loop.now();
-  if (text != refused_ || now - refused_said_ >= kSayAgain) {
-    context_.log.warn("{}", text);
+  if (now - refused_said_ >= (text == refused_ ? kSayAgain : kSayNext)) {
+    context_.log.warn("{}{}", text,
+                      refused_unsaid_ > 0
+                          ? fmt::format(" ({} more since the last such line)", refused_unsaid_)
+                          : std::string());
     refused_said_ = now;
+    refused_unsaid_ = 0;
+    refused_ = text;
+  } else {
+    ++refused_unsaid_;
   }
-  refused_ = text;
   refused_at_ = now;
 }
 
@@ -166,7 +184,7 @@ nlohmann::json Mapper::peers() const {
   auto peers = nlohmann::json::array();
   for (const pb::Member& member : wire_->node().members()) {
     peers.push_back({{"name", member.name()},
-                     {"role", member.role() == pb::FRONT ? "sip_front" : "xmpp_worker"},
+                     {"role", role_of(member)},
                      {"state", text_of(member.serving().state())},
                      {"reason", member.serving().reason()}});
   }

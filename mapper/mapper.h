@@ -37,6 +37,7 @@ class Mapper : public service::Process, private bus::MapperUser {
  private:
   bus::Placement place(pb::Envelope&) override;
   void translate(pb::Outcome&) override;
+  void came(const pb::Member&) override;
   void refused(const std::string& text) override;
   void asked(std::string_view text, std::function<void(std::string)> reply) override {
     context_.answer(text, std::move(reply));
@@ -53,8 +54,9 @@ class Mapper : public service::Process, private bus::MapperUser {
   bool was_ready_ = false;
   std::string was_missing_, nobody_;
   Time last_passed_{};
-  std::string refused_;  // who was not let in last, and why
+  std::string refused_;  // who was not let in, and why, as said last
   Time refused_at_{}, refused_said_{};
+  uint64_t refused_unsaid_ = 0;
   std::function<void()> drained_;
   bool draining_ = false;
 };

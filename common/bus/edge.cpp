@@ -13,8 +13,9 @@
 
 namespace stox::bus {
 namespace {
+constexpr Duration kSayAgain = std::chrono::minutes(1);
 constexpr std::size_t kProcessesRemembered = 16;  // of one name, one after the other
-}
+}  // namespace
 
 struct Edge::State final : Origin::Outlet, Queries::Ways {
   // What a mapper said of the edges, while it is ready.
@@ -104,6 +105,7 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
   void refuse(Pipe pipe, const pb::Envelope& e, pb::Refused::Why why, const char* text);
   void ask(Pipe pipe, const pb::Ask& a);
   void tell(Pipe pipe, pb::Outcome& outcome);
+  void trouble(const std::string& text);
 
   EdgeOptions options;
   Wire& wire;
@@ -123,6 +125,8 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
   Queries queries;
   Time last_turn{}, last_beat{}, last_flush{}, last_forget{};
   bool queued = false;
+  std::string last_trouble;
+  Time trouble_said{};
   ItemReader reader;
   pb::Item item;  // reused
 };
@@ -408,7 +412,17 @@ void Edge::frame(Pipe pipe, std::string_view bytes) {
     link.count_received(item);
     s.handle(pipe, item);
   });
-  if (!whole) link.count_dropped(1);
+  if (whole) return;
+  link.count_dropped(1);
+  s.trouble(link.peer() + " sent what cannot be read" +
+            (s.reader.why_broken().empty() ? "" : ": " + s.reader.why_broken()));
+}
+
+void Edge::State::trouble(const std::string& text) {
+  if (text == last_trouble && clock.now() - trouble_said < kSayAgain) return;
+  last_trouble = text;
+  trouble_said = clock.now();
+  user.bus_trouble(text);
 }
 
 void Edge::State::handle(Pipe pipe, pb::Item& i) {

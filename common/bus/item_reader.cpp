@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "common/bus/parser_words.h"
+
 namespace stox::bus {
 namespace {
 
@@ -36,7 +38,15 @@ void clear_for_reuse(pb::Envelope& e) {
     e.Clear();
 }
 
+ItemReader::ItemReader() { keep_parser_words(); }
+
 bool ItemReader::read(std::string_view frame, const std::function<void(pb::Item&)>& each) {
+  if (read_all(frame, each)) return true;
+  why_broken_ = take_parser_words();
+  return false;
+}
+
+bool ItemReader::read_all(std::string_view frame, const std::function<void(pb::Item&)>& each) {
   while (!frame.empty()) {
     const auto tag = take_varint(&frame);
     const auto size = take_varint(&frame);

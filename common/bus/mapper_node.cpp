@@ -11,7 +11,13 @@
 namespace stox::bus {
 namespace {
 constexpr std::size_t kMaxGone = 100;
+
+std::string unreadable(const std::string& peer, const std::string& why) {
+  return (peer.empty() ? "a peer that did not say its name" : peer) + " sent what cannot be read" +
+         (why.empty() ? "" : ": " + why);
 }
+
+}  // namespace
 
 struct MapperNode::State final : Queries::Ways {
   struct Peer {
@@ -215,7 +221,10 @@ void MapperNode::frame(Pipe pipe, std::string_view bytes) {
       strange = true;
     }
   });
-  if (!whole) peer.link.count_dropped(1);
+  if (!whole) {
+    peer.link.count_dropped(1);
+    s.user.refused(unreadable(peer.link.peer(), s.reader.why_broken()));
+  }
   if (!strange || s.clock.now() < peer.ask_hello_at) return;
   peer.ask_hello_at = s.clock.now() + kHeartbeat;
   s.item.mutable_hello_wanted();

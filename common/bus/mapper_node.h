@@ -41,7 +41,7 @@ class MapperUser {
   }  // as EdgeUser
   // An edge has come: a process that was not connected here before.
   virtual void came(const pb::Member&) {}
-  // Somebody was not let in; for people. May come again and again.
+  // Somebody was not let in, or sent what cannot be read; for people. May come again and again.
   virtual void refused(const std::string& /*text*/) {}
 };
 

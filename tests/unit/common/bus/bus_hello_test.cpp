@@ -63,6 +63,23 @@ TEST_F(BusHello, WhoHasNoNameOrIsNoEdgeIsRefused) {
   EXPECT_THAT(refusals(), HasSubstr("is neither a sip_front nor an xmpp_worker"));
 }
 
+// libprotobuf would write a line of its own to standard error for each.
+TEST_F(BusHello, WhatCannotBeReadIsToldWithItsSender) {
+  pb::Batch batch;
+  batch.add_items()->mutable_hello()->mutable_who()->set_name("AAAA");
+  std::string frame = batch.SerializeAsString();
+  frame.replace(frame.find("AAAA"), 4, "\xff\xfe\xff\xfe");
+  testing::internal::CaptureStderr();
+  bus_.inject("sip-1", "m-1", frame);
+  for (int i = 0; i < 3; ++i) bus_.inject("m-1", "w-1", frame);
+  bus_.run();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_THAT(refusals(), HasSubstr("sip-1 sent what cannot be read: String field 'stox.pb.Member.name'"));
+  EXPECT_THAT(worker().troubles, HasSubstr("m-1 sent what cannot be read: String field"));
+  EXPECT_EQ(std::count(worker().troubles.begin(), worker().troubles.end(), '\n'), 1);
+  a_message_crosses();
+}
+
 // The newer process of a name is faster than the news of the older one's end.
 TEST_F(BusHello, ANameThatComesOnANewConnectionIsTaken) {
   bus_.kill("w-1", true);

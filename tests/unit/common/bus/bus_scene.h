@@ -27,6 +27,7 @@ class Actor : public EdgeUser {
     outcomes[number] = o;
     order.push_back(number);
   }
+  void bus_trouble(const std::string& text) override { troubles += text + "\n"; }
   void hand_overs_lost() override { ++hand_overs_lost_count; }
   void out_of_reach() override { ++times_out_of_reach; }
   void handed_over(const std::string& from, uint64_t, std::string_view payload) override {
@@ -50,6 +51,7 @@ class Actor : public EdgeUser {
   std::map<uint64_t, pb::Outcome> outcomes;
   std::vector<uint64_t> order;
   std::vector<std::string> handed;
+  std::string troubles;
   int hand_overs_lost_count = 0, times_out_of_reach = 0;
 };
 
