@@ -13,6 +13,8 @@
 #include <fstream>
 #include <memory>
 
+#include "common/service/json_text.h"
+
 namespace stox::ctl {
 namespace {
 
@@ -91,7 +93,7 @@ class Exchange {
     if (n <= 0) return end("closed the connection without an answer; it may have ended just now");
     came_.append(part.data(), static_cast<std::size_t>(n));
     if (came_.back() != '\n') return;
-    answer_.value = nlohmann::json::parse(came_, nullptr, false);
+    answer_.value = service::parse_json(came_);
     end(answer_.value.is_object() ? "" : "answers what is no JSON object; is it another version?");
   }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/service/json_text.h"
+
 namespace stox::worker {
 namespace {
 
@@ -91,7 +93,7 @@ void MovedStreams::ask(const std::string& name) {
 }
 
 void MovedStreams::answered(const std::string& name, const std::vector<Key>& asked, const std::string& text) {
-  const json said = json::parse(text, nullptr, false);
+  const json said = service::parse_json(text);
   std::vector<bool> has(asked.size());
   for (const json& index : said) {
     if (index.is_number_unsigned() && index.get<std::size_t>() < has.size())
@@ -124,7 +126,7 @@ bool MovedStreams::is_question(std::string_view text) { return text.starts_with(
 std::string MovedStreams::answer(
     std::string_view question, Time now,
     const std::function<bool(const std::string& conversation, Time until)>& has_in_hand) {
-  const json list = json::parse(question.substr(kQuestion.size()), nullptr, false);
+  const json list = service::parse_json(question.substr(kQuestion.size()));
   json in_hand = json::array();
   if (!list.is_array()) return in_hand.dump();
   for (std::size_t i = 0; i < list.size(); ++i) {

@@ -9,6 +9,7 @@
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "common/bodies/bodies.h"
+#include "common/service/json_text.h"
 #include "xmpp_worker/component_streams.h"
 #include "xmpp_worker/contact_address.h"
 #include "xmpp_worker/kept_file.h"
@@ -488,7 +489,7 @@ void Worker::asked(std::string_view text, std::function<void(std::string)> reply
     }));
   }
   if (!text.starts_with(kSendFor)) return context_.answer(text, std::move(reply));
-  const json stanza = json::parse(text.substr(kSendFor.size()), nullptr, false);
+  const json stanza = service::parse_json(text.substr(kSendFor.size()));
   const auto field = [&](const char* name) {
     return stanza.is_object() && stanza.contains(name) && stanza[name].is_string()
                ? stanza[name].get<std::string>()

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/text.h"
+#include "common/service/json_text.h"
 #include "common/service/metrics.h"
 
 namespace stox::service {
@@ -176,7 +177,7 @@ void Commands::relay(const json& request, const Reply& reply) {
   if (to.empty() || what == request.end() || !what->is_object())
     return reply(failure("relay needs \"to\", a process, and \"request\", an object"));
   const auto answered = [reply, to, by = context_.identity.full](const std::string& text) {
-    json answer = json::parse(text, nullptr, false);
+    json answer = parse_json(text);
     if (answer.is_object()) return reply(answer);
     answer = failure(fmt::format("{} does not see {}: it does not run, or nothing leads to its host", by,
                                  printable(to, 80)));

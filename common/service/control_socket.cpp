@@ -19,6 +19,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/service/acceptor.h"
+#include "common/service/json_text.h"
 
 namespace stox::service {
 namespace {
@@ -138,7 +139,7 @@ class Client : public std::enable_shared_from_this<Client> {
       return write(refusal(fmt::format("a request has at most {} bytes", ControlSocket::kMaxLine)));
     }
     if (failure) return gone_(this);
-    const auto request = nlohmann::json::parse(in_.substr(0, n), nullptr, false);
+    const nlohmann::json request = parse_json(std::string_view(in_).substr(0, n));
     in_.erase(0, n);
     if (!request.is_object()) return write(refusal("a request is one JSON object on one line"));
     const uint64_t number = open_ = ++requests_;

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "common/service/json_text.h"
 #include "common/service/last_words.h"
 #include "common/service/metrics.h"
 #include "common/service/notify.h"
@@ -309,7 +310,7 @@ void Skeleton::tell_status() {
 }
 
 void Skeleton::answer(std::string_view request, const std::function<void(std::string)>& reply) {
-  const auto parsed = nlohmann::json::parse(request, nullptr, false);
+  const nlohmann::json parsed = parse_json(request);
   if (!commands_ || !parsed.is_object() || parsed.value("command", nlohmann::json()) == "relay")
     return reply({});
   commands_->answer(parsed, [reply](const nlohmann::json& answer) {

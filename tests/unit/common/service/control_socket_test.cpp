@@ -85,6 +85,17 @@ TEST_F(Control, WhatIsNoRequestIsToldSo) {
   EXPECT_THAT(peer.read_line(), HasSubstr("internal error: out of luck"));
 }
 
+// Recursion over it would be the end of the stack.
+TEST_F(Control, BracketsWithoutEndAreNoRequest) {
+  const auto control = listen();
+  Peer peer(loop_, connect_to(path_));
+  const std::string deep = std::string(60'000, '[') + std::string(60'000, ']');
+  peer.write("{\"command\":\"echo\",\"request\":" + deep + "}\n");
+  EXPECT_THAT(peer.read_line(), HasSubstr("a request is one JSON object on one line"));
+  peer.write("{\"command\":\"echo\",\"text\":\"\\\"" + std::string(100, '[') + "\"}\n");
+  EXPECT_THAT(peer.read_line(), HasSubstr("[[[[")) << "brackets in a text are text";
+}
+
 TEST_F(Control, AnEndlessLineIsEnded) {
   const auto control = listen();
   Peer peer(loop_, connect_to(path_));
