@@ -1,4 +1,4 @@
-// `stoxctl keys`: makes the keys of the bus between hosts.
+// `stoxctl keys`: makes the keys of the bus by TCP.
 #pragma once
 
 #include <string>
@@ -9,16 +9,15 @@
 
 namespace stox::ctl {
 
-// What mapper.key and edge.key are for, with the section of the configuration that names them.
-std::string keys_text(const std::string& directory, const std::string& mapper_public_key,
-                      const std::vector<std::string>& edge_public_keys);
+struct KeysOptions {
+  std::string file;                // the site's configuration, which may lack the keys yet
+  std::string directory;           // where the secret keys are, or will be
+  std::string group = "stox";      // of the processes; may read what root makes, if there is such a group
+  std::vector<std::string> names;  // sections; none: mappers, and all fronts and workers in the configuration
+};
 
-// Writes a new secret key, mode 0600, and returns its public key. The Error says what to do; a file that is
-// there already stays as it is.
-Result<std::string> write_new_key(const std::string& file);
-
-// Without names a site's keys, mapper.key and edge.key; with names NAME.key for each, further edges' own
-// keys.
-ExitCode keys(const std::string& directory, const std::vector<std::string>& names);
+// Makes NAME.key for each section that has none, and mapper.key, and prints what to write into the
+// configuration. Keys that are there stay.
+ExitCode keys(const KeysOptions&);
 
 }  // namespace stox::ctl

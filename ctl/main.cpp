@@ -20,8 +20,7 @@ struct Arguments {
   bool json = false;
   double timeout_s = 30;
   std::string action, domain, name, id, from, to, text, level;
-  std::string directory = "/etc/stox/keys";
-  std::vector<std::string> names;
+  ctl::KeysOptions keys{.directory = "/etc/stox/keys"};
   unsigned for_s = 0;
   ctl::TapOptions tap;
   ctl::MessageOptions messages;
@@ -154,10 +153,10 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   loglevel->add_option("LEVEL", a.level)
       ->required()
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
-  CLI::App* keys = add("keys", "makes the keys of the bus between hosts, and says what to write where", {});
-  keys->add_option("--directory", a.directory, "where")->capture_default_str();
-  keys->add_option("NAME", a.names,
-                   "further fronts or workers with a key of their own (default: a site's keys)");
+  CLI::App* keys = add("keys", "makes the keys of the bus by TCP, and says what to write where", {});
+  keys->add_option("--directory", a.keys.directory, "where")->capture_default_str();
+  keys->add_option("--group", a.keys.group, "of the processes, if root makes them")->capture_default_str();
+  keys->add_option("NAME", a.keys.names, "sections; all of the configuration, and the mappers, if left out");
 
   loglevel->add_option("--for", a.for_s, "seconds, then back (default: for good)")
       ->check(CLI::Range(0, 86'400));
@@ -195,8 +194,10 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? ctl::kFine : ctl::kUsage;
   }
   if (app.got_subcommand("import")) return ctl::import_file(arguments.name, arguments.json);
-  if (app.got_subcommand("keys"))
-    return ctl::keys(arguments.directory, arguments.names);  // comes before a configuration
+  if (app.got_subcommand("keys")) {  // comes before a whole configuration
+    arguments.keys.file = arguments.file;
+    return ctl::keys(arguments.keys);
+  }
   const auto loaded =
       service::load_config(arguments.file, service::Role::kCtl, "", service::read_environment());
   if (!loaded) {

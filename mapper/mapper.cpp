@@ -56,6 +56,21 @@ std::string nobody_of(const std::vector<pb::Member>& members, bool ready) {
                : "no sip_front is connected: no message from XMPP gets through";
 }
 
+// Keys that are listed without a name may be any section's.
+std::vector<bus::EdgeKey> edge_keys(const service::Config& config) {
+  std::vector<bus::EdgeKey> out;
+  const auto add = [&](const auto& sections, pb::Role role) {
+    for (const auto& section : sections) {
+      const auto own = config.curve.section_keys.find(section.name);
+      if (own != config.curve.section_keys.end()) out.push_back({own->second, section.name, role});
+      for (const std::string& key : config.curve.edge_public_keys) out.push_back({key, section.name, role});
+    }
+  };
+  add(config.sip_fronts, pb::FRONT);
+  add(config.xmpp_workers, pb::WORKER);
+  return out;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<service::Process>> Mapper::create(const service::Context& context) {
@@ -76,7 +91,7 @@ Result<std::unique_ptr<service::Process>> Mapper::create(const service::Context&
   auto mapper = std::make_unique<Mapper>(context, std::move(*rules));
   auto wire = bus::ZmqMapper::create(
       context.loop, std::move(options),
-      {own->bind, curve.secret_key, curve.mapper_public_key, curve.edge_public_keys}, *mapper);
+      {own->bind, curve.secret_key, curve.mapper_public_key, edge_keys(context.config)}, *mapper);
   if (!wire) return error(wire.error().text);
   mapper->wire_ = std::move(*wire);
   mapper->look();
@@ -171,7 +186,7 @@ void Mapper::accept_new(bool on) {
 
 void Mapper::reload(const service::Config& config) {
   wire_->node().expect(edges_of(config));
-  wire_->let_in(config.curve.edge_public_keys);
+  wire_->let_in(edge_keys(config));
   auto rules = Translation::rules(config);
   if (!rules) {
     context_.log.error("{}: {}; the old rules stay", config.file, rules.error().text);

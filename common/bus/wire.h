@@ -2,10 +2,14 @@
 // processes, memory (memory_wire.h) between objects of a test.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 namespace stox::bus {
+
+// No larger frame is taken from anybody.
+constexpr std::size_t kMaxFrameBytes = 16 * 1024 * 1024;
 
 // A peer as this end sees it. On an edge: one per mapper, for good. On a mapper: one per connection of an
 // edge.

@@ -23,7 +23,7 @@ std::string trouble_of(int event, uint32_t value, bool with_keys) {
     case ZMQ_EVENT_CLOSED:
       return "cannot be reached: is stox-mapper running there?";
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-      return "does not let us in: our key (bus.curve.edge_key_file) belongs to none of its edge_public_keys";
+      return "does not let us in: our key (bus.curve.edge_key_file) is none of those in its [bus.curve.keys]";
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
       if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH) {
         return with_keys ? "does not encrypt, and we do: give it [bus.curve], too"
@@ -171,6 +171,7 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
   Duration pace_;
   CurvePair keys_;  // empty: plain
   std::string mapper_key_;
+  const std::string secret_ = make_curve_pair().public_key.substr(0, 20);  // who knew it could take our pipes
   zmq::context_t context_{1};
   std::deque<MapperPipe> pipes_;  // by Pipe; references stay
   Edge edge_;
@@ -230,7 +231,7 @@ void ZmqEdgeOnLoop::connect(Pipe i) {
   auto made = std::make_unique<Connection>(context_);
   zmq::socket_t& socket = made->socket;
   set_up(socket, pipe.endpoint);
-  socket.set(zmq::sockopt::routing_id, edge_.name() + "#" + std::to_string(edge_.epoch()));
+  socket.set(zmq::sockopt::routing_id, edge_.name() + "#" + secret_);
   socket.set(zmq::sockopt::immediate, true);
   if (!keys_.secret_key.empty() && pipe.endpoint.starts_with(kTcp)) {
     socket.set(zmq::sockopt::curve_serverkey, mapper_key_);

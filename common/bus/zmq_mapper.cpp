@@ -12,102 +12,48 @@
 #include <utility>
 
 #include "common/bus/curve.h"
+#include "common/bus/doorkeeper.h"
+#include "common/bus/unproved.h"
 #include "common/bus/zmq_socket.h"
 #include "common/bus/zmq_wire.h"
 
 namespace stox::bus {
 namespace {
 
-constexpr int kNews = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+constexpr int kNews = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
 
-// ZeroMQ asks here whether the owner of a key may come in (ZAP, RFC 27 of ZeroMQ).
-class Doorkeeper {
- public:
-  // `refused` is told the address of who was not let in.
-  Doorkeeper(net::Loop& loop, zmq::context_t& context, std::vector<std::string> public_keys,
-             std::function<void(const std::string& address)> refused)
-      : socket_(context, zmq::socket_type::router), refused_(std::move(refused)) {
-    let_in(std::move(public_keys));
-    socket_.set(zmq::sockopt::linger, 0);
-    socket_.bind("inproc://zeromq.zap.01");
-    readable_ = std::make_unique<Readiness>(loop, socket_, [this] { answer(); });
-  }
-
-  void let_in(std::vector<std::string> public_keys) { public_keys_ = std::move(public_keys); }
-
-  void answer() {
-    do {
-      for (std::vector<std::string> request = next(); !request.empty(); request = next()) answer(request);
-    } while (has_input(socket_));
-    readable_->wait();
-  }
-
- private:
-  // Of a request's frames, behind those that lead back.
-  enum { kVersion, kRequestId, kDomain, kAddress, kIdentity, kMechanism, kKey, kFrames };
-
-  std::vector<std::string> next() {
-    std::vector<std::string> frames;
-    bool more = true;
-    while (more) {
-      Message frame;
-      if (!frame.receive(socket_)) return {};
-      frames.emplace_back(frame.bytes());
-      more = frame.more();
-    }
-    return frames;
-  }
-
-  void answer(const std::vector<std::string>& frames) {
-    const auto empty = std::find(frames.begin(), frames.end(), "");  // the end of the way back
-    if (frames.end() - empty != kFrames + 1) return;
-    const auto* request = &*empty + 1;
-    const bool known = request[kMechanism] == "CURVE" && knows(request[kKey]);
-    std::vector<std::string> reply(frames.begin(), empty + 1);
-    reply.insert(reply.end(), {"1.0", request[kRequestId], known ? "200" : "400",
-                               known ? "OK" : "this key is not known", "", ""});
-    for (std::size_t i = 0; i < reply.size(); ++i) {
-      zmq_send(socket_.handle(), reply[i].data(), reply[i].size(),
-               ZMQ_DONTWAIT | (i + 1 < reply.size() ? ZMQ_SNDMORE : 0));
-    }
-    if (!known) refused_(request[kAddress]);
-  }
-
-  bool knows(const std::string& key) const {
-    std::array<char, 41> text{};
-    if (key.size() != 32 ||
-        zmq_z85_encode(text.data(), reinterpret_cast<const uint8_t*>(key.data()), 32) == nullptr)
-      return false;
-    return std::find(public_keys_.begin(), public_keys_.end(), text.data()) != public_keys_.end();
-  }
-
-  zmq::socket_t socket_;
-  std::function<void(const std::string&)> refused_;
-  std::vector<std::string> public_keys_;
-  std::unique_ptr<Readiness> readable_;
-};
+MapperOptions with_objection(MapperOptions options,
+                             std::function<std::string(Pipe, const pb::Member&)> objection) {
+  options.objection = std::move(objection);
+  return options;
+}
 
 class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
  public:
   ZmqMapperOnLoop(net::Loop& loop, MapperOptions options, const MapperAddress& address, MapperUser& user)
       : user_(user),
-        node_(std::move(options), *this, loop.clock(), user),
+        node_(with_objection(std::move(options),
+                             [this](Pipe pipe, const pb::Member& who) { return objection(pipe, who); }),
+              *this, loop.clock(), user),
+        loop_(loop),
         alarm_(loop, [this] { pump(); }),
+        unproved_alarm_(loop, [this] { look_at_unproved(); }),
         end_of_turn_(loop, [this] { pump(); }),
         first_turn_(loop, [this] {
           news();
           if (doorkeeper_) doorkeeper_->answer();
           pump();
         }) {
+    is_tcp_ = address.bind.starts_with(kTcp);
     set_up(socket_, address.bind);
     socket_.set(zmq::sockopt::router_mandatory, true);
     socket_.set(zmq::sockopt::router_handover, true);
-    if (!address.secret_key.empty() && address.bind.starts_with(kTcp)) {
-      doorkeeper_ = std::make_unique<Doorkeeper>(
-          loop, context_, address.edge_public_keys, [this](const std::string& peer) {
+    if (!address.secret_key.empty() && is_tcp_) {
+      doorkeeper_ =
+          std::make_unique<Doorkeeper>(loop, context_, address.edge_keys, [this](const std::string& peer) {
             user_.refused(peer +
-                          " was not let in: its key (bus.curve.edge_key_file there) belongs to none of our "
-                          "edge_public_keys");
+                          " was not let in: its key (bus.curve.edge_key_file there) is none of those in our "
+                          "[bus.curve.keys]");
           });
       socket_.set(zmq::sockopt::curve_server, true);
       socket_.set(zmq::sockopt::curve_secretkey, address.secret_key);
@@ -124,15 +70,22 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
   }
 
   MapperNode& node() override { return node_; }
-  void let_in(std::vector<std::string> edge_public_keys) override {
-    if (doorkeeper_) doorkeeper_->let_in(std::move(edge_public_keys));
+  void let_in(std::vector<EdgeKey> keys) override {
+    if (!doorkeeper_) return;
+    doorkeeper_->let_in(std::move(keys));
+    node_.reconsider();
   }
 
  private:
   struct Peer {
     std::string routing_id;
     int descriptor = -1;
+    std::string key;  // public, that it has proved to have the secret of; empty: plain
   };
+
+  std::string objection(Pipe pipe, const pb::Member& who) const {
+    return doorkeeper_ ? doorkeeper_->objection(peers_.at(pipe).key, who) : "";
+  }
 
   bool send(Pipe pipe, std::string_view bytes) override {
     const auto peer = peers_.find(pipe);
@@ -165,15 +118,29 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
       if (!id.more() || !body.receive(socket_)) continue;
       const bool one_frame = !body.more();
       for (Message rest; !one_frame && rest.receive(socket_) && rest.more();) continue;
-      if (one_frame) node_.frame(pipe_of(std::string(id.bytes()), body.source_descriptor()), body.bytes());
+      if (one_frame) node_.frame(pipe_of(std::string(id.bytes()), body), body.bytes());
     }
   }
 
-  Pipe pipe_of(const std::string& routing_id, int source) {
+  Pipe pipe_of(const std::string& routing_id, Message& message) {
+    const int source = message.source_descriptor();
     const auto [it, fresh] = pipes_.try_emplace(routing_id, next_pipe_);
-    if (fresh) peers_[next_pipe_++] = {routing_id, source};
-    peers_[it->second].descriptor = source;
+    if (!fresh && peers_[it->second].descriptor == source) return it->second;
+    unproved_.settled(source);
+    const std::string key = doorkeeper_ ? message.sender_key() : "";
+    if (!fresh && peers_[it->second].key != key) {  // its name for the connection was taken by somebody else
+      node_.closed(it->second);
+      peers_.erase(it->second);
+      it->second = next_pipe_;
+    }
+    if (it->second == next_pipe_) ++next_pipe_;
+    peers_[it->second] = {routing_id, source, key};
     return it->second;
+  }
+
+  void look_at_unproved() {
+    pump();  // whoever is heard has proved it
+    if (unproved_.look()) unproved_alarm_.set(loop_.now() + Unproved::kLook);
   }
 
   void news() {
@@ -181,8 +148,13 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
     uint32_t value = 0;
     while (monitor_->next(&event, &value)) {
       if (event == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) user_.refused(trouble_of(value));
+      if (event == ZMQ_EVENT_ACCEPTED && is_tcp_) {
+        unproved_.accepted(static_cast<int>(value));
+        unproved_alarm_.set(loop_.now() + Unproved::kLook);
+      }
       if (event != ZMQ_EVENT_DISCONNECTED) continue;
       receive();  // what it wrote before it went
+      unproved_.settled(static_cast<int>(value));
       const auto gone = std::find_if(peers_.begin(), peers_.end(), [value](const auto& p) {
         return p.second.descriptor == static_cast<int>(value);
       });
@@ -216,7 +188,11 @@ class ZmqMapperOnLoop final : public ZmqMapper, private Wire {
   MapperNode node_;
   std::unique_ptr<Readiness> readable_, news_;
   bool pumping_ = false, sent_ = false;
+  net::Loop& loop_;
+  bool is_tcp_ = false;
+  Unproved unproved_;
   net::Alarm alarm_;
+  net::Alarm unproved_alarm_;
   net::EndOfTurn end_of_turn_;
   net::EndOfTurn first_turn_;  // a descriptor says nothing before its socket was read for the first time
 };

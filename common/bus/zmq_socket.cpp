@@ -3,6 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "common/bus/wire.h"
+
 namespace stox::bus {
 namespace {
 
@@ -13,6 +15,8 @@ constexpr int kHighWater = 256;  // batches
 void set_up(zmq::socket_t& socket, const std::string& endpoint) {
   socket.set(zmq::sockopt::sndhwm, kHighWater);
   socket.set(zmq::sockopt::rcvhwm, kHighWater);
+  // Without it one frame, before any handshake, may take all memory there is. The connection is closed.
+  socket.set(zmq::sockopt::maxmsgsize, static_cast<int64_t>(kMaxFrameBytes));
   socket.set(zmq::sockopt::linger, 200);
   socket.set(zmq::sockopt::reconnect_ivl, 100);
   socket.set(zmq::sockopt::reconnect_ivl_max, 2000);

@@ -33,6 +33,11 @@ class Message {
   }
   bool more() { return zmq_msg_more(&message_) != 0; }
   int source_descriptor() { return zmq_msg_get(&message_, ZMQ_SRCFD); }
+  // As the doorkeeper gave it to who sent this; empty: none.
+  std::string sender_key() {
+    const char* key = zmq_msg_gets(&message_, "User-Id");
+    return key == nullptr ? "" : key;
+  }
 
  private:
   zmq_msg_t message_;

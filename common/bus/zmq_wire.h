@@ -1,7 +1,7 @@
 // The bus on ZeroMQ: the only code that sees it. A ZmqEdge (one DEALER per mapper) or ZmqMapper (one ROUTER)
 // owns its sockets and its Edge or MapperNode, and pumps them on the loop: one drain and one flush per
 // wakeup. tcp is encrypted by CURVE when there are keys: a mapper lets in only edges whose public key it
-// knows, an edge talks only to who has the mappers' secret key.
+// knows, each under its own name; an edge talks only to who has the mappers' secret key.
 #pragma once
 
 #include <memory>
@@ -23,14 +23,21 @@ struct MapperAddresses {
   std::vector<std::string> dns_servers = {};  // for names, as net::Resolver::Options::servers
 };
 
+// Whoever has the secret half of this key may be SECTION and each SECTION@INSTANCE of this role.
+struct EdgeKey {
+  std::string public_key;
+  std::string section;
+  pb::Role role = pb::FRONT;
+};
+
 struct MapperAddress {
   // ipc://PATH (a socket file left behind by a dead process is replaced, one in use is an error) or
   // tcp://ADDRESS:PORT.
   std::string bind;
   // Keys for tcp; empty: plain.
   std::string secret_key = {};
-  std::string public_key = {};                     // must belong to it
-  std::vector<std::string> edge_public_keys = {};  // who may connect
+  std::string public_key = {};          // must belong to it
+  std::vector<EdgeKey> edge_keys = {};  // who may connect
 };
 
 // One mapper as an edge sees it, for people.
@@ -63,8 +70,8 @@ class ZmqMapper {
   virtual ~ZmqMapper() = default;
   virtual MapperNode& node() = 0;
 
-  // Instead of MapperAddress::edge_public_keys. Who is connected stays.
-  virtual void let_in(std::vector<std::string> edge_public_keys) = 0;
+  // Instead of MapperAddress::edge_keys. Who may not be what it is any more is put out.
+  virtual void let_in(std::vector<EdgeKey>) = 0;
 };
 
 }  // namespace stox::bus

@@ -7,9 +7,11 @@
 
 #include "common/base/jid.h"
 #include "common/base/text.h"
+#include "common/bus/curve.h"
 #include "common/service/config_environment.h"
 #include "common/service/config_file.h"
 #include "common/service/config_values.h"
+#include "common/service/file_access.h"
 
 namespace stox::service {
 namespace {
@@ -87,12 +89,30 @@ void read_credentials(const toml::table& root, std::size_t index, SipFrontConfig
   }
 }
 
+// What our secret key is not, which the configuration says of it; empty: it fits.
+std::string misfit(const CurveConfig& curve, const Identity& identity, const std::string& public_key) {
+  if (identity.role == Role::kMapper) {
+    if (curve.mapper_public_key.empty() || public_key == curve.mapper_public_key) return {};
+    return "is not the secret half of bus.curve.mapper_public_key";
+  }
+  const auto own = curve.section_keys.find(identity.section);
+  const auto& nameless = curve.edge_public_keys;
+  if (own != curve.section_keys.end() && own->second == public_key) return {};
+  if (std::find(nameless.begin(), nameless.end(), public_key) != nameless.end()) return {};
+  return own != curve.section_keys.end()
+             ? fmt::format("is not the secret half of bus.curve.keys.{}", identity.section)
+             : "is not the secret half of any of bus.curve.edge_public_keys";
+}
+
 // One line, as the tool wrote it.
-void read_curve_key(const toml::table& root, Role role, Config& config, Loaded* loaded, Problems& problems) {
+void read_curve_key(const toml::table& root, const Identity& identity, Config& config, Loaded* loaded,
+                    Problems& problems) {
   const toml::table* section = root["bus.curve"].as_table();
-  if (section == nullptr || role == Role::kCtl) return;
-  const std::string key = role == Role::kMapper ? "mapper_key_file" : "edge_key_file";
-  const std::string& file = role == Role::kMapper ? config.curve.mapper_key_file : config.curve.edge_key_file;
+  if (section == nullptr || identity.role == Role::kCtl) return;
+  CurveConfig& curve = config.curve;
+  const bool is_mapper = identity.role == Role::kMapper;
+  const std::string key = is_mapper ? "mapper_key_file" : "edge_key_file";
+  const std::string file = own_key_file(config, identity);
   const toml::node* node = section->get(key);
   const auto bad = [&](const std::string& what) {
     problems.at(node != nullptr && node->source().begin.line != 0 ? node->source() : section->source(),
@@ -102,9 +122,13 @@ void read_curve_key(const toml::table& root, Role role, Config& config, Loaded* 
   if (file.empty()) return;  // said already
   const auto text = read_file(file);
   if (!text) return bad(fmt::format("\"{}\" cannot be read: {}", file, text.error().text));
-  config.curve.secret_key = text->substr(0, text->find_last_not_of("\r\n") + 1);
-  if (check_curve_key(config.curve.secret_key))
-    bad(fmt::format("\"{}\" does not hold a key; `stoxctl keys` makes keys", file));
+  curve.secret_key = text->substr(0, text->find_last_not_of("\r\n") + 1);
+  const auto public_key = bus::public_key_of(curve.secret_key);
+  if (check_curve_key(curve.secret_key) || !public_key)
+    return bad(fmt::format("\"{}\" does not hold a key; `stoxctl keys` makes keys", file));
+  if (const std::string why = misfit(curve, identity, *public_key); !why.empty())
+    bad(fmt::format("\"{}\" {}, but of {}; `stoxctl keys` says what to write for the keys there are", file,
+                    why, *public_key));
   warn_if_all_can_read("secret key", file, &loaded->warnings);
 }
 
@@ -168,6 +192,40 @@ void check_mapper_instance(const toml::table& root, const Identity& identity, co
   }
 }
 
+// Whether a secret stands in the configuration itself.
+bool holds_secret(const Config& config) {
+  return std::any_of(config.xmpp_workers.begin(), config.xmpp_workers.end(),
+                     [](const XmppWorkerConfig& one) {
+                       return !one.dialback_secret.empty() ||
+                              (!one.xmpp_password.empty() && one.xmpp_password_file.empty());
+                     }) ||
+         std::any_of(config.sip_fronts.begin(), config.sip_fronts.end(), [](const SipFrontConfig& one) {
+           return std::any_of(one.credentials.begin(), one.credentials.end(),
+                              [](const CredentialsConfig& each) { return each.password_file.empty(); });
+         });
+}
+
+// Besides the environment's.
+void add_warnings(const Config& config, std::vector<std::string>* warnings) {
+  const GatewayConfig& gateway = config.gateway;
+  if (!config.sip_fronts.empty() && gateway.outbound_proxy.empty() && gateway.sip_domains.empty()) {
+    warnings->push_back(
+        "neither gateway.outbound_proxy nor gateway.sip_domains is set, so anybody on XMPP can have this "
+        "gateway send SIP to any public address; set one of them");
+  }
+  if (holds_secret(config) && everybody_reads(config.file))
+    warnings->push_back(
+        fmt::format("everybody on this host can read {0}, which holds a secret; chmod o= {0}", config.file));
+  if (std::string why = who_else_writes(config.runtime.directory); !why.empty())
+    warnings->push_back("runtime.directory: " + why);
+  if (!config.curve.edge_public_keys.empty()) {
+    warnings->push_back(fmt::format(
+        "{}: the owner of a key in bus.curve.edge_public_keys may be any front or worker, and be given its "
+        "messages; `stoxctl keys` makes a key for each, and says what to write instead",
+        config.file));
+  }
+}
+
 template <class Section>
 void print_section(const char* heading, const Section& section, std::string* out) {
   std::string lines;
@@ -217,6 +275,14 @@ const char* role_name(Role role) {
   return "ctl";
 }
 
+std::string own_key_file(const Config& config, const Identity& identity) {
+  if (identity.role == Role::kMapper) return config.curve.mapper_key_file;
+  static constexpr std::string_view kSection = "{section}";
+  std::string file = config.curve.edge_key_file;
+  const auto at = file.find(kSection);
+  return at == std::string::npos ? file : file.replace(at, kSection.size(), identity.section);
+}
+
 std::vector<std::string> Config::mapper_endpoints() const {
   std::vector<std::string> out;
   for (const MapperConfig& mapper : mappers) out.push_back(mapper.connect);
@@ -239,7 +305,7 @@ Result<Loaded> load_config(const std::string& file, Role role, std::string_view 
   if (identity) loaded.identity = *identity;
   if (identity) check_mapper_instance(*root, *identity, loaded.config, problems);
   read_aliases(*root, loaded.config.gateway, problems);
-  read_curve_key(*root, role, loaded.config, &loaded, problems);
+  if (identity) read_curve_key(*root, *identity, loaded.config, &loaded, problems);
   auto& workers = loaded.config.xmpp_workers;
   for (std::size_t i = 0; i < workers.size(); ++i) {
     if (role == Role::kXmppWorker && identity && workers[i].name == identity->section)
@@ -251,13 +317,7 @@ Result<Loaded> load_config(const std::string& file, Role role, std::string_view 
       read_credentials(*root, i, fronts[i], problems, &loaded.warnings);
   }
   if (problems.any()) return error(problems.lines());
-  const GatewayConfig& gateway = loaded.config.gateway;
-  if (!loaded.config.sip_fronts.empty() && gateway.outbound_proxy.empty() && gateway.sip_domains.empty()) {
-    loaded.warnings.push_back(
-        "neither gateway.outbound_proxy nor gateway.sip_domains is set, so anybody on XMPP can have this "
-        "gateway "
-        "send SIP to any public address; set one of them");
-  }
+  add_warnings(loaded.config, &loaded.warnings);
   return loaded;
 }
 

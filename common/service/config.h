@@ -66,10 +66,12 @@ struct DnsConfig {
 
 // Keys of the bus between hosts (ZeroMQ's CURVE), 40 characters of Z85 each. Set whole, or not at all.
 struct CurveConfig {
-  std::string mapper_public_key;              // whom fronts and workers take for a mapper
-  std::vector<std::string> edge_public_keys;  // who may connect to a mapper
-  std::string mapper_key_file, edge_key_file;
-  std::string secret_key;  // of the own role, from its file; empty in stoxctl
+  std::string mapper_public_key;                    // whom fronts and workers take for a mapper
+  std::map<std::string, std::string> section_keys;  // [bus.curve.keys]: as what their owners may connect
+  std::vector<std::string> edge_public_keys;        // of old configurations: their owners may be any section
+  std::string mapper_key_file;
+  std::string edge_key_file;  // {section} stands for the section's name
+  std::string secret_key;     // of the own role, from its file; empty in stoxctl
 };
 
 struct MapperConfig {
@@ -169,11 +171,14 @@ struct Identity {
   std::string full;     // with @INSTANCE if given: bus name and control socket
 };
 
+// Where its own secret key of the bus is; empty: nowhere.
+std::string own_key_file(const Config&, const Identity&);
+
 // What a process or the tool runs with.
 struct Loaded {
   Config config;
   Identity identity;
-  std::vector<std::string> warnings;  // what is allowed and may not be meant
+  std::vector<std::string> warnings;  // what works and should not stay so, for people
 };
 
 using Environment = std::map<std::string, std::string>;
@@ -188,6 +193,9 @@ Result<Loaded> load_config(const std::string& file, Role, std::string_view name,
 
 // The file alone: no environment, no secret from a file.
 Result<Config> load_config(const std::string& file);
+
+// The names of the [[sip_front]] and [[xmpp_worker]] sections of a file that may not be complete yet.
+Result<std::vector<std::string>> edge_sections(const std::string& file);
 
 const char* role_name(Role);  // as its section is called: "sip_front"
 

@@ -141,14 +141,37 @@ toml::table with_nested_sections(toml::table root) {
   return root;
 }
 
-// What leaves the host is encrypted, or not sent.
+// Each key belongs to a section, and each section has one.
+void check_section_keys(const toml::table& curve, const Config& config, Problems& problems) {
+  std::vector<std::string> sections;
+  for (const auto& one : config.sip_fronts) sections.push_back(one.name);
+  for (const auto& one : config.xmpp_workers) sections.push_back(one.name);
+  const toml::table* table = curve["keys"].as_table();
+  for (const auto& [name, key] : config.curve.section_keys) {
+    if (std::find(sections.begin(), sections.end(), name) != sections.end()) continue;
+    const auto near = nearest(name, sections);
+    problems.at(table->get(name)->source(),
+                fmt::format("bus.curve.keys.{} is of no [[sip_front]] or [[xmpp_worker]]; {}", name,
+                            near ? "did you mean " + *near + "?" : "take it out, or add that section"));
+  }
+  if (!config.curve.edge_public_keys.empty()) return;
+  for (const std::string& name : sections) {
+    if (config.curve.section_keys.contains(name)) continue;
+    problems.at(
+        table != nullptr ? table->source() : curve.source(),
+        fmt::format("bus.curve.keys has no key of {}; `stoxctl keys` makes it and says what to write", name));
+  }
+}
+
+// What others could connect to is encrypted, and everybody there proves who he is: on loopback, too, where
+// every user of the host could be a worker and be given messages. Files of sockets have owners.
 void check_bus(const toml::table& root, const Config& config, Problems& problems) {
   for (std::size_t i = 0; i < config.mappers.size(); ++i) {
     const MapperConfig& mapper = config.mappers[i];
     const auto need_keys = [&](const char* key, const std::string& endpoint) {
-      if (stays_on_host(endpoint) || root.contains("bus.curve")) return;
+      if (!is_tcp(endpoint) || root.contains("bus.curve")) return;
       problems.at(place_of(root, "mapper", i, key),
-                  fmt::format("mapper.{} \"{}\" is not on loopback, so it needs the keys of [bus.curve]; "
+                  fmt::format("mapper.{} \"{}\" is TCP, so it needs the keys of [bus.curve]; "
                               "`stoxctl keys` makes them and says what to write",
                               key, endpoint));
     };
@@ -170,7 +193,8 @@ void check_bus(const toml::table& root, const Config& config, Problems& problems
         fmt::format("bus.curve.{} is missing; `stoxctl keys` makes the keys and says what to write", key));
   };
   if (!section->contains("mapper_public_key")) missing("mapper_public_key");
-  if (!section->contains("edge_public_keys")) missing("edge_public_keys");
+  if (!section->contains("keys") && !section->contains("edge_public_keys")) return missing("keys");
+  check_section_keys(*section, config, problems);
 }
 
 void complete_mappers(const toml::table& root, Config& config, Problems& problems) {
@@ -251,6 +275,19 @@ Result<toml::table> parse_config_file(const std::string& file) {
 
 void read_sections(const toml::table& root, Config& config, Problems& problems) {
   Reader(config, problems).read(root);
+}
+
+Result<std::vector<std::string>> edge_sections(const std::string& file) {
+  const auto root = parse_config_file(file);
+  if (!root) return tl::make_unexpected(root.error());
+  std::vector<std::string> out;
+  for (const char* role : {"sip_front", "xmpp_worker"}) {
+    const toml::array* list = (*root)[role].as_array();
+    for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
+      if (const auto name = (*root)[role][i]["name"].value<std::string>()) out.push_back(*name);
+    }
+  }
+  return out;
 }
 
 toml::source_region place_of(const toml::table& root, const char* section, std::size_t index,

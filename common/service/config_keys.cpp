@@ -572,6 +572,7 @@ const std::vector<Key<CurveConfig>>& keys() {
       only_if_set(list("edge_public_keys", &S::edge_public_keys, check_curve_key)),
       text("mapper_key_file", &S::mapper_key_file, check_path),
       text("edge_key_file", &S::edge_key_file, check_path),
+      table("keys", &S::section_keys, check_name, check_curve_key),
   };
   return kKeys;
 }

@@ -190,8 +190,10 @@ Complaint check_curve_key(std::string_view text) {
   return "is not a key of 40 characters; `stoxctl keys` makes keys and says what to write";
 }
 
+bool is_tcp(std::string_view endpoint) { return endpoint.starts_with(kTcp); }
+
 bool stays_on_host(std::string_view endpoint) {
-  if (!endpoint.starts_with(kTcp)) return true;
+  if (!is_tcp(endpoint)) return true;
   const auto address = parse_endpoint(endpoint.substr(kTcp.size()));
   return address && is_loopback(address->address);
 }

@@ -9,6 +9,7 @@ import subprocess
 import threading
 
 from chaos.servers import LocalServer, RemoteServer, name_server
+from support import bus_keys
 from support.certificates import Authority
 from support.child import Child
 from support.hosts import Host, ip
@@ -123,9 +124,7 @@ class ChaosSite(Stox):
         self.supervisor = None
         self.journal = journal
         self.log_level = log_level
-        keys = subprocess.run([PROGRAMS / "stoxctl", "keys", "--directory", folder / "keys"], check=True,
-                              capture_output=True, text=True).stdout
-        self.keys = keys[keys.index("[bus.curve]"):]
+        self.keys = bus_keys.make(folder / "keys", *EDGES)
         authority = Authority(folder / "authority")
         self.tls = dict(zip(("certificate", "key"), map(str, authority.sign("DNS:" + OURS["sip-remote.test"]))),
                         ca=str(authority.ca))

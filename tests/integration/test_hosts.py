@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from support import bus_keys
 from support.child import Child
 from support.sip_user import SipUser
 from support.stox import PROGRAMS, toml
@@ -32,8 +33,6 @@ class Site:
         self.hosts = {name: network.host(name) for name in "ab"}
         addresses = {i: self.hosts[name].address for i, name in enumerate("ab", 1)}
         self.servers = {f"component-{i}": XmppServer(HERE) for i in (1, 2, 3)}
-        keys = subprocess.run([PROGRAMS / "stoxctl", "keys", "--directory", folder / "keys"], check=True,
-                              capture_output=True, text=True).stdout
         self.file = folder / "stox.toml"
         self.file.write_text(toml({
             "gateway": {"gateway_domain": "sip-xmpp.test", "xmpp_domain": "xmpp-sip.test", "sip_domains": ["10.77.0.0/24"]},
@@ -45,7 +44,7 @@ class Site:
             "xmpp_worker": [{"name": name, "xmpp_host": HERE, "xmpp_port": server.component_port,
                              "xmpp_password": "secret", **({"domains": [CLAIMED]} if name == "component-3" else {})}
                             for name, server in self.servers.items()],
-        }) + keys[keys.index("[bus.curve]"):])
+        }) + bus_keys.make(folder / "keys", "sip-1", "sip-2", *self.servers))
         self.processes = {}
         for name, host in (("sip-1", "a"), ("mapper-1", "a"), ("component-1", "a"), ("sip-2", "b"), ("mapper-2", "b"),
                            ("component-2", "b"), ("component-3", "b")):

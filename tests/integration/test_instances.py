@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from support import loopback
+from support import bus_keys, loopback
 from support.child import Child
 from support.sip_user import SipUser
 from support.stox import PROGRAMS, REPOSITORY, Stox
@@ -82,11 +82,10 @@ def test_an_instance_without_an_address_of_its_own_says_so(stox):
 @pytest.mark.parametrize("program, name", [("stox-mapper", "mapper@mapper-0"), ("stox-sip-front", "sip@sip-1"),
                                            ("stox-xmpp-worker", "component@component-0")])
 def test_the_example_for_kubernetes_is_a_configuration(tmp_path, program, name):
-    keys = subprocess.run([PROGRAMS / "stoxctl", "keys", "--directory", tmp_path], capture_output=True, text=True,
-                          check=True).stdout
+    keys = bus_keys.make(tmp_path, "sip", "component")
     (tmp_path / "component-password").write_text("secret\n")
     text = (KUBERNETES / "stox.toml").read_text()
-    for key in "mapper_public_key", "edge_public_keys":
+    for key in "mapper_public_key", "sip", "component":
         text = re.sub(rf"(?m)^{key} .*$", lambda _: re.search(rf"(?m)^{key} .*$", keys)[0], text)
     text = text.replace("/etc/stox/keys", str(tmp_path)).replace("/etc/stox/secret", str(tmp_path))
     (tmp_path / "stox.toml").write_text(text)

@@ -1,15 +1,15 @@
 """Mappers that come and go, by HUP and by DNS, and keys that let processes in or not."""
-import re
+import copy
 import signal
-import subprocess
+import tomllib
 
 import pytest
 
-from support import loopback
+from support import bus_keys, loopback
 from support.changing_dns import A, SRV, ChangingDns
 from support.child import Child
 from support.sip_user import SipUser
-from support.stox import PROGRAMS, Stox
+from support.stox import PROGRAMS, Stox, toml
 from support.waiting import eventually
 from support.xmpp_server import XmppServer
 
@@ -33,16 +33,10 @@ class Mapped(Stox):
         self.processes[name] = process
         return process
 
-    def keys(self, *names):
-        folder = self.folder / "keys"
-        done = subprocess.run([PROGRAMS / "stoxctl", "keys", "--directory", folder, *names], capture_output=True,
-                              text=True, check=True)
-        if not names:
-            self.configuration["bus.curve"] = {
-                "mapper_public_key": re.search(r'mapper_public_key = "(.*)"', done.stdout)[1],
-                "edge_public_keys": re.findall(r'edge_public_keys +\= \["(.*)"\]', done.stdout),
-                "mapper_key_file": str(folder / "mapper.key"), "edge_key_file": str(folder / "edge.key")}
-        return folder
+    def keys(self):
+        self.configuration["bus.curve"] = tomllib.loads(
+            bus_keys.make(self.folder / "keys", "sip-1", "component-1"))["bus"]["curve"]
+        return self.folder / "keys"
 
     def crosses(self, text):
         assert self.romeo.message(JULIET, text).status == 200
@@ -79,6 +73,7 @@ def test_a_mapper_is_replaced_by_hup(mapped):
     first, second = ({"name": f"mapper-{i}", "bind": f"tcp://{host}:{stox.mapper_port}"}
                      for i, host in enumerate(stox.mapper_hosts, 1))
     stox.configuration["mapper"] = [first]
+    stox.keys()
     stox.write()
     stox.start()
     stox.ready()
@@ -139,17 +134,28 @@ def test_mappers_of_a_name_are_followed(mapped, kind):
     dns.close()
 
 
-def test_who_has_an_unknown_key_is_told_and_not_let_in(mapped):
+def test_keys_are_let_in_and_put_out_by_hup(mapped):
     stox = mapped(130)
     stox.configuration["mapper"] = [{"name": "mapper-1", "bind": f"tcp://{stox.mapper_hosts[0]}:{stox.mapper_port}"}]
-    folder = stox.keys()
-    stox.keys("strange")
+    stox.keys()
     stox.write()
-    stox.processes["component-1"].environment = {"STOX_BUS_CURVE_EDGE_KEY_FILE": str(folder / "strange.key")}
+    right = stox.processes["component-1"]
+    ours = stox.configuration["bus.curve"]["keys"]
+    other = tomllib.loads(bus_keys.make(stox.folder / "other", "sip-1", "component-1"))["bus"]["curve"]
+    strange = copy.deepcopy(stox.configuration)
+    strange["bus.curve"].update(keys=other["keys"], edge_key_file=other["edge_key_file"])
+    (stox.folder / "strange.toml").write_text(toml(strange))
+    stox.processes["component-1"] = Child("component-1", [PROGRAMS / "stox-xmpp-worker", "-f", stox.folder / "strange.toml",
+                                                          "-n", "component-1"], stox.folder)
     stox.start()
 
     def reason(name):
         return stox.status()[name].get("reason", "")
+
+    def mapper_takes(key):
+        stox.configuration["bus.curve"]["keys"] = {**ours, "component-1": key}
+        stox.write()
+        stox.processes["mapper-1"].signal(signal.SIGHUP)
 
     eventually(lambda: "does not let us in: our key" in reason("component-1"), "the worker says why it has no mapper")
     eventually(lambda: "was not let in: its key" in reason("mapper-1"), "the mapper says whom it refuses")
@@ -157,8 +163,15 @@ def test_who_has_an_unknown_key_is_told_and_not_let_in(mapped):
     assert "does not let us in: our key" in stox.log("component-1")
     assert stox.romeo.message(JULIET, "for nobody").status == 503
 
+    mapper_takes(other["keys"]["component-1"])
+    stox.ready()
+    stox.crosses("with a key that is known now")
+    assert "component-1 (xmpp_worker) is connected" in stox.log("mapper-1")
+
+    mapper_takes(ours["component-1"])
+    eventually(lambda: "component-1 was put out: its key was taken out" in stox.log("mapper-1"), "it is put out")
+    assert stox.romeo.message(JULIET, "for nobody").status == 503
     stox.processes["component-1"].stop()
-    stox.processes["component-1"].environment = None
-    stox.processes["component-1"].start()
+    stox.processes["component-1"] = right.start()
     stox.ready()
     stox.crosses("with the right key")

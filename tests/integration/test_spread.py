@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from support import bus_keys
 from support.child import Child
 from support.federation import DOMAIN, prosody
 from support.name_server import NameServer
@@ -38,8 +39,6 @@ class Site:
             folder / "peer", address["peer"], address["peer"], None)
         for domain in DOMAINS:
             self.register("juliet", domain)
-        keys = subprocess.run([PROGRAMS / "stoxctl", "keys", "--directory", folder / "keys"], check=True,
-                              capture_output=True, text=True).stdout
         self.file = folder / "stox.toml"
         self.file.write_text(toml({
             "gateway": {"gateway_domain": GATEWAY_DOMAIN, "xmpp_domain": XMPP_DOMAIN, "sip_domains": ["10.77.0.0/24"]},
@@ -48,7 +47,7 @@ class Site:
             "xmpp_worker": [{"name": name, "backend": "server", "xmpp_host": address[name], "xmpp_port": 5269,
                              "dialback_secret": "s3cr3t", "insecure_domains": everyone,
                              **({"domains": [CLAIMED]} if name == CLAIMS else {})} for name in workers],
-        }) + keys[keys.index("[bus.curve]"):])
+        }) + bus_keys.make(folder / "keys", "sip-1", *workers))
         self.processes = {}
         for host in self.hosts.values():
             host.asks(self.name_server.host)

@@ -32,7 +32,8 @@ SOCKETS = {
 }
 
 # Single headers beyond that.
-HEADERS = {"ctl": {"common/bus/curve.h"}}  # stoxctl keys
+HEADERS = {"ctl": {"common/bus/curve.h"},  # stoxctl keys
+           "common/service": {"common/bus/curve.h"}}  # whether the configured keys fit
 
 # Libraries that stay behind one wall: include prefix, folders that may see it.
 LIBRARIES = {

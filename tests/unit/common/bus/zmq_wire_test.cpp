@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <asio/ip/tcp.hpp>
+#include <asio/write.hpp>
 #include <filesystem>
 #include <zmq.hpp>
 
 #include "common/bodies/bodies.h"
 #include "common/bus/curve.h"
+#include "common/bus/unproved.h"
 #include "common/bus/zmq_socket.h"
 
 namespace stox::bus {
@@ -221,7 +224,12 @@ TEST_F(ZmqWireTest, ADirectoryThatIsNotThereIsNamed) {
 
 class CurveTest : public ZmqWireTest {
  protected:
-  CurveTest() { address_ = {free_address(), site_.secret_key, site_.public_key, {edges_.public_key}}; }
+  CurveTest() { address_ = {free_address(), site_.secret_key, site_.public_key, known()}; }
+
+  // Who may come in.
+  std::vector<EdgeKey> known() const {
+    return {{edges_.public_key, "sip-1", pb::FRONT}, {worker_key_.public_key, "w-1", pb::WORKER}};
+  }
 
   static std::string free_address() {
     asio::io_context io;
@@ -237,14 +245,17 @@ class CurveTest : public ZmqWireTest {
                                  {{address_.bind}, secret, mapper_key}, actor)
                      .value();
   }
-  void start_worker() { start_curve(worker_, "w-1", pb::WORKER, edges_.secret_key, site_.public_key); }
+  void start_worker(const char* name = "w-1") {
+    start_curve(worker_, name, pb::WORKER, worker_key_.secret_key, site_.public_key);
+  }
   void crosses() {
     const int before = sip_.delivered;
     send(1);
     EXPECT_TRUE(run_until([&] { return sip_.delivered == before + 1; })) << sip_.trouble << user_.refusals;
   }
 
-  const CurvePair site_ = make_curve_pair(), edges_ = make_curve_pair(), strange_ = make_curve_pair();
+  const CurvePair site_ = make_curve_pair(), edges_ = make_curve_pair(), strange_ = make_curve_pair(),
+                  worker_key_ = make_curve_pair();
   MapperAddress address_;
 };
 
@@ -265,7 +276,8 @@ TEST_F(CurveTest, AnUnknownKeyIsToldAndLetInOnceItIsKnown) {
   EXPECT_NE(sip_.edge->why_no_mapper().find("does not let us in"), std::string::npos);
   EXPECT_NE(user_.refusals.find("127.0.0.1 was not let in: its key"), std::string::npos) << user_.refusals;
   EXPECT_FALSE(sip_.edge->edge().has_mapper());
-  user_.mapper->let_in({edges_.public_key, strange_.public_key});
+  user_.mapper->let_in(
+      {{strange_.public_key, "sip-1", pb::FRONT}, {worker_key_.public_key, "w-1", pb::WORKER}});
   crosses();
   EXPECT_EQ(sip_.edge->mappers()[0].trouble, "");
 }
@@ -295,9 +307,127 @@ TEST_F(CurveTest, AMapperThatDoesNotEncryptIsToldAndTakenOnceItDoes) {
   ASSERT_TRUE(run_until([&] { return !sip_.trouble.empty(); }));
   EXPECT_NE(sip_.trouble.find("[bus.curve], too"), std::string::npos) << sip_.trouble;
   user_.mapper.reset();
-  address_ = {address_.bind, site_.secret_key, site_.public_key, {edges_.public_key}};
+  address_ = {address_.bind, site_.secret_key, site_.public_key, known()};
   start_curve_mapper();
   start_worker();
+  crosses();
+}
+
+TEST_F(CurveTest, AKeyIsThatOfOneSectionAndItsInstances) {
+  start_curve_mapper();
+  start_worker("w-1@2");
+  start_curve(sip_, "sip-1", pb::FRONT, edges_.secret_key, site_.public_key);
+  crosses();
+  EXPECT_EQ(user_.mapper->node().members()[1].name(), "w-1@2");
+}
+
+TEST_F(CurveTest, WhoSaysHelloUnderAnothersNameOrRoleIsToldAndGetsNothing) {
+  start_curve_mapper();
+  start_worker();
+  Answering liar, other_role;
+  start_curve(liar, "w-1", pb::WORKER, edges_.secret_key, site_.public_key);
+  start_curve(other_role, "sip-1", pb::WORKER, edges_.secret_key, site_.public_key);
+  ASSERT_TRUE(run_until([&] { return !liar.trouble.empty() && !other_role.trouble.empty(); }));
+  EXPECT_THAT(user_.refusals, ::testing::HasSubstr("\"w-1\" was not let in: its key is that of sip-1"));
+  EXPECT_THAT(user_.refusals, ::testing::HasSubstr("\"sip-1\" was not let in: no [[xmpp_worker]] here has"));
+  EXPECT_THAT(liar.edge->why_no_mapper(), ::testing::HasSubstr("does not take us: its key is that of sip-1"));
+  start_curve(sip_, "sip-1", pb::FRONT, edges_.secret_key, site_.public_key);
+  crosses();
+  EXPECT_EQ(liar.begun + other_role.begun, 0);
+}
+
+TEST_F(CurveTest, ANameOfNoSectionIsRefusedUntilItIsOne) {
+  start_curve_mapper();
+  Answering stranger;
+  start_curve(stranger, "w-9", pb::WORKER, worker_key_.secret_key, site_.public_key);
+  ASSERT_TRUE(run_until([&] { return !stranger.trouble.empty(); }));
+  EXPECT_THAT(user_.refusals, ::testing::HasSubstr("no [[xmpp_worker]] here has this name"));
+  user_.mapper->let_in(
+      {{edges_.public_key, "sip-1", pb::FRONT}, {worker_key_.public_key, "w-9", pb::WORKER}});
+  start_curve(sip_, "sip-1", pb::FRONT, edges_.secret_key, site_.public_key);
+  crosses();
+  EXPECT_EQ(stranger.begun, 1);
+}
+
+TEST_F(CurveTest, WhoseKeyIsTakenOutIsPutOut) {
+  start_curve_mapper();
+  start_worker();
+  start_curve(sip_, "sip-1", pb::FRONT, edges_.secret_key, site_.public_key);
+  crosses();
+  user_.mapper->let_in({{edges_.public_key, "sip-1", pb::FRONT}, {strange_.public_key, "w-1", pb::WORKER}});
+  EXPECT_EQ(user_.mapper->node().members().size(), 1u);
+  EXPECT_THAT(user_.refusals, ::testing::HasSubstr("w-1 was put out: its key was taken out"));
+  ASSERT_TRUE(run_until([&] { return !worker_.trouble.empty(); }));
+  EXPECT_EQ(user_.mapper->node().members().size(), 1u);
+  user_.mapper->let_in(known());
+  crosses();
+}
+
+// A socket by hand, as far as ZeroMQ's greeting and the head of a command of so many bytes.
+class Stranger {
+ public:
+  Stranger(const std::string& endpoint, uint64_t bytes) {
+    const auto port = static_cast<uint16_t>(std::stoi(endpoint.substr(endpoint.rfind(':') + 1)));
+    socket_.connect({asio::ip::address_v4::loopback(), port});
+    std::string head(
+        "\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01"
+        "CURVE",
+        17);
+    head.resize(64, '\0');
+    head += '\x06';  // a long command
+    for (int shift = 56; shift >= 0; shift -= 8) head += static_cast<char>(bytes >> shift & 0xff);
+    asio::write(socket_, asio::buffer(head));
+    socket_.non_blocking(true);
+  }
+  // Whether it was put out, after at most so many bytes.
+  bool is_put_out_within(std::size_t bytes,
+                         const std::function<bool(const std::function<bool()>&)>& run_until) {
+    const std::string part(16 * 1024, 'x');
+    asio::error_code failure;
+    for (std::size_t sent = 0; sent < bytes && !failure;) {
+      sent += socket_.write_some(asio::buffer(part), failure);
+      if (failure == asio::error::would_block) failure = {};
+      run_until([n = 0]() mutable { return ++n > 1; });
+    }
+    return failure || run_until([&] { return is_closed(); });
+  }
+  bool is_closed() {
+    std::array<char, 4096> ignored{};
+    asio::error_code failure;
+    while (!failure) socket_.read_some(asio::buffer(ignored), failure);
+    return failure != asio::error::would_block;
+  }
+
+ private:
+  asio::io_context io_;
+  asio::ip::tcp::socket socket_{io_};
+};
+
+TEST_F(CurveTest, AFrameThatIsTooLargeIsNotBegun) {
+  start_curve_mapper();
+  Stranger stranger(address_.bind, 600'000'000);
+  EXPECT_TRUE(stranger.is_put_out_within(0, [&](const auto& done) { return run_until(done); }));
+}
+
+TEST_F(CurveTest, WhoHasNotProvedWhoItIsMaySendLittle) {
+  start_curve_mapper();
+  Stranger stranger(address_.bind, kMaxFrameBytes - 1);
+  EXPECT_TRUE(
+      stranger.is_put_out_within(kMaxFrameBytes / 2, [&](const auto& done) { return run_until(done); }));
+  start_worker();
+  start_curve(sip_, "sip-1", pb::FRONT, edges_.secret_key, site_.public_key);
+  crosses();
+}
+
+TEST_F(CurveTest, OfManyThatSayNothingTheOldestGivesWay) {
+  start_curve_mapper();
+  std::vector<std::unique_ptr<Stranger>> strangers;
+  for (std::size_t i = 0; i < Unproved::kMost + 1; ++i)
+    strangers.push_back(std::make_unique<Stranger>(address_.bind, 100));
+  EXPECT_TRUE(strangers[0]->is_put_out_within(0, [&](const auto& done) { return run_until(done); }));
+  EXPECT_FALSE(strangers[1]->is_closed());
+  start_worker();
+  start_curve(sip_, "sip-1", pb::FRONT, edges_.secret_key, site_.public_key);
   crosses();
 }
 

@@ -16,6 +16,8 @@
 namespace stox::service {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -284,20 +286,20 @@ INSTANTIATE_TEST_SUITE_P(
               "F:13:11: sip_front.metrics \"localhost:9473\" is not ADDRESS:PORT; write it like "
               "\"127.0.0.1:9473\" or \"[::1]:9473\""},
         Wrong{"[[mapper]]\nname = \"m2\"\nbind = \"tcp://10.0.0.5:7300\"\n",
-              "F:13:8: mapper.bind \"tcp://10.0.0.5:7300\" is not on loopback, so it needs the keys of "
+              "F:13:8: mapper.bind \"tcp://10.0.0.5:7300\" is TCP, so it needs the keys of "
               "[bus.curve]; `stoxctl keys` makes them and says what to write"},
         Wrong{"[[mapper]]\nname = \"m2\"\nbind = \"tcp://mappers.example.org:7300\"\n",
               "F:13:8: mapper.bind \"tcp://mappers.example.org:7300\" is not tcp://ADDRESS:PORT; write it "
               "like \"tcp://127.0.0.1:7300\""},
         Wrong{"[[mapper]]\nname = \"m2\"\nconnect = \"tcp://mappers.example.org:7300\"\n",
-              "F:13:11: mapper.connect \"tcp://mappers.example.org:7300\" is not on loopback, so it needs "
+              "F:13:11: mapper.connect \"tcp://mappers.example.org:7300\" is TCP, so it needs "
               "the keys of [bus.curve]; `stoxctl keys` makes them and says what to write"},
         Wrong{"[[mapper]]\nname = \"m2\"\nconnect = \"tcp://mappers.example.org\"\n",
               "F:13:11: mapper.connect \"tcp://mappers.example.org\" is not tcp://ADDRESS:PORT, "
               "tcp://NAME:PORT or tcp://_SERVICE._tcp.NAME; write it like \"tcp://10.0.0.5:7300\", "
               "\"tcp://mappers.example.org:7300\" or \"tcp://_stox._tcp.example.org\""},
         Wrong{"[bus.curve]\nmapper_public_key = \"short\"\n",
-              "F:11:1: bus.curve.edge_public_keys is missing; `stoxctl keys` makes the keys and says what to "
+              "F:11:1: bus.curve.keys is missing; `stoxctl keys` makes the keys and says what to "
               "write\n"
               "F:12:21: bus.curve.mapper_public_key \"short\" is not a key of 40 characters; `stoxctl keys` "
               "makes keys and says what to write"},
@@ -589,15 +591,17 @@ TEST_F(ConfigFile, AGatewayThatSendsAnywhereIsWarnedOf) {
   EXPECT_THAT(warnings(proxied), IsEmpty());
 }
 
-constexpr const char* kMapperKey = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
+// A pair, and the public halves of others.
 constexpr const char* kEdgeKey = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
 constexpr const char* kSecretKey = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
+constexpr const char* kMapperKey = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7";
 
-std::string between_hosts(const std::string& mapper, const std::string& files) {
+std::string between_hosts(const std::string& mapper, const std::string& files,
+                          const std::string& mapper_key = kMapperKey) {
   std::string site = with_sip_domains(kSite);
   site.replace(site.find("name = \"mapper-1\""), 17, "name = \"mapper-1\"\n" + mapper);
-  return site + "[bus.curve]\nmapper_public_key = \"" + kMapperKey + "\"\nedge_public_keys = [\"" + kEdgeKey +
-         "\"]\n" + files;
+  return site + "[bus.curve]\nmapper_public_key = \"" + mapper_key + "\"\n" + files +
+         "[bus.curve.keys]\nsip-1 = \"" + kEdgeKey + "\"\ncomponent-1 = \"" + kMapperKey + "\"\n";
 }
 
 TEST_F(ConfigFile, BetweenHostsEachRoleReadsItsOwnKey) {
@@ -611,7 +615,7 @@ TEST_F(ConfigFile, BetweenHostsEachRoleReadsItsOwnKey) {
   ASSERT_TRUE(front) << front.error().text;
   EXPECT_EQ(front->config.curve.secret_key, kSecretKey);
   EXPECT_EQ(front->config.curve.mapper_public_key, kMapperKey);
-  EXPECT_THAT(front->config.curve.edge_public_keys, ElementsAre(kEdgeKey));
+  EXPECT_EQ(front->config.curve.section_keys.at("sip-1"), kEdgeKey);
   EXPECT_THAT(front->warnings, IsEmpty());
   EXPECT_TRUE(load_config(site, Role::kCtl, "", {}));
   EXPECT_THAT(shorten(load_config(site, Role::kMapper, "", {})),
@@ -630,9 +634,11 @@ TEST_F(ConfigFile, AKeyFileMustHoldAKeyAndBeSecret) {
               HasSubstr("does not hold a key"));
   put(kSecretKey, "edge.key");
   chmod(file.c_str(), 0644);
+  chmod(folder_.c_str(), 0755);
   const auto loaded = load_config(put(with_file), Role::kSipFront, "", {});
   ASSERT_TRUE(loaded) << loaded.error().text;
-  EXPECT_THAT(loaded->warnings, ElementsAre(HasSubstr("everybody on this host can read the secret key")));
+  EXPECT_THAT(loaded->warnings,
+              Contains(AllOf(HasSubstr("everybody on this host can read"), HasSubstr("edge.key"))));
   EXPECT_THAT(shorten(load_config(put(between_hosts("bind = \"tcp://10.0.0.5:7300\"", "")), Role::kXmppWorker,
                                   "", {})),
               HasSubstr("bus.curve.edge_key_file is missing"));
@@ -641,13 +647,93 @@ TEST_F(ConfigFile, AKeyFileMustHoldAKeyAndBeSecret) {
       load_config(put(between_hosts("bind = \"tcp://10.0.0.5:7300\"", "")), Role::kSipFront, "", own));
 }
 
+// Each user of the host could be a worker there.
+TEST_F(ConfigFile, OnLoopbackTcpNeedsKeysToo) {
+  std::string site = kSite;
+  site.replace(site.find("name = \"mapper-1\""), 17, "name = \"mapper-1\"\nbind = \"tcp://127.0.0.1:7300\"");
+  EXPECT_THAT(problems(site), HasSubstr("mapper.bind \"tcp://127.0.0.1:7300\" is TCP, so it needs the keys"));
+}
+
+TEST_F(ConfigFile, AConfigurationWithASecretThatEverybodyReadsIsToldOf) {
+  const std::string site = put(with_sip_domains(kSite));
+  chmod(site.c_str(), 0644);
+  const auto warnings = [&] { return load_config(site, Role::kMapper, "", {})->warnings; };
+  EXPECT_THAT(warnings(), IsEmpty()) << "nobody else can enter its folder";
+  chmod(folder_.c_str(), 0755);
+  EXPECT_THAT(warnings(), ElementsAre("everybody on this host can read " + site +
+                                      ", which holds a secret; chmod o= " + site));
+  chmod(site.c_str(), 0640);
+  EXPECT_THAT(warnings(), IsEmpty());
+}
+
+TEST_F(ConfigFile, ARuntimeDirectoryThatOthersWriteInIsTold) {
+  const std::string run = folder_ + "/run";
+  std::filesystem::create_directory(run);
+  const auto warnings = [&] {
+    return load_config(put(with_sip_domains(kSite) + "[runtime]\ndirectory = \"" + run + "\"\n"),
+                       Role::kMapper, "", {})
+        ->warnings;
+  };
+  EXPECT_THAT(warnings(), IsEmpty());
+  chmod(run.c_str(), 0777);
+  EXPECT_THAT(warnings(),
+              ElementsAre(HasSubstr("everybody on this host can put sockets of his own into " + run)));
+  if (geteuid() != 0) return;
+  ASSERT_EQ(chown(run.c_str(), 65534, 0), 0);
+  EXPECT_THAT(warnings(), ElementsAre(HasSubstr("belongs to the user nobody")));
+}
+
+TEST_F(ConfigFile, EachSectionHasAKeyAndEachKeyASection) {
+  std::string site = between_hosts("bind = \"tcp://10.0.0.5:7300\"", "");
+  EXPECT_EQ(problems(site), "");
+  EXPECT_THAT(
+      problems(site + "sip-2 = \"" + kEdgeKey + "\"\n"),
+      HasSubstr("bus.curve.keys.sip-2 is of no [[sip_front]] or [[xmpp_worker]]; did you mean sip-1?"));
+  site.erase(site.find("component-1 = \""));
+  EXPECT_THAT(problems(site), HasSubstr("bus.curve.keys has no key of component-1; `stoxctl keys` makes it"));
+}
+
+TEST_F(ConfigFile, KeysThatDoNotFitAreTold) {
+  const std::string file = put(kSecretKey, "some.key");
+  chmod(file.c_str(), 0600);
+  const std::string site =
+      put(between_hosts("bind = \"tcp://10.0.0.5:7300\"",
+                        "mapper_key_file = \"" + file + "\"\nedge_key_file = \"" + file + "\"\n"));
+  EXPECT_TRUE(load_config(site, Role::kSipFront, "", {}));
+  EXPECT_THAT(shorten(load_config(site, Role::kXmppWorker, "", {})),
+              HasSubstr("is not the secret half of bus.curve.keys.component-1, but of Yne@"));
+  EXPECT_THAT(shorten(load_config(site, Role::kMapper, "", {})),
+              HasSubstr("bus.curve.mapper_key_file \"" + file +
+                        "\" is not the secret half of bus.curve.mapper_public_key, but of Yne@"));
+}
+
+TEST_F(ConfigFile, AnEdgeKeyFileMayNameItsSection) {
+  chmod(put(kSecretKey, "sip-1.key").c_str(), 0600);
+  const std::string site = put(
+      between_hosts("bind = \"tcp://10.0.0.5:7300\"", "edge_key_file = \"" + folder_ + "/{section}.key\"\n"));
+  const auto loaded = load_config(site, Role::kSipFront, "sip-1@2", {});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  EXPECT_EQ(loaded->config.curve.secret_key, kSecretKey);
+}
+
+TEST_F(ConfigFile, KeysWithoutNamesStillWorkWithAWarning) {
+  const std::string file = put(kSecretKey, "edge.key");
+  chmod(file.c_str(), 0600);
+  std::string site = between_hosts("bind = \"tcp://10.0.0.5:7300\"", "edge_key_file = \"" + file + "\"\n");
+  site.replace(site.find("[bus.curve.keys]"), std::string::npos,
+               "edge_public_keys = [\"" + std::string(kEdgeKey) + "\"]\n");
+  const auto loaded = load_config(put(site), Role::kXmppWorker, "", {});
+  ASSERT_TRUE(loaded) << loaded.error().text;
+  EXPECT_THAT(loaded->warnings, ElementsAre(HasSubstr("may be any front or worker")));
+}
+
 TEST_F(ConfigFile, MappersMayBeNames) {
   for (const char* name : {"tcp://mappers.stox.svc:7300", "tcp://_stox._tcp.example.org"}) {
     const std::string file = put(kSecretKey, "mapper.key");
     chmod(file.c_str(), 0600);
     const std::string site =
         put(between_hosts("bind = \"tcp://0.0.0.0:7300\"\nconnect = \"" + std::string(name) + "\"",
-                          "mapper_key_file = \"" + file + "\"\n"));
+                          "mapper_key_file = \"" + file + "\"\n", kEdgeKey));
     const auto loaded = load_config(site, Role::kMapper, "mapper-1@pod-0", {});
     ASSERT_TRUE(loaded) << loaded.error().text;
     EXPECT_EQ(loaded->identity.full, "mapper-1@pod-0");
