@@ -39,7 +39,7 @@ class Mapper : public service::Process, private bus::MapperUser {
   void translate(pb::Outcome&) override;
   void came(const pb::Member&) override;
   void refused(const std::string& text) override;
-  void asked(std::string_view text, std::function<void(std::string)> reply) override {
+  void asked(const std::string&, std::string_view text, std::function<void(std::string)> reply) override {
     context_.answer(text, std::move(reply));
   }
   void look_at_members();

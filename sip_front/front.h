@@ -64,7 +64,7 @@ class Front final : public service::Process,
   void members_changed() override;
   void out_of_reach() override;
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
-  void asked(std::string_view text, std::function<void(std::string)> reply) override {
+  void asked(const std::string&, std::string_view text, std::function<void(std::string)> reply) override {
     context_.answer(text, std::move(reply));
   }
   // transports

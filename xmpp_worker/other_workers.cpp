@@ -57,6 +57,7 @@ bool OtherWorkers::update(const std::vector<pb::Member>& members) {
     if (before == nullptr || before->serving().connection() != number) news_.push_back(each);
   }
   alike_ = std::move(alike);
+  for (const pb::Member& each : alike_) ever_.insert(each.name());
   has_been_ = has_been_ || !connections_.empty() ||
               std::any_of(alike_.begin(), alike_.end(),
                           [](const pb::Member& each) { return each.serving().backend() == pb::SERVER; });

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,6 +30,8 @@ class OtherWorkers {
   bool has_been() const { return has_been_; }                            // one to which answers may come
   std::string holder() const;  // one that has such a connection; empty: none
   bool any() const { return !alike_.empty(); }
+  // Whether it is or was one of them, as long as we have run. One that has drained does not say so any more.
+  bool has_been_alike(const std::string& name) const { return ever_.contains(name); }
   std::vector<std::string> names() const;
 
   // Those of whose connections update() has learned, for us to say that we know.
@@ -43,6 +46,7 @@ class OtherWorkers {
   std::string own_name_;
   std::vector<std::string> serves_;
   std::vector<pb::Member> alike_;
+  std::set<std::string> ever_;
   std::vector<uint64_t> connections_;
   std::vector<pb::Member> news_;
   bool has_been_ = false;

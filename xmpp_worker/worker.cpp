@@ -481,7 +481,7 @@ bool Worker::lend(std::string_view from, std::string_view to, std::string_view x
   return true;
 }
 
-void Worker::asked(std::string_view text, std::function<void(std::string)> reply) {
+void Worker::asked(const std::string& from, std::string_view text, std::function<void(std::string)> reply) {
   if (MovedStreams::is_question(text)) {
     to_sip_.hand_on();
     return reply(MovedStreams::answer(text, now(), [this](const std::string& conversation, Time until) {
@@ -489,6 +489,11 @@ void Worker::asked(std::string_view text, std::function<void(std::string)> reply
     }));
   }
   if (!text.starts_with(kSendFor)) return context_.answer(text, std::move(reply));
+  // What is written on our stream speaks for our domain.
+  if (!others_.has_been_alike(from)) {
+    context_.log.warn("{} asks to have a stanza sent and is no worker of our domains: it is not", from);
+    return reply({});
+  }
   const json stanza = service::parse_json(text.substr(kSendFor.size()));
   const auto field = [&](const char* name) {
     return stanza.is_object() && stanza.contains(name) && stanza[name].is_string()

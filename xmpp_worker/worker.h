@@ -71,7 +71,7 @@ class Worker final : public service::Process,
   void members_changed() override;
   void out_of_reach() override;
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
-  void asked(std::string_view text, std::function<void(std::string)> reply) override;
+  void asked(const std::string& from, std::string_view text, std::function<void(std::string)> reply) override;
   // streams
   void link_up(xmpp::Link&) override;
   void link_down(xmpp::Link&) override;

@@ -80,7 +80,9 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
     if (route) put(route->pipe, i);
     return route.has_value();
   }
-  void asked(std::string_view text, Queries::Reply reply) override { user.asked(text, std::move(reply)); }
+  void asked(const std::string& from, std::string_view text, Queries::Reply reply) override {
+    user.asked(from, text, std::move(reply));
+  }
 
   void put(Pipe pipe, const pb::Item& i) {
     Link& link = mappers[pipe].link;

@@ -95,8 +95,11 @@ class EdgeUser {
   // We stood still, or heard of no mapper, for so long that others have given up what we began. What has not
   // gone out must not go any more: newer messages may have overtaken it.
   virtual void out_of_reach() {}
-  // stoxctl asks this process over the bus; the reply may come later.
-  virtual void asked(std::string_view /*text*/, std::function<void(std::string)> reply) { reply({}); }
+  // A process, of any role, asks this one over the bus; the reply may come later.
+  virtual void asked(const std::string& /*from*/, std::string_view /*text*/,
+                     std::function<void(std::string)> reply) {
+    reply({});
+  }
   // Something keeps us from a mapper; for people, once until it changes.
   virtual void bus_trouble(const std::string& /*text*/) {}
 };

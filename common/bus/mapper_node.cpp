@@ -66,7 +66,9 @@ struct MapperNode::State final : Queries::Ways {
     if (next != nullptr) put(*next, i);
     return next != nullptr;
   }
-  void asked(std::string_view text, Queries::Reply reply) override { user.asked(text, std::move(reply)); }
+  void asked(const std::string& from, std::string_view text, Queries::Reply reply) override {
+    user.asked(from, text, std::move(reply));
+  }
 
   bool computed_ready() const {
     return !draining && (was_ready || missing().empty() || clock.now() - started >= kGone);
@@ -77,6 +79,7 @@ struct MapperNode::State final : Queries::Ways {
   void lost(Pipe pipe);
   std::string objection(Pipe pipe, const Peer& peer, const pb::Member& who) const;
   void hello(Pipe pipe, Peer& peer, const pb::Hello& h);
+  std::string spoken_for(const Peer& peer, const pb::Item& i) const;
   void handle(Pipe pipe, Peer& peer, pb::Item& i);
   void envelope(Peer& from, pb::Item& i);
   void refuse(Peer& to, const pb::EnvelopeId& id, uint32_t attempt, pb::Refused::Why why,
@@ -231,7 +234,38 @@ void MapperNode::frame(Pipe pipe, std::string_view bytes) {
   s.put(peer, s.item);
 }
 
+// Nobody speaks for another edge. An edge passes questions of mappers on, which no edge is called like.
+std::string MapperNode::State::spoken_for(const Peer& peer, const pb::Item& i) const {
+  const std::string& own = peer.member.name();
+  const auto other = [&](const std::string& name) { return name == own ? std::string() : name; };
+  switch (i.kind_case()) {
+    case pb::Item::kEnvelope:
+      return other(i.envelope().id().origin());
+    case pb::Item::kOutcome:
+      return other(i.outcome().target());
+    case pb::Item::kAnswer:
+      return other(i.answer().by());
+    case pb::Item::kHandOver:
+      return other(i.hand_over().from());
+    case pb::Item::kHandOverAck:
+      return other(i.hand_over_ack().to());
+    case pb::Item::kQuery: {
+      const std::string section = i.query().from().substr(0, i.query().from().find('@'));
+      const bool of_edge =
+          by_name.contains(i.query().from()) ||
+          std::find(options.expected.begin(), options.expected.end(), section) != options.expected.end();
+      return of_edge ? other(i.query().from()) : "";
+    }
+    default:
+      return {};
+  }
+}
+
 void MapperNode::State::handle(Pipe, Peer& peer, pb::Item& i) {
+  if (const std::string name = spoken_for(peer, i); !name.empty()) {
+    peer.link.count_dropped(1);
+    return user.refused(peer.member.name() + " speaks for " + one_line(name, 80) + ", and is not heard");
+  }
   switch (i.kind_case()) {
     case pb::Item::kEnvelope:
       return envelope(peer, i);

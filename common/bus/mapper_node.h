@@ -36,7 +36,8 @@ class MapperUser {
   virtual Placement place(pb::Envelope&) = 0;
   // Translates an outcome in place into the words of the origin's side.
   virtual void translate(pb::Outcome&) = 0;
-  virtual void asked(std::string_view /*text*/, std::function<void(std::string)> reply) {
+  virtual void asked(const std::string& /*from*/, std::string_view /*text*/,
+                     std::function<void(std::string)> reply) {
     reply({});
   }  // as EdgeUser
   // An edge has come: a process that was not connected here before.

@@ -42,7 +42,7 @@ void Queries::arrived(const pb::Query& query, const std::function<void(const pb:
     return;
   }
   if (!query.answer()) {
-    return ways_.asked(query.text(),
+    return ways_.asked(query.from(), query.text(),
                        [this, query, back, alive = std::weak_ptr<char>(alive_)](std::string text) {
                          if (!alive.expired()) back(answer_to(query, own_name_, std::move(text)));
                        });

@@ -24,7 +24,7 @@ class Queries {
     virtual ~Ways() = default;
     // Sends it to the process `to`, or one that is nearer to it. False: there is no way.
     virtual bool pass_on(const std::string& to, const pb::Item&) = 0;
-    virtual void asked(std::string_view text, Reply) = 0;
+    virtual void asked(const std::string& from, std::string_view text, Reply) = 0;
   };
 
   Queries(const std::string& own_name, Ways& ways) : own_name_(own_name), ways_(ways) {}

@@ -42,6 +42,14 @@ TEST_F(OtherWorkersTest, AreThoseOfOurDomainsButNotWe) {
   EXPECT_EQ(others.connections(), (std::vector<uint64_t>{connection("c@2", 40)}));
 }
 
+// Only they may have stanzas sent on our stream: the last ones of a worker that has drained, too.
+TEST_F(OtherWorkersTest, WhoIsOrWasOneIsKnown) {
+  others.update({worker("c@2"), worker("d", {.serves = "other.test"})});
+  others.update({worker("c@2", {.serves = ""})});
+  EXPECT_TRUE(others.has_been_alike("c@2"));
+  for (const char* other : {"d", "sip-1", "c@3", "c@1"}) EXPECT_FALSE(others.has_been_alike(other)) << other;
+}
+
 TEST_F(OtherWorkersTest, AConnectionCountsFromBeforeItIsMade) {
   others.update({worker("c@2", {.connection = 0, .state = pb::STARTING})});
   EXPECT_TRUE(others.connections().empty());

@@ -63,6 +63,31 @@ TEST_F(BusHello, WhoHasNoNameOrIsNoEdgeIsRefused) {
   EXPECT_THAT(refusals(), HasSubstr("is neither a sip_front nor an xmpp_worker"));
 }
 
+// Each of these as if the worker had said it.
+TEST_F(BusHello, NobodySpeaksForAnother) {
+  pb::Batch batch;
+  pb::Envelope& envelope = *batch.add_items()->mutable_envelope();
+  envelope.mutable_id()->set_origin("w-1");
+  envelope.set_to_epoch(bus_.mapper("m-1").epoch());
+  envelope.mutable_sip_message()->set_call_id("forged");
+  batch.add_items()->mutable_outcome()->set_target("w-1");
+  batch.add_items()->mutable_answer()->set_by("w-1");
+  pb::HandOver& over = *batch.add_items()->mutable_hand_over();
+  over.set_from("w-1");
+  over.set_to("w-1");
+  batch.add_items()->mutable_hand_over_ack()->set_to("w-1");
+  pb::Query& query = *batch.add_items()->mutable_query();
+  query.set_from("w-1@2");
+  query.set_to("w-1");
+  bus_.inject("sip-1", "m-1", batch.SerializeAsString());
+  const auto dropped = bus_.mapper("m-1").links()[0].dropped;
+  bus_.run();
+  EXPECT_EQ(bus_.mapper("m-1").links()[0].dropped - dropped, 6u);
+  EXPECT_THAT(refusals(), HasSubstr("sip-1 speaks for w-1@2, and is not heard"));
+  EXPECT_TRUE(worker().began.empty());
+  a_message_crosses();
+}
+
 // libprotobuf would write a line of its own to standard error for each.
 TEST_F(BusHello, WhatCannotBeReadIsToldWithItsSender) {
   pb::Batch batch;

@@ -33,7 +33,7 @@ class Actor : public EdgeUser {
   void handed_over(const std::string& from, uint64_t, std::string_view payload) override {
     handed.push_back(from + ":" + std::string(payload));
   }
-  void asked(std::string_view text, std::function<void(std::string)> reply) override {
+  void asked(const std::string&, std::string_view text, std::function<void(std::string)> reply) override {
     reply(edge->name() + " " + std::string(text));
   }
   void finish_all() {
@@ -74,7 +74,7 @@ class Chooser : public MapperUser {
     return Refuse{pb::Refused::NO_TARGET, "no worker"};
   }
   void translate(pb::Outcome& o) override { o.set_text("translated"); }
-  void asked(std::string_view text, std::function<void(std::string)> reply) override {
+  void asked(const std::string&, std::string_view text, std::function<void(std::string)> reply) override {
     reply(name + " " + std::string(text));
   }
   void refused(const std::string& text) override { refusals += text + "\n"; }
