@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "common/service/last_words.h"
 #include "common/service/log.h"
@@ -45,6 +46,22 @@ std::string failures_text(const json& process) {
 }
 
 bool is_ready(const std::string& state) { return state == "ready" || state == "standby"; }
+
+// Each once, with those that say so: most are about the file that all read.
+std::string warnings_text(const json& processes) {
+  std::map<std::string, std::string> by;
+  for (const json& process : processes) {
+    for (const json& warning : process.value("warnings", json::array())) {
+      if (!warning.is_string()) continue;
+      std::string& names = by[warning.get<std::string>()];
+      names += (names.empty() ? "" : ", ") + text_at(process, "name");
+    }
+  }
+  std::string out;
+  for (const auto& [warning, names] : by)
+    out += fmt::format("warning of {}: {}\n", names, service::printable(warning, 500));
+  return out;
+}
 
 // It works, but not with all it should.
 bool has_trouble(const json& process) {
@@ -123,6 +140,7 @@ std::string status_text(const json& status) {
     }
     troubles += failures_text(process);
   }
+  troubles += warnings_text(status["processes"]);
   return table.str() + (troubles.empty() ? "" : "\n" + troubles);
 }
 

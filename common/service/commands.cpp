@@ -140,6 +140,7 @@ json Commands::status() {
   out["pid"] = getpid();
   out["version"] = STOX_VERSION;
   out["uptime_ms"] = to_ms(context_.loop.now() - started_);
+  if (!warnings_.empty()) out["warnings"] = warnings_;
   if (context_.identity.role != Role::kMapper) out["messages"] = messages_json();
   return out;
 }

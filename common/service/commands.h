@@ -2,7 +2,8 @@
 // {"ok": false, "error": text}.
 //   status           messages (of fronts and workers): how many came in here and ended, by their ending;
 //   "seconds" they took in all; "per_second" over the last minute. And name, role, state, reason, state_ms,
-//   pid, version, uptime_ms, and all of Process::peers();
+//   pid, version, uptime_ms, and all of Process::peers(); warnings: what works and should not stay so, if
+//   there is any;
 //                    state_ms: how long it has been in that state, or ready with a reason
 //   queues           name, and all of Process::queues()
 //   inflight         inflight: Process::inflight()
@@ -30,6 +31,7 @@
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/service/process.h"
@@ -59,6 +61,8 @@ class Commands {
   void answer(const nlohmann::json& request, const Reply&);
   // The level that the configuration says, from now on.
   void reset_level(Level);
+  // What works and should not stay so: in the answer to status as "warnings", if there are any.
+  void set_warnings(std::vector<std::string> warnings) { warnings_ = std::move(warnings); }
   // For state_ms: may be called often.
   void state_is(const Status&);
 
@@ -82,6 +86,7 @@ class Commands {
   bool has_reason_ = true;
   int64_t forgotten_us_ = 0;  // what failed until then is not listed
   Time since_;                // the two became so
+  std::vector<std::string> warnings_;
   Level usual_level_;
   net::Alarm level_ends_;
   Tap tap_;

@@ -283,6 +283,30 @@ std::string own_key_file(const Config& config, const Identity& identity) {
   return at == std::string::npos ? file : file.replace(at, kSection.size(), identity.section);
 }
 
+std::vector<std::string> files_read_by(const Config& config, const Identity& identity) {
+  std::vector<std::string> out = {config.file};
+  const auto add = [&](const std::string& file) {
+    if (!file.empty()) out.push_back(file);
+  };
+  const auto add_tls = [&](const TlsConfig& tls) {
+    add(tls.certificate);
+    add(tls.key);
+    add(tls.ca);
+  };
+  if (identity.role != Role::kCtl) add(own_key_file(config, identity));
+  for (const SipFrontConfig& front : config.sip_fronts) {
+    if (identity.role != Role::kSipFront || front.name != identity.section) continue;
+    add_tls(front.tls);
+    for (const CredentialsConfig& one : front.credentials) add(one.password_file);
+  }
+  for (const XmppWorkerConfig& worker : config.xmpp_workers) {
+    if (identity.role != Role::kXmppWorker || worker.name != identity.section) continue;
+    add_tls(worker.tls);
+    add(worker.xmpp_password_file);
+  }
+  return out;
+}
+
 std::vector<std::string> Config::mapper_endpoints() const {
   std::vector<std::string> out;
   for (const MapperConfig& mapper : mappers) out.push_back(mapper.connect);

@@ -174,6 +174,9 @@ struct Identity {
 // Where its own secret key of the bus is; empty: nowhere.
 std::string own_key_file(const Config&, const Identity&);
 
+// Every file that this process reads.
+std::vector<std::string> files_read_by(const Config&, const Identity&);
+
 // What a process or the tool runs with.
 struct Loaded {
   Config config;

@@ -1,10 +1,15 @@
 #include "common/service/file_access.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <grp.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 namespace stox::service {
@@ -20,7 +25,43 @@ std::string user_name(uid_t user) {
   return found != nullptr ? found->pw_name : std::to_string(user);
 }
 
+// Is another user as long as it lives.
+class As {
+ public:
+  explicit As(const passwd& user) {
+    became_ =
+        initgroups(user.pw_name, user.pw_gid) == 0 && setegid(user.pw_gid) == 0 && seteuid(user.pw_uid) == 0;
+  }
+  ~As() {
+    if (seteuid(0) != 0 || setegid(0) != 0) std::abort();
+    initgroups("root", 0);
+  }
+  As(const As&) = delete;
+  As& operator=(const As&) = delete;
+  bool became() const { return became_; }
+
+ private:
+  bool became_ = false;
+};
+
 }  // namespace
+
+bool is_user(const std::string& name) { return getpwnam(name.c_str()) != nullptr; }
+
+std::string unreadable_for(const std::string& user, const std::vector<std::string>& files) {
+  const passwd* found = getpwnam(user.c_str());
+  if (geteuid() != 0 || found == nullptr) return {};
+  std::string out;
+  const As as(*found);
+  for (const std::string& file : files) {
+    const int descriptor = as.became() ? open(file.c_str(), O_RDONLY | O_CLOEXEC) : -1;
+    if (descriptor < 0)
+      out += fmt::format("the user {} cannot read {}: {}\n", user, file, std::strerror(errno));
+    else
+      close(descriptor);
+  }
+  return out;
+}
 
 bool everybody_reads(const std::string& path) {
   std::error_code failure;

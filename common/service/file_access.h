@@ -13,4 +13,9 @@ bool everybody_reads(const std::string& path);
 // can.
 std::string who_else_writes(const std::string& directory);
 
+// Those of the files that this user cannot read, and why, one a line; empty: he can read all. Only root can
+// tell, and of a user that there is not, nobody.
+std::string unreadable_for(const std::string& user, const std::vector<std::string>& files);
+bool is_user(const std::string& name);
+
 }  // namespace stox::service

@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/net/expiry.h"
 #include "common/service/config_file.h"
+#include "common/service/file_access.h"
 #include "common/service/last_words.h"
 #include "common/service/run.h"
 #include "common/service/skeleton.h"
@@ -27,6 +28,7 @@ struct Options {
   std::string file = "/etc/stox/stox.toml";
   std::string name;
   bool check = false;
+  std::string user;
   bool print = false;
 };
 
@@ -60,6 +62,9 @@ std::optional<int> parse_options(int argc, char** argv, Role role, Options* opti
                  fmt::format("SECTION[@INSTANCE]: which [[{}]] this is; needed when there are several",
                              role_name(role)));
   app.add_flag("-t,--check", options->check, "check the configuration and exit: 0 fine, 78 not");
+  app.add_option(
+      "--user", options->user,
+      "with --check as root: whom it must be readable for (default: stox, if there is such a user)");
   app.add_flag("--print-config", options->print,
                "print the effective configuration, secrets masked, and exit");
   try {
@@ -136,8 +141,11 @@ int check(const Options& options, Role role, const MoreChecks& more_checks) {
       loaded && options.name.empty()) {
     if (auto sections = sections_of(loaded->config, role); !sections.empty()) names = std::move(sections);
   }
+  const std::string user = options.user.empty() && is_user("stox") ? "stox" : options.user;
   std::string problems;
   std::set<std::string> said;
+  if (!options.user.empty() && !is_user(options.user))
+    problems += fmt::format("--user {}: there is no such user\n", options.user);
   const auto warn = [&](const std::string& warning) {
     if (said.insert(warning).second) print_problems(warning);
   };
@@ -149,6 +157,9 @@ int check(const Options& options, Role role, const MoreChecks& more_checks) {
       const std::string bad = bad_files(loaded->config, loaded->identity, &of_files);
       for (const std::string& warning : of_files) warn(warning);
       problems += bad;
+      const std::string unreadable = unreadable_for(user, files_read_by(loaded->config, loaded->identity));
+      if (said.insert(unreadable).second && !unreadable.empty())
+        problems += unreadable + "let its group read it, or say with --user as whom stox runs\n";
       if (!bad.empty() || !more_checks) continue;
       for (const std::string& warning : more_checks(loaded->config, loaded->identity))
         warn(fmt::format("{}: {} {}: {}", options.file, role_name(role), loaded->identity.section, warning));

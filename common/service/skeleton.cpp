@@ -118,7 +118,15 @@ Skeleton::Skeleton(Loaded loaded, std::function<Result<Loaded>()> read_again)
       signals_(loop_.io()),
       drain_ends_(loop_, [this] { stop("the time for draining is over"); }),
       last_turn_(loop_, [this] { loop_.stop(); }) {
-  for (const std::string& warning : loaded.warnings) log_.warn("{}", warning);
+  warn(std::move(loaded.warnings));
+}
+
+void Skeleton::warn(std::vector<std::string> warnings) {
+  for (const std::string& warning : warnings) {
+    if (std::find(warnings_.begin(), warnings_.end(), warning) == warnings_.end()) log_.warn("{}", warning);
+  }
+  warnings_ = std::move(warnings);
+  if (commands_) commands_->set_warnings(warnings_);
 }
 
 int Skeleton::run(const MakeProcess& make) {
@@ -174,6 +182,7 @@ Result<void> Skeleton::start(const MakeProcess& make) {
                                          Commands::Actions{[this] { return status(); }, [this] { restart(); },
                                                            [this] { return reload("asked"); }},
                                          started_);
+  commands_->set_warnings(warnings_);
   if (const auto metrics = start_metrics(); !metrics) return metrics;
   log_.info("{} {} started, {}", role_name(identity_.role), STOX_VERSION, config.file);
   return {};
@@ -282,6 +291,7 @@ Reloaded Skeleton::read_anew(const char* asked_by) {
            std::find(done.waiting.begin(), done.waiting.end(), key) != done.waiting.end();
   });
   configs_.push_back(std::move(loaded->config));
+  warn(std::move(loaded->warnings));
   commands_->reset_level(configured_level(configs_.back()));
   process_->reload(configs_.back());
   return done;

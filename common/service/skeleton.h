@@ -7,6 +7,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/net/loop.h"
 #include "common/service/commands.h"
@@ -42,6 +43,7 @@ class Skeleton {
   void stop(const std::string& why);
   Reloaded reload(const char* asked_by);
   Reloaded read_anew(const char* asked_by);
+  void warn(std::vector<std::string> warnings);
   Status status() const;
   void tell_status();
   HttpAnswer http_answer(std::string_view path) const;
@@ -52,6 +54,7 @@ class Skeleton {
   std::list<Config> configs_;  // all that were read: the actor may refer to any
   const Identity identity_;
   std::function<Result<Loaded>()> read_again_;
+  std::vector<std::string> warnings_;  // of the configuration
   Log log_;
   Trace trace_;
   const Time started_;

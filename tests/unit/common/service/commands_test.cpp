@@ -75,6 +75,12 @@ TEST_F(AskedProcess, StatusTellsWhoItIsHowItIsAndItsPeers) {
   EXPECT_EQ(answer["streams"], 1);
 }
 
+TEST_F(AskedProcess, StatusTellsWhatItIsWarnedOf) {
+  EXPECT_FALSE(ask({{"command", "status"}}).contains("warnings"));
+  commands_.set_warnings({"everybody reads it"});
+  EXPECT_EQ(ask({{"command", "status"}})["warnings"], json::array({"everybody reads it"}));
+}
+
 TEST_F(AskedProcess, HowLongItHasBeenSoIsToldNotHowLongForThisReason) {
   status_.reason = "no XMPP stream";
   EXPECT_GE(ask({{"command", "status"}})["state_ms"], 5000);
