@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/text.h"
+#include "mapper/mapping/sent_file.h"
 #include "mapper/mapping/small_xml.h"
 
 namespace stox::mapping {
@@ -12,7 +13,6 @@ namespace {
 using Files = tl::expected<FileBody, SipRefusal>;
 using nlohmann::json;
 
-constexpr std::string_view kRcsType = "application/vnd.gsma.rcs-ft-http+xml";
 constexpr std::string_view kRcsNs = "urn:gsma:params:xml:ns:rcs:rcs:fthttp";
 constexpr std::string_view kAcrobitsType = "application/x-acro-filetransfer+json";
 constexpr std::string_view kExternalType = "message/external-body";
@@ -30,21 +30,18 @@ tl::unexpected<SipRefusal> refuse_address(std::string_view type) {
   return refuse(415, std::string(type) + " names no http or https address");
 }
 
-bool is_web_address(std::string_view url) {
-  const auto scheme = url.find("://");
-  const auto is_clean = [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte > 0x20 && byte != 0x7f && c != '<' && c != '>' && c != '"';
-  };
-  return url.size() <= kMaxUrl && is_utf8(url) && xml_legal(url) == url && scheme != std::string_view::npos &&
-         (ascii_iequal(url.substr(0, scheme), "http") || ascii_iequal(url.substr(0, scheme), "https")) &&
-         url.size() > scheme + 3 && url[scheme + 3] != '/' && std::all_of(url.begin(), url.end(), is_clean);
+// Nothing in it could leave the place that an address has in XML or on a screen.
+bool is_clean(std::string_view url) {
+  return is_utf8(url) && xml_legal(url) == url && std::all_of(url.begin(), url.end(), [](char c) {
+           const auto byte = static_cast<unsigned char>(c);
+           return byte > 0x20 && byte != 0x7f && c != '<' && c != '>' && c != '"';
+         });
 }
 
 // Nothing when the address is none.
 std::optional<pb::XmppFile> make_file(std::string_view url, std::string_view name,
                                       std::string_view media_type) {
-  if (!is_web_address(url)) return std::nullopt;
+  if (url.size() > kMaxUrl || !is_web_address(url) || !is_clean(url)) return std::nullopt;
   pb::XmppFile file;
   file.set_url(std::string(url));
   if (is_utf8(name)) file.set_name(one_line(xml_legal(name), kMaxName));
@@ -54,7 +51,7 @@ std::optional<pb::XmppFile> make_file(std::string_view url, std::string_view nam
 
 Files read_rcs(std::string_view body) {
   const auto elements = read_small_xml(body, kRcsNs);
-  if (!elements) return refuse(400, std::string(kRcsType) + ": " + elements.error().text);
+  if (!elements) return refuse(400, std::string(kFileInfoType) + ": " + elements.error().text);
   FileBody out;
   for (auto info = elements->begin(); info != elements->end(); ++info) {
     if (info->path != "/file/file-info") continue;
@@ -72,11 +69,11 @@ Files read_rcs(std::string_view body) {
                     ? std::nullopt
                     : make_file(data->attribute("url"), text_at(inside, "/file/file-info/file-name"),
                                 text_at(inside, "/file/file-info/content-type"));
-    if (!file || out.files.size() == kMaxFiles) return refuse_address(kRcsType);
+    if (!file || out.files.size() == kMaxFiles) return refuse_address(kFileInfoType);
     file->set_size(parse_number(text_at(inside, "/file/file-info/file-size"), 0, INT64_MAX).value_or(0));
     out.files.push_back(std::move(*file));
   }
-  if (out.files.empty()) return refuse_address(kRcsType);
+  if (out.files.empty()) return refuse_address(kFileInfoType);
   return out;
 }
 
@@ -145,12 +142,12 @@ Files read_acrobits(std::string_view body) {
 }  // namespace
 
 bool is_file_type(const MediaType& media) {
-  return media.type == kRcsType || media.type == kAcrobitsType || media.type == kExternalType ||
+  return media.type == kFileInfoType || media.type == kAcrobitsType || media.type == kExternalType ||
          media.type == kUriListType;
 }
 
 tl::expected<FileBody, SipRefusal> read_files(const MediaType& media, std::string_view body) {
-  if (media.type == kRcsType) return read_rcs(body);
+  if (media.type == kFileInfoType) return read_rcs(body);
   if (media.type == kExternalType) return read_external(media, body);
   if (media.type == kUriListType) return read_uri_list(body);
   return read_acrobits(body);
