@@ -149,6 +149,10 @@ sip::Id Outbound::take(const pb::EnvelopeId& envelope, const pb::SipMessage& mes
   hop.trace_id = d.trace_id;
   hop.envelope = text_of(d.id);
   hop.message_id = d.call_id;
+  if (message.call_id().empty() && message.parts_size() > 1) {  // found by that of the last part, too
+    hop.other_id = d.call_id;
+    hop.message_id.resize(hop.message_id.rfind('.'));
+  }
   hop.from = message.from_uri();
   hop.to = message.request_uri();
   hop.came_us = clock_.wall_us();

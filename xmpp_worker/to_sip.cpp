@@ -161,6 +161,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   pending.to = stanza.to;
   pending.id = stanza.id;
   pending.wants_receipt = content_.wants_receipt;
+  pending.asked = message->wants().id();
   pending.trace_id = trace_id;
   pending.hop = handle;
   pending.came = clock_.now();
@@ -273,6 +274,7 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
     pending.to = each.stanza.to().empty() ? message.to() : each.stanza.to();
     pending.id = message.id();
     pending.wants_receipt = message.wants().delivered();
+    pending.asked = message.wants().id();
     pending.trace_id = envelope.trace_id();
     pending.row = each.row;
     pending.came = each.accepted;
@@ -371,7 +373,8 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
                           bus::reason_of(outcome), to_us(clock_.now()) / 1'000'000);
   log_.write(ok ? Level::kDebug : Level::kInfo, pending.trace_id, "from {} to {}: {}", pending.from,
              pending.to, text);
-  if (ok && pending.wants_receipt) user_.accepted(pending.from, pending.to, pending.id, outcome);
+  if (ok && pending.wants_receipt)
+    user_.accepted(pending.from, pending.to, pending.id, pending.asked, outcome);
   const bool owes_error = !ok && !pending.injected;
   if (ok && pending.row != 0) journal_->ended(pending.row);
   if (pending.injected) std::exchange(pending.injected, nullptr)(pending.trace_id, text, ok);

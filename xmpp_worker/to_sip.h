@@ -58,8 +58,9 @@ class ToSipUser {
   virtual void called(const xmpp::Stanza&) {}
   virtual void taking(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage&) {}
   // One that wants to hear that it was received, from and to as on the stanza: SIP accepted it.
+  // `asked`: what a notification of SIP would name it by.
   virtual void accepted(std::string_view /*from*/, std::string_view /*to*/, std::string_view /*id*/,
-                        const pb::Outcome&) {}
+                        std::string_view /*asked*/, const pb::Outcome&) {}
 };
 
 class ToSip {
@@ -117,6 +118,7 @@ class ToSip {
     int64_t row = 0;  // in the journal; 0 = none
     bool wants_receipt = false;
     Shares::Claim claim{};
+    std::string asked;  // Message-ID for SIP; empty = none
     Injected injected;
   };
   const Pending* find(uint64_t number) const;

@@ -404,10 +404,12 @@ void Worker::refused_late(const xmpp::StanzaId& id, const Answer& answer) {
 }
 
 // RFC 5438 12.2 forbids to take a 200 for a receipt; some peers know nothing better, and some sites want it.
-void Worker::accepted(std::string_view from, std::string_view to, std::string_view id,
+void Worker::accepted(std::string_view from, std::string_view to, std::string_view id, std::string_view asked,
                       const pb::Outcome& outcome) {
   const bool arrived = outcome.verdict() == pb::DELIVERED && !outcome.will_be_told();
   if (!receipt_on_200_ || !arrived || id.empty()) return;
+  // COMPAT(linphone 5.1): reports what it got though nobody has asked it.
+  if (!asked.empty() && !contacts_.first(asked, pb::Receipt::DELIVERED)) return;
   Stanza stanza;
   stanza.from = to;
   stanza.to = from;

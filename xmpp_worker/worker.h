@@ -109,7 +109,8 @@ class Worker final : public service::Process,
   std::string_view first_words(const xmpp::Stanza&, std::string_view id) override;
   void called(const xmpp::Stanza&) override;
   void taking(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage&) override;
-  void accepted(std::string_view from, std::string_view to, std::string_view id, const pb::Outcome&) override;
+  void accepted(std::string_view from, std::string_view to, std::string_view id, std::string_view asked,
+                const pb::Outcome&) override;
   void submit_notice(pb::Envelope&) override;
   void submit_typing(pb::Envelope&) override;
 

@@ -116,3 +116,23 @@ def test_a_certificate_for_nobody_we_trust_is_refused_and_told(federation):
     assert answer.status == 504
     reason = next(s for s in site.streams() if s["direction"] == "out")["reason"]
     assert f'"CN = {DOMAIN}"' in reason and "5269" in reason and "insecure_domains" in reason
+
+
+def test_a_receipt_finds_back_after_a_restart_without_a_dialback_secret(federation):
+    """What a server worker makes up for itself is the same in its next process."""
+    site = federation(make=prosody_tls())
+    del site.stox.configuration["xmpp_worker"][0]["dialback_secret"]
+    site.stox.write()
+    site.start()
+    juliet, romeo = site.xmpp_user("juliet"), site.sip_user("romeo")
+    me = f"sip:romeo@{romeo.host}:{romeo.port}"
+    cpim = (f"From: <{me}>\r\nTo: <{site.sip_uri(juliet)}>\r\nNS: imdn <urn:ietf:params:imdn>\r\nimdn.Message-ID: m1\r\n"
+            "imdn.Disposition-Notification: positive-delivery\r\n\r\nContent-Type: text/plain\r\n\r\nHello")
+    assert romeo.message(site.sip_uri(juliet), cpim, content_type="message/cpim", sender=me).status == 200
+    message = juliet.next_message()
+    site.stox.restart("component-1")
+    site.stox.ready()
+    juliet.send_raw(f"<message to='{message.sender}'><received xmlns='urn:xmpp:receipts' id='{message.id}'/></message>")
+    assert "<message-id>m1</message-id>" in romeo.next_request().text
+    secret = site.stox.folder / "state" / "server.secret"
+    assert (secret.stat().st_mode & 0o777, len(secret.read_text())) == (0o600, 64)

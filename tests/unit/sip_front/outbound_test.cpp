@@ -275,6 +275,8 @@ TEST_F(OutboundTest, TheCallIdOfTheLastPartIsWhatANotificationNames) {
   EXPECT_EQ(last().call_id, "component-1.7.0.ar.x.mac.1");
   respond("200 OK");
   EXPECT_EQ(last().call_id, "component-1.7.0.ar.x.mac");
+  EXPECT_EQ(trace_.find("component-1.7.0.ar.x.mac").size(), 1u);
+  EXPECT_EQ(trace_.find("component-1.7.0.ar.x.mac.1").size(), 1u);
 }
 
 TEST_F(OutboundTest, SilenceEndsAtTimerFAndTheNextGoesOut) {
