@@ -72,3 +72,18 @@ def test_what_an_xmpp_user_is_told_was_received_stands_on_the_screen(new_site, t
         romeo.shows(text)
     assert juliet.nothing_came()
     romeo.kill()
+
+
+def test_linphone_tells_an_xmpp_user_what_it_got(new_site, tmp_path):
+    """Unasked, of plain texts: it names them by their Call-ID. Of a long text the last part counts."""
+    site = new_site(with_proxy=True, gateway={"long_messages": "split"}).start()
+    juliet = site.xmpp_user("juliet")
+    romeo = Linphone(tmp_path / "romeo", loopback.address(213), site.kamailio, "romeo", site.sip_uri(juliet)).start()
+    for number, text in enumerate(["short", " ".join(f"word{n};" for n in range(400))]):
+        juliet.send_raw(f"<message to='romeo*sip.test@xmpp-sip.test' type='chat' id='m{number}'><thread>t</thread>"
+                        f"<body>{text}</body><request xmlns='urn:xmpp:receipts'/></message>")
+        told = juliet.next_message()
+        assert told.child("received", "urn:xmpp:receipts").get("id") == f"m{number}"
+        romeo.shows(text.split()[-1])
+    assert juliet.nothing_came()
+    romeo.kill()
