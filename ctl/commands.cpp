@@ -306,7 +306,11 @@ ExitCode streams(const Options& options, const std::string& action, const std::s
   }
   if (options.json) print_json({{"count", count}});
   if (count == 0) {
-    complain(fmt::format("no worker has a stream with {}", domain));
+    complain(action == "close"
+                 ? fmt::format("no worker has a stream with {}", domain)
+                 : fmt::format("no worker is named {0}, is connected as {0} or has a stream with {0}"
+                               "; `stoxctl streams` lists them",
+                               domain));
     return std::max(code, kTrouble);
   }
   if (!options.json)

@@ -116,6 +116,10 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   CLI::Option* action = streams->add_option("ACTION", a.action, "close or reconnect those with a domain")
                             ->check(CLI::IsMember({"close", "reconnect"}));
   action->needs(streams->add_option("DOMAIN", a.domain, "the other server's domain"));
+  add("reconnect", "connects to an XMPP server now, without waiting for the next try",
+      [&](const auto& o) { return ctl::streams(o, "reconnect", a.name); })
+      ->add_option("NAME", a.name, "a worker, its component's name, or the other server's domain")
+      ->required();
   add("trace", "one message's way, hop by hop", [&](const auto& o) { return ctl::trace(o, a.id); })
       ->add_option("ID", a.id, "envelope id, trace id or its first digits, Call-ID or stanza id")
       ->required();

@@ -32,6 +32,7 @@ ComponentStreams::ComponentStreams(const service::Context& context, const servic
                                    xmpp::StanzaIds& ids, xmpp::LinksUser& user)
     : loop_(context.loop),
       log_(context.log),
+      identity_(context.identity),
       host_(config.xmpp_host),
       port_(config.xmpp_port),
       user_(user),
@@ -143,6 +144,20 @@ service::Status ComponentStreams::status() const {
   if (component_.is_up()) return {State::kReady, {}};
   if (component_.is_standby()) return {State::kStandby, component_.reason()};
   return {State::kStarting, "no XMPP stream: " + component_.reason()};
+}
+
+std::optional<Streams::Silence> ComponentStreams::silence() const {
+  const Duration silent = component_.silent_for(loop_.now());
+  if (silent == Duration{}) return {};
+  return Silence{host_port(host_, port_), silent};
+}
+
+std::size_t ComponentStreams::close(const std::string& name, bool reconnect) {
+  const bool is_meant =
+      name == identity_.full || name == identity_.section || name == component_.own_domain();
+  if (!reconnect || !is_meant || !component_.reconnect(loop_.now())) return 0;
+  arrange();
+  return 1;
 }
 
 nlohmann::json ComponentStreams::list() const {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +41,8 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
   void reload(const service::XmppWorkerConfig&) override;
   nlohmann::json list() const override;
   nlohmann::json streams() const override;
+  std::optional<Silence> silence() const override;
+  std::size_t close(const std::string& domain, bool reconnect) override;
   void add_metrics(std::vector<service::Metric>&) const override;
 
  private:
@@ -61,6 +64,7 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
 
   net::Loop& loop_;
   service::Log& log_;
+  const service::Identity identity_;
   std::string host_;
   uint16_t port_;
   xmpp::LinksUser& user_;

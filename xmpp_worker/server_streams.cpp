@@ -160,6 +160,8 @@ nlohmann::json ServerStreams::streams() const {
 }
 
 std::size_t ServerStreams::close(const std::string& domain, bool reconnect) {
+  const auto& name = context_.identity;
+  if (reconnect && (domain == name.full || domain == name.section)) return server_->retry_all();
   const std::string prepared = xmpp::prepared_domain(domain);
   return reconnect ? server_->reconnect(prepared) : server_->close(prepared, "an operator closed it");
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,12 @@ class Streams : public xmpp::Links {
   // Whether messages can be taken, and while not, what is missing and what to do.
   virtual service::Status status() const = 0;
   virtual pb::Backend backend() const = 0;
+  // Ready, but not answered by the server, and for how long; nothing: it answers.
+  struct Silence {
+    std::string server;
+    Duration for_time;
+  };
+  virtual std::optional<Silence> silence() const { return {}; }
   // What comes now waits for a stream, if there is none (may_hold() in to_xmpp.h).
   virtual bool holds(Time) const { return true; }
   // Another worker that is the same domain has a stream to the server; empty: none.
@@ -41,6 +48,7 @@ class Streams : public xmpp::Links {
 
   virtual nlohmann::json list() const = 0;     // for Process::peers()
   virtual nlohmann::json streams() const = 0;  // for Process::streams()
+  // Those with a remote domain. Reconnecting also knows the name of our process, section or component.
   virtual std::size_t close(const std::string& /*domain*/, bool /*reconnect*/) { return 0; }
   virtual void add_metrics(std::vector<service::Metric>&) const = 0;
 };

@@ -650,7 +650,11 @@ void Worker::oversized(const xmpp::Element& element) {
 void Worker::check_status() {
   if (!bus_) return;
   service::Status current = status();
-  if (current.state == told_.state && current.reason == told_.reason) return;
+  // For how long a server has been silent is no news.
+  const bool silent = current.state == State::kReady && streams_->silence();
+  const bool is_same = current.reason == told_.reason || (silent && told_silence_);
+  told_silence_ = silent;
+  if (current.state == told_.state && is_same) return;
   told_ = std::move(current);
   context_.status_changed();
 }

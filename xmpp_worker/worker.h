@@ -156,6 +156,7 @@ class Worker final : public service::Process,
   Time old_ids_until_ = kNever;  // ids of the form before are read until then
   Time tick_{};                  // next look at what tells nothing by itself
   service::Status told_;
+  bool told_silence_ = false;
   bool told_holds_ = true;  // as the bus has heard it
   bool draining_ = false;
   uint64_t broken_ = 0;            // of streams_, told to to_xmpp_

@@ -36,6 +36,10 @@ service::Status Worker::status() const {
   if (!edge().has_mapper()) return {State::kStarting, bus_->why_no_mapper()};
   service::Status streams = streams_->status();
   if (streams.state != State::kReady) return streams;
+  if (const auto silence = streams_->silence())
+    return {State::kReady,
+            fmt::format("{} has answered nothing for {} s; {} messages to it wait for proof", silence->server,
+                        to_ms(silence->for_time) / 1000, to_xmpp_.unproved())};
   if (journal_ && !journal_->trouble().empty())
     return {State::kReady, "messages from XMPP are refused, because of the " + journal_->trouble()};
   return streams;

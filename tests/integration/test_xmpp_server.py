@@ -1,6 +1,9 @@
 """The XMPP server goes, comes back, refuses: SIP gets a true answer, and the operator the reason."""
+import signal
+
 import pytest
 
+from support.stox import XMPP_DOMAIN
 from support.waiting import eventually
 
 JULIET = "sip:juliet*xmpp.test@sip-xmpp.test"
@@ -75,6 +78,42 @@ def test_a_wrong_password_is_told(new_site):
     site.stox.start()
     assert refuses(site, "not-authorized")
     assert "wrong-secret" not in site.stox.log("component-1")
+
+
+def test_a_server_that_was_mended_is_connected_to_when_an_operator_says_so(new_site):
+    site = new_site()
+    configuration = site.xmpp_server.folder / "prosody.cfg.lua"
+    right = configuration.read_text()
+    configuration.write_text(right.replace('"secret"', '"another"'))
+    site.xmpp_server.start()
+    site.stox.start()
+    assert refuses(site, "not-authorized")
+    site.xmpp_server.stop()
+    configuration.write_text(right)
+    site.xmpp_server.start()
+    for name in "component-1", XMPP_DOMAIN:
+        connected = site.stox.log("component-1").count("connected to")
+        assert site.stox.ctl("reconnect", name).returncode == 0
+        eventually(lambda: site.stox.log("component-1").count("connected to") > connected, "it is connected", within=20)
+    unknown = site.stox.ctl("reconnect", "component-9")
+    assert unknown.returncode == 1 and "component-9" in unknown.stderr
+
+
+def test_a_frozen_server_is_told(new_site):
+    site = new_site().start()
+    romeo = site.sip_user("romeo")
+    assert romeo.message(JULIET, "Hello").status == 200
+    site.xmpp_server.signal(signal.SIGSTOP)
+    sent = [romeo.send("MESSAGE", JULIET, f"{i}") for i in range(5)]
+
+    def told():
+        one = site.stox.status()["component-1"]
+        return one["state"] == "ready" and "has answered nothing for" in one["reason"] and "5 messages" in one["reason"]
+    eventually(told, "status says so")
+    assert site.stox.ctl("status").returncode == 1
+    site.xmpp_server.signal(signal.SIGCONT)
+    assert all(one.answer(within=40).status in (200, 504) for one in sent)
+    eventually(lambda: not site.stox.status()["component-1"]["reason"], "it answers")
 
 
 def test_an_unknown_component_is_told(new_site):

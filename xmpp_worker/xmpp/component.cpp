@@ -29,6 +29,7 @@ constexpr Duration kLasting =
     seconds(10);  // a stream that was up so long, or that brought stanzas, had worked
 constexpr Duration kKeepalive = seconds(60), kHurriedKeepalive = seconds(5);
 constexpr unsigned kMisses = 2;
+constexpr Duration kUsualAnswer = seconds(2);  // to a ping
 // With three connections a bundle passes by the broken one with a probability of (2/3)^64.
 constexpr unsigned kProbes = 64, kMaxBundles = 10;
 constexpr uint64_t kIsProbe = uint64_t{1} << 63;  // in the number of a ping
@@ -188,9 +189,24 @@ void Component::stream_opened(const Element& header) {
 }
 
 void Component::set_secret(std::string secret, Time now) {
-  if (secret == options_.secret) return;
+  if (secret == options_.secret && !refused_) return;
   options_.secret = std::move(secret);
+  if (phase_ == Phase::kWaiting && !is_standby_) next_ = now;
+}
+
+bool Component::reconnect(Time now) {
+  if (phase_ == Phase::kStopped || phase_ == Phase::kClosing || is_standby_) return false;
+  now_ = now;
+  if (has_connection() && phase_ != Phase::kConnecting)
+    end(Meaning::kPasses, {}, "an operator wanted a new stream");
+  failures_ = 0;
   if (phase_ == Phase::kWaiting) next_ = now;
+  return true;
+}
+
+Duration Component::silent_for(Time now) const {
+  if (!is_up() || pinged_at_ == kNever || now - pinged_at_ < kUsualAnswer) return {};
+  return now - alive_at_;
 }
 
 void Component::send_handshake() {

@@ -48,7 +48,10 @@ class Component final : public Link, private XmlStreamUser {
 
   void start(Time now);
   void stop(Time now);                            // closes the stream cleanly, stays down
-  void set_secret(std::string secret, Time now);  // tried at once if the old one was refused
+  void set_secret(std::string secret, Time now);  // tried at once, also the same, if it was refused
+  // An operator wants a connection now: does not wait for the next try; a stream that is up is replaced.
+  // False: it stands by, or is stopped.
+  bool reconnect(Time now);
   void connected(Time now);
   void received(std::string_view bytes, Time now);
   void disconnected(const std::string& why, Time now);  // also: could not connect
@@ -90,6 +93,8 @@ class Component final : public Link, private XmlStreamUser {
 
   bool is_stopped() const { return phase_ == Phase::kStopped; }
   bool is_standby() const { return is_standby_; }
+  // How long a ping has not been answered, as far as that is more than usual; zero: not.
+  Duration silent_for(Time now) const;
   // A program that is none of ours holds our name.
   bool is_contended() const { return contended_; }
   uint64_t streams() const { return streams_; }  // how many have been up

@@ -327,6 +327,16 @@ std::size_t S2sServer::reconnect(std::string_view domain) {
   return count;
 }
 
+std::size_t S2sServer::retry_all() {
+  std::size_t count = 0;
+  for (S2sRoute* route : routes_.all()) {
+    if (route->retry_at() == kNever) continue;
+    route->reconnect();
+    ++count;
+  }
+  return count;
+}
+
 std::vector<StreamInfo> S2sServer::list() const {
   std::vector<StreamInfo> out;
   for (const S2sRoute* route : routes_.all()) out.push_back(route->info());

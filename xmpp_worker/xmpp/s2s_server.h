@@ -39,6 +39,7 @@ class S2sServer final : public Links, public S2sRouteUser, public S2sAcceptedUse
   // Of a remote domain. How many there were.
   std::size_t close(std::string_view domain, const std::string& reason);
   std::size_t reconnect(std::string_view domain);
+  std::size_t retry_all();  // of those that wait for their next try: now
 
   std::vector<StreamInfo> list() const;
   std::size_t routes() const { return routes_.size(); }

@@ -557,6 +557,42 @@ TEST_F(Dialogue, ARenewedConnectionIsAnotherThoughItIsTheSame) {
   EXPECT_TRUE(component.is_up());
 }
 
+TEST_F(Dialogue, AnOperatorNeedNotWaitForTheNextTry) {
+  tcp_connects();
+  server(kHeader);
+  server(stream_error("not-authorized"));
+  EXPECT_GT(component.next(), clock.now() + seconds(50));
+  EXPECT_TRUE(component.reconnect(clock.now()));
+  turn();
+  EXPECT_EQ(connects, 2);
+  tcp_connects();
+  server(kHeader);
+  server(stream_error("not-authorized"));
+  component.set_secret("test", clock.now());  // HUP, though nothing is new here: the server was mended
+  turn();
+  EXPECT_EQ(connects, 3);
+  come_up();
+  log.clear();
+  EXPECT_TRUE(component.reconnect(clock.now()));
+  EXPECT_EQ(log, "down ");
+  EXPECT_FALSE(component.is_up());
+  turn();
+  EXPECT_EQ(connects, 4);
+  component.stop(clock.now());
+  EXPECT_FALSE(component.reconnect(clock.now()));
+}
+
+TEST_F(Dialogue, AServerThatDoesNotAnswerIsKnownToBeSilent) {
+  come_up();
+  component.hurry(true, clock.now());
+  pass(seconds(6));
+  EXPECT_EQ(component.silent_for(clock.now()), Duration(0)) << "it has had a second";
+  pass(seconds(2));
+  EXPECT_EQ(component.silent_for(clock.now()), seconds(8));
+  bring_back_pings();
+  EXPECT_EQ(component.silent_for(clock.now()), Duration(0));
+}
+
 TEST_F(Dialogue, StopsCleanly) {
   come_up();
   take();
