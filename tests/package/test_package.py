@@ -1,5 +1,6 @@
 """The Debian package on a machine that has nothing but Debian: installed, configured, upgraded, purged. The tests follow each
-other. STOX_PACKAGE names a package that is built already, STOX_DEBIAN a root folder that debootstrap has made."""
+other. STOX_BUILD names a build whose programs go into the package, STOX_PACKAGE a package that is built already,
+STOX_DEBIAN a root folder that debootstrap has made."""
 import itertools
 import os
 import pathlib
@@ -104,6 +105,8 @@ def crosses(port, xmpp_server, text):
 
 
 def test_the_programs_are_hardened(package, tmp_path):
+    if "STOX_BUILD" in os.environ:
+        pytest.skip("these programs are no release")
     run("dpkg-deb", "-x", package, tmp_path)
     symbols = ""
     for name in PROGRAMS:
