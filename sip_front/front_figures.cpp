@@ -161,6 +161,9 @@ std::vector<Metric> Front::metrics() const {
                    static_cast<double>(count),
                    {{"transport", transport}, {"opened_by", opened_by}}});
   }
+  if (certificate_)
+    add(Kind::kGauge, "stox_certificate_expiry_timestamp_seconds",
+        "When our own certificate ends, Unix time.", certificate_->not_after_s);
   add(Kind::kGauge, "stox_sip_listeners", "Addresses that are listened on", transports_->listening().size());
   add(Kind::kCounter, "stox_sip_connections_refused_total", "Connections refused at a limit",
       figures.connections_refused);

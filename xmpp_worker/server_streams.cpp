@@ -170,6 +170,10 @@ void ServerStreams::add_metrics(std::vector<Metric>& out) const {
   const auto gauge = [&](const char* name, const char* help, std::size_t value) {
     out.push_back({Metric::Kind::kGauge, name, help, static_cast<double>(value)});
   };
+  if (server_->tls().has_certificate())
+    out.push_back({Metric::Kind::kGauge, "stox_certificate_expiry_timestamp_seconds",
+                   "When our own certificate ends, Unix time.",
+                   static_cast<double>(server_->tls().certificate().not_after_s)});
   gauge("stox_xmpp_routes", "remote domains that were written to of late", server_->routes());
   gauge("stox_xmpp_routes_up", "remote domains that there is a stream to", server_->routes_up());
   gauge("stox_xmpp_inbound_streams", "connections of other servers", server_->inbound());

@@ -36,7 +36,7 @@ std::string response(const HttpAnswer& answer) {
   return fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}Connection: close\r\n\r\n{}",
       answer.status, reason_of(answer.status), answer.content_type, answer.body.size(),
-      answer.status == 405 ? "Allow: GET\r\n" : "", answer.body);
+      answer.status == 405 ? "Allow: GET, HEAD\r\n" : "", answer.body);
 }
 
 // Held by the list of connections and by the operations under way on its socket, as a client of the control
@@ -79,13 +79,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const auto path_end = method_end == std::string_view::npos ? method_end : line.find(' ', method_end + 1);
     if (path_end == std::string_view::npos || !line.substr(path_end + 1).starts_with("HTTP/1."))
       return {400, "text/plain", "not an HTTP/1 request\n"};
-    if (line.substr(0, method_end) != "GET") return {405, "text/plain", "only GET\n"};
+    const std::string_view method = line.substr(0, method_end);
+    if (method != "GET" && method != "HEAD") return {405, "text/plain", "only GET and HEAD\n"};
     const std::string_view target = line.substr(method_end + 1, path_end - method_end - 1);
     return answer_(target.substr(0, target.find('?')));
   }
 
   void write(const HttpAnswer& answer) {
     out_ = response(answer);
+    if (in_.starts_with("HEAD ")) out_.resize(out_.find("\r\n\r\n") + 4);
     asio::async_write(socket_, asio::buffer(out_),
                       [self = shared_from_this()](const asio::error_code&, std::size_t) {
                         if (self->socket_.is_open()) self->gone_(self.get());

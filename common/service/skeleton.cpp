@@ -206,9 +206,20 @@ HttpAnswer Skeleton::http_answer(std::string_view path) const {
     return {.status = ready ? 200 : 503, .body = text_of(now) + "\n"};
   }
   if (path != "/metrics") return {.status = 404, .body = "there are /metrics, /healthz and /readyz\n"};
-  std::vector<Metric> metrics = common_metrics(now.state, loop_.now() - started_, started_us_);
+  using Kind = Metric::Kind;
+  std::vector<Metric> metrics = common_metrics(now.state, started_us_);
+  metrics.push_back({Kind::kGauge, "stox_config_last_reload_successful",
+                     "0 if the configuration could not be read the last time.", reload_failed_ ? 0.0 : 1.0});
+  metrics.push_back({Kind::kGauge, "stox_config_last_reload_success_timestamp_seconds",
+                     "When the configuration was read without errors last, Unix time.",
+                     static_cast<double>(reloaded_us_) / 1e6});
+  for (Metric& metric : queue_metrics(process_->queues())) metrics.push_back(std::move(metric));
   for (Metric& metric : process_->metrics()) metrics.push_back(std::move(metric));
-  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics_text(metrics)};
+  const Labels all = {{"name", identity_.full}, {"role", role_name(identity_.role)}};
+  const bool is_edge = identity_.role != Role::kMapper;
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
+          .body = metrics_text(metrics, all, is_edge ? &trace_.messages() : nullptr,
+                               identity_.role == Role::kSipFront ? "to_xmpp" : "to_sip")};
 }
 
 void Skeleton::wait_for_signal() {
@@ -260,6 +271,8 @@ void Skeleton::stop(const std::string& why) {
 Reloaded Skeleton::reload(const char* why) {
   notify::reloading();
   Reloaded done = read_anew(why);
+  reload_failed_ = !done.error.empty();
+  if (!reload_failed_) reloaded_us_ = loop_.clock().wall_us();
   notify::ready();
   return done;
 }

@@ -59,6 +59,8 @@ class Skeleton {
   Trace trace_;
   const Time started_;
   const int64_t started_us_;
+  int64_t reloaded_us_ = started_us_;  // the configuration was read without errors
+  bool reload_failed_ = false;
   const Context context_;
   asio::signal_set signals_;
   net::Alarm drain_ends_;

@@ -417,7 +417,8 @@ def test_metrics_health_and_readiness(site):
 
     status, text = get("/metrics")
     assert status == 200
-    assert 'stox_fake_total{what="fake"} 3' in text and 'stox_state{state="ready"} 1' in text
+    own = 'name="sip-1",role="sip_front",'
+    assert f'stox_fake_total{{{own}what="fake"}} 3' in text and f'stox_state{{{own}state="ready"}} 1' in text
     assert "process_resident_memory_bytes" in text
     assert get("/healthz") == (200, "ok\n")
     assert get("/readyz") == (200, "ready\n")

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import urllib.request
@@ -152,10 +153,11 @@ class Stox:
         return self.processes[name].log(10**6)
 
     def metrics(self, name):
-        """{name and labels: value} of a worker."""
+        """{name and labels: value} of a worker, but for the labels that say which process it is."""
         section = next(w for w in self.configuration["xmpp_worker"] if w["name"] == name)
         with urllib.request.urlopen(f"http://{section['metrics']}/metrics", timeout=10) as answer:
-            lines = answer.read().decode().splitlines()
+            text = re.sub(r'name="[^"]*",role="[^"]*",?', "", answer.read().decode())
+        lines = text.replace("{} ", " ").splitlines()
         return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
     # stoxctl.

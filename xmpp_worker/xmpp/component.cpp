@@ -91,9 +91,6 @@ void Component::connected(Time now) {
   now_ = now;
   connected_ = true;
   phase_ = Phase::kOpening;
-  if (reason_.starts_with("connecting to "))
-    reason_ =
-        "connected to " + options_.server + ", which says nothing; is it an XMPP server's component port?";
   next_ = now + kNegotiation;
   xml_.restart(XmlLimits::before_authentication());
   output_ = "<?xml version='1.0'?>";

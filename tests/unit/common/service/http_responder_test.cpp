@@ -59,7 +59,10 @@ TEST_F(Http, AnswersOneRequestAndCloses) {
 
 TEST_F(Http, RefusesWhatItDoesNotDo) {
   EXPECT_THAT(answer("POST /metrics HTTP/1.1\r\n\r\n"), HasSubstr("405 Method Not Allowed\r\n"));
-  EXPECT_THAT(answer("POST /metrics HTTP/1.1\r\n\r\n"), HasSubstr("Allow: GET\r\n"));
+  const std::string head = answer("HEAD /metrics HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(head, HasSubstr("200 OK\r\n"));
+  EXPECT_EQ(head.find("\r\n\r\n") + 4, head.size()) << "no body";
+  EXPECT_THAT(answer("POST /metrics HTTP/1.1\r\n\r\n"), HasSubstr("Allow: GET, HEAD\r\n"));
   EXPECT_THAT(answer("hello\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(answer("GET\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(answer(std::string(HttpResponder::kMaxRequest, 'x')), StartsWith("HTTP/1.1 400 "));
