@@ -7,6 +7,7 @@
 #include "common/service/config.h"
 #include "common/service/log.h"
 #include "ctl/commands.h"
+#include "ctl/doctor.h"
 #include "ctl/import.h"
 #include "ctl/keys.h"
 #include "ctl/processes.h"
@@ -25,6 +26,7 @@ struct Arguments {
   ctl::TapOptions tap;
   ctl::MessageOptions messages;
   ctl::WatchOptions watch;
+  std::string user = "stox";
   bool clear = false, again = false;
 };
 
@@ -94,6 +96,10 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
       {})
       ->add_option("FILE", a.name, "the configuration of the SIP server")
       ->required();
+  add("doctor", "looks for everything that keeps the site from working, and says what to do about it",
+      [&](const auto& o) { return ctl::doctor(o, a.user); })
+      ->add_option("--user", a.user, "whose rights count, if root asks")
+      ->capture_default_str();
   add("drain", "lets a process take nothing new",
       [&](const auto& o) { return ctl::accept_new(o, a.name, false); })
       ->add_option("NAME", a.name, "a process")

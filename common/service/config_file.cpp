@@ -366,7 +366,10 @@ void check_proxy_is_another(const toml::table& root, const Config& config, Probl
   if (node == nullptr || !proxy) return;  // none, or said already
   const std::string transport = ascii_lower(proxy->param("transport").value_or(""));
   const uint16_t port = proxy->port != 0 ? proxy->port : transport == "tls" ? 5061 : 5060;
-  for (const SipFrontConfig& front : config.sip_fronts) {
+  for (std::size_t i = 0; i < config.sip_fronts.size(); ++i) {
+    const SipFrontConfig& front = config.sip_fronts[i];
+    // A misspelt `listen` is a problem already: the default, which stands in for it, is nobody's wish.
+    if (problems.any() && !root["sip_front"][i]["listen"]) continue;
     for (const ListenConfig& one : front.listen) {
       if (!transport.empty() && !print_listen(one).starts_with(transport + ":")) continue;
       const bool bound = proxy->host == one.address && port == one.port;

@@ -1,6 +1,9 @@
 #include "common/service/process.h"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -13,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/net/expiry.h"
 #include "common/service/config_file.h"
+#include "common/service/control_socket.h"
 #include "common/service/file_access.h"
 #include "common/service/last_words.h"
 #include "common/service/run.h"
@@ -29,6 +33,7 @@ struct Options {
   std::string name;
   bool check = false;
   std::string user;
+  bool online = false, json = false;
   bool print = false;
 };
 
@@ -65,6 +70,12 @@ std::optional<int> parse_options(int argc, char** argv, Role role, Options* opti
   app.add_option(
       "--user", options->user,
       "with --check as root: whom it must be readable for (default: stox, if there is such a user)");
+  CLI::Option* check = app.get_option("--check");
+  app.add_flag("--online", options->online,
+               "with --check: tries its addresses and asks its peers, too; exit 1: something is wrong there")
+      ->needs(check);
+  app.add_flag("--json", options->json, "with --check: each finding as a JSON object of one line")
+      ->needs(check);
   app.add_flag("--print-config", options->print,
                "print the effective configuration, secrets masked, and exit");
   try {
@@ -134,44 +145,95 @@ std::vector<std::string> sections_of(const Config& config, Role role) {
   return out;
 }
 
-// Without a name, all sections of the role are checked.
-int check(const Options& options, Role role, const MoreChecks& more_checks) {
-  std::vector<std::string> names = {options.name};
-  if (const auto loaded = load_config(options.file, Role::kCtl, "", read_environment());
-      loaded && options.name.empty()) {
-    if (auto sections = sections_of(loaded->config, role); !sections.empty()) names = std::move(sections);
+bool runs_now(const Config& config, const std::string& full_name) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  control_path(config.runtime, full_name).copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool runs = connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  close(descriptor);
+  return runs;
+}
+
+// `--check`: says what it finds, and remembers what that means for the exit code.
+class Check {
+ public:
+  Check(const Options& options, Role role, const MoreChecks& more)
+      : options_(options), role_(role), more_(more) {}
+
+  int run() {
+    std::vector<std::string> names = {options_.name};
+    if (const auto loaded = load_config(options_.file, Role::kCtl, "", read_environment());
+        loaded && options_.name.empty()) {
+      if (auto sections = sections_of(loaded->config, role_); !sections.empty()) names = std::move(sections);
+    }
+    if (!options_.user.empty() && !is_user(options_.user))
+      problem(options_.name, fmt::format("--user {}: there is no such user\n", options_.user));
+    for (const std::string& name : names) check(name);
+    if (bad_configuration_) return kBadConfiguration;
+    if (!options_.json) fmt::print("{}: the configuration is fine\n", options_.file);
+    for (const auto& [name, finding] : online_) say(name, finding);
+    return failed_online_ ? 1 : 0;
   }
-  const std::string user = options.user.empty() && is_user("stox") ? "stox" : options.user;
-  std::string problems;
-  std::set<std::string> said;
-  if (!options.user.empty() && !is_user(options.user))
-    problems += fmt::format("--user {}: there is no such user\n", options.user);
-  const auto warn = [&](const std::string& warning) {
-    if (said.insert(warning).second) print_problems(warning);
-  };
-  for (const std::string& name : names) {
-    const auto loaded = load_config(options.file, role, name, read_environment());
-    if (loaded) {
-      for (const std::string& warning : loaded->warnings) warn(warning);
-      std::vector<std::string> of_files;
-      const std::string bad = bad_files(loaded->config, loaded->identity, &of_files);
-      for (const std::string& warning : of_files) warn(warning);
-      problems += bad;
-      const std::string unreadable = unreadable_for(user, files_read_by(loaded->config, loaded->identity));
-      if (said.insert(unreadable).second && !unreadable.empty())
-        problems += unreadable + "let its group read it, or say with --user as whom stox runs\n";
-      if (!bad.empty() || !more_checks) continue;
-      for (const std::string& warning : more_checks(loaded->config, loaded->identity))
-        warn(fmt::format("{}: {} {}: {}", options.file, role_name(role), loaded->identity.section, warning));
-    } else if (said.insert(loaded.error().text).second) {
-      problems += loaded.error().text + "\n";
+
+ private:
+  void check(const std::string& name) {
+    const auto loaded = load_config(options_.file, role_, name, read_environment());
+    if (!loaded) return problem(name, loaded.error().text);
+    const Identity& identity = loaded->identity;
+    for (const std::string& warning : loaded->warnings) warn(identity.full, warning);
+    std::vector<std::string> of_files;
+    const std::string bad = bad_files(loaded->config, identity, &of_files);
+    for (const std::string& warning : of_files) warn(identity.full, warning);
+    const std::string user = options_.user.empty() && is_user("stox") ? "stox" : options_.user;
+    const std::string unreadable = unreadable_for(user, files_read_by(loaded->config, identity));
+    if (!unreadable.empty() && said_.insert(unreadable).second)
+      problem(identity.full, unreadable + "let its group read it, or say with --user as whom stox runs\n");
+    if (!bad.empty()) return problem(identity.full, bad);
+    if (more_.files) {
+      for (const std::string& warning : more_.files(loaded->config, identity))
+        warn(identity.full,
+             fmt::format("{}: {} {}: {}", options_.file, role_name(role_), identity.section, warning));
+    }
+    if (options_.json) say(identity.full, {Finding::Kind::kOk, "the configuration is fine"});
+    if (!options_.online || !more_.online) return;
+    for (Finding& finding : more_.online(loaded->config, identity, runs_now(loaded->config, identity.full))) {
+      failed_online_ = failed_online_ || finding.kind == Finding::Kind::kFailure;
+      online_.emplace_back(identity.full, std::move(finding));
     }
   }
-  print_problems(problems);
-  if (!problems.empty()) return kBadConfiguration;
-  fmt::print("{}: the configuration is fine\n", options.file);
-  return 0;
-}
+
+  void warn(const std::string& name, const std::string& text) {
+    if (!said_.insert(text).second) return;
+    options_.json ? say(name, {Finding::Kind::kWarning, text}) : print_problems(text);
+  }
+
+  void problem(const std::string& name, const std::string& lines) {
+    bad_configuration_ = true;
+    if (!said_.insert(lines).second) return;
+    options_.json ? say(name, {Finding::Kind::kFailure, lines.substr(0, lines.find_last_not_of('\n') + 1)})
+                  : print_problems(lines);
+  }
+
+  void say(const std::string& name, const Finding& finding) const {
+    static constexpr const char* kKinds[] = {"ok", "warning", "failure"};
+    const char* const kind = kKinds[static_cast<int>(finding.kind)];
+    if (options_.json) {
+      const nlohmann::json row = {
+          {"name", name}, {"kind", kind}, {"what", finding.what}, {"remedy", finding.remedy}};
+      return fmt::print("{}\n", row.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+    }
+    fmt::print("{}: {}: {}{}{}\n", name, kind, printable(finding.what, 2000),
+               finding.remedy.empty() ? "" : "; ", printable(finding.remedy, 500));
+  }
+
+  const Options& options_;
+  Role role_;
+  const MoreChecks& more_;
+  std::set<std::string> said_;
+  std::vector<std::pair<std::string, Finding>> online_;
+  bool bad_configuration_ = false, failed_online_ = false;
+};
 
 }  // namespace
 
@@ -207,7 +269,7 @@ int run(int argc, char** argv, Role role, const MakeProcess& make) { return run(
 int run(int argc, char** argv, Role role, const MakeProcess& make, const MoreChecks& more_checks) {
   Options options;
   if (const auto code = parse_options(argc, argv, role, &options)) return *code;
-  if (options.check) return check(options, role, more_checks);
+  if (options.check) return Check(options, role, more_checks).run();
   const auto read = [&] { return load_config(options.file, role, options.name, read_environment()); };
   auto loaded = read();
   if (!loaded) {

@@ -1,0 +1,19 @@
+// `stoxctl doctor`: everything that keeps a site from working, each with what to do.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "ctl/commands.h"
+
+namespace stox::ctl {
+
+// rows: [{"name","kind":"ok"|"warning"|"failure","what","remedy"}]
+std::string doctor_text(const nlohmann::json& rows);
+// What a program's `--check --online --json` printed, a row a line; what is none becomes a failure.
+nlohmann::json rows_of(const std::string& printed, const std::string& name);
+
+// `user`: whose rights count, where we are root; empty, or one that does not exist: our own.
+ExitCode doctor(const Options&, const std::string& user);
+
+}  // namespace stox::ctl
