@@ -63,6 +63,20 @@ std::string warnings_text(const json& processes) {
   return out;
 }
 
+// Messages a second, over the last minute; empty where none come in.
+std::string rate_text(const json& process) {
+  const auto messages = process.find("messages");
+  if (messages == process.end() || !messages->is_object()) return {};
+  const auto rate = messages->find("per_second");
+  return rate != messages->end() && rate->is_number() ? fmt::format("{:.1f}/s", rate->get<double>()) : "";
+}
+
+std::string in_flight_text(const json& process) {
+  const auto in_flight = process.find("in_flight");
+  if (in_flight == process.end() || !in_flight->is_object()) return {};
+  return show(*in_flight, "count") + "/" + show(*in_flight, "limit");
+}
+
 // It works, but not with all it should.
 bool has_trouble(const json& process) {
   return text_at(process, "state") == "ready" && !text_at(process, "reason").empty();
@@ -113,14 +127,15 @@ bool all_ready(const json& status) {
 }
 
 std::string status_text(const json& status) {
-  TextTable table({"NAME", "ROLE", "STATE", "PID", "UPTIME", "VERSION", "PEERS"});
+  TextTable table({"NAME", "ROLE", "STATE", "PID", "UPTIME", "VERSION", "RATE", "IN FLIGHT", "PEERS"});
   std::string troubles;
   for (const json& process : status["processes"]) {
     const std::string state = text_at(process, "state");
     const std::string uptime =
         state == "unreachable" ? "" : show_duration(number_at(process, "uptime_ms") * 1000);
     table.add({text_at(process, "name"), text_at(process, "role"), state, show(process, "pid"), uptime,
-               text_at(process, "version"), peers_text(process)});
+               text_at(process, "version"), rate_text(process), in_flight_text(process),
+               peers_text(process)});
     if (!is_ready(state) || has_trouble(process)) {
       const bool timed = process.contains("state_ms");
       troubles += fmt::format(

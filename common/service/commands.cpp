@@ -142,6 +142,8 @@ json Commands::status() {
   out["uptime_ms"] = to_ms(context_.loop.now() - started_);
   if (!warnings_.empty()) out["warnings"] = warnings_;
   if (context_.identity.role != Role::kMapper) out["messages"] = messages_json();
+  if (const json queues = process_.queues(); queues.contains("in_flight"))
+    out["in_flight"] = queues["in_flight"];
   return out;
 }
 

@@ -1,9 +1,9 @@
 // What stoxctl may ask a process, and the answers: {"command": "status"} -> {"ok": true, ...}, a failure is
 // {"ok": false, "error": text}.
-//   status           messages (of fronts and workers): how many came in here and ended, by their ending;
-//   "seconds" they took in all; "per_second" over the last minute. And name, role, state, reason, state_ms,
-//   pid, version, uptime_ms, and all of Process::peers(); warnings: what works and should not stay so, if
-//   there is any;
+//   status           in_flight: as Process::queues(); messages (of fronts and workers): how many came in here
+//   and ended, by their ending; "seconds" they took in all; "per_second" over the last minute. And name,
+//   role, state, reason, state_ms, pid, version, uptime_ms, and all of Process::peers(); warnings: what works
+//   and should not stay so, if there is any;
 //                    state_ms: how long it has been in that state, or ready with a reason
 //   queues           name, and all of Process::queues()
 //   inflight         inflight: Process::inflight()

@@ -29,16 +29,19 @@ Answer in_state(const char* state, const char* reason) {
 }
 
 TEST(Status, ShowsEachProcessAndWhatItSays) {
-  const json status = status_json(kSite, {in_state("ready", ""), in_state("standby", "")});
+  Answer front = in_state("ready", "");
+  front.value["messages"] = {{"per_second", 12.345}};
+  front.value["in_flight"] = {{"count", 7}, {"limit", 4096}};
+  const json status = status_json(kSite, {front, in_state("standby", "")});
   EXPECT_EQ(status["processes"][0]["name"], "sip-1");
   EXPECT_EQ(status["processes"][0]["role"], "sip_front");
   EXPECT_EQ(status["processes"][0]["pid"], 17);
   EXPECT_FALSE(status["processes"][0].contains("ok"));
   EXPECT_EQ(status_code(status), kFine) << "standby counts as ready";
   EXPECT_EQ(status_text(status),
-            "NAME      ROLE       STATE    PID  UPTIME  VERSION  PEERS\n"
-            "sip-1     sip_front  ready    17   3m 12s  0.1.0    mapper-1 ready\n"
-            "mapper-1  mapper     standby  17   3m 12s  0.1.0    mapper-1 ready\n");
+            "NAME      ROLE       STATE    PID  UPTIME  VERSION  RATE    IN FLIGHT  PEERS\n"
+            "sip-1     sip_front  ready    17   3m 12s  0.1.0    12.3/s  7/4096     mapper-1 ready\n"
+            "mapper-1  mapper     standby  17   3m 12s  0.1.0    -       -          mapper-1 ready\n");
 }
 
 TEST(Status, SaysWhyAProcessIsNotReady) {
