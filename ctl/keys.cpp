@@ -13,7 +13,7 @@
 #include <fstream>
 #include <optional>
 
-#include "common/bus/curve.h"
+#include "common/bus/zmq/curve.h"
 #include "common/service/config.h"
 #include "common/service/config_values.h"
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "common/bus/queues_json.h"
+#include "common/bus/zmq/queues_json.h"
 
 namespace stox {
 namespace {

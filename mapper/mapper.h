@@ -7,7 +7,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <vector>
 
-#include "common/bus/zmq_wire.h"
+#include "common/bus/zmq/zmq_wire.h"
 #include "common/net/loop.h"
 #include "common/service/process.h"
 #include "mapper/translation.h"

@@ -7,7 +7,7 @@
 
 #include "common/base/addressing.h"
 #include "common/base/hash.h"
-#include "common/bus/envelope_name.h"
+#include "common/bus/edge/envelope_name.h"
 
 namespace stox {
 namespace {

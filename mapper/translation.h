@@ -11,15 +11,15 @@
 #include <vector>
 
 #include "common/base/clock.h"
-#include "common/bus/mapper_node.h"
+#include "common/bus/mapper/mapper_node.h"
 #include "common/service/config.h"
 #include "common/service/log.h"
 #include "common/service/process.h"
 #include "common/service/trace.h"
-#include "mapper/mapping/addresses.h"
-#include "mapper/mapping/content.h"
-#include "mapper/mapping/echo.h"
-#include "mapper/mapping/errors.h"
+#include "mapper/mapping/address/addresses.h"
+#include "mapper/mapping/error/errors.h"
+#include "mapper/mapping/page/content.h"
+#include "mapper/mapping/page/echo.h"
 #include "mapper/mapping/routes.h"
 
 namespace stox {

@@ -9,8 +9,8 @@
 #include "common/base/shortened.h"
 #include "common/base/text.h"
 #include "common/bodies/bodies.h"
-#include "common/bus/envelope_name.h"
-#include "common/bus/queues_json.h"
+#include "common/bus/edge/envelope_name.h"
+#include "common/bus/zmq/queues_json.h"
 #include "common/net/expiry.h"
 #include "sip_front/front_config.h"
 

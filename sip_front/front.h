@@ -11,16 +11,16 @@
 #include <string_view>
 #include <vector>
 
-#include "common/bus/zmq_wire.h"
+#include "common/bus/zmq/zmq_wire.h"
 #include "common/net/loop.h"
 #include "common/net/resolver.h"
 #include "common/service/process.h"
-#include "sip_front/inbound.h"
-#include "sip_front/outbound.h"
-#include "sip_front/sip/next_hop.h"
-#include "sip_front/sip/random.h"
-#include "sip_front/sip/transport.h"
-#include "sip_front/taken_requests.h"
+#include "sip_front/page/inbound.h"
+#include "sip_front/page/outbound.h"
+#include "sip_front/page/taken_requests.h"
+#include "sip_front/sip/message/random.h"
+#include "sip_front/sip/transport/next_hop.h"
+#include "sip_front/sip/transport/transport.h"
 
 namespace stox {
 

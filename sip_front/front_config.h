@@ -7,10 +7,10 @@
 #include "common/base/result.h"
 #include "common/service/config.h"
 #include "common/service/log.h"
-#include "sip_front/sip/digest.h"
-#include "sip_front/sip/next_hop.h"
-#include "sip_front/sip/request_check.h"
-#include "sip_front/sip/transport.h"
+#include "sip_front/sip/message/digest.h"
+#include "sip_front/sip/policy/request_check.h"
+#include "sip_front/sip/transport/next_hop.h"
+#include "sip_front/sip/transport/transport.h"
 
 namespace stox {
 

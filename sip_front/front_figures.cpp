@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/text.h"
-#include "common/bus/queues_json.h"
+#include "common/bus/zmq/queues_json.h"
 #include "sip_front/front.h"
 
 namespace stox {

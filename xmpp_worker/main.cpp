@@ -1,6 +1,6 @@
 #include "common/service/run.h"
 #include "xmpp_worker/online_check.h"
-#include "xmpp_worker/server_streams.h"
+#include "xmpp_worker/streams/server_streams.h"
 #include "xmpp_worker/worker.h"
 
 int main(int argc, char** argv) {

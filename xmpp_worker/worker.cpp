@@ -10,12 +10,12 @@
 #include "common/base/text.h"
 #include "common/bodies/bodies.h"
 #include "common/service/json_text.h"
-#include "xmpp_worker/component_streams.h"
-#include "xmpp_worker/contact_address.h"
-#include "xmpp_worker/kept_file.h"
-#include "xmpp_worker/server_streams.h"
-#include "xmpp_worker/words.h"
-#include "xmpp_worker/xmpp/names.h"
+#include "xmpp_worker/page/kept_file.h"
+#include "xmpp_worker/page/words.h"
+#include "xmpp_worker/services/contact_address.h"
+#include "xmpp_worker/streams/component_streams.h"
+#include "xmpp_worker/streams/server_streams.h"
+#include "xmpp_worker/xmpp/stream/names.h"
 
 namespace stox::worker {
 namespace {

@@ -8,18 +8,18 @@
 #include <string_view>
 #include <vector>
 
-#include "common/bus/zmq_wire.h"
+#include "common/bus/zmq/zmq_wire.h"
 #include "common/net/loop.h"
 #include "common/service/process.h"
-#include "xmpp_worker/answers.h"
-#include "xmpp_worker/contacts.h"
-#include "xmpp_worker/moved_streams.h"
-#include "xmpp_worker/notices.h"
-#include "xmpp_worker/other_workers.h"
-#include "xmpp_worker/streams.h"
-#include "xmpp_worker/to_sip.h"
-#include "xmpp_worker/to_xmpp.h"
-#include "xmpp_worker/xmpp/services.h"
+#include "xmpp_worker/page/contacts.h"
+#include "xmpp_worker/page/notices.h"
+#include "xmpp_worker/page/to_sip.h"
+#include "xmpp_worker/page/to_xmpp.h"
+#include "xmpp_worker/services/answers.h"
+#include "xmpp_worker/siblings/moved_streams.h"
+#include "xmpp_worker/siblings/other_workers.h"
+#include "xmpp_worker/streams/streams.h"
+#include "xmpp_worker/xmpp/stanza/services.h"
 
 namespace stox::worker {
 

@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 
 #include "common/base/text.h"
-#include "common/bus/queues_json.h"
-#include "xmpp_worker/words.h"
+#include "common/bus/zmq/queues_json.h"
+#include "xmpp_worker/page/words.h"
 #include "xmpp_worker/worker.h"
 
 namespace stox::worker {

@@ -1,7 +1,7 @@
 // Every kind of body that this version speaks: a row for each.
 #pragma once
 
-#include "common/bus/body.h"
+#include "common/bus/edge/body.h"
 
 namespace stox {
 

@@ -1,13 +1,13 @@
 // What reading one usual MESSAGE and writing its 200 costs: stox-parser-bench [ROUNDS]. Under
 // `valgrind --tool=callgrind` with few rounds the instructions are what counts.
-#include "sip_front/sip/parser.h"
+#include "sip_front/sip/message/parser.h"
 
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
 #include <string>
 
-#include "sip_front/sip/writer.h"
+#include "sip_front/sip/message/writer.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "common/base/addressing.h"
-#include "mapper/mapping/addresses.h"
+#include "mapper/mapping/address/addresses.h"
 #include "tests/fuzz/hold.h"
 
 namespace {

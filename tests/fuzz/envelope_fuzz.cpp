@@ -3,7 +3,7 @@
 #include <cstdlib>
 
 #include "common/bodies/bodies.h"
-#include "common/bus/memory_wire.h"
+#include "common/bus/memory/memory_wire.h"
 
 namespace {
 

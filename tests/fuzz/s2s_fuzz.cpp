@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "tests/fuzz/hold.h"
-#include "xmpp_worker/xmpp/names.h"
-#include "xmpp_worker/xmpp/s2s_inbound.h"
-#include "xmpp_worker/xmpp/s2s_outbound.h"
+#include "xmpp_worker/xmpp/s2s/s2s_inbound.h"
+#include "xmpp_worker/xmpp/s2s/s2s_outbound.h"
+#include "xmpp_worker/xmpp/stream/names.h"
 
 namespace {
 

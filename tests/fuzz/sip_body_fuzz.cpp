@@ -5,9 +5,9 @@
 #include <string_view>
 
 #include "common/base/text.h"
-#include "mapper/mapping/cpim.h"
-#include "mapper/mapping/sip_text.h"
-#include "mapper/mapping/utf8.h"
+#include "mapper/mapping/page/cpim.h"
+#include "mapper/mapping/page/sip_text.h"
+#include "mapper/mapping/page/utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "sip_front/sip/framing.h"
-#include "sip_front/sip/request_check.h"
-#include "sip_front/sip/writer.h"
+#include "sip_front/sip/message/framing.h"
+#include "sip_front/sip/message/writer.h"
+#include "sip_front/sip/policy/request_check.h"
 
 namespace {
 

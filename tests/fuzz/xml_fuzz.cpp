@@ -4,9 +4,9 @@
 #include <string_view>
 
 #include "tests/fuzz/hold.h"
-#include "xmpp_worker/xmpp/services.h"
-#include "xmpp_worker/xmpp/stanza.h"
-#include "xmpp_worker/xmpp/xml_stream.h"
+#include "xmpp_worker/xmpp/stanza/services.h"
+#include "xmpp_worker/xmpp/stanza/stanza.h"
+#include "xmpp_worker/xmpp/stream/xml_stream.h"
 
 namespace {
 

@@ -32,8 +32,8 @@ SOCKETS = {
 }
 
 # Single headers beyond that.
-HEADERS = {"ctl": {"common/bus/curve.h"},  # stoxctl keys
-           "common/service": {"common/bus/curve.h"}}  # whether the configured keys fit
+HEADERS = {"ctl": {"common/bus/zmq/curve.h"},  # stoxctl keys
+           "common/service": {"common/bus/zmq/curve.h"}}  # whether the configured keys fit
 
 # Libraries that stay behind one wall: include prefix, folders that may see it.
 LIBRARIES = {
@@ -111,7 +111,80 @@ def violations(root):
     return out
 
 
+def part_of(path, includers):
+    """Header and source of one name are one part. So is NAME_MORE.h that nothing but NAME and others of it include."""
+    stem = path.rsplit(".", 1)[0]
+    words = stem.split("_")
+    for count in range(1, len(words)):
+        name = "_".join(words[:count])
+        of = includers.get(stem, ())
+        if name in of and all(one == name or one.startswith(name + "_") for one in of):
+            return name
+    return stem
+
+
+def circles(edges):
+    """The strongly connected parts of a graph that have more than one member (Tarjan)."""
+    order, low, stack, found = {}, {}, [], []
+
+    def visit(node):
+        order[node] = low[node] = len(order)
+        stack.append(node)
+        for other in edges.get(node, ()):
+            if other not in order:
+                visit(other)
+            if other in stack:
+                low[node] = min(low[node], low[other])
+        if low[node] == order[node]:
+            members = []
+            while not members or members[-1] != node:
+                members.append(stack.pop())
+            if len(members) > 1:
+                found.append(sorted(members))
+
+    for node in list(edges):
+        if node not in order:
+            visit(node)
+    return found
+
+
+def knots(root):
+    """Folders, and parts, that include each other by whatever way round."""
+    files = {file.relative_to(root).as_posix() for folder in OURS for file in (root / folder).rglob("*")
+             if file.suffix in (".h", ".cpp")}
+    includes = [(path, found[2]) for path in sorted(files)
+                for found in map(INCLUDE.match, (root / path).read_text(errors="replace").splitlines())
+                if found and found[2] in files]
+    includers = {}
+    for path, included in includes:
+        includers.setdefault(included.rsplit(".", 1)[0], set()).add(path.rsplit(".", 1)[0])
+
+    def graph(name):
+        edges = {}
+        for path, included in includes:
+            if name(path) != name(included):
+                edges.setdefault(name(path), set()).add(name(included))
+        return edges
+
+    return circles(graph(lambda path: path.rsplit("/", 1)[0])) + circles(graph(lambda path: part_of(path, includers)))
+
+
 class Layering(unittest.TestCase):
+    def test_nothing_includes_itself_by_a_way_round(self):
+        self.assertEqual(knots(REPOSITORY), [])
+
+    def test_planted_knots_are_found(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            for path, line in {"common/base/a.h": '#include "common/base/b.h"', "common/base/b.cpp": '#include "common/base/a.h"',
+                               "common/base/b.h": "", "sip_front/x/one.h": '#include "sip_front/y/two.h"',
+                               "sip_front/y/two.h": "", "sip_front/y/three.h": '#include "sip_front/x/one.h"',
+                               "mapper/c.h": "", "mapper/c_more.h": '#include "mapper/c.h"',
+                               "mapper/c.cpp": '#include "mapper/c_more.h"'}.items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_text(line + "\n")
+            self.assertEqual(knots(root), [["sip_front/x", "sip_front/y"], ["common/base/a", "common/base/b"]])
+
     def test_the_tree_keeps_its_layers(self):
         found = violations(REPOSITORY)
         self.assertEqual(found, [], "\n" + "\n".join(found))
@@ -125,16 +198,16 @@ class Layering(unittest.TestCase):
             "common/base/text.cpp": ['#include "common/net/loop.h"', '#include <string>', '#include "common/base/text.h"'],
             "common/net/loop.h": ["// first", '#include "common/service/log.h"', "#include <zmq.hpp>"],
             "common/service/log.cpp": ['  #  include "proto/envelope.pb.h"', "#include <spdlog/spdlog.h>"],
-            "common/bus/edge.cpp": ['#include "common/service/log.h"', "#include <zmq.hpp>"],
-            "sip_front/sip/parser.cpp": ['#include "common/net/loop.h"', "#include <asio/post.hpp>"],
-            "sip_front/sip/udp.cpp": ['#include "common/net/loop.h"', "#include <asio/ip/udp.hpp>",
-                                      '#include "common/bus/edge.h"'],
-            "sip_front/front.cpp": ['#include "xmpp_worker/worker.h"', '#include "sip_front/sip/parser.h"',
-                                    '#include "common/bus/edge.h"'],
+            "common/bus/edge/edge.cpp": ['#include "common/service/log.h"', "#include <zmq.hpp>"],
+            "sip_front/sip/message/parser.cpp": ['#include "common/net/loop.h"', "#include <asio/post.hpp>"],
+            "sip_front/sip/transport/udp.cpp": ['#include "common/net/loop.h"', "#include <asio/ip/udp.hpp>",
+                                      '#include "common/bus/edge/edge.h"'],
+            "sip_front/front.cpp": ['#include "xmpp_worker/worker.h"', '#include "sip_front/sip/message/parser.h"',
+                                    '#include "common/bus/edge/edge.h"'],
             "xmpp_worker/xmpp/stream.cpp": ['#include "proto/message.pb.h"', '#include "xmpp_worker/worker.h"',
                                             "#include <expat.h>"],
-            "mapper/mapping/routes.cpp": ['#include "proto/control.pb.h"', '#include "common/bus/edge.h"'],
-            "ctl/main.cpp": ['#include "common/bus/edge.h"', "#include <CLI/CLI.hpp>", '#include "peer.h"'],
+            "mapper/mapping/routes.cpp": ['#include "proto/control.pb.h"', '#include "common/bus/edge/edge.h"'],
+            "ctl/main.cpp": ['#include "common/bus/edge/edge.h"', "#include <CLI/CLI.hpp>", '#include "peer.h"'],
             "common/extra/x.cpp": ["int x;"],
             "proto/a.proto": ['import "proto/b.proto";', 'import "google/protobuf/any.proto";'],
         }
@@ -146,8 +219,8 @@ class Layering(unittest.TestCase):
             places = {":".join(found.split(":")[:2]) for found in violations(root)}
         self.assertEqual(places, {
             "common/base/text.cpp:1", "common/net/loop.h:2", "common/net/loop.h:3", "common/service/log.cpp:1",
-            "common/bus/edge.cpp:1", "sip_front/sip/parser.cpp:1", "sip_front/sip/parser.cpp:2",
-            "sip_front/sip/udp.cpp:3", "sip_front/front.cpp:1", "xmpp_worker/xmpp/stream.cpp:1",
+            "common/bus/edge/edge.cpp:1", "sip_front/sip/message/parser.cpp:1", "sip_front/sip/message/parser.cpp:2",
+            "sip_front/sip/transport/udp.cpp:3", "sip_front/front.cpp:1", "xmpp_worker/xmpp/stream.cpp:1",
             "xmpp_worker/xmpp/stream.cpp:2", "mapper/mapping/routes.cpp:2", "ctl/main.cpp:1", "ctl/main.cpp:3", "common/extra/x.cpp:1",
             "proto/a.proto:2"})
 

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "common/bus/curve.h"
+#include "common/bus/zmq/curve.h"
 #include "common/service/config.h"
 
 namespace stox::ctl {

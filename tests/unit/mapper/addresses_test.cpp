@@ -1,4 +1,4 @@
-#include "mapper/mapping/addresses.h"
+#include "mapper/mapping/address/addresses.h"
 
 #include <gtest/gtest.h>
 #include <stringprep.h>

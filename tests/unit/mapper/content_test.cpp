@@ -1,4 +1,4 @@
-#include "mapper/mapping/content.h"
+#include "mapper/mapping/page/content.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "mapper/mapping/cpim.h"
+#include "mapper/mapping/page/cpim.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "mapper/mapping/echo.h"
+#include "mapper/mapping/page/echo.h"
 
 #include <gtest/gtest.h>
 

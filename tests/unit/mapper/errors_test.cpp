@@ -1,4 +1,4 @@
-#include "mapper/mapping/errors.h"
+#include "mapper/mapping/error/errors.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "mapper/mapping/html.h"
+#include "mapper/mapping/page/html.h"
 
 #include <gtest/gtest.h>
 

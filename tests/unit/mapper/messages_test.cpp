@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "common/base/text.h"
-#include "mapper/mapping/content.h"
+#include "mapper/mapping/page/content.h"
 
 namespace stox::mapping {
 namespace {

@@ -1,4 +1,4 @@
-#include "mapper/mapping/names.h"
+#include "mapper/mapping/page/names.h"
 
 #include <gtest/gtest.h>
 

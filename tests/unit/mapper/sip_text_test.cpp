@@ -1,4 +1,4 @@
-#include "mapper/mapping/sip_text.h"
+#include "mapper/mapping/page/sip_text.h"
 
 #include <gtest/gtest.h>
 

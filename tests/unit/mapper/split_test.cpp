@@ -1,4 +1,4 @@
-#include "mapper/mapping/split.h"
+#include "mapper/mapping/page/split.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "common/bodies/bodies.h"
-#include "common/bus/memory_wire.h"
+#include "common/bus/memory/memory_wire.h"
 #include "newer/envelope.pb.h"
 
 namespace stox {

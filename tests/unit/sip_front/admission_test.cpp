@@ -1,4 +1,4 @@
-#include "sip_front/sip/admission.h"
+#include "sip_front/sip/policy/admission.h"
 
 #include <gtest/gtest.h>
 

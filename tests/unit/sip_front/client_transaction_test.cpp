@@ -1,8 +1,8 @@
-#include "sip_front/sip/client_transaction.h"
+#include "sip_front/sip/transaction/client_transaction.h"
 
 #include <gtest/gtest.h>
 
-#include "sip_front/sip/timers.h"
+#include "sip_front/sip/transaction/timers.h"
 #include "tests/unit/sip_front/sip_text.h"
 
 namespace stox::sip {

@@ -1,4 +1,4 @@
-#include "sip_front/sip/digest.h"
+#include "sip_front/sip/message/digest.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

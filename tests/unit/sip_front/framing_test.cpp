@@ -1,4 +1,4 @@
-#include "sip_front/sip/framing.h"
+#include "sip_front/sip/message/framing.h"
 
 #include <gtest/gtest.h>
 

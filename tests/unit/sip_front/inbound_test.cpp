@@ -1,4 +1,4 @@
-#include "sip_front/inbound.h"
+#include "sip_front/page/inbound.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "sip_front/sip/next_hop.h"
+#include "sip_front/sip/transport/next_hop.h"
 
 #include <gtest/gtest.h>
 

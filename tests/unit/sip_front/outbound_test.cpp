@@ -1,4 +1,4 @@
-#include "sip_front/outbound.h"
+#include "sip_front/page/outbound.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "sip_front/sip/parser.h"
+#include "sip_front/sip/message/parser.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "sip_front/sip/rate_limit.h"
+#include "sip_front/sip/policy/rate_limit.h"
 
 #include <gtest/gtest.h>
 

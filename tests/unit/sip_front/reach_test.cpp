@@ -1,4 +1,4 @@
-#include "sip_front/sip/reach.h"
+#include "sip_front/sip/transport/reach.h"
 
 #include <gtest/gtest.h>
 

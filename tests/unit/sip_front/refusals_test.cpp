@@ -1,4 +1,4 @@
-#include "sip_front/refusals.h"
+#include "sip_front/page/refusals.h"
 
 #include <gtest/gtest.h>
 

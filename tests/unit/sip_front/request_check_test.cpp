@@ -1,4 +1,4 @@
-#include "sip_front/sip/request_check.h"
+#include "sip_front/sip/policy/request_check.h"
 
 #include <gtest/gtest.h>
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "sip_front/sip/parser.h"
+#include "sip_front/sip/message/parser.h"
 
 namespace stox::sip {
 

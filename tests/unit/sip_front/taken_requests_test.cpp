@@ -1,4 +1,4 @@
-#include "sip_front/taken_requests.h"
+#include "sip_front/page/taken_requests.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

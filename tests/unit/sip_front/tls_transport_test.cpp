@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "common/base/text.h"
-#include "sip_front/sip/tls_identity.h"
+#include "sip_front/sip/policy/tls_identity.h"
 #include "tests/support/certificates.h"
 #include "tests/unit/sip_front/sip_text.h"
 #include "tests/unit/sip_front/transport_scene.h"

@@ -8,8 +8,8 @@
 #include <sstream>
 
 #include "common/base/sip_uri.h"
-#include "sip_front/sip/framing.h"
-#include "sip_front/sip/request_check.h"
+#include "sip_front/sip/message/framing.h"
+#include "sip_front/sip/policy/request_check.h"
 
 namespace stox::sip {
 namespace {

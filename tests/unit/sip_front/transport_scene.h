@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "sip_front/sip/transport.h"
+#include "sip_front/sip/transport/transport.h"
 
 namespace stox::sip {
 

@@ -1,4 +1,4 @@
-#include "sip_front/sip/transport.h"
+#include "sip_front/sip/transport/transport.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "sip_front/sip/writer.h"
+#include "sip_front/sip/message/writer.h"
 
 #include <gtest/gtest.h>
 

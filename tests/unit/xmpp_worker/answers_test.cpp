@@ -1,4 +1,4 @@
-#include "xmpp_worker/answers.h"
+#include "xmpp_worker/services/answers.h"
 
 #include <gtest/gtest.h>
 

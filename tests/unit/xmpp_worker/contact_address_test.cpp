@@ -1,4 +1,4 @@
-#include "xmpp_worker/contact_address.h"
+#include "xmpp_worker/services/contact_address.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

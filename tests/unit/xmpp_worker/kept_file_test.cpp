@@ -1,4 +1,4 @@
-#include "xmpp_worker/kept_file.h"
+#include "xmpp_worker/page/kept_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "xmpp_worker/moved_streams.h"
+#include "xmpp_worker/siblings/moved_streams.h"
 
 #include <gtest/gtest.h>
 

@@ -1,9 +1,9 @@
-#include "xmpp_worker/notices.h"
+#include "xmpp_worker/page/notices.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "xmpp_worker/receipts.h"
+#include "xmpp_worker/page/receipts.h"
 
 namespace stox::worker {
 namespace {

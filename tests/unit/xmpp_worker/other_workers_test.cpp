@@ -1,4 +1,4 @@
-#include "xmpp_worker/other_workers.h"
+#include "xmpp_worker/siblings/other_workers.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "xmpp_worker/recent_words.h"
+#include "xmpp_worker/page/recent_words.h"
 
 #include <gtest/gtest.h>
 

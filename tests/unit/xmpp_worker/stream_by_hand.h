@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "common/base/clock.h"
-#include "xmpp_worker/xmpp/component.h"
-#include "xmpp_worker/xmpp/stanza.h"
+#include "xmpp_worker/xmpp/component/component.h"
+#include "xmpp_worker/xmpp/stanza/stanza.h"
 
 namespace stox::worker {
 

@@ -1,4 +1,4 @@
-#include "xmpp_worker/to_sip.h"
+#include "xmpp_worker/page/to_sip.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "xmpp_worker/to_xmpp.h"
+#include "xmpp_worker/page/to_xmpp.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <map>
 
 #include "stream_by_hand.h"
-#include "xmpp_worker/words.h"
+#include "xmpp_worker/page/words.h"
 
 namespace stox::worker {
 namespace {

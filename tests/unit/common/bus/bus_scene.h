@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "common/bodies/bodies.h"
-#include "common/bus/memory_wire.h"
+#include "common/bus/memory/memory_wire.h"
 
 namespace stox::bus {
 

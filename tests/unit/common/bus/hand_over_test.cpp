@@ -1,5 +1,5 @@
 // Stanzas that one worker hands over to another, on the bus in memory.
-#include "common/bus/hand_over.h"
+#include "common/bus/edge/hand_over.h"
 
 #include "tests/unit/common/bus/bus_scene.h"
 

@@ -1,4 +1,4 @@
-#include "common/bus/item_reader.h"
+#include "common/bus/edge/item_reader.h"
 
 #include <gtest/gtest.h>
 

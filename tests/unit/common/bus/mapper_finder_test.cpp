@@ -1,4 +1,4 @@
-#include "common/bus/mapper_finder.h"
+#include "common/bus/zmq/mapper_finder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,8 +1,8 @@
-#include "common/bus/target_memory.h"
+#include "common/bus/edge/target_memory.h"
 
 #include <gtest/gtest.h>
 
-#include "common/bus/edge.h"
+#include "common/bus/edge/edge.h"
 
 namespace stox::bus {
 namespace {

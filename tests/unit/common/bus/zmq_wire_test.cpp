@@ -1,4 +1,4 @@
-#include "common/bus/zmq_wire.h"
+#include "common/bus/zmq/zmq_wire.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,9 +11,9 @@
 #include <zmq.hpp>
 
 #include "common/bodies/bodies.h"
-#include "common/bus/curve.h"
-#include "common/bus/unproved.h"
-#include "common/bus/zmq_socket.h"
+#include "common/bus/zmq/curve.h"
+#include "common/bus/zmq/unproved.h"
+#include "common/bus/zmq/zmq_socket.h"
 
 namespace stox::bus {
 namespace {

@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/component.h"
+#include "xmpp_worker/xmpp/component/component.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

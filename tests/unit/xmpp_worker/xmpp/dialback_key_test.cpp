@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/dialback_key.h"
+#include "xmpp_worker/xmpp/s2s/dialback_key.h"
 
 #include <gtest/gtest.h>
 

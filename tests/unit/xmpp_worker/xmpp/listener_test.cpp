@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/listener.h"
+#include "xmpp_worker/xmpp/stream/listener.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/peer_names.h"
+#include "xmpp_worker/xmpp/s2s/peer_names.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/proof.h"
+#include "xmpp_worker/xmpp/proof/proof.h"
 
 #include <gtest/gtest.h>
 

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "xmpp_worker/xmpp/stanza.h"
-#include "xmpp_worker/xmpp/xml_stream.h"
+#include "xmpp_worker/xmpp/stanza/stanza.h"
+#include "xmpp_worker/xmpp/stream/xml_stream.h"
 
 namespace stox::xmpp {
 

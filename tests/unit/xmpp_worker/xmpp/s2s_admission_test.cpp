@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/s2s_admission.h"
+#include "xmpp_worker/xmpp/s2s/s2s_admission.h"
 
 #include <gtest/gtest.h>
 

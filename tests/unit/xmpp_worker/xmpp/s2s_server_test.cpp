@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/s2s_server.h"
+#include "xmpp_worker/xmpp/s2s/s2s_server.h"
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -11,8 +11,8 @@
 #include <map>
 
 #include "tests/support/certificates.h"
-#include "xmpp_worker/xmpp/names.h"
-#include "xmpp_worker/xmpp/stanza.h"
+#include "xmpp_worker/xmpp/stanza/stanza.h"
+#include "xmpp_worker/xmpp/stream/names.h"
 
 namespace stox::xmpp {
 namespace {

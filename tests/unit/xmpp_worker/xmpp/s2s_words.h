@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common/base/clock.h"
-#include "xmpp_worker/xmpp/s2s_stream.h"
+#include "xmpp_worker/xmpp/s2s/s2s_stream.h"
 
 namespace stox::xmpp {
 

@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/server_lookup.h"
+#include "xmpp_worker/xmpp/s2s/server_lookup.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/services.h"
+#include "xmpp_worker/xmpp/stanza/services.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

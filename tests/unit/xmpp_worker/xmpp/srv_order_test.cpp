@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/srv_order.h"
+#include "xmpp_worker/xmpp/s2s/srv_order.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/stanza_id.h"
+#include "xmpp_worker/xmpp/stanza/stanza_id.h"
 
 #include <gtest/gtest.h>
 

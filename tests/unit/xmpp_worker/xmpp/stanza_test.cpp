@@ -1,9 +1,9 @@
-#include "xmpp_worker/xmpp/stanza.h"
+#include "xmpp_worker/xmpp/stanza/stanza.h"
 
 #include <gtest/gtest.h>
 
 #include "reading.h"
-#include "xmpp_worker/xmpp/names.h"
+#include "xmpp_worker/xmpp/stream/names.h"
 
 namespace stox::xmpp {
 namespace {

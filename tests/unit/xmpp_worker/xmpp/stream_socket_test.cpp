@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/stream_socket.h"
+#include "xmpp_worker/xmpp/stream/stream_socket.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/wordless.h"
+#include "xmpp_worker/xmpp/stanza/wordless.h"
 
 #include <gtest/gtest.h>
 

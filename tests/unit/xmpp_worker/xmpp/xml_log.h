@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "xmpp_worker/xmpp/xml_stream.h"
+#include "xmpp_worker/xmpp/stream/xml_stream.h"
 
 namespace stox::xmpp {
 

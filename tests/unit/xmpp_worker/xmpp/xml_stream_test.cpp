@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/xml_stream.h"
+#include "xmpp_worker/xmpp/stream/xml_stream.h"
 
 #include <gtest/gtest.h>
 #include <malloc.h>

@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/xml_writer.h"
+#include "xmpp_worker/xmpp/stream/xml_writer.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,319 @@
+#include "sip_front/sip/transport/tcp.h"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <asio/ip/v6_only.hpp>
+#include <cerrno>
+#include <cstring>
+
+#include "sip_front/sip/message/socket_address.h"
+#include "sip_front/sip/policy/tls_identity.h"
+#include "sip_front/sip/transport/tcp_connection.h"
+
+namespace stox::sip {
+namespace {
+
+constexpr Duration kSweep = std::chrono::seconds(1);
+constexpr Duration kUnacknowledged = std::chrono::seconds(10);  // longer than the sweep leaves a stuck peer
+constexpr std::size_t kPartOfOurs = 16;  // one in so many connections is left for those that we open
+constexpr Duration kLinger = std::chrono::seconds(2);  // for the peer to read our last words
+
+asio::ip::tcp protocol_of(const Endpoint& endpoint) {
+  return endpoint.v6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4();
+}
+
+// What a connection that we open is known by.
+std::string name(const Endpoint& peer, std::string_view domain) {
+  return domain.empty() ? peer.str() : peer.str().append(" ").append(domain);
+}
+
+std::string ip_of(const Endpoint& endpoint) {
+  std::string out;
+  endpoint.append_ip(out);
+  return out;
+}
+
+}  // namespace
+
+struct TcpTransport::Listener {
+  Listener(asio::io_context& io, bool with_tls, uint16_t which)
+      : acceptor(io), tls(with_tls), listener(which) {}
+  asio::ip::tcp::acceptor acceptor;
+  bool tls;
+  uint16_t listener;
+  bool paused = false;
+};
+
+TcpTransport::TcpTransport(net::Loop& loop, net::TlsContext tls, const TransportOptions& options,
+                           TransportUser& user, std::function<void()> dirty)
+    : loop_(loop),
+      tls_(std::move(tls)),
+      options_(options),
+      user_(user),
+      dirty_(std::move(dirty)),
+      sweep_(loop, [this] { sweep(); }),
+      admission_({options.max_connections_per_source, options.max_strangers, options.max_strangers_per_source,
+                  options.max_strangers_per_second}),
+      buffer_(std::make_unique_for_overwrite<char[]>(kReadAtOnce)) {}
+
+TcpTransport::~TcpTransport() { loop_.pace().forget(*this); }
+
+Result<Endpoint> TcpTransport::listen(const Endpoint& endpoint, bool tls, uint16_t which) {
+  auto listener = std::make_unique<Listener>(loop_.io(), tls, which);
+  asio::ip::tcp::acceptor& acceptor = listener->acceptor;
+  const SocketAddress address(endpoint);
+  SocketAddress bound;
+  socklen_t size = sizeof bound;
+  asio::error_code failure;
+  acceptor.open(protocol_of(endpoint), failure);
+  if (!failure) acceptor.set_option(asio::ip::tcp::acceptor::reuse_address(true), failure);
+  if (!failure && endpoint.v6) acceptor.set_option(asio::ip::v6_only(true), failure);
+  if (!failure && ::bind(acceptor.native_handle(), &address.any, address.size()) != 0)
+    failure = asio::error_code(errno, asio::error::get_system_category());
+  if (!failure) acceptor.listen(asio::socket_base::max_listen_connections, failure);
+  if (failure)
+    return error(describe_listen_failure(tls ? Transport::kTls : Transport::kTcp, ip_of(endpoint),
+                                         endpoint.port, failure.value()));
+  getsockname(acceptor.native_handle(), &bound.any, &size);
+  listeners_.push_back(std::move(listener));
+  accept(*listeners_.back());
+  return bound.endpoint();
+}
+
+void TcpTransport::accept(Listener& listener) {
+  listener.acceptor.async_accept(
+      [this, &listener](const asio::error_code& failure, asio::ip::tcp::socket socket) {
+        if (failure == asio::error::operation_aborted) return;
+        if (failure) {  // no descriptors left, most likely: the sweep tries again
+          ++figures_.connections_refused;
+          listener.paused = true;
+          if (sweep_.at() == kNever) sweep_.set(loop_.now() + kSweep);
+          return;
+        }
+        add_accepted(std::move(socket), listener);
+        accept(listener);
+      });
+}
+
+void TcpTransport::add_accepted(asio::ip::tcp::socket socket, const Listener& listener) {
+  SocketAddress remote;
+  socklen_t size = sizeof remote;
+  if (getpeername(socket.native_handle(), &remote.any, &size) != 0) return;  // gone already
+  const Endpoint peer = remote.endpoint();
+  const bool stranger = !user_.trust_at(listener.listener).networks.contain(peer);
+  const std::size_t for_others = options_.max_connections - options_.max_connections / kPartOfOurs;
+  if (connections_.size() >= for_others || !admission_.has_room(peer, stranger, loop_.now())) {
+    ++figures_.connections_refused;
+    return;
+  }
+  admission_.add(peer, stranger);
+  Connection& c = add(std::move(socket), peer, listener.listener, listener.tls);
+  c.stranger = stranger;
+  if (listener.tls) {
+    c.securing = true;
+    net::TlsOptions options{net::TlsOptions::Role::kServer, {}, {}};
+    options.key_usage = kSipDomainUsage;
+    c.tls = std::make_unique<net::TlsSession>(tls_, std::move(options));
+  }
+  wait_to_read(c);
+}
+
+TcpTransport::Connection& TcpTransport::add(asio::ip::tcp::socket socket, const Endpoint& peer,
+                                            uint16_t listener, bool tls) {
+  auto owned = std::make_unique<Connection>(std::move(socket), options_.max_message);
+  Connection& c = *owned;
+  do {
+    c.id = ++last_id_;
+  } while (c.id == 0 || connections_.contains(c.id));
+  c.peer = peer;
+  c.listener = listener;
+  ++count_of(tls, c.outbound());
+  c.active = c.began = loop_.now();
+  asio::error_code ignored;
+  c.socket.non_blocking(true, ignored);
+  c.socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  // A peer that has gone without a word is noticed when it does not acknowledge what we sent.
+  const auto patience = static_cast<unsigned>(to_ms(options_.message_timeout + kUnacknowledged));
+  setsockopt(c.socket.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
+  connections_.emplace(c.id, std::move(owned));
+  if (sweep_.at() == kNever) sweep_.set(loop_.now() + kSweep);
+  return c;
+}
+
+TcpTransport::Connection* TcpTransport::find(uint32_t id) {
+  const auto found = connections_.find(id);
+  return found == connections_.end() ? nullptr : found->second.get();
+}
+
+Result<uint32_t> TcpTransport::connection_to(const Hop& hop) {
+  const Endpoint& peer = hop.peer;
+  const bool tls = hop.transport == Transport::kTls;
+  const std::string key = name(peer, hop.domain);
+  const bool keep = hop.keep && options_.keepalive > Duration::zero();
+  if (const auto known = outbound_.find(key); known != outbound_.end()) {
+    find(known->second)->keep |= keep;
+    return known->second;
+  }
+  if (connections_.size() >= options_.max_connections)
+    return error("no connection to " + key + ": the limit of " + std::to_string(options_.max_connections) +
+                 " connections is reached");
+  asio::ip::tcp::socket socket(loop_.io());
+  asio::error_code failure;
+  socket.open(protocol_of(peer), failure);
+  if (failure) return error("no connection to " + key + ": " + failure.message());
+  Connection& c = add(std::move(socket), peer, kNoListener, tls);
+  c.connecting = true;
+  c.keep = keep;
+  if (tls) {
+    c.securing = true;
+    c.domain = hop.domain;
+    const std::string sni = Endpoint::parse(hop.domain, 0) ? std::string() : hop.domain;
+    c.tls = std::make_unique<net::TlsSession>(tls_, net::TlsOptions{net::TlsOptions::Role::kClient, sni, {}});
+  }
+  outbound_.emplace(key, c.id);
+  const auto address =
+      peer.v6 ? asio::ip::address(asio::ip::address_v6(peer.ip, peer.scope))
+              : asio::ip::address(asio::ip::address_v4({peer.ip[0], peer.ip[1], peer.ip[2], peer.ip[3]}));
+  c.socket.async_connect({address, peer.port},
+                         [this, id = c.id](const asio::error_code& why) { connected(id, why); });
+  return c.id;
+}
+
+void TcpTransport::connected(uint32_t id, const asio::error_code& failure) {
+  if (failure == asio::error::operation_aborted) return;
+  Connection* const c = find(id);
+  if (c == nullptr) return;
+  if (failure) return close(id, failure.message());
+  c->connecting = false;
+  c->active = c->began = loop_.now();
+  if (c->tls) {
+    if (const auto started = c->tls->start(c->out); !started) return tls_failed(*c, started.error().text);
+  } else {
+    made(*c);
+  }
+  write(*c);
+  if (find(id) != nullptr) wait_to_read(*c);
+}
+
+void TcpTransport::finish(uint32_t id) {
+  if (Connection* const c = find(id)) finish(*c);
+}
+
+// Lets the peer read what is queued; closing at once could take it away from it.
+void TcpTransport::finish(Connection& c) {
+  if (std::exchange(c.finishing, true)) return;
+  c.began = loop_.now();
+  if (c.outbound()) outbound_.erase(name(c.peer, c.domain));
+  if (c.tls) c.tls->close(c.out);
+  queue(c, {});
+}
+
+void TcpTransport::close(uint32_t id, std::string_view why) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  const Connection& c = *found->second;
+  if (c.outbound() && !c.finishing) outbound_.erase(name(c.peer, c.domain));
+  --count_of(c.tls != nullptr, c.outbound());
+  if (!c.outbound()) admission_.remove(c.peer, c.stranger);
+  kept_ -= c.kept;
+  const bool never_made = c.connecting || c.securing;
+  std::vector<Late> late = std::move(found->second->late);
+  connections_.erase(found);
+  user_.connection_lost(id, never_made, why);
+  for (Late& one : late) send_late(std::move(one));
+}
+
+void TcpTransport::look_at_trust(Connection& c) {
+  const Trust& trust = user_.trust_at(c.listener);
+  c.certified = c.tls && !c.securing && c.tls->peer().valid && trust.covers(c.tls->peer().names);
+  const bool stranger = !c.certified && !trust.networks.contain(c.peer);
+  if (stranger != std::exchange(c.stranger, stranger)) admission_.change(c.peer, stranger);
+}
+
+void TcpTransport::trust_changed() {
+  for (const auto& [id, c] : connections_) {
+    if (!c->outbound()) look_at_trust(*c);
+  }
+}
+
+void TcpTransport::ping(Connection& c) {
+  c.pinged = loop_.now();
+  queue(c, "\r\n\r\n");
+}
+
+void TcpTransport::sweep() {
+  const Time now = loop_.now();
+  std::vector<uint32_t> stuck, slow, done, idle;
+  std::vector<Hop> dead;
+  for (const auto& [id, c] : connections_) {
+    // RFC 5626 4.4.1: not all at the same time.
+    const Duration keepalive = options_.keepalive * (80 + id * 7 % 21) / 100;
+    const Duration idle_for = c->stranger ? options_.message_timeout : options_.idle_timeout;
+    if (c->finishing) {
+      if (now - c->began > kLinger) done.push_back(id);
+    } else if (c->connecting || c->securing) {
+      if (now - c->began > options_.connect_timeout) slow.push_back(id);
+    } else if ((c->framing.inside() && now - c->began > options_.message_timeout) ||
+               (c->blocked && now - c->active > options_.message_timeout)) {
+      stuck.push_back(id);
+    } else if (c->keep && c->answers_pings && c->pinged < now - options_.pong_within &&
+               c->heard < c->pinged) {
+      dead.push_back({c->tls ? Transport::kTls : Transport::kTcp, c->peer, c->domain, true});
+    } else if (c->keep) {
+      const bool waits = c->answers_pings && c->pinged != kNever && c->heard < c->pinged;
+      if (!waits && now - c->active > keepalive) idle.push_back(id);
+    } else if (now - c->active > idle_for) {
+      done.push_back(id);
+    }
+  }
+  figures_.connections_timed_out += stuck.size();
+  figures_.pings_unanswered += dead.size();
+  for (const uint32_t id : slow) {
+    Connection* const c = find(id);
+    if (c == nullptr) continue;
+    if (c->connecting) {
+      close(id, "no answer to the connection attempt");
+    } else {
+      tls_failed(*c, "the TLS handshake took too long");
+    }
+  }
+  for (const uint32_t id : stuck) close(id, "it has stalled");
+  for (const uint32_t id : done) close(id);
+  for (const Hop& hop : dead) {
+    if (const auto id = connection_to(hop)) close(*id, "no answer to a keep-alive");
+    static_cast<void>(connection_to(hop));  // for the next message; if not now, then when it comes
+  }
+  for (const uint32_t id : idle) {
+    if (Connection* const c = find(id)) ping(*c);
+  }
+  for (const auto& listener : listeners_) {
+    if (std::exchange(listener->paused, false)) accept(*listener);
+  }
+  if (!connections_.empty()) sweep_.set(now + kSweep);
+}
+
+std::vector<ConnectionShown> TcpTransport::list(std::size_t max) const {
+  std::vector<ConnectionShown> out;
+  for (const auto& [id, c] : connections_) {
+    if (out.size() == max) break;
+    const char* const state = c->connecting  ? "connecting"
+                              : c->securing  ? "handshake"
+                              : c->finishing ? "closing"
+                              : c->blocked   ? "stuck"
+                                             : "open";
+    out.push_back({c->tls || !c->domain.empty() ? Transport::kTls : Transport::kTcp, c->peer, c->outbound(),
+                   state, !c->stranger, c->answers_pings, loop_.now() - c->active});
+  }
+  return out;
+}
+
+TransportFigures TcpTransport::figures() const { return figures_; }
+
+std::size_t& TcpTransport::count_of(bool tls, bool outbound) {
+  if (tls) return outbound ? figures_.tls_out : figures_.tls_in;
+  return outbound ? figures_.tcp_out : figures_.tcp_in;
+}
+
+}  // namespace stox::sip

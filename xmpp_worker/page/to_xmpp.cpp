@@ -1,0 +1,588 @@
+#include "xmpp_worker/page/to_xmpp.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/text.h"
+#include "xmpp_worker/page/words.h"
+#include "xmpp_worker/xmpp/stream/names.h"
+
+namespace stox::worker {
+namespace {
+
+using service::Level;
+using xmpp::Fate;
+using xmpp::Link;
+using xmpp::StanzaId;
+
+constexpr Duration kPatience = std::chrono::seconds(10);         // with a link that is not up
+constexpr Duration kTypingHolds = std::chrono::seconds(120);     // RFC 3994 3.3
+constexpr Duration kLookAtHeld = std::chrono::milliseconds(50);  // has it room, is it time?
+
+pb::Outcome failure(pb::Reason reason, std::string text) {
+  pb::Outcome outcome;
+  outcome.set_reason(reason);
+  outcome.set_text(std::move(text));
+  return outcome;
+}
+
+pb::Outcome refusal(const xmpp::StanzaError& error, bool full_jid) {
+  pb::Outcome outcome;
+  *outcome.mutable_stanza_error() = from_stanza_error(error, full_jid);
+  outcome.set_text(error.text);
+  return outcome;
+}
+
+}  // namespace
+
+ToXmpp::ToXmpp(std::size_t max_held, xmpp::StanzaIds& ids, Contacts& contacts, const Clock& clock,
+               service::Log& log, service::Trace& trace, ToXmppUser& user)
+    : max_held_(max_held),
+      ids_(ids),
+      contacts_(contacts),
+      clock_(clock),
+      log_(log),
+      trace_(trace),
+      user_(user) {}
+
+ToXmpp::Way& ToXmpp::way_of(Link& link) {
+  if (Way* known = find(link)) return *known;
+  const uint64_t number = ++last_way_;
+  const auto made = ways_.emplace(std::piecewise_construct, std::forward_as_tuple(number),
+                                  std::forward_as_tuple(*this, number, link));
+  Way& way = made.first->second;
+  way.proof.set_others(others_);
+  by_link_[&link] = &way;
+  return way;
+}
+
+ToXmpp::Way* ToXmpp::find(const Link& link) {
+  const auto found = by_link_.find(&link);
+  return found == by_link_.end() ? nullptr : found->second;
+}
+
+void ToXmpp::begin(const pb::Envelope& envelope, Time begin_before) {
+  if (!envelope.has_xmpp_message())
+    return end_unwritten(envelope, failure(pb::UNSUPPORTED, "a worker takes XMPP messages only"));
+  const pb::XmppMessage& message = envelope.xmpp_message();
+  if (message.state() != pb::XmppMessage::NO_STATE && message.bodies().empty()) return show_typing(envelope);
+  message.receipt().kind() != pb::Receipt::NONE ? begin_receipts(envelope, begin_before)
+                                                : carry(envelope, begin_before);
+}
+
+// Of those that somebody waits for.
+void ToXmpp::begin_receipts(const pb::Envelope& envelope, Time begin_before) {
+  const pb::XmppMessage& message = envelope.xmpp_message();
+  pb::Envelope wanted = envelope;
+  pb::XmppMessage& kept = *wanted.mutable_xmpp_message();
+  kept.clear_receipt();
+  kept.clear_more_receipts();
+  const auto keep = [&](const pb::Receipt& receipt) {
+    if (is_wanted(message, receipt))
+      *(kept.has_receipt() ? kept.add_more_receipts() : kept.mutable_receipt()) = receipt;
+  };
+  keep(message.receipt());
+  for (const pb::Receipt& receipt : message.more_receipts()) keep(receipt);
+  if (kept.has_receipt()) return carry(wanted, begin_before);
+  pb::Outcome outcome;
+  outcome.set_verdict(pb::DELIVERED);
+  outcome.set_text("a notification that nobody waits for: taken in");
+  user_.finish(envelope.id(), outcome);
+}
+
+void ToXmpp::carry(const pb::Envelope& envelope, Time begin_before) {
+  const pb::XmppMessage& message = envelope.xmpp_message();
+  Link* link = user_.link(xmpp::domain_of(message.from()), xmpp::domain_of(message.to()));
+  if (link == nullptr)
+    return end_unwritten(envelope, failure(pb::OVERLOADED, "there is no room for another XMPP stream"));
+  Way& way = way_of(*link);
+  const bool at_once = link->is_up() && way.held.empty() && link->has_room();
+  at_once ? write(way, envelope, begin_before) : hold(way, envelope, begin_before);
+}
+
+bool may_hold(const Link& link, Time now) {
+  if (link.is_up()) return true;
+  return !link.is_refused() && now - link.down_since() < kPatience;
+}
+
+void ToXmpp::hold(Way& way, const pb::Envelope& envelope, Time begin_before) {
+  if (!may_hold(way.link, clock_.now())) return end_unwritten(envelope, link_down_outcome(way.link));
+  if (held_ >= max_held_)
+    return end_unwritten(
+        envelope, failure(pb::OVERLOADED, fmt::format("{} messages wait for XMPP streams", max_held_)));
+  way.held.push_back({envelope, begin_before});
+  ++held_;
+  arrange(way);
+}
+
+pb::Outcome ToXmpp::link_down_outcome(const Link& link) const {
+  const std::string why = "no XMPP stream: " + link.reason();
+  if (!link.condition().empty()) {
+    const char* type = link.condition() == "remote-server-not-found" ? "cancel" : "wait";
+    return refusal({type, std::string(link.condition()), why}, false);
+  }
+  pb::Outcome outcome = failure(pb::LINK_DOWN, why);
+  const Time retry = link.retry_at();
+  const auto wait_s = retry == kNever ? 2 : to_ms(retry - clock_.now()) / 1000 + 1;
+  outcome.set_retry_after_s(static_cast<uint32_t>(std::clamp<int64_t>(wait_s, 2, 30)));
+  return outcome;
+}
+
+void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
+  const pb::XmppMessage& message = envelope.xmpp_message();
+  if (under_way_.full())
+    return end_unwritten(envelope, failure(pb::OVERLOADED, "too many messages wait for XMPP servers"));
+  uint64_t number = 0;
+  Message& m = under_way_.take(&number);
+  Link::Sent sent = Link::Sent::kWritten;
+  const IdContent id = message.receipt().kind() != pb::Receipt::NONE
+                           ? write_receipts(way, message, number)
+                           : write_words(way, message, number, sent);
+  if (sent == Link::Sent::kWritten) sent = way.link.send(message.from(), xml_);
+  if (sent != Link::Sent::kWritten) {
+    under_way_.release(number);
+    if (sent == Link::Sent::kTooLarge) {
+      pb::Outcome outcome = refusal({"modify", "policy-violation", "Message too large"}, false);
+      outcome.mutable_stanza_error()->set_too_large(true);
+      return end_unwritten(envelope, outcome);
+    }
+    log_.write(Level::kError, envelope.trace_id(), "not written: from {} is not of {}", message.from(),
+               way.link.own_domain());
+    return end_unwritten(envelope,
+                         refusal({"cancel", "internal-server-error", "Sender's address is not ours"}, false));
+  }
+  m.id = envelope.id();
+  m.trace_id = envelope.trace_id();
+  m.to = message.to();
+  m.sip_id = message.wants().failed() ? message.wants().id() : std::string();
+  if (id.flags.find(StanzaId::kImdn) != std::string::npos && message.wants().displayed()) {
+    auto& unread = contacts_.get(message.to(), message.from()).unread;
+    if (unread.size() >= Contacts::kMaxUnread) unread.pop_front();
+    unread.push_back({id_, {}});
+    unread.back().message.set_id(message.wants().id());
+    unread.back().message.set_date_s(message.wants().date_s());
+  }
+  service::Hop& hop = trace_.add(&m.hop);
+  hop.trace_id = envelope.trace_id();
+  write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(), &hop.envelope);
+  hop.message_id = id_;
+  hop.other_id = message.call_id();
+  hop.from = message.from();
+  hop.to = message.to();
+  hop.decision = "stanza written";
+  hop.came_us = hop.went_us = clock_.wall_us();
+  trace_.show(hop, message.bodies_size() > 0 ? message.bodies(0).text() : std::string_view());
+  way.proof.written(number, xmpp::domain_of(message.to()), begin_before);
+  ++figures_.written;
+}
+
+// Its id is in id_. What the contact showed decides on thread, type and chat states. Clients show a file only
+// where it stands alone: words beside it, and each of several files, go as a stanza of their own.
+IdContent ToXmpp::write_words(Way& way, const pb::XmppMessage& message, uint64_t number, Link::Sent& sent) {
+  xmpp::Stanza stanza;
+  to_stanza(message, &stanza, &content_);
+  const IdContent id = id_content(message);
+  const std::string_view written_to = xmpp::resource_of(message.to());
+  Contact* contact = written_to.empty() ? contacts_.find(message.to(), message.from())
+                                        : &contacts_.get(message.to(), message.from());
+  if (!content_.nick.empty() && content_.nick.size() <= Contacts::kMaxName) {
+    if (contact == nullptr) contact = &contacts_.get(message.to(), message.from());
+    if (contact->sip_name == content_.nick)
+      content_.nick = {};  // told already (XEP-0172 4.2)
+    else
+      contact->sip_name = content_.nick;
+  }
+  if (contact != nullptr) {
+    contact->written_to = written_to;
+    if (!contact->thread.empty()) content_.thread = contact->thread;
+    if (contact->chat) stanza.type = "chat";
+    contact->sees_typing = false;
+  }
+  if (stanza.type == "chat" &&
+      (contact == nullptr || contact->states_of(stanza.to) != Contact::States::kTellsNot))
+    content_.state = "active";
+  const bool asks = id.flags.find(StanzaId::kImdn) != std::string::npos;  // else no answer would find back
+  const bool wants_receipt = content_.wants_receipt && asks, wants_marker = content_.wants_marker && asks;
+  content_.wants_receipt = content_.wants_marker = false;
+  const auto compose = [&](const IdContent& own) {
+    id_.clear();
+    ids_.append(id_, number, own.flags, own.payload, stanza.from, stanza.to);
+    stanza.id = id_;
+    xml_.clear();
+    xmpp::XmlWriter xml(xml_);
+    xmpp::write_message(xml, stanza, content_);
+    if (!content_.bodies.empty())
+      contacts_.recent_words().note(message.to(), message.from(), id_, content_.bodies.front().text);
+  };
+  const auto send_first = [&](int which) {
+    compose({std::string(1, StanzaId::kMessage), std::to_string(which)});
+    sent = way.link.send(stanza.from, xml_);
+    content_.subjects.clear();
+    return sent == Link::Sent::kWritten;
+  };
+  if (!message.files().empty()) {
+    const std::string_view words = words_beside_files(message);
+    content_.bodies.assign(1, {{}, words});
+    if (!words.empty() && !send_first(0)) return id;
+    for (int i = 0; i < message.files_size(); ++i) {
+      content_.file = to_file(message.files(i));
+      content_.bodies.assign(1, {{}, content_.file->url});
+      if (i + 1 < message.files_size() && !send_first(i + 1)) return id;
+    }
+  }
+  content_.wants_receipt = wants_receipt;
+  content_.wants_marker = wants_marker;
+  compose(id);
+  return id;
+}
+
+// One answer of each kind to a message is told, though there may be one of each of the recipient's phones.
+bool ToXmpp::is_wanted(const pb::XmppMessage& message, const pb::Receipt& receipt) {
+  const auto asked = asked_by(ids_, receipt.id(), message.from(), message.to());
+  if (!asked) return false;
+  const bool received = receipt.kind() == pb::Receipt::DELIVERED || receipt.kind() == pb::Receipt::DISPLAYED;
+  if (!received) return contacts_.first(receipt.id(), pb::Receipt::FAILED);
+  const bool displayed = receipt.kind() == pb::Receipt::DISPLAYED && asked->displayed;
+  if (!displayed && !asked->received) return false;
+  return contacts_.first(receipt.id(), displayed ? pb::Receipt::DISPLAYED : pb::Receipt::DELIVERED);
+}
+
+IdContent ToXmpp::write_receipts(Way& way, const pb::XmppMessage& message, uint64_t number) {
+  write_receipt(way, message, message.receipt(), number);
+  for (const pb::Receipt& receipt : message.more_receipts()) {
+    way.link.send(message.from(), xml_);
+    write_receipt(way, message, receipt, number);
+  }
+  return {std::string(1, StanzaId::kStatus), {}};
+}
+
+// To the very client that asked.
+void ToXmpp::write_receipt(Way& way, const pb::XmppMessage& message, const pb::Receipt& receipt,
+                           uint64_t number) {
+  const Asked asked = asked_by(ids_, receipt.id(), message.from(), message.to()).value_or(Asked());
+  xmpp::Stanza stanza;
+  stanza.from = message.from();
+  stanza.to = asked.from;
+  const auto write = [&](std::string_view received, std::string_view displayed) {
+    id_.clear();
+    // Of several stanzas with one number each has an id of its own.
+    const std::string which = received.empty() ? "d" + asked.id : asked.id;
+    ids_.append(id_, number, std::string(1, StanzaId::kStatus), which, stanza.from, stanza.to);
+    stanza.id = id_;
+    stanza.type = asked.chat ? "chat" : "normal";
+    content_.clear();
+    content_.received = received;
+    content_.displayed = displayed;
+    xml_.clear();
+    xmpp::XmlWriter xml(xml_);
+    xmpp::write_message(xml, stanza, content_);
+  };
+  if (receipt.kind() == pb::Receipt::DELIVERED || !asked.displayed) {
+    write(asked.id, {});
+  } else if (receipt.kind() == pb::Receipt::DISPLAYED) {
+    if (asked.received && contacts_.first(receipt.id(), pb::Receipt::DELIVERED)) {
+      write(asked.id, {});
+      way.link.send(stanza.from, xml_);
+    }
+    write({}, asked.id);
+  }
+  if (receipt.kind() != pb::Receipt::DELIVERED && receipt.kind() != pb::Receipt::DISPLAYED) {
+    xmpp::Stanza failed;
+    failed.from = asked.from;
+    failed.to = message.from();
+    failed.id = id_ = asked.id;
+    xml_.clear();
+    xmpp::XmlWriter xml(xml_);
+    const bool forbidden = receipt.kind() == pb::Receipt::FORBIDDEN;
+    const bool unavailable = receipt.kind() == pb::Receipt::FAILED;
+    xmpp::write_error(xml, failed,
+                      {forbidden     ? "auth"
+                       : unavailable ? "wait"
+                                     : "cancel",
+                       forbidden     ? "forbidden"
+                       : unavailable ? "recipient-unavailable"
+                                     : "internal-server-error",
+                       "The recipient was not reached after all", std::string(way.link.own_domain())});
+  }
+}
+
+// Never waits, and nobody hears how it ended.
+void ToXmpp::show_typing(const pb::Envelope& envelope) {
+  const pb::XmppMessage& message = envelope.xmpp_message();
+  Contact* contact = contacts_.find(message.to(), message.from());
+  const auto states = contact == nullptr ? Contact::States::kUnknown : contact->states_of(message.to());
+  if (states != Contact::States::kTells && states != Contact::States::kAssumed) {
+    ++figures_.typing_dropped;
+  } else if (message.state() == pb::XmppMessage::COMPOSING) {
+    const bool news = !contact->sees_typing;
+    const auto holds = std::chrono::seconds(message.state_holds_s());
+    contacts_.typing_begins(*contact, holds.count() > 0 ? Duration(holds) : kTypingHolds);
+    contact->typing_from = message.from();
+    contact->typing_to = message.to();
+    // The very client that shows states, not all of the person's.
+    if (const auto client = contact->client_for_typing();
+        !xmpp::has_resource(message.to()) && !client.empty())
+      contact->typing_to.append("/").append(client);
+    if (news) write_state(*contact, "composing");
+  } else if (std::exchange(contact->sees_typing, false)) {
+    write_state(*contact, "paused");
+  }
+  if (envelope.lossy()) return;
+  pb::Outcome outcome;
+  outcome.set_verdict(pb::DELIVERED);
+  user_.finish(envelope.id(), outcome);
+}
+
+void ToXmpp::write_state(Contact& contact, std::string_view state) {
+  Link* link = user_.link(xmpp::domain_of(contact.typing_from), xmpp::domain_of(contact.typing_to));
+  if (link == nullptr || !link->is_up() || !link->has_room()) {
+    contact.sees_typing = false;
+    return void(++figures_.typing_dropped);
+  }
+  xmpp::Stanza stanza;
+  stanza.from = contact.typing_from;
+  stanza.to = contact.typing_to;
+  stanza.type = "chat";
+  id_.clear();
+  ids_.append(id_, 0, std::string(1, StanzaId::kStatus), {}, stanza.from, stanza.to);
+  stanza.id = id_;
+  content_.clear();
+  content_.state = state;
+  xml_.clear();
+  xmpp::XmlWriter xml(xml_);
+  xmpp::write_message(xml, stanza, content_);
+  link->send(stanza.from, xml_);
+  ++figures_.typing;
+}
+
+// A message that ended before it was written.
+void ToXmpp::end_unwritten(const pb::Envelope& envelope, const pb::Outcome& outcome) {
+  ++figures_.failed;
+  const pb::XmppMessage& message = envelope.xmpp_message();
+  service::Hop& hop = trace_.add();
+  hop.trace_id = envelope.trace_id();
+  write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(), &hop.envelope);
+  hop.other_id = message.call_id();
+  hop.from = message.from();
+  hop.to = message.to();
+  hop.decision = "not written";
+  hop.outcome = describe(outcome);
+  hop.came_us = hop.ended_us = clock_.wall_us();
+  trace_.show(hop);
+  log_.write(Level::kInfo, envelope.trace_id(), "to {}: not written: {}", message.to(), hop.outcome);
+  user_.finish(envelope.id(), outcome);
+}
+
+void ToXmpp::about_to_write(Link& link) {
+  Way* way = find(link);
+  if (way == nullptr) return;
+  write_held(*way);
+  way->proof.end_of_wakeup(clock_.now(), link.is_sure());
+  arrange(*way);
+}
+
+void ToXmpp::write_held(Way& way) {
+  while (!way.held.empty() && way.link.is_up() && way.link.has_room()) {
+    const Held held = std::move(way.held.front());
+    way.held.pop_front();
+    --held_;
+    if (held.begin_before <= clock_.now()) {
+      end_unwritten(held.envelope, failure(pb::DEADLINE, "waited too long for the XMPP stream"));
+    } else {
+      write(way, held.envelope, held.begin_before);
+    }
+  }
+}
+
+void ToXmpp::turn() {
+  while (Contact* contact = contacts_.typing_expired()) write_state(*contact, "paused");
+  while (const auto number = due_.pop_due(clock_.now())) {
+    const auto found = ways_.find(*number);
+    if (found != ways_.end() && found->second.turn_at <= clock_.now()) turn(found->second);
+  }
+}
+
+void ToXmpp::turn(Way& way) {
+  way.turn_at = kNever;
+  way.proof.turn(clock_.now());
+  if (!way.held.empty()) {
+    end_held(way);
+    if (way.link.is_up() && way.link.has_room()) way.link.write_soon();
+  }
+  arrange(way);
+}
+
+void ToXmpp::end_held(Way& way) {
+  const Time now = clock_.now();
+  const bool given_up = !may_hold(way.link, now);
+  for (auto each = way.held.begin(); each != way.held.end();) {
+    if (!given_up && each->begin_before > now) {
+      ++each;
+      continue;
+    }
+    const Held held = std::move(*each);
+    each = way.held.erase(each);
+    --held_;
+    end_unwritten(held.envelope, given_up ? link_down_outcome(way.link)
+                                          : failure(pb::DEADLINE, "waited too long for the XMPP stream"));
+  }
+}
+
+void ToXmpp::arrange(Way& way) {
+  const Time now = clock_.now();
+  way.link.hurry(way.proof.waits(), now);
+  const Time at = std::min(way.proof.next(), way.held.empty() ? kNever : now + kLookAtHeld);
+  if (at >= way.turn_at) return;
+  way.turn_at = at;
+  due_.add(at, way.number);
+}
+
+void ToXmpp::stop() {
+  drop_held(pb::STOPPING, "this worker stops");
+  for (auto& [number, way] : ways_) way.proof.stream_ended();
+}
+
+void ToXmpp::drop_held(pb::Reason reason, const char* why) {
+  for (auto& [number, way] : ways_) {
+    for (const Held& each : std::exchange(way.held, {})) end_unwritten(each.envelope, failure(reason, why));
+  }
+  held_ = 0;
+}
+
+void ToXmpp::link_up(Link& link) {
+  const Way* way = find(link);
+  if (way != nullptr && !way->held.empty()) link.write_soon();
+}
+
+void ToXmpp::link_down(Link& link) {
+  Way* way = find(link);
+  if (way == nullptr) return;
+  way->proof.stream_ended();
+  // What had found no room is a reason for another stream.
+  if (!way->held.empty())
+    (void)user_.link(link.own_domain(), xmpp::domain_of(way->held.front().envelope.xmpp_message().to()));
+}
+
+void ToXmpp::link_gone(Link& link) {
+  Way* way = find(link);
+  if (way == nullptr) return;
+  way->proof.stream_ended();
+  held_ -= way->held.size();
+  for (const Held& each : std::exchange(way->held, {})) end_unwritten(each.envelope, link_down_outcome(link));
+  by_link_.erase(&link);
+  ways_.erase(way->number);
+}
+
+std::size_t ToXmpp::mute_domains() const {
+  std::size_t sum = 0;
+  for (const auto& [number, way] : ways_) sum += way.proof.mute_domains();
+  return sum;
+}
+
+void ToXmpp::settled(uint64_t number, Fate fate) {
+  const Message* m = under_way_.find(number);
+  if (m == nullptr) return;  // it was bounced
+  pb::Outcome outcome;
+  switch (fate) {
+    case Fate::kProved:
+      outcome.set_verdict(pb::DELIVERED);
+      ++figures_.delivered;
+      break;
+    case Fate::kPassedOn:
+      outcome.set_verdict(pb::PASSED_ON);
+      outcome.set_text(fmt::format("{} answers no pings", xmpp::domain_of(m->to)));
+      ++figures_.passed_on;
+      break;
+    case Fate::kUnsure:
+      outcome.set_verdict(pb::PASSED_ON);
+      outcome.set_text("a refusal may have been lost on another worker's connection");
+      ++figures_.passed_on;
+      break;
+    case Fate::kDeadline:
+      outcome = failure(pb::DEADLINE, fmt::format("{} did not answer in time", xmpp::domain_of(m->to)));
+      ++figures_.failed;
+      break;
+    case Fate::kInDoubt:
+      outcome = failure(pb::IN_DOUBT,
+                        "the XMPP stream ended before the message was confirmed; it may have been delivered");
+      ++figures_.failed;
+      break;
+  }
+  end(number, outcome);
+}
+
+void ToXmpp::end(uint64_t number, const pb::Outcome& outcome) {
+  Message& m = *under_way_.find(number);
+  if (service::Hop* hop = trace_.at(m.hop)) {
+    hop->outcome = describe(outcome);
+    hop->ended_us = clock_.wall_us();
+    trace_.show(*hop);
+  }
+  const Level level = outcome.verdict() == pb::FAILED ? Level::kInfo : Level::kDebug;
+  if (log_.enabled(level)) log_.write(level, m.trace_id, "to {}: {}", m.to, describe(outcome));
+  // Who is told of a failure in the answer is not told of it again (RFC 5438 12.1.3.1).
+  if (outcome.verdict() == pb::FAILED && !m.sip_id.empty()) {
+    for (const auto kind : {pb::Receipt::FAILED, pb::Receipt::FORBIDDEN, pb::Receipt::ERROR})
+      contacts_.first(m.sip_id, kind);
+  }
+  user_.finish(m.id, outcome);
+  under_way_.release(number);
+}
+
+void ToXmpp::write_ping(const Way& way, const std::string& to, uint64_t ping) {
+  id_.clear();
+  ids_.append(id_, ping, "p", std::to_string(way.number), way.link.own_domain(), to);
+  xml_.clear();
+  xmpp::XmlWriter xml(xml_);
+  xmpp::write_ping(xml, way.link.own_domain(), to, id_);
+  way.link.send(way.link.own_domain(), xml_);
+}
+
+void ToXmpp::answer(const StanzaId& id, const Answer& answer) {
+  answer.to_message ? bounce(id, answer) : pong(id, answer);
+}
+
+void ToXmpp::bounce(const StanzaId& id, const Answer& answer) {
+  if (ids_.is_own(id) && under_way_.find(id.number) != nullptr) {
+    ++figures_.bounced;
+    return end(id.number, refusal(answer.error, xmpp::has_resource(under_way_.find(id.number)->to)));
+  }
+  if (!id.has(StanzaId::kMessage)) {  // of typing or a receipt
+    Contact* contact = contacts_.find(answer.from, answer.to);
+    if (contact != nullptr && xmpp::has_resource(answer.from))
+      contact->shows(answer.from, Contact::States::kTellsNot);
+    return;
+  }
+  ++figures_.late_errors;
+  user_.refused_late(id, answer);
+  log_.info("{} refused message {} after it had been answered: {}", answer.from, answer.id,
+            answer.error.condition);
+}
+
+void ToXmpp::pong(const StanzaId& id, const Answer& answer) {
+  if (!id.has(StanzaId::kPing) || !ids_.is_own(id)) return;
+  const auto number = parse_number(id.payload, 1, UINT64_MAX);
+  const auto found = number ? ways_.find(*number) : ways_.end();
+  if (found == ways_.end()) return;
+  Way& way = found->second;
+  const auto from = xmpp::domain_of(answer.from);
+  const bool swapped = from != way.link.own_domain();
+  way.proof.answered(id.number, swapped ? from : xmpp::domain_of(answer.to), answer.connection);
+  arrange(way);
+}
+
+void ToXmpp::set_others(std::vector<uint64_t> connections) {
+  others_ = std::move(connections);
+  for (auto& [number, way] : ways_) way.proof.set_others(others_);
+}
+
+void ToXmpp::other_lost() {
+  for (auto& [number, way] : ways_) {
+    way.proof.other_lost(clock_.now());
+    arrange(way);
+  }
+}
+
+}  // namespace stox::worker
