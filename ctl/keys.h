@@ -10,8 +10,8 @@
 namespace stox::ctl {
 
 struct KeysOptions {
-  std::string file;                // the site's configuration, which may lack the keys yet
-  std::string directory;           // where the secret keys are, or will be
+  std::string file;                          // the site's configuration, which may lack the keys yet
+  std::string directory = "/etc/stox/keys";  // where the secret keys are, or will be
   std::string group = "stox";      // of the processes; may read what root makes, if there is such a group
   std::vector<std::string> names;  // sections; none: mappers, and all fronts and workers in the configuration
 };

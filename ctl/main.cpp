@@ -21,7 +21,7 @@ struct Arguments {
   bool json = false;
   double timeout_s = 30;
   std::string action, domain, name, id, from, to, text, level;
-  ctl::KeysOptions keys{.directory = "/etc/stox/keys"};
+  ctl::KeysOptions keys;
   unsigned for_s = 0;
   ctl::TapOptions tap;
   ctl::MessageOptions messages;

@@ -52,10 +52,10 @@ TEST(Metrics, MessagesAreHistogramsByEndingAndFailuresByReason) {
 }
 
 TEST(Metrics, LinksAndWhatIsInFlight) {
-  const std::string text = metrics_text(queue_metrics(
-      {{"links",
-        {{{"peer", "mapper-1"}, {"up", true}, {"sent", 7}, {"oldest_age_ms", 1500}}, {{"peer", ""}}}},
-       {"in_flight", {{"count", 3}, {"limit", 4096}, {"oldest_age_ms", 250}}}}));
+  const auto queues = nlohmann::json::parse(R"({
+    "links": [{"peer": "mapper-1", "up": true, "sent": 7, "oldest_age_ms": 1500}, {"peer": ""}],
+    "in_flight": {"count": 3, "limit": 4096, "oldest_age_ms": 250}})");
+  const std::string text = metrics_text(queue_metrics(queues));
   EXPECT_THAT(text, HasSubstr("stox_link_up{peer=\"mapper-1\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("stox_link_sent_total{peer=\"mapper-1\"} 7\n"));
   EXPECT_THAT(text, HasSubstr("stox_link_oldest_age_seconds{peer=\"mapper-1\"} 1.5\n"));
