@@ -47,6 +47,16 @@ std::string failures_text(const json& process) {
 
 bool is_ready(const std::string& state) { return state == "ready" || state == "standby"; }
 
+std::string pending_text(const json& process) {
+  std::string keys;
+  for (const json& key : process.value("restart_pending", json::array())) {
+    if (key.is_string()) keys += (keys.empty() ? "" : ", ") + service::printable(key.get<std::string>(), 200);
+  }
+  if (keys.empty()) return {};
+  return fmt::format("{}: restart pending: {} changed in the file; `stoxctl rolling-restart` brings it\n",
+                     text_at(process, "name"), keys);
+}
+
 // Each once, with those that say so: most are about the file that all read.
 std::string warnings_text(const json& processes) {
   std::map<std::string, std::string> by;
@@ -153,7 +163,7 @@ std::string status_text(const json& status) {
       if (const int64_t held = number_at(*journal, "held"); held > 0)
         troubles += fmt::format("{} has {} messages in its journal\n", text_at(process, "name"), held);
     }
-    troubles += failures_text(process);
+    troubles += failures_text(process) + pending_text(process);
   }
   troubles += warnings_text(status["processes"]);
   return table.str() + (troubles.empty() ? "" : "\n" + troubles);

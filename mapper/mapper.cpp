@@ -86,6 +86,7 @@ Result<std::unique_ptr<service::Process>> Mapper::create(const service::Context&
   options.name = context.identity.full;
   options.epoch = static_cast<uint64_t>(context.loop.clock().wall_us());
   options.expected = edges_of(context.config);
+  options.shared = service::shared_digest(context.config);
   const auto& curve = context.config.curve;
 
   auto mapper = std::make_unique<Mapper>(context, std::move(*rules));
@@ -141,13 +142,18 @@ void Mapper::look_at_members() {
   if (members_known_ && version == members_version_) return;
   members_known_ = true;
   members_version_ = version;
-  translation_.set_members(wire_->node().members());
+  std::vector<pb::Member> placeable;
+  for (const pb::Member& one : wire_->node().members()) {
+    if (wire_->node().has_our_configuration(one)) placeable.push_back(one);
+  }
+  translation_.set_members(placeable);
 }
 
 void Mapper::look() {
   const bool ready = wire_->node().ready();
   std::string missing = wire_->node().missing();
-  std::string nobody = nobody_of(wire_->node().members(), ready);
+  std::string nobody = others_differ();
+  if (nobody.empty()) nobody = nobody_of(wire_->node().members(), ready);
   if (ready != was_ready_ || missing != was_missing_ || nobody != nobody_) {
     was_ready_ = ready;
     was_missing_ = std::move(missing);
@@ -166,6 +172,17 @@ service::Status Mapper::status() const {
       "waiting for " + (was_missing_.empty() ? "the first heartbeats" : was_missing_ + " to connect");
   if (!refused_.empty() && context_.loop.now() - refused_at_ < kRefusedLately) why += "; " + refused_;
   return {service::State::kStarting, why};
+}
+
+std::string Mapper::others_differ() const {
+  std::string names;
+  for (const pb::Member& one : wire_->node().members()) {
+    if (!wire_->node().has_our_configuration(one)) names += (names.empty() ? "" : ", ") + one.name();
+  }
+  if (names.empty()) return {};
+  return "restart pending: " + names +
+         " and this mapper have other values of the keys that all processes share "
+         "(gateway_domain, xmpp_domain, domain_separator, gwmap), and pass each other nothing";
 }
 
 void Mapper::drain(std::function<void()> done) {
@@ -200,7 +217,8 @@ nlohmann::json Mapper::peers() const {
   for (const pb::Member& member : wire_->node().members()) {
     peers.push_back({{"name", member.name()},
                      {"role", role_of(member)},
-                     {"state", text_of(member.serving().state())},
+                     {"state", wire_->node().has_our_configuration(member) ? text_of(member.serving().state())
+                                                                           : "restart pending"},
                      {"reason", member.serving().reason()}});
   }
   auto gone = nlohmann::json::array();

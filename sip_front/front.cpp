@@ -62,6 +62,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   edge.pace = std::chrono::milliseconds(section->pace_ms);
   edge.resend_on_doubt = context.config.gateway.resend_on_doubt;
   edge.bodies = bodies();
+  edge.shared = service::shared_digest(context.config);
   const bus::MapperAddresses mappers{context.config.mapper_endpoints(), context.config.curve.secret_key,
                                      context.config.curve.mapper_public_key, context.config.dns.servers};
   auto bus = bus::ZmqEdge::create(context.loop, edge, mappers, *front);
@@ -296,6 +297,8 @@ service::Status Front::status() const {
     return {service::State::kDraining,
             fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
   }
+  // Ready when the others have been restarted, for which nobody need wait.
+  if (edge().restart_pending()) return {service::State::kReady, bus_->why_no_mapper()};
   if (!edge().has_mapper()) return {service::State::kStarting, bus_->why_no_mapper()};
   if (std::string trouble = inbound_.refusals().trouble(proxy_, context_.loop.now()); !trouble.empty())
     return {service::State::kReady, std::move(trouble)};

@@ -142,6 +142,7 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   options.pace = std::chrono::milliseconds(section->pace_ms);
   options.resend_on_doubt = context.config.gateway.resend_on_doubt;
   options.bodies = bodies();
+  options.shared = service::shared_digest(context.config);
   const bus::MapperAddresses mappers{context.config.mapper_endpoints(), context.config.curve.secret_key,
                                      context.config.curve.mapper_public_key, context.config.dns.servers};
   auto edge = bus::ZmqEdge::create(context.loop, options, mappers, *worker);

@@ -140,6 +140,7 @@ json Commands::status() {
   out["pid"] = getpid();
   out["version"] = STOX_VERSION;
   out["uptime_ms"] = to_ms(context_.loop.now() - started_);
+  if (!restart_pending_.empty()) out["restart_pending"] = restart_pending_;
   if (!warnings_.empty()) out["warnings"] = warnings_;
   if (context_.identity.role != Role::kMapper) out["messages"] = messages_json();
   if (const json queues = process_.queues(); queues.contains("in_flight"))

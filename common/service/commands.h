@@ -2,8 +2,9 @@
 // {"ok": false, "error": text}.
 //   status           in_flight: as Process::queues(); messages (of fronts and workers): how many came in here
 //   and ended, by their ending; "seconds" they took in all; "per_second" over the last minute. And name,
-//   role, state, reason, state_ms, pid, version, uptime_ms, and all of Process::peers(); warnings: what works
-//   and should not stay so, if there is any;
+//   role, state, reason, state_ms, pid, version, uptime_ms, and all of Process::peers(); if there are any,
+//   warnings: what works and should not stay so, and restart_pending: keys that were changed in the file and
+//   that only a restart brings;
 //                    state_ms: how long it has been in that state, or ready with a reason
 //   queues           name, and all of Process::queues()
 //   inflight         inflight: Process::inflight()
@@ -63,6 +64,8 @@ class Commands {
   void reset_level(Level);
   // What works and should not stay so: in the answer to status as "warnings", if there are any.
   void set_warnings(std::vector<std::string> warnings) { warnings_ = std::move(warnings); }
+  // Keys that have changed in the file, and that only a restart brings: "restart_pending".
+  void set_restart_pending(std::vector<std::string> keys) { restart_pending_ = std::move(keys); }
   // For state_ms: may be called often.
   void state_is(const Status&);
 
@@ -86,7 +89,7 @@ class Commands {
   bool has_reason_ = true;
   int64_t forgotten_us_ = 0;  // what failed until then is not listed
   Time since_;                // the two became so
-  std::vector<std::string> warnings_;
+  std::vector<std::string> warnings_, restart_pending_;
   Level usual_level_;
   net::Alarm level_ends_;
   Tap tap_;

@@ -174,6 +174,12 @@ struct Identity {
 // Where its own secret key of the bus is; empty: nowhere.
 std::string own_key_file(const Config&, const Identity&);
 
+// Of what all processes must have alike (the gateway's domains and what stands for them): equal where it is
+// the same, never 0. A reading that is not a start leaves it as it was: keep_shared() puts what `running` has
+// of it into `read`.
+uint64_t shared_digest(const Config&);
+void keep_shared(const Config& running, Config& read);
+
 // Every file that this process reads.
 std::vector<std::string> files_read_by(const Config&, const Identity&);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/base/hash.h"
 #include "common/base/jid.h"
 #include "common/base/text.h"
 #include "common/bus/zmq/curve.h"
@@ -280,6 +281,25 @@ std::string own_key_file(const Config& config, const Identity& identity) {
   std::string file = config.curve.edge_key_file;
   const auto at = file.find(kSection);
   return at == std::string::npos ? file : file.replace(at, kSection.size(), identity.section);
+}
+
+uint64_t shared_digest(const Config& config) {
+  const GatewayConfig& gateway = config.gateway;
+  std::string all = gateway.gateway_domain + "\n" + gateway.xmpp_domain + "\n" + gateway.domain_separator;
+  for (const auto& [sip, xmpp] : gateway.gwmap) all += "\n" + sip + "\n" + xmpp;
+  return std::max<uint64_t>(hash64(all), 1);
+}
+
+void keep_shared(const Config& running, Config& read) {
+  read.gateway.gateway_domain = running.gateway.gateway_domain;
+  read.gateway.xmpp_domain = running.gateway.xmpp_domain;
+  read.gateway.domain_separator = running.gateway.domain_separator;
+  read.gateway.gwmap = running.gateway.gwmap;
+  for (XmppWorkerConfig& worker : read.xmpp_workers) {
+    for (const XmppWorkerConfig& before : running.xmpp_workers) {
+      if (before.name == worker.name) worker.serves = before.serves;
+    }
+  }
 }
 
 std::vector<std::string> files_read_by(const Config& config, const Identity& identity) {

@@ -68,7 +68,8 @@ Level configured_level(const Config& config) { return parse_level(config.log.lev
 
 constexpr const char* kFixed[] = {
     // of all, and of mappers
-    "name", "directory", "format", "metrics", "bind", "mapper_public_key", "mapper_key_file", "edge_key_file",
+    "name", "directory", "format", "metrics", "bind", "gateway_domain", "xmpp_domain", "domain_separator",
+    "gwmap", "mapper_public_key", "mapper_key_file", "edge_key_file",
     // of fronts and workers
     "state_directory", "max_in_flight", "pace_ms", "listen", "max_connections", "max_connections_per_source",
     "keepalive_seconds", "max_message_bytes", "backend", "xmpp_host", "xmpp_port", "serves", "domains",
@@ -84,7 +85,8 @@ bool concerns_others(const std::string& key, const Identity& identity) {
 std::vector<std::string> fixed_keys(const std::vector<std::string>& keys, const Identity& identity) {
   std::vector<std::string> out;
   for (const std::string& key : keys) {
-    if (concerns_others(key, identity)) continue;
+    const bool shared = key.starts_with("xmpp_worker ") && key.ends_with(".serves");
+    if (concerns_others(key, identity) && !shared) continue;
     const bool of_edges = key == "gateway.on_doubt" || key.starts_with("dns.");
     const std::string_view last = std::string_view(key).substr(key.rfind('.') + 1);
     const bool fixed = of_edges ? identity.role != Role::kMapper
@@ -299,6 +301,8 @@ Reloaded Skeleton::read_anew(const char* asked_by) {
             done.taken.empty() ? "nothing" : fmt::format("{}", fmt::join(done.taken, ", ")));
   done.waiting = fixed_keys(changed_keys(configs_.front(), loaded->config), identity_);
   if (!done.waiting.empty()) log_.warn("only a restart brings: {}", fmt::join(done.waiting, ", "));
+  commands_->set_restart_pending(done.waiting);
+  keep_shared(configs_.front(), loaded->config);
   std::erase_if(done.taken, [&](const std::string& key) {
     return concerns_others(key, identity_) ||
            std::find(done.waiting.begin(), done.waiting.end(), key) != done.waiting.end();

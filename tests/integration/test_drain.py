@@ -211,3 +211,37 @@ def test_what_was_given_up_is_listed_and_sent_once_more(new_site):
     assert site.stox.ctl_json("failed") == {"failed": [], "refused": []}
     assert site.stox.ctl("retry", "sip-1.1.1").returncode == 1
     assert site.stox.ctl("retry", "nobody.1.1").returncode == 2
+
+
+def test_what_all_processes_share_waits_for_a_rolling_restart(new_site):
+    site = new_site(supervised=True).start()
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    before, after = site.sip_uri(juliet), site.sip_uri(juliet).replace("*", "!")
+    assert romeo.message(before, "before it").status == 200
+    site.stox.configuration["gateway"]["domain_separator"] = "!"
+    site.stox.write()
+    site.stox.ctl("reload")
+    pending = {name: process.get("restart_pending") for name, process in site.stox.status().items()}
+    assert pending == {name: ["gateway.domain_separator"] for name in NAMES}
+    assert "gateway.domain_separator" in site.stox.ctl("status").stdout
+    assert romeo.message(before, "as before").status == 200
+
+    done = site.stox.ctl("rolling-restart", "--timeout", 60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not any("restart_pending" in process for process in site.stox.status().values())
+    assert romeo.message(after, "after it").status == 200
+    assert [juliet.next_message().body for _ in range(3)] == ["before it", "as before", "after it"]
+
+
+def test_who_was_restarted_alone_with_other_shared_keys_gets_and_gives_nothing(new_site):
+    site = new_site().start()
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    site.stox.configuration["gateway"]["domain_separator"] = "!"
+    site.stox.write()
+    site.stox.restart("component-1")
+    eventually(lambda: "restart pending" in site.stox.status()["mapper-1"]["reason"], "the mapper says so")
+    assert romeo.message(site.sip_uri(juliet), "to nobody", within=60).status == 503
+    for name in "mapper-1", "sip-1":
+        site.stox.restart(name)
+    site.stox.ready()
+    assert romeo.message(site.sip_uri(juliet).replace("*", "!"), "to juliet").status == 200

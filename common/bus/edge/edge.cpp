@@ -287,6 +287,7 @@ void Edge::State::hello(Pipe pipe) {
   who.set_epoch(options.epoch);
   who.set_process_epoch(process_epoch);
   *who.mutable_serving() = serving;
+  who.set_shared(options.shared);
   h.set_schema(kSchemaVersion);
   h.set_version(STOX_VERSION);
   h.set_session(mappers[pipe].session);
@@ -449,6 +450,7 @@ void Edge::State::handle(Pipe pipe, pb::Item& i) {
       mappers[pipe].members.assign(i.members().members().begin(), i.members().members().end());
       mappers[pipe].members_version = i.members().version();
       link.set_ready(i.members().ready());
+      link.set_other_configuration(i.members().other_configuration());
       link.set_objection({});
       note_members(i.members());
       update_routes();
@@ -532,6 +534,11 @@ const std::string& Edge::name() const { return s_->options.name; }
 uint64_t Edge::epoch() const { return s_->options.epoch; }
 std::vector<pb::Member> Edge::members() const { return s_->known; }
 bool Edge::has_mapper() const { return !s_->ready.empty(); }
+bool Edge::restart_pending() const {
+  return !has_mapper() && std::any_of(s_->mappers.begin(), s_->mappers.end(), [](const State::Mapper& m) {
+    return m.link.up() && m.link.other_configuration();
+  });
+}
 std::size_t Edge::in_flight() const { return s_->origin.size(); }
 std::size_t Edge::begun() const { return s_->memory.pending(); }
 std::size_t Edge::hand_overs_waiting() const { return s_->hand_overs.waiting(); }

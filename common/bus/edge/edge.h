@@ -93,8 +93,9 @@ class Edge : public WireUser {
   uint64_t epoch() const;
   std::vector<pb::Member> members() const;  // all edges known through ready mappers
   bool has_mapper() const;                  // a ready one
-  std::size_t in_flight() const;            // as origin
-  std::size_t begun() const;                // as target: begun and not finished
+  bool restart_pending() const;   // none is ready, but one is there with other values of the shared keys
+  std::size_t in_flight() const;  // as origin
+  std::size_t begun() const;      // as target: begun and not finished
   std::size_t limit() const;
   std::size_t hand_overs_waiting() const;  // not acknowledged
   uint64_t hand_overs_given_up() const;

@@ -24,6 +24,7 @@ struct EdgeOptions {
   std::size_t max_memory = 262'144;  // ids remembered as target
   Duration pace = std::chrono::milliseconds(2);
   bool resend_on_doubt = false;  // whatever the kind of body
+  uint64_t shared = 0;           // digest of the keys that all processes must have alike; 0: not compared
   BodyKinds bodies;              // that this edge speaks; it refuses others
 };
 

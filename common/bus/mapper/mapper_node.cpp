@@ -70,6 +70,9 @@ struct MapperNode::State final : Queries::Ways {
     user.asked(from, text, std::move(reply));
   }
 
+  bool has_our_configuration(const pb::Member& one) const {
+    return options.shared == 0 || one.shared() == 0 || one.shared() == options.shared;
+  }
   bool computed_ready() const {
     return !draining && (was_ready || missing().empty() || clock.now() - started >= kGone);
   }
@@ -135,11 +138,13 @@ void MapperNode::State::broadcast() {
   was_ready = computed_ready();
   pb::Members& all = *item.mutable_members();
   all.Clear();
-  all.set_ready(was_ready);
   all.set_version(members_version);
   for (const pb::Member& m : members) *all.add_members() = m;
   for (auto& [pipe, peer] : peers) {
-    if (peer.greeted) put(peer, item);
+    if (!peer.greeted) continue;
+    all.set_other_configuration(!has_our_configuration(peer.member));
+    all.set_ready(was_ready && !all.other_configuration());
+    put(peer, item);
   }
 }
 
@@ -307,6 +312,8 @@ void MapperNode::State::envelope(Peer& from, pb::Item& i) {
   if (!was_ready)
     return refuse(from, e.id(), e.attempt(), pb::Refused::NOT_READY,
                   draining ? "is draining" : "waits for " + missing());
+  if (!has_our_configuration(from.member))
+    return refuse(from, e.id(), e.attempt(), pb::Refused::NOT_READY, "has other values of the shared keys");
   if (clock.now() >= begin_before)
     return refuse(from, e.id(), e.attempt(), pb::Refused::EXPIRED, "came too late");
   if (e.hops() >= kMaxHops)
@@ -323,6 +330,8 @@ void MapperNode::State::envelope(Peer& from, pb::Item& i) {
   const std::string& name = e.to().empty() ? std::get<Forward>(placement).to : e.to();
   Peer* to = find(name);
   if (to == nullptr) return refuse(from, id, attempt, pb::Refused::NO_TARGET, name + " is not there");
+  if (!has_our_configuration(to->member))
+    return refuse(from, id, attempt, pb::Refused::NO_TARGET, name + " has other values of the shared keys");
   if (to->member.serving().state() == pb::DRAINING)
     return refuse(from, id, attempt, pb::Refused::NOT_READY, name + " is draining");
   if (e.members_seen() != 0 && e.members_seen() < to->listed_since)
@@ -427,6 +436,7 @@ bool MapperNode::ready() const { return s_->was_ready; }
 std::string MapperNode::missing() const { return s_->missing(); }
 const std::vector<pb::Member>& MapperNode::members() const { return s_->members; }
 const std::map<std::string, Time>& MapperNode::gone() const { return s_->gone; }
+bool MapperNode::has_our_configuration(const pb::Member& one) const { return s_->has_our_configuration(one); }
 uint64_t MapperNode::members_version() const { return s_->members_version; }
 uint64_t MapperNode::epoch() const { return s_->options.epoch; }
 

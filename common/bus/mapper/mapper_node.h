@@ -51,6 +51,7 @@ struct MapperOptions {
   uint64_t epoch = 0;
   std::vector<std::string>
       expected;  // names of configured edges; ready when all have said hello, or after three heartbeats
+  uint64_t shared = 0;  // as EdgeOptions
   // Why the process at the other end of the pipe may not be this one, for people; empty: it may.
   std::function<std::string(Pipe, const pb::Member&)> objection = {};
 };
@@ -73,6 +74,9 @@ class MapperNode : public WireUser {
   bool ready() const;
   std::string missing() const;  // configured edges that have not said hello, for people; empty = none
   const std::vector<pb::Member>& members() const;  // edges connected now
+  // Whether it has the same values of the shared keys; who has not is given nothing, and heard in nothing
+  // new.
+  bool has_our_configuration(const pb::Member&) const;
   // Edges that were connected and are not, and since when; bounded.
   const std::map<std::string, Time>& gone() const;
   uint64_t members_version() const;  // changes whenever members() does

@@ -53,10 +53,10 @@ Edge& MemoryBus::start_edge(EdgeOptions options, EdgeUser& user) {
   return edge(name);
 }
 
-MapperNode& MemoryBus::start_mapper(const std::string& name, MapperUser& user) {
+MapperNode& MemoryBus::start_mapper(const std::string& name, MapperUser& user, uint64_t shared) {
   auto node = std::make_unique<Node>(*this, name);
-  node->mapper =
-      std::make_unique<MapperNode>(MapperOptions{name, next_epoch_++, expected_}, node->wire, clock_, user);
+  node->mapper = std::make_unique<MapperNode>(MapperOptions{name, next_epoch_++, expected_, shared},
+                                              node->wire, clock_, user);
   nodes_[name] = std::move(node);
   for (const auto& [other, n] : nodes_) {
     if (n->edge) connect(other, name);

@@ -27,7 +27,7 @@ class MemoryBus {
 
   // Starts a process (again): a new object with a new epoch, or the one given. The user must outlive it.
   Edge& start_edge(EdgeOptions, EdgeUser&);
-  MapperNode& start_mapper(const std::string& name, MapperUser&);
+  MapperNode& start_mapper(const std::string& name, MapperUser&, uint64_t shared = 0);
   Edge& edge(const std::string& name);
   MapperNode& mapper(const std::string& name);
 

@@ -20,8 +20,9 @@ struct LinkFigures {
   std::string peer;  // name; empty until it said hello
   uint64_t peer_epoch = 0;
   bool up = false;
-  bool ready = false;     // of a mapper
-  std::string objection;  // of a mapper that does not take our hello: why, for people
+  bool ready = false;                // of a mapper
+  std::string objection;             // of a mapper that does not take our hello: why, for people
+  bool other_configuration = false;  // of a mapper: it has other values of the shared keys
   uint64_t sent = 0, sent_bytes = 0;
   uint64_t received = 0, received_bytes = 0;
   uint64_t resent = 0;   // envelopes sent again after an ask
@@ -60,6 +61,8 @@ class Link {
     figures_.peer_epoch = epoch;
   }
   void set_ready(bool ready) { figures_.ready = ready; }
+  void set_other_configuration(bool other) { figures_.other_configuration = other; }
+  bool other_configuration() const { return figures_.other_configuration; }
   void set_objection(std::string why) { figures_.objection = std::move(why); }
   const std::string& objection() const { return figures_.objection; }
   const std::string& peer() const { return figures_.peer; }

@@ -308,7 +308,7 @@ std::vector<MapperState> ZmqEdgeOnLoop::mappers() const {
     if (pipe.endpoint.empty()) continue;
     const LinkFigures& figures = links[link++];
     out.push_back({pipe.endpoint, figures.peer, figures.up, figures.ready, pipe.leave_by != kNever,
-                   figures.up ? figures.objection : pipe.trouble});
+                   figures.up ? figures.objection : pipe.trouble, figures.up && figures.other_configuration});
   }
   return out;
 }
@@ -316,7 +316,10 @@ std::vector<MapperState> ZmqEdgeOnLoop::mappers() const {
 std::string ZmqEdgeOnLoop::why_no_mapper() const {
   std::string why = finder_.trouble();
   for (const MapperState& mapper : mappers()) {
-    const std::string said = mapper.up
+    const std::string said = mapper.up && mapper.other_configuration
+                                 ? "has other values of the keys that all processes share (gateway_domain, "
+                                   "xmpp_domain, domain_separator, gwmap): restart pending, there or here"
+                             : mapper.up
                                  ? mapper.trouble.empty()
                                        ? "is not ready yet, or drains; stoxctl status says what it waits for"
                                        : "does not take us: " + mapper.trouble

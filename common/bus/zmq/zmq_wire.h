@@ -45,8 +45,9 @@ struct MapperState {
   std::string endpoint;
   std::string name;  // empty until it said hello
   bool up = false, ready = false;
-  bool leaving = false;  // taken out of the configuration or of DNS; something is in flight by it
-  std::string trouble;   // why it is not up, or does not take us
+  bool leaving = false;              // taken out of the configuration or of DNS; something is in flight by it
+  std::string trouble;               // why it is not up, or does not take us
+  bool other_configuration = false;  // as LinkFigures
 };
 
 class ZmqEdge {

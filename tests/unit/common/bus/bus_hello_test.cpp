@@ -63,6 +63,59 @@ TEST_F(BusHello, WhoHasNoNameOrIsNoEdgeIsRefused) {
   EXPECT_THAT(refusals(), HasSubstr("is neither a sip_front nor an xmpp_worker"));
 }
 
+class BusSharedKeys : public BusHello {
+ protected:
+  void start_with(const std::string& name, pb::Role role, uint64_t shared) {
+    Actor& actor = actors_[name];
+    actor.begun_ids.clear();
+    actor.edge = &bus_.start_edge({.name = name,
+                                   .role = role,
+                                   .max_in_flight = 1000,
+                                   .pace = Duration{0},
+                                   .shared = shared,
+                                   .bodies = bodies_},
+                                  actor);
+    bus_.advance(seconds(1));
+  }
+  void start_mapper_with(uint64_t shared) {
+    bus_.kill("m-1");
+    choosers_["m-1"].node = &bus_.start_mapper("m-1", choosers_["m-1"], shared);
+    bus_.advance(seconds(4));
+  }
+};
+
+TEST_F(BusSharedKeys, WhoHasOtherValuesWaitsForARestartAndNothingIsGivenToIt) {
+  bus_.kill("w-1");
+  start_mapper_with(1);
+  start_with("sip-1", pb::FRONT, 2);
+  EXPECT_TRUE(front().edge->restart_pending());
+  const uint64_t waits = send("c1");
+  bus_.advance(seconds(3));
+  EXPECT_FALSE(front().outcomes.contains(waits)) << "it waits a while for a mapper that has been restarted";
+
+  start_mapper_with(2);
+  EXPECT_FALSE(front().edge->restart_pending());
+  EXPECT_TRUE(front().edge->has_mapper());
+  start_with("w-1", pb::WORKER, 1);
+  EXPECT_TRUE(worker().edge->restart_pending());
+  EXPECT_TRUE(worker().began.empty());
+  bus_.advance(seconds(1));
+  start_with("w-1", pb::WORKER, 2);
+  bus_.advance(seconds(3));
+  EXPECT_EQ(worker().began, (std::vector<std::string>{"c1"}));
+  EXPECT_EQ(outcome(waits).verdict(), pb::DELIVERED);
+}
+
+TEST_F(BusSharedKeys, WhoIsNotRestartedIsATargetForNobodyAndThatIsSaid) {
+  start_mapper_with(2);
+  start_with("sip-1", pb::FRONT, 2);
+  start_with("w-1", pb::WORKER, 1);
+  const uint64_t number = send("c1");
+  bus_.advance(seconds(15));
+  EXPECT_EQ(outcome(number).reason(), pb::NO_TARGET) << "503, or resource-constraint";
+  EXPECT_TRUE(worker().began.empty());
+}
+
 // Each of these as if the worker had said it.
 TEST_F(BusHello, NobodySpeaksForAnother) {
   pb::Batch batch;

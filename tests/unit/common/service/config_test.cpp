@@ -683,6 +683,21 @@ TEST_F(ConfigFile, ARuntimeDirectoryThatOthersWriteInIsTold) {
   EXPECT_THAT(warnings(), ElementsAre(HasSubstr("belongs to the user nobody")));
 }
 
+TEST_F(ConfigFile, WhatAllProcessesShareStaysAsItWasAtTheStart) {
+  const Config before = *load_config(put(kSite));
+  std::string other = kSite;
+  other.replace(other.find("xmpp-sip"), 8, "new-name");
+  other.insert(other.find("[[mapper]]"), "message_type = \"normal\"\n");
+  Config read = *load_config(put(other + "[[xmpp_worker]]\nname = \"component-2\"\nxmpp_password = \"x\"\n"));
+  EXPECT_NE(shared_digest(before), shared_digest(read));
+  keep_shared(before, read);
+  EXPECT_EQ(shared_digest(before), shared_digest(read));
+  EXPECT_EQ(read.gateway.xmpp_domain, "xmpp-sip.example.org");
+  EXPECT_THAT(read.xmpp_workers[0].serves, ElementsAre("xmpp-sip.example.org"));
+  EXPECT_THAT(read.xmpp_workers[1].serves, ElementsAre("new-name.example.org"));
+  EXPECT_EQ(read.gateway.message_type, "normal");
+}
+
 TEST_F(ConfigFile, EachSectionHasAKeyAndEachKeyASection) {
   std::string site = between_hosts("bind = \"tcp://10.0.0.5:7300\"", "");
   EXPECT_EQ(problems(site), "");
