@@ -152,8 +152,7 @@ void Mapper::look_at_members() {
 void Mapper::look() {
   const bool ready = wire_->node().ready();
   std::string missing = wire_->node().missing();
-  std::string nobody = others_differ();
-  if (nobody.empty()) nobody = nobody_of(wire_->node().members(), ready);
+  std::string nobody = who_is_missing();
   if (ready != was_ready_ || missing != was_missing_ || nobody != nobody_) {
     was_ready_ = ready;
     was_missing_ = std::move(missing);
@@ -165,9 +164,15 @@ void Mapper::look() {
   alarm_.set(now + kLook);
 }
 
+// As it is now: who asks for the status must not hear of what ended since the last look.
+std::string Mapper::who_is_missing() const {
+  std::string differ = others_differ();
+  return differ.empty() ? nobody_of(wire_->node().members(), wire_->node().ready()) : differ;
+}
+
 service::Status Mapper::status() const {
   if (draining_) return {service::State::kDraining, "passes no new messages on"};
-  if (was_ready_) return {service::State::kReady, nobody_};
+  if (was_ready_) return {service::State::kReady, who_is_missing()};
   std::string why =
       "waiting for " + (was_missing_.empty() ? "the first heartbeats" : was_missing_ + " to connect");
   if (!refused_.empty() && context_.loop.now() - refused_at_ < kRefusedLately) why += "; " + refused_;

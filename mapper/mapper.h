@@ -43,8 +43,9 @@ class Mapper : public service::Process, private bus::MapperUser {
     context_.answer(text, std::move(reply));
   }
   void look_at_members();
-  std::string others_differ() const;  // whose restart is pending, for people; empty: nobody's
-  void look();                        // now and then: has the status changed, is the drain over?
+  std::string who_is_missing() const;  // or has other values of the shared keys; for people, empty: nobody
+  std::string others_differ() const;   // whose restart is pending, for people; empty: nobody's
+  void look();                         // now and then: has the status changed, is the drain over?
 
   const service::Context& context_;
   Translation translation_;

@@ -17,7 +17,7 @@ def test_its_users_are_phones(site):
     assert identities == ["client/phone"]
     assert {"http://jabber.org/protocol/disco#info", "urn:xmpp:ping", "urn:xmpp:receipts",
             "http://jabber.org/protocol/chatstates"} <= set(features)
-    assert not {"jabber:iq:last", "jabber:iq:gateway", "vcard-temp"} & set(features)
+    assert not {"jabber:iq:last", "jabber:iq:gateway"} & set(features)
 
 
 def test_it_lists_nothing(site):
@@ -42,7 +42,7 @@ def test_what_it_does_not_know_is_told(site):
     juliet = site.xmpp_user("juliet")
     assert juliet.ask(GATEWAY, "<query xmlns='urn:unknown'/>") == "service-unavailable"
     assert juliet.ask(GATEWAY, "<query xmlns='urn:unknown'/>", type="set") == "service-unavailable"
-    assert juliet.ask(USER, "<vCard xmlns='vcard-temp'/>") == "service-unavailable"
+    assert juliet.ask(USER, "<query xmlns='jabber:iq:private'/>") == "service-unavailable"
 
 
 def test_how_to_write_to_a_sip_user(site):
