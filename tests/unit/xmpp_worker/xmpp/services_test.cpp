@@ -167,7 +167,8 @@ std::string answer_to_call(const std::string& payload) {
   const Reading read("<message from='ann@x/r' to='b@gw.test' id='m1' type='chat'>" + payload + "</message>");
   std::string out;
   XmlWriter xml(out);
-  EXPECT_EQ(decline_call(read.stanza(), xml), !out.empty());
+  const bool declined = decline_call(read.stanza(), xml);
+  EXPECT_EQ(declined, !out.empty());
   return out;
 }
 
