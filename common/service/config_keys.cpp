@@ -559,7 +559,7 @@ template <>
 const std::vector<Key<DnsConfig>>& keys() {
   static const std::vector<Key<DnsConfig>> kKeys = {
       list("servers", &DnsConfig::servers, check_dns_server),
-      table("static", &DnsConfig::static_servers, check_xmpp_domain, check_address_port),
+      table("static", &DnsConfig::static_servers, check_xmpp_domain, check_xmpp_server),
   };
   return kKeys;
 }

@@ -159,6 +159,12 @@ Complaint check_address_port(std::string_view text) {
   return "is not ADDRESS:PORT; write it like \"127.0.0.1:9473\" or \"[::1]:9473\"";
 }
 
+Complaint check_xmpp_server(std::string_view text) {
+  const auto endpoint = parse_endpoint(text);
+  if (endpoint && endpoint->port != 0) return std::nullopt;
+  return "is not ADDRESS:PORT; write it like \"192.0.2.6:5269\" or \"[2001:db8::6]:5269\"";
+}
+
 Complaint check_bind(std::string_view text) {
   if (text.starts_with(kTcp)) {
     const auto endpoint = parse_endpoint(text.substr(kTcp.size()));

@@ -28,6 +28,7 @@ Complaint check_network(std::string_view);           // ADDRESS or ADDRESS/BITS
 Complaint check_host(std::string_view);              // name or address
 Complaint check_dns_server(std::string_view);        // ADDRESS or ADDRESS:PORT
 Complaint check_address_port(std::string_view);      // ADDRESS:PORT
+Complaint check_xmpp_server(std::string_view);       // the same, of another domain's server
 Complaint check_bind(std::string_view);              // ipc:///PATH or tcp://ADDRESS:PORT
 Complaint check_connect(std::string_view);  // these, tcp://NAME:PORT or tcp://_SERVICE._PROTOCOL.NAME
 Complaint check_curve_key(std::string_view);

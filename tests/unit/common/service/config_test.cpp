@@ -313,8 +313,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"[dns]\nservers = [\"ns.example\"]\n[dns.static]\n\"r.example\" = \"127.0.0.3\"\n",
               "F:12:12: dns.servers \"ns.example\" is not ADDRESS or ADDRESS:PORT; write it like "
               "\"127.0.0.1:5353\"\n"
-              "F:14:15: dns.static \"127.0.0.3\" is not ADDRESS:PORT; write it like \"127.0.0.1:9473\" or "
-              "\"[::1]:9473\""},
+              "F:14:15: dns.static \"127.0.0.3\" is not ADDRESS:PORT; write it like \"192.0.2.6:5269\" or "
+              "\"[2001:db8::6]:5269\""},
         Wrong{"[log]\n[log]\n",
               "F:12:1: not TOML: Error while parsing table header: cannot redefine existing table 'log'"},
         Wrong{"xmpp_host = 127.0.0.1\n",
