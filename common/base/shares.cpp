@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <random>
 
 #include "common/base/hash.h"
 
@@ -12,11 +11,6 @@ namespace stox {
 
 Shares::Shares(std::size_t bound, uint64_t seed)
     : bound_(bound), seed_(seed), held_(bound < 16 ? 0 : std::min<std::size_t>(8 * bound, 1 << 20)) {}
-
-uint64_t Shares::random_seed() {
-  std::random_device device;
-  return static_cast<uint64_t>(device()) << 32 | device();
-}
 
 Shares::Claim Shares::claim(std::initializer_list<std::string_view> holders,
                             std::initializer_list<std::string_view> domains) const {

@@ -16,6 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/random_seed.h"
+
 namespace stox {
 
 class Shares {
@@ -43,8 +45,6 @@ class Shares {
 
   std::size_t bound() const { return bound_; }
   std::size_t held_by_first(const Claim&) const;  // places of the first holder
-
-  static uint64_t random_seed();
 
  private:
   bool is_small(uint32_t slot) const {

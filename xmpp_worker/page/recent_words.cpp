@@ -1,9 +1,9 @@
 #include "xmpp_worker/page/recent_words.h"
 
 #include <algorithm>
-#include <random>
 
 #include "common/base/hash.h"
+#include "common/base/random_seed.h"
 #include "common/base/text.h"
 #include "xmpp_worker/xmpp/stream/names.h"
 
@@ -31,11 +31,6 @@ std::size_t bytes_of(std::string_view text, std::size_t characters) {
     } while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80);
   }
   return at;
-}
-
-uint64_t random_seed() {
-  std::random_device device;
-  return static_cast<uint64_t>(device()) << 32 | device();
 }
 
 }  // namespace

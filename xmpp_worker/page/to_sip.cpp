@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
 #include "common/base/addressing.h"
 #include "common/base/hash.h"
+#include "common/base/random_seed.h"
 #include "common/bus/edge/ending_of.h"
 #include "common/bus/edge/item_reader.h"
 #include "xmpp_worker/page/words.h"
@@ -32,11 +32,6 @@ constexpr Duration kLendAgain = std::chrono::seconds(15);
 bool has_text(const xmpp::MessageContent& content) {
   return !content.oobs.empty() || std::any_of(content.bodies.begin(), content.bodies.end(),
                                               [](const auto& body) { return !body.text.empty(); });
-}
-
-uint64_t random_seed() {
-  std::random_device device;
-  return static_cast<uint64_t>(device()) << 32 | device();
 }
 
 }  // namespace
