@@ -171,11 +171,9 @@ void Inbound::take(const sip::Message& request, const sip::Flow& flow, sip::Serv
 
 // Of the message that fill() has read. Who is trusted for his address, as a proxy is, stands for many.
 Shares::Claim Inbound::claim_of(const sip::Flow& flow) {
-  const pb::SipMessage& message = envelope_.sip_message();
   const auto domain_in = [](std::string_view address) { return address.substr(address.rfind('@') + 1); };
-  const std::string from = address_keys_.get(message.from_uri(), address_key);
-  const std::string to = address_keys_.get(message.request_uri(), address_key);
-  std::string_view user = std::string_view(to).substr(0, to.rfind('@'));
+  const std::string_view from = from_key_, to = to_key_;
+  const std::string_view user = to.substr(0, to.rfind('@'));
   const auto separator = user.rfind(policy_.domain_separator);
   const std::string_view to_domain =
       separator == std::string_view::npos ? domain_in(to) : user.substr(separator + 1);
@@ -201,6 +199,8 @@ void Inbound::fill(const sip::Message& request, const sip::NameAddr& sender) {
   set_uri(*message.mutable_request_uri(), request.request_uri);
   set_uri(*message.mutable_from_uri(), sender.uri);
   set_uri(*message.mutable_to_uri(), request.to.uri);
+  from_key_ = address_keys_.get(message.from_uri(), address_key);
+  to_key_ = address_keys_.get(message.request_uri(), address_key);
   message.mutable_call_id()->assign(request.call_id);
   const auto set_text = [](std::string& out, std::string_view text) {  // protobuf carries UTF-8 only
     out.assign(is_utf8(text) ? text : std::string_view());
@@ -227,9 +227,7 @@ void Inbound::fill(const sip::Message& request, const sip::NameAddr& sender) {
 }
 
 void Inbound::fill_conversation() {
-  const pb::SipMessage& message = envelope_.sip_message();
-  std::string conversation = conversation_of_keys(address_keys_.get(message.from_uri(), address_key),
-                                                  address_keys_.get(message.request_uri(), address_key));
+  std::string conversation = conversation_of_keys(from_key_, to_key_);
   // Decoded, a user part may be any bytes; the mapper will refuse it, but the bus must carry it there.
   if (!is_utf8(conversation)) conversation = to_hex(conversation);
   envelope_.set_conversation(std::move(conversation));

@@ -140,9 +140,10 @@ class Inbound {
   bool draining_ = false;
 
   Memo<std::string> address_keys_;
-  pb::Envelope envelope_;                                                       // reused
-  sip::ResponseHead head_;                                                      // reused
-  std::string out_;                                                             // reused
+  std::string from_key_, to_key_;  // of the message that fill() has read
+  pb::Envelope envelope_;          // reused
+  sip::ResponseHead head_;         // reused
+  std::string out_;                // reused
   std::vector<uint32_t> answers_ = std::vector<uint32_t>(sip::kMethods * 700);  // by method and status
   std::array<uint64_t, sip::kRefusedReasons> refused_{};
   uint64_t ignored_ = 0, unanswered_strangers_ = 0;
