@@ -601,7 +601,8 @@ const std::vector<Key<SipFrontConfig>>& keys() {
       list("asserted_identity_from", &S::asserted_identity_from, check_network),
       list("allow_wildcard", &S::allow_wildcard, check_sip_name_pattern),
       number("max_datagram_bytes", &S::max_datagram_bytes, 256, 65535),
-      number("max_message_bytes", &S::max_message_bytes, 256, 16'777'216),
+      // A charset of one byte a letter may double it, and the bus takes frames of 16 MB.
+      number("max_message_bytes", &S::max_message_bytes, 256, 4'194'304),
       number("max_in_flight", &S::max_in_flight, 1, 1'000'000),
       number("max_rate_per_source", &S::max_rate_per_source, 0, 1'000'000),
       number("max_rate_per_from_domain", &S::max_rate_per_from_domain, 0, 1'000'000),
