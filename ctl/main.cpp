@@ -6,6 +6,7 @@
 #include "common/base/text.h"
 #include "common/service/config.h"
 #include "common/service/log.h"
+#include "common/service/running_config.h"
 #include "ctl/commands.h"
 #include "ctl/doctor.h"
 #include "ctl/import.h"
@@ -208,11 +209,13 @@ int main(int argc, char** argv) {
     arguments.keys.file = arguments.file;
     return ctl::keys(arguments.keys);
   }
-  const auto loaded =
-      service::load_config(arguments.file, service::Role::kCtl, "", service::read_environment());
-  if (!loaded) {
-    fmt::print(stderr, "{}\n", service::printable_lines(loaded.error().text));
-    return ctl::kUsage;
-  }
-  return run({loaded->config, arguments.json});
+  const service::Environment environment = service::read_environment();
+  const auto loaded = service::load_config(arguments.file, service::Role::kCtl, "", environment);
+  if (loaded) return run({loaded->config, arguments.json});
+  fmt::print(stderr, "{}\n", service::printable_lines(loaded.error().text));
+  const auto running = service::read_running_config(arguments.file, environment);
+  if (!running) return ctl::kUsage;
+  fmt::print(stderr, "stoxctl goes on with what the running processes have read before\n");
+  const ctl::ExitCode code = run({*running, arguments.json});
+  return code == ctl::kFine && app.got_subcommand("status") ? ctl::kTrouble : code;
 }

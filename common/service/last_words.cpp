@@ -1,12 +1,12 @@
 #include "common/service/last_words.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+
+#include "common/service/kept_text.h"
 
 namespace stox::service {
 namespace {
@@ -18,16 +18,9 @@ std::string path_of(const RuntimeConfig& runtime, const std::string& full_name) 
 }  // namespace
 
 void keep_last_words(const RuntimeConfig& runtime, const std::string& full_name, const LastWords& words) {
-  const std::string path = path_of(runtime, full_name);
-  const std::string part = path + ".new";
   const nlohmann::json all = {{"at_us", words.at_us}, {"text", words.text}};
-  {
-    std::ofstream file(part, std::ios::trunc);
-    file << all.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) << "\n";
-    if (!file.flush()) return;
-  }
-  chmod(part.c_str(), 0640);
-  std::rename(part.c_str(), path.c_str());
+  keep_text(path_of(runtime, full_name),
+            all.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 void forget_last_words(const RuntimeConfig& runtime, const std::string& full_name) {

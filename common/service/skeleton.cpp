@@ -17,6 +17,7 @@
 #include "common/service/last_words.h"
 #include "common/service/metrics.h"
 #include "common/service/notify.h"
+#include "common/service/running_config.h"
 
 namespace stox::service {
 namespace {
@@ -142,6 +143,7 @@ int Skeleton::run(const MakeProcess& make) {
     return 1;
   }
   forget_last_words(configs_.front().runtime, identity_.full);
+  keep_running_config(configs_.front(), identity_.full);
   try {
     const Watchdog watchdog(loop_, last_words(), [] { notify::alive(); });
     notify::ready();
@@ -311,6 +313,7 @@ Reloaded Skeleton::read_anew(const char* asked_by) {
   warn(std::move(loaded->warnings));
   commands_->reset_level(configured_level(configs_.back()));
   process_->reload(configs_.back());
+  keep_running_config(configs_.back(), identity_.full);
   return done;
 }
 

@@ -32,6 +32,18 @@ def test_a_process_that_is_not_there(new_site):
     assert site.stox.ctl("wait-ready", "--timeout", 1).returncode == 1
 
 
+@pytest.mark.parametrize("broken", ["[gateway\n", "[gateway]\nno_such_key = 1\n"])
+def test_a_file_that_is_broken_hides_no_running_process(new_site, broken):
+    site = new_site().start()
+    site.stox.file.write_text(broken + f'[runtime]\ndirectory = "{site.stox.folder}/run"\n')
+    done = site.stox.ctl("status", "--json")
+    assert done.returncode == 1 and str(site.stox.file) in done.stderr and "goes on" in done.stderr
+    assert {p["name"]: p["state"] for p in json.loads(done.stdout)["processes"]} == dict.fromkeys(NAMES, "ready")
+    assert site.xmpp_server.secret not in (site.stox.folder / "run" / "component-1.config").read_text()
+    queues = site.stox.ctl("queues")
+    assert queues.returncode == 0 and "component-1" in queues.stdout
+
+
 def test_a_mapper_that_has_lost_its_only_worker_says_so(new_site):
     site = new_site().start()
     site.stox.kill("component-1")
