@@ -37,6 +37,7 @@ enum class HeaderName : uint8_t {
   kOther,
   kAccept,
   kAllow,
+  kAllowEvents,
   kCallId,
   kContact,
   kContentDisposition,
@@ -47,9 +48,11 @@ enum class HeaderName : uint8_t {
   kContentType,
   kCSeq,
   kDate,
+  kEvent,
   kExpires,
   kFrom,
   kMaxForwards,
+  kMinExpires,
   kPAssertedIdentity,
   kPrivacy,
   kRecordRoute,
@@ -57,13 +60,14 @@ enum class HeaderName : uint8_t {
   kRetryAfter,
   kRoute,
   kSubject,
+  kSubscriptionState,
   kSupported,
   kTimestamp,
   kTo,
   kUserAgent,
   kVia,
 };
-constexpr std::size_t kHeaderNames = 28;
+constexpr std::size_t kHeaderNames = 32;
 
 struct Header {
   std::string_view name;   // as written

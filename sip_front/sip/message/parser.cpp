@@ -27,12 +27,15 @@ constexpr Name kNames[] = {
     {"e", HeaderName::kContentEncoding},
     {"s", HeaderName::kSubject},
     {"k", HeaderName::kSupported},
+    {"o", HeaderName::kEvent},
+    {"u", HeaderName::kAllowEvents},
     {"To", HeaderName::kTo},
     {"Via", HeaderName::kVia},
     {"From", HeaderName::kFrom},
     {"CSeq", HeaderName::kCSeq},
     {"Date", HeaderName::kDate},
     {"Allow", HeaderName::kAllow},
+    {"Event", HeaderName::kEvent},
     {"Route", HeaderName::kRoute},
     {"Accept", HeaderName::kAccept},
     {"Call-ID", HeaderName::kCallId},
@@ -44,13 +47,16 @@ constexpr Name kNames[] = {
     {"Supported", HeaderName::kSupported},
     {"Timestamp", HeaderName::kTimestamp},
     {"User-Agent", HeaderName::kUserAgent},
+    {"Min-Expires", HeaderName::kMinExpires},
     {"Retry-After", HeaderName::kRetryAfter},
+    {"Allow-Events", HeaderName::kAllowEvents},
     {"Max-Forwards", HeaderName::kMaxForwards},
     {"Content-Type", HeaderName::kContentType},
     {"Record-Route", HeaderName::kRecordRoute},
     {"Content-Length", HeaderName::kContentLength},
     {"Content-Encoding", HeaderName::kContentEncoding},
     {"Content-Language", HeaderName::kContentLanguage},
+    {"Subscription-State", HeaderName::kSubscriptionState},
     {"Content-Disposition", HeaderName::kContentDisposition},
     {"P-Asserted-Identity", HeaderName::kPAssertedIdentity},
     {"Content-Transfer-Encoding", HeaderName::kContentTransferEncoding},
@@ -89,11 +95,14 @@ constexpr bool is_single(HeaderName id) {
     case HeaderName::kContentType:
     case HeaderName::kCSeq:
     case HeaderName::kDate:
+    case HeaderName::kEvent:
     case HeaderName::kExpires:
     case HeaderName::kFrom:
     case HeaderName::kMaxForwards:
+    case HeaderName::kMinExpires:
     case HeaderName::kRetryAfter:
     case HeaderName::kSubject:
+    case HeaderName::kSubscriptionState:
     case HeaderName::kTo:
       return true;
     default:
