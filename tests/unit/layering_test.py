@@ -15,11 +15,12 @@ OURS = {
     "common/bus": ["common/base", "common/net", "proto"],
     "common/bodies": ["common/bus", "proto"],
     "common/journal": ["common/base"],
+    "common/xml": ["common/base"],
     "common/service": ["common/base", "common/net"],
     "sip_front/sip": ["common/base"],
     "xmpp_worker/xmpp": ["common/base"],
-    "mapper/mapping": ["common/base", "proto"],  # the messages are its values
-    "sip_front": ["common/base", "common/net", "common/bus", "common/bodies", "common/service", "proto"],
+    "mapper/mapping": ["common/base", "common/xml", "proto"],  # the messages are its values
+    "sip_front": ["common/base", "common/net", "common/bus", "common/bodies", "common/service", "common/xml", "proto"],
     "xmpp_worker": ["common/base", "common/net", "common/bus", "common/bodies", "common/journal", "common/service", "proto"],
     "mapper": ["common/base", "common/net", "common/bus", "common/service", "proto"],
     "ctl": ["common/base", "common/service"],
@@ -42,7 +43,7 @@ LIBRARIES = {
     "asio": ["common/net", "common/bus", "common/service"],
     "unbound": ["common/net"],
     "sqlite3": ["common/journal"],
-    "expat": ["xmpp_worker/xmpp", "mapper/mapping"],
+    "expat": ["xmpp_worker/xmpp", "common/xml"],
     "unigbrk": ["mapper/mapping"],
     "spdlog": ["common/service"],
     "prometheus": ["common/service"],

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/text.h"
+#include "common/xml/small_xml.h"
 #include "mapper/mapping/page/sent_file.h"
-#include "mapper/mapping/page/small_xml.h"
 
 namespace stox::mapping {
 namespace {

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "common/base/text.h"
-#include "mapper/mapping/page/small_xml.h"
+#include "common/xml/small_xml.h"
 
 namespace stox::mapping {
 namespace {
@@ -89,15 +89,14 @@ bool is_web_address(std::string_view url) { return has_scheme(url, "http") || ha
 bool is_encrypted_file(std::string_view url) { return has_scheme(url, "aesgcm"); }
 
 std::string write_file_info(std::string_view url) {
-  std::string quoted = xml_escape(url);
-  for (auto at = quoted.find('"'); at != std::string::npos; at = quoted.find('"', at))
-    quoted.replace(at, 1, "&quot;");
   const std::string name = name_of_file(url);
   std::string out =
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n"
       "<file xmlns=\"urn:gsma:params:xml:ns:rcs:rcs:fthttp\">\r\n<file-info type=\"file\">\r\n<file-name>";
   out.append(xml_escape(name)).append("</file-name>\r\n<content-type>").append(type_of_file(name));
-  out.append("</content-type>\r\n<data url=\"").append(quoted).append("\"/>\r\n</file-info>\r\n</file>\r\n");
+  out.append("</content-type>\r\n<data url=\"")
+      .append(xml_escape(url))
+      .append("\"/>\r\n</file-info>\r\n</file>\r\n");
   return out;
 }
 

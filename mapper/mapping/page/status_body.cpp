@@ -4,7 +4,7 @@
 
 #include "common/base/text.h"
 #include "common/base/timestamp.h"
-#include "mapper/mapping/page/small_xml.h"
+#include "common/xml/small_xml.h"
 
 namespace stox::mapping {
 namespace {

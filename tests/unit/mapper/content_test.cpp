@@ -329,7 +329,7 @@ TEST_F(Content, AFileIsToldOfByItsNameAndType) {
       {"http://x.test/..%2F..%5Cetc%2fpasswd", "....etcpasswd", "application/octet-stream",
        "http://x.test/..%2F..%5Cetc%2fpasswd"},
       {"https://x.test", "file", "application/octet-stream", "https://x.test"},
-      {"https://x.test/\"<b>.pdf", "\"&lt;b&gt;.pdf", "application/pdf",
+      {"https://x.test/\"<b>.pdf", "&quot;&lt;b&gt;.pdf", "application/pdf",
        "https://x.test/&quot;&lt;b&gt;.pdf"},
       {"https://x.test/%ff.png", "file", "application/octet-stream", "https://x.test/%ff.png"},
   };

@@ -1,4 +1,4 @@
-#include "mapper/mapping/page/small_xml.h"
+#include "common/xml/small_xml.h"
 
 #include <expat.h>
 
@@ -7,37 +7,64 @@
 
 #include "common/base/text.h"
 
-namespace stox::mapping {
+namespace stox {
 namespace {
 
-constexpr std::size_t kMaxDepth = 16;
-constexpr char kBetween = '\n';  // between namespace and local name; no namespace holds it
+constexpr char kBetween = '\n';           // between namespace and local name; no namespace holds it
+constexpr std::size_t kMaxPath = 256;     // nobody looks for a longer one, and children repeat it
+constexpr std::size_t kMaxLanguage = 64;  // children repeat it, too
+constexpr std::string_view kLanguage = "http://www.w3.org/XML/1998/namespace\nlang";
+constexpr CharClass kLanguageChars("-");
 
 struct Reader {
   XML_Parser parser;
-  std::string ns;
-  std::vector<SmallElement> out;
+  std::span<const XmlNamespace> namespaces;
+  int max_depth;
+  std::vector<SmallElement> out = {};
   std::vector<std::size_t> open = {};  // indices into out
-  std::size_t skipping = 0;            // depth inside what is of another namespace
+  std::size_t skipping = 0;            // depth inside what is left out
 };
+
+// What stands in a path for this element; empty for one that is left out.
+std::string step_of(std::span<const XmlNamespace> namespaces, std::string_view full) {
+  const auto between = full.rfind(kBetween);
+  if (between == std::string_view::npos || full.size() - between > kMaxPath) return {};
+  for (const XmlNamespace& ns : namespaces) {
+    if (ns.uri == full.substr(0, between))
+      return std::string("/").append(ns.before).append(full.substr(between + 1));
+  }
+  return {};
+}
+
+SmallElement element_of(const SmallElement* parent, const std::string& step, const XML_Char** attributes) {
+  SmallElement out;
+  if (parent != nullptr) {
+    out.path = parent->path;
+    out.lang = parent->lang;
+  }
+  out.path += step;
+  for (; *attributes != nullptr; attributes += 2) {
+    const std::string_view name(attributes[0]), value(attributes[1]);
+    if (name.find(kBetween) == std::string_view::npos) {
+      out.attributes.emplace_back(name, value);
+    } else if (name == kLanguage) {
+      out.lang = value.size() <= kMaxLanguage && kLanguageChars.has_all(value) ? value : std::string_view();
+    }
+  }
+  return out;
+}
 
 void start(void* user, const XML_Char* name, const XML_Char** attributes) {
   auto& r = *static_cast<Reader*>(user);
-  const std::string_view full(name);
-  const auto between = full.rfind(kBetween);
-  const bool ours = between != std::string_view::npos && full.substr(0, between) == r.ns;
-  if (r.skipping > 0 || !ours) {
+  const SmallElement* parent = r.open.empty() ? nullptr : &r.out[r.open.back()];
+  const std::string step = r.skipping > 0 ? std::string() : step_of(r.namespaces, name);
+  if (step.empty() || (parent != nullptr && parent->path.size() + step.size() > kMaxPath)) {
     ++r.skipping;
   } else {
-    const std::string parent = r.open.empty() ? std::string() : r.out[r.open.back()].path;
-    r.out.push_back({parent + "/" + std::string(full.substr(between + 1)), {}, {}});
-    for (; *attributes != nullptr; attributes += 2) {
-      if (std::string_view(attributes[0]).find(kBetween) == std::string_view::npos)
-        r.out.back().attributes.emplace_back(attributes[0], attributes[1]);
-    }
+    r.out.push_back(element_of(parent, step, attributes));
     r.open.push_back(r.out.size() - 1);
   }
-  if (r.open.size() + r.skipping > kMaxDepth) XML_StopParser(r.parser, XML_FALSE);
+  if (r.open.size() + r.skipping > static_cast<std::size_t>(r.max_depth)) XML_StopParser(r.parser, XML_FALSE);
 }
 
 void end(void* user, const XML_Char*) {
@@ -61,11 +88,12 @@ void doctype(void* user, const XML_Char*, const XML_Char*, const XML_Char*, int)
 
 }  // namespace
 
-Result<std::vector<SmallElement>> read_small_xml(std::string_view document, std::string_view ns) {
-  if (document.size() > kMaxSmallXml) return error("too large");
+Result<std::vector<SmallElement>> read_small_xml(std::string_view document,
+                                                 std::span<const XmlNamespace> namespaces, XmlLimits limits) {
+  if (document.size() > limits.bytes) return error("too large");
   const std::unique_ptr<XML_ParserStruct, void (*)(XML_Parser)> parser(XML_ParserCreateNS(nullptr, kBetween),
                                                                        XML_ParserFree);
-  Reader reader{parser.get(), std::string(ns), {}};
+  Reader reader{parser.get(), namespaces, limits.depth};
   XML_SetUserData(parser.get(), &reader);
   XML_SetElementHandler(parser.get(), start, end);
   XML_SetCharacterDataHandler(parser.get(), text);
@@ -79,6 +107,11 @@ Result<std::vector<SmallElement>> read_small_xml(std::string_view document, std:
     t.erase(t.begin(), std::find_if_not(t.begin(), t.end(), blank));
   }
   return std::move(reader.out);
+}
+
+Result<std::vector<SmallElement>> read_small_xml(std::string_view document, std::string_view ns) {
+  const XmlNamespace one{{}, ns};
+  return read_small_xml(document, {&one, 1});
 }
 
 std::string_view SmallElement::attribute(std::string_view name) const {
@@ -99,6 +132,7 @@ std::string_view text_at(const std::vector<SmallElement>& elements, std::string_
 
 std::string xml_escape(std::string_view text) {
   std::string out;
+  out.reserve(text.size());
   for (const char c : text) {
     switch (c) {
       case '&':
@@ -110,6 +144,9 @@ std::string xml_escape(std::string_view text) {
       case '>':
         out += "&gt;";
         break;
+      case '"':
+        out += "&quot;";
+        break;
       default:
         out += c;
     }
@@ -117,4 +154,4 @@ std::string xml_escape(std::string_view text) {
   return out;
 }
 
-}  // namespace stox::mapping
+}  // namespace stox
