@@ -1,4 +1,4 @@
-#include "sip_front/page/refusals.h"
+#include "sip_front/request/refusals.h"
 
 #include <gtest/gtest.h>
 
