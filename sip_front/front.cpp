@@ -81,11 +81,13 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
 
 Front::Front(const service::Context& context, sip::Policy policy)
     : context_(context),
-      inbound_(std::move(policy), find_section(context.config, context.identity.section)->max_in_flight,
-               context.loop.clock(), context.log, context.trace, random_, *this, *this),
+      reception_(std::move(policy), context.loop.clock(), context.log, context.trace, random_, *this, *this),
+      inbound_(reception_, find_section(context.config, context.identity.section)->max_in_flight,
+               context.loop.clock(), context.log, context.trace, random_, *this),
       outbound_(context.loop.clock(), context.log, context.trace, random_, *this),
       end_of_turn_(context.loop, [this] { settle(); }),
       alarm_(context.loop, [this] { settle(); }) {
+  reception_.add(sip::Method::kMessage, {}, inbound_);
   own_domains_ = own_domains(context.config);
   outbound_.formats().assume(context.config.gateway.unknown_peers_take);
   outbound_.refuse_large(context.config.gateway.long_messages == "reject");
@@ -110,7 +112,7 @@ void Front::settle() {
     tick_ = now + kTick;
     check_status();
   }
-  const Time due = std::min(inbound_.turn(), outbound_.turn());
+  const Time due = std::min(reception_.turn(), outbound_.turn());
   if (drained_ && inbound_.idle() && outbound_.idle() && edge().in_flight() == 0 && edge().begun() == 0 &&
       edge().has_last_envelope())
     std::exchange(drained_, nullptr)();
@@ -215,14 +217,14 @@ void Front::received(const sip::Message& message, const sip::Flow& flow) {
   notice_standstill();
   if (!message.is_request) {
     if (!outbound_.response(message)) ++stray_;
-  } else if (!inbound_.request(message, flow)) {
+  } else if (!reception_.request(message, flow)) {
     transports_->finish(flow);
   }
   end_of_turn_.ask();
 }
 
 void Front::faulty(const sip::Message& message, const sip::Fault& fault, const sip::Flow& flow) {
-  if (!inbound_.fault(message, fault, flow)) transports_->finish(flow);
+  if (!reception_.fault(message, fault, flow)) transports_->finish(flow);
 }
 
 void Front::connection_lost(uint32_t connection, bool never_made, std::string_view why) {
@@ -234,7 +236,7 @@ void Front::connection_lost(uint32_t connection, bool never_made, std::string_vi
 // RFC 3261 18.2.2, the last resort. Not for a stranger: we would connect to whomever he names.
 void Front::no_way_back(const sip::Flow& asked, std::string_view response) {
   const std::string uri =
-      inbound_.trusts(asked) ? sip::uri_of_sent_by(response, asked.transport) : std::string();
+      reception_.trusts(asked) ? sip::uri_of_sent_by(response, asked.transport) : std::string();
   if (uri.empty()) return transports_->send_by({}, response);
   const auto send = [this, response = std::string(response)](sip::Hops hops) {
     transports_->send_by(hops ? std::move(*hops) : std::vector<sip::Hop>(), response);
@@ -300,7 +302,7 @@ service::Status Front::status() const {
   // Ready when the others have been restarted, for which nobody need wait.
   if (edge().restart_pending()) return {service::State::kReady, bus_->why_no_mapper()};
   if (!edge().has_mapper()) return {service::State::kStarting, bus_->why_no_mapper()};
-  if (std::string trouble = inbound_.refusals().trouble(proxy_, context_.loop.now()); !trouble.empty())
+  if (std::string trouble = reception_.refusals().trouble(proxy_, context_.loop.now()); !trouble.empty())
     return {service::State::kReady, std::move(trouble)};
   if (const std::string expiry =
           certificate_ ? net::expiry_trouble(*certificate_, context_.loop.clock().wall_us() / 1'000'000) : "";
@@ -328,7 +330,7 @@ void Front::look_for_proxy() {
 void Front::check_status() {
   if (!bus_) return;
   const bool must_look =
-      inbound_.refusals().has_untrusted() &&
+      reception_.refusals().has_untrusted() &&
       (proxy_looked_for_ == Time() || context_.loop.now() - proxy_looked_for_ >= kProxyHolds);
   if (must_look) look_for_proxy();
   service::Status current = status();
@@ -346,7 +348,7 @@ void Front::tell_serving(pb::ProcessState state) {
 void Front::drain(std::function<void()> done) {
   draining_ = true;
   drained_ = std::move(done);
-  inbound_.drain();
+  reception_.drain();
   tell_serving(pb::DRAINING);
   check_status();
   end_of_turn_.ask();
@@ -355,13 +357,13 @@ void Front::drain(std::function<void()> done) {
 void Front::accept_new(bool on) {
   if (drained_) return;  // it ends
   draining_ = !on;
-  inbound_.drain(!on);
+  reception_.drain(!on);
   tell_serving(on ? pb::READY : pb::DRAINING);
   check_status();
 }
 
 void Front::stop() {
-  inbound_.drain();
+  reception_.drain();
   inbound_.give_up();
   outbound_.give_up(pb::STOPPING, "stopped");
 }
@@ -383,7 +385,7 @@ void Front::reload(const service::Config& config) {
   } else {
     context_.log.error("{}; the old certificates stay", tls.error().text);
   }
-  inbound_.set_policy(std::move(*policy));
+  reception_.set_policy(std::move(*policy));
   transports_->trust_changed();
   own_domains_ = own_domains(config);
   outbound_.formats().assume(config.gateway.unknown_peers_take);

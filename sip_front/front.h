@@ -1,6 +1,6 @@
 // The actor of stox-sip-front: SIP transports on the one side, the bus on the other. It owns both and passes
-// events between them; what is done with a message stands in inbound.h (SIP to XMPP) and outbound.h (XMPP to
-// SIP).
+// events between them. Requests go to reception.h, which has a table of who takes them; what is done with a
+// message stands in inbound.h (SIP to XMPP) and outbound.h (XMPP to SIP).
 #pragma once
 
 #include <functional>
@@ -18,6 +18,7 @@
 #include "sip_front/page/inbound.h"
 #include "sip_front/page/outbound.h"
 #include "sip_front/page/taken_requests.h"
+#include "sip_front/request/reception.h"
 #include "sip_front/sip/message/random.h"
 #include "sip_front/sip/transport/next_hop.h"
 #include "sip_front/sip/transport/transport.h"
@@ -68,14 +69,16 @@ class Front final : public service::Process,
     context_.answer(text, std::move(reply));
   }
   // transports
-  const sip::Trust& trust_at(uint16_t listener) const override { return inbound_.trust_at(listener); }
+  const sip::Trust& trust_at(uint16_t listener) const override {
+    return reception_.policy().trust_at(listener);
+  }
   void received(const sip::Message&, const sip::Flow&) override;
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
   void connection_lost(uint32_t connection, bool never_made, std::string_view why) override;
   void no_way_back(const sip::Flow& asked, std::string_view response) override;
   void unreachable(const sip::Endpoint& peer, std::string_view datagram, std::string_view why) override;
   void tls_failed(const sip::Endpoint& peer, bool ours, std::string_view why) override;
-  // inbound
+  // reception, inbound
   void send_response(const sip::Flow& flow, std::string_view bytes) override {
     transports_->send(flow, bytes);
   }
@@ -110,6 +113,7 @@ class Front final : public service::Process,
   service::Context context_;
   sip::Random random_;
   std::vector<std::string> own_domains_;  // of SIP addresses that lead to us
+  Reception reception_;
   Inbound inbound_;
   Outbound outbound_;
   std::unique_ptr<net::Resolver> resolver_;

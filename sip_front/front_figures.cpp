@@ -79,7 +79,7 @@ json Front::sip() const {
                         {"times", one.times},
                         {"age_ms", to_ms(context_.loop.now() - one.at)}});
   }
-  const Inbound::Figures in = inbound_.figures();
+  const Reception::Figures in = reception_.figures();
   for (const auto& [reason, count] : in.refused) refused[reason] = count;
   const sip::TransportFigures figures = transports_->figures();
   return {{"listeners", listeners},
@@ -145,7 +145,7 @@ json Front::inflight() const {
 
 std::vector<Metric> Front::metrics() const {
   std::vector<Metric> out;
-  inbound_.add_metrics(out);
+  reception_.add_metrics(out);
   outbound_.add_metrics(out);
   const auto add = [&](Metric::Kind kind, const char* name, const char* help, auto value) {
     out.push_back({kind, name, help, static_cast<double>(value), {}});

@@ -9,12 +9,14 @@
 #include "common/base/text.h"
 #include "common/bus/edge/ending_of.h"
 #include "sip_front/page/peer_formats.h"
+#include "sip_front/sip/message/header_value.h"
+#include "sip_front/sip/message/parser.h"
+#include "sip_front/sip/policy/request_check.h"
 
 namespace stox {
 namespace {
 
 using sip::HeaderName;
-using sip::Method;
 using sip::Verdict;
 
 constexpr Duration kTypingWithin = std::chrono::seconds(5);
@@ -45,126 +47,41 @@ void set_uri(std::string& out, std::string_view uri) {
 
 }  // namespace
 
-Inbound::Inbound(sip::Policy policy, std::size_t max_in_flight, const Clock& clock, service::Log& log,
-                 service::Trace& trace, sip::Random& random, sip::ResponseSender& sender, EnvelopeSink& sink)
-    : policy_(std::move(policy)),
+Inbound::Inbound(Reception& reception, std::size_t max_in_flight, const Clock& clock, service::Log& log,
+                 service::Trace& trace, sip::Random& random, EnvelopeSink& sink)
+    : reception_(reception),
       clock_(clock),
       log_(log),
       trace_(trace),
       random_(random),
-      sender_(sender),
       sink_(sink),
-      seed_(random.next()),
-      tag_key_{random.next(), random.next()},
-      transactions_(kMaxCompleted, seed_, tag_key_, sender),
-      sources_(seed_),
-      from_domains_(seed_),
       shares_(max_in_flight, random.next()) {}
 
-bool Inbound::request(const sip::Message& request, const sip::Flow& flow) {
-  const Verdict verdict = sip::check_request(request, flow, policy_);
-  auto match = sip::ServerTransactions::Match::kNew;
-  if (verdict.kind == Verdict::Kind::kTake) {
-    match = transactions_.match(request, flow);
-    if (match == sip::ServerTransactions::Match::kCopy) return true;
-  }
-  if (over_limit(request, flow, verdict)) {
-    Verdict refusal{Verdict::Kind::kRefuse, sip::Refused::kRate, 480, "Too many requests"};
-    refusal.headers.retry_after_s = 1;
-    return apply(std::move(refusal), request, flow);
-  }
-  if (verdict.kind != Verdict::Kind::kTake) return apply(verdict, request, flow);
-  take(request, flow, match);
-  return true;
-}
-
-// Whether its sender has sent enough for now.
-bool Inbound::over_limit(const sip::Message& request, const sip::Flow& flow, const Verdict& verdict) {
-  const Time now = clock_.now();
-  if (verdict.kind == Verdict::Kind::kIgnore || verdict.why == sip::Refused::kUntrusted) return false;
-  if (!sources_.take(flow.peer, policy_.max_rate_per_source, now)) return true;
-  if (verdict.kind != Verdict::Kind::kTake || policy_.max_rate_per_from_domain == 0) return false;
-  const std::string domain = sip::domain_of(sip::sender_of(request, flow, policy_), policy_);
-  return !from_domains_.take(domain, policy_.max_rate_per_from_domain, now);
-}
-
-bool Inbound::fault(const sip::Message& request, const sip::Fault& fault, const sip::Flow& flow) {
-  return apply(sip::check_fault(request, fault, flow, policy_), request, flow);
-}
-
-bool Inbound::apply(Verdict verdict, const sip::Message& request, const sip::Flow& flow,
-                    std::string_view detail) {
-  switch (verdict.kind) {
-    case Verdict::Kind::kTake:  // see request()
-      break;
-    case Verdict::Kind::kOptions: {
-      // As a MESSAGE would be answered: who asks sends those elsewhere, then.
-      Answer answer = draining_ || !sink_.is_connected() ? unavailable() : Answer{200, "OK", {}};
-      answer.headers.allow = answer.headers.accept = true;  // 11.2
-      answer.headers.accept_encoding = answer.headers.supported = true;
-      answer_stateless(request, flow, answer);
-      break;
-    }
-    case Verdict::Kind::kCancel:
-      // It came too late to cancel anything (9.2): a MESSAGE is answered as it would have been.
-      answer_stateless(request, flow,
-                       transactions_.has_cancelled(request) ? Answer{200, "OK", {}} : Answer{481, {}, {}});
-      break;
-    case Verdict::Kind::kIgnore:
-      ++ignored_;
-      if (verdict.why != sip::Refused::kNot) show_refused(request, flow, verdict, "not answered");
-      break;
-    case Verdict::Kind::kRefuse:
-      ++refused_[static_cast<std::size_t>(verdict.why)];
-      show_refused(request, flow, verdict, detail);
-      note_refusal(request, flow, verdict, detail.empty() ? hint(request, flow, verdict.why) : detail);
-      if (verdict.why == sip::Refused::kUntrusted && flow.transport == sip::Transport::kUdp &&
-          !strangers_.take(kStrangersAnsweredPerSecond, clock_.now())) {
-        ++unanswered_strangers_;
-        return false;
-      }
-      if (verdict.status == 503) verdict.headers.retry_after_s = unavailable().headers.retry_after_s;
-      answer_stateless(request, flow,
-                       {verdict.status, std::move(verdict.reason), std::move(verdict.headers)});
-      break;
-  }
-  return verdict.why != sip::Refused::kUntrusted;
-}
-
-void Inbound::take(const sip::Message& request, const sip::Flow& flow, sip::ServerTransactions::Match match) {
-  const auto refuse = [&](sip::Refused why, uint16_t status, std::string_view detail = {}) {
-    apply({Verdict::Kind::kRefuse, why, status}, request, flow, detail);
+void Inbound::take(const ReceivedRequest& received) {
+  const sip::Message& request = received.message;
+  const auto unavailable = [&](std::string_view detail) {
+    reception_.refuse(received, sip::refusal(sip::Refused::kUnavailable, 503), detail);
   };
-  using Match = sip::ServerTransactions::Match;
-  if (match == Match::kMerged) return refuse(sip::Refused::kMerged, 482);
-  if (match == Match::kReused) {
-    return refuse(
-        sip::Refused::kMerged, 482,
-        "it has Call-ID, CSeq and From tag of a message with another text; its sender must raise CSeq");
-  }
-  if (draining_) return refuse(sip::Refused::kUnavailable, 503, "this process is draining");
+  if (Verdict content = sip::check_content(request); content.kind == Verdict::Kind::kRefuse)
+    return reception_.refuse(received, std::move(content));
   const bool typing = format_of(request.value(HeaderName::kContentType)) == Format::kComposing;
-  if (!typing && !sink_.has_room())
-    return refuse(sip::Refused::kUnavailable, 503, "max_in_flight messages are in flight");
+  if (!typing && !sink_.has_room()) return unavailable("max_in_flight messages are in flight");
   const Duration valid_for = sip::valid_for(request, clock_.wall_us() / 1'000'000);
-  if (valid_for <= Duration::zero()) {
-    apply({Verdict::Kind::kRefuse, sip::Refused::kExpired, 480, "Message expired"}, request, flow);
-    return;
-  }
-  fill(request, sip::sender_of(request, flow, policy_));
-  const Shares::Claim claim = claim_of(flow);
+  if (valid_for <= Duration::zero())
+    return reception_.refuse(received, sip::refusal(sip::Refused::kExpired, 480, "Message expired"));
+  fill(request, received.sender);
+  const Shares::Claim claim = claim_of(received.flow);
   if (!typing && !shares_.allows(claim, waiting_.size())) {
-    Verdict refusal{Verdict::Kind::kRefuse, sip::Refused::kShare, 480, "Too many messages under way"};
+    Verdict refusal = sip::refusal(sip::Refused::kShare, 480, "Too many messages under way");
     refusal.headers.retry_after_s = 2;
-    apply(std::move(refusal), request, flow);
-    return;
+    return reception_.refuse(received, std::move(refusal));
   }
-  refusals_.let_in(flow.peer, clock_.now());
+  reception_.let_in(received.flow);
   sink_.took(envelope_.sip_message().from_uri(), request);
-  if (typing) return take_typing(transactions_.open(request, flow, clock_.now()));
+  if (typing) return take_typing(reception_.open(received));
   const auto waiting = submit(request.call_id, valid_for, request.body);
-  if (!waiting) return refuse(sip::Refused::kUnavailable, 503, waiting.error().text);
-  (*waiting)->transaction = transactions_.open(request, flow, clock_.now());
+  if (!waiting) return unavailable(waiting.error().text);
+  (*waiting)->transaction = reception_.open(received);
   (*waiting)->claim = claim;
   shares_.take(claim);
 }
@@ -174,11 +91,11 @@ Shares::Claim Inbound::claim_of(const sip::Flow& flow) {
   const auto domain_in = [](std::string_view address) { return address.substr(address.rfind('@') + 1); };
   const std::string_view from = from_key_, to = to_key_;
   const std::string_view user = to.substr(0, to.rfind('@'));
-  const auto separator = user.rfind(policy_.domain_separator);
+  const auto separator = user.rfind(reception_.policy().domain_separator);
   const std::string_view to_domain =
       separator == std::string_view::npos ? domain_in(to) : user.substr(separator + 1);
   std::string source;
-  if (!policy_.trust_at(flow.listener).networks.contain(flow.peer)) {
+  if (!reception_.policy().trust_at(flow.listener).networks.contain(flow.peer)) {
     flow.peer.append_ip(source);
     source = source_network(source);
   }
@@ -189,8 +106,7 @@ Shares::Claim Inbound::claim_of(const sip::Flow& flow) {
 void Inbound::take_typing(sip::Id transaction) {
   fill_conversation();
   sink_.submit_lossy(envelope_, clock_.now() + kTypingWithin);
-  count(Method::kMessage, 200);
-  transactions_.respond(transaction, 200, "Accepted", {}, clock_.now());
+  reception_.respond(transaction, 200, "Accepted");
 }
 
 // Sets every field, as the envelope is an old one.
@@ -305,16 +221,13 @@ void Inbound::ended(uint64_t number, const pb::Outcome& outcome) {
   if (waiting.injected) {
     waiting.injected({answer.status < 300, waiting.trace_id, text});
   } else {
-    count(Method::kMessage, answer.status);
-    transactions_.respond(waiting.transaction, answer.status, answer.reason, answer.headers, clock_.now());
+    reception_.respond(waiting.transaction, answer.status, answer.reason, answer.headers);
   }
   waiting.number = 0;
   waiting.injected = nullptr;
   by_number_.erase(number, slot);
   waiting_.free(waiting_.id_of(slot));
 }
-
-Inbound::Answer Inbound::unavailable() { return {503, {}, {.retry_after_s = random_.between(2, 30)}}; }
 
 Inbound::Answer Inbound::answer_to(const pb::Outcome& outcome) {
   Answer answer{500, {}, {}};
@@ -343,76 +256,12 @@ Inbound::Answer Inbound::answer_to(const pb::Outcome& outcome) {
     case pb::UNSUPPORTED:
       break;
     default:
-      answer = unavailable();
-      if (outcome.retry_after_s() != 0) answer.headers.retry_after_s = outcome.retry_after_s();
+      answer.status = 503;
+      answer.headers.retry_after_s = outcome.retry_after_s();
   }
-  if (answer.status == 503 && answer.headers.retry_after_s == 0)
-    answer.headers.retry_after_s = unavailable().headers.retry_after_s;
   answer.headers.accept = answer.headers.accept_encoding = answer.status == 415;
   if (answer.reason.empty()) answer.reason = sip::usual_reason(answer.status);
   return answer;
-}
-
-void Inbound::answer_stateless(const sip::Message& request, const sip::Flow& flow, const Answer& answer) {
-  count(request.method, answer.status);
-  sip::write_response_head(request, flow.peer, sip::to_tag(request, tag_key_), head_);
-  sip::write_response(out_, head_, answer.status, answer.reason, answer.headers);
-  sender_.send_response(sip::response_flow(flow, request.via, trusts(flow)), out_);
-}
-
-void Inbound::count(Method method, uint16_t status) {
-  ++answers_[static_cast<std::size_t>(method) * 700 + status];
-}
-
-void Inbound::note_refusal(const sip::Message& request, const sip::Flow& flow, const Verdict& verdict,
-                           std::string_view detail) {
-  std::string why = detail.empty() ? std::string(sip::name_of(verdict.why)) : std::string(detail);
-  refusals_.refused(flow.peer, verdict.why, request.method == Method::kMessage, std::move(why), clock_.now());
-  if (!refusal_lines_.take(log_, clock_.now())) return;
-  const std::string_view said = verdict.reason.empty() ? sip::usual_reason(verdict.status) : verdict.reason;
-  log_.info("refused {} from {}, Call-ID {}: {}, {} {}{}{}", one_line(request.method_text, 20),
-            flow.peer.str(), one_line(request.call_id, 100), sip::name_of(verdict.why), verdict.status, said,
-            detail.empty() ? "" : ": ", detail);
-}
-
-// What would let it in.
-std::string Inbound::hint(const sip::Message& request, const sip::Flow& flow, sip::Refused why) const {
-  std::string source;
-  flow.peer.append_ip(source);
-  const auto parsed = parse_sip_uri(request.request_uri);
-  switch (why) {
-    case sip::Refused::kUntrusted:
-      return source + " is not in `trusted`; add it, if it is the SIP proxy";
-    case sip::Refused::kFromDomain:
-      return "its sender is at \"" +
-             one_line(sip::domain_of(sip::sender_of(request, flow, policy_), policy_), 100) +
-             "\", which is not in `from_domains`";
-    case sip::Refused::kDomain:
-      return (parsed ? one_line(parsed->host, 100) : std::string()) +
-             " is not gateway_domain; the SIP proxy must send nothing else here";
-    case sip::Refused::kLoop:
-      return "it has been here already; the SIP proxy must not send back what comes from this gateway";
-    default:
-      return {};
-  }
-}
-
-// To stoxctl tap --refused.
-void Inbound::show_refused(const sip::Message& request, const sip::Flow& flow, const Verdict& verdict,
-                           std::string_view detail) const {
-  if (!trace_.is_watched()) return;
-  service::Hop hop;
-  hop.message_id = request.call_id;
-  hop.from = mask_passwords(request.from.uri);
-  hop.to = mask_passwords(request.request_uri);
-  hop.decision = std::string(request.method_text) + " over " + std::string(name_of(flow.transport)) +
-                 " from " + flow.peer.str();
-  hop.outcome = sip::name_of(verdict.why);
-  if (verdict.status != 0) hop.outcome += ", " + std::to_string(verdict.status);
-  if (!verdict.reason.empty()) hop.outcome += " " + verdict.reason;
-  if (!detail.empty()) hop.outcome.append(": ").append(detail);
-  hop.came_us = clock_.wall_us();
-  trace_.show_refused(hop, mask_passwords(request.head));
 }
 
 void Inbound::inject(std::string_view from, std::string_view to, std::string_view text,
@@ -433,9 +282,9 @@ void Inbound::inject(std::string_view from, std::string_view to, std::string_vie
   const auto parsed = sip::parse_datagram(request, *message);
   if (!parsed) return done({false, {}, "not a message: " + std::string(parsed.error().reason)});
 
-  sip::Policy policy = policy_;
-  policy.trusted.networks = *sip::Networks::parse({"0.0.0.0/0"});
-  const Verdict verdict = sip::check_request(*message, {sip::Transport::kTcp, 0, 0, {}}, policy);
+  sip::Flow flow{sip::Transport::kTcp, 0, 0, {}};
+  flow.certified = true;  // the operator is trusted
+  const Verdict verdict = reception_.check(*message, flow);
   if (verdict.kind != Verdict::Kind::kTake) {
     std::string answer = std::to_string(verdict.status) + " ";
     answer += verdict.reason.empty() ? std::string(sip::usual_reason(verdict.status)) : verdict.reason;
@@ -444,8 +293,8 @@ void Inbound::inject(std::string_view from, std::string_view to, std::string_vie
     return done({false, {}, std::move(answer)});
   }
   fill(*message, message->from);
-  const auto waiting =
-      draining_ ? tl::make_unexpected(Error{"this process is draining"}) : submit(call_id, kDeadline, text);
+  const auto waiting = reception_.draining() ? tl::make_unexpected(Error{"this process is draining"})
+                                             : submit(call_id, kDeadline, text);
   if (!waiting) return done({false, {}, waiting.error().text});
   (*waiting)->injected = std::move(done);
 }
@@ -458,58 +307,6 @@ void Inbound::give_up() {
   for (uint32_t slot = 0; slot < waiting_.capacity(); ++slot) {
     if (waiting_[slot].number != 0) ended(waiting_[slot].number, outcome);
   }
-}
-
-Inbound::Figures Inbound::figures() const {
-  Figures out{transactions_.waiting(),
-              transactions_.completed(),
-              transactions_.completed_bytes(),
-              transactions_.copies(),
-              ignored_,
-              unanswered_strangers_,
-              {}};
-  for (std::size_t i = 1; i < refused_.size(); ++i) {
-    if (refused_[i] > 0) out.refused.emplace_back(sip::name_of(static_cast<sip::Refused>(i)), refused_[i]);
-  }
-  return out;
-}
-
-void Inbound::add_metrics(std::vector<service::Metric>& out) const {
-  using Kind = service::Metric::Kind;
-  for (std::size_t i = 0; i < answers_.size(); ++i) {
-    if (answers_[i] == 0) continue;
-    out.push_back({Kind::kCounter,
-                   "stox_sip_requests_total",
-                   "SIP requests answered, by method and status",
-                   static_cast<double>(answers_[i]),
-                   {{"method", std::string(sip::name_of(static_cast<Method>(i / 700)))},
-                    {"status", std::to_string(i % 700)}}});
-  }
-  for (std::size_t i = 1; i < refused_.size(); ++i) {
-    if (refused_[i] == 0) continue;
-    out.push_back({Kind::kCounter,
-                   "stox_sip_refused_total",
-                   "SIP requests refused before they reached the bus, by reason",
-                   static_cast<double>(refused_[i]),
-                   {{"reason", sip::name_of(static_cast<sip::Refused>(i))}}});
-  }
-  const auto add = [&](Kind kind, const char* name, const char* help, auto value) {
-    out.push_back({kind, name, help, static_cast<double>(value), {}});
-  };
-  add(Kind::kCounter, "stox_sip_ignored_total", "Garbage, ACKs and the like, which nobody is answered for",
-      ignored_);
-  add(Kind::kCounter, "stox_sip_strangers_unanswered_total",
-      "Requests of strangers beyond those that are answered 403 each second", unanswered_strangers_);
-  add(Kind::kCounter, "stox_sip_retransmissions_absorbed_total", "Copies of requests that were already taken",
-      transactions_.copies());
-  add(Kind::kCounter, "stox_sip_transactions_crowded_out_total",
-      "Server transactions that gave way before Timer J", transactions_.crowded_out());
-  add(Kind::kGauge, "stox_sip_server_transactions_waiting", "Requests not answered yet",
-      transactions_.waiting());
-  add(Kind::kGauge, "stox_sip_server_transactions_completed", "Answered requests kept for retransmissions",
-      transactions_.completed());
-  add(Kind::kGauge, "stox_sip_server_transactions_completed_bytes", "Bytes in them",
-      transactions_.completed_bytes());
 }
 
 }  // namespace stox

@@ -98,7 +98,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   Message message;
   const Parsed parsed = parse_datagram(datagram, message);
   if (parsed) {
-    check_request(message, {}, policy);
+    check_request(message, {}, policy, Methods().set());
+    check_content(message);
     relay(message);
   } else {
     check_fault(message, parsed.error(), {}, policy);

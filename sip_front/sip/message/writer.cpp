@@ -162,7 +162,7 @@ void write_response(std::string& out, const ResponseHead& head, uint16_t status,
   } else {
     out += lines;
   }
-  if (headers.allow) append_line(out, "Allow", kAllow);
+  out += headers.lines;
   if (headers.accept) append_line(out, "Accept", kAccept);
   if (headers.accept_encoding) append_line(out, "Accept-Encoding", kAcceptEncoding);
   if (headers.supported) out += "Accept-Language: *\r\nSupported:\r\n";
@@ -218,12 +218,16 @@ std::string_view usual_reason(uint16_t status) {
       return "Unsupported URI Scheme";
     case 420:
       return "Bad Extension";
+    case 423:
+      return "Interval Too Brief";
     case 480:
       return "Temporarily Unavailable";
     case 481:
       return "Call/Transaction Does Not Exist";
     case 482:
       return "Loop Detected";
+    case 489:
+      return "Bad Event";
     case 500:
       return "Server Internal Error";
     case 501:

@@ -13,7 +13,6 @@
 
 namespace stox::sip {
 
-constexpr std::string_view kAllow = "MESSAGE, OPTIONS";
 constexpr std::string_view kAccept =
     "text/plain, text/html, message/cpim, multipart/mixed, multipart/alternative, multipart/related, "
     "application/im-iscomposing+xml, message/imdn+xml, message/external-body, text/uri-list, "
@@ -33,7 +32,7 @@ void write_response_head(const Message& request, const Endpoint& source, std::st
 
 // Headers that only some responses have.
 struct ResponseHeaders {
-  bool allow = false;            // 405, OPTIONS
+  std::string lines = {};        // whole header lines, each with its CRLF, written as they are
   bool accept = false;           // 415, OPTIONS
   bool accept_encoding = false;  // 415, OPTIONS
   bool supported = false;        // OPTIONS; any language with it

@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::size_t kBranchSize = 7 + 16 + 1 + 8;  // cookie, unique, ".", mark
 
-Verdict refuse(Refused why, uint16_t status, std::string_view reason = {}) {
-  return {Verdict::Kind::kRefuse, why, status, std::string(reason)};
-}
-
 std::string mark_of(std::string_view request_uri) {
   std::string out = ".";
   append_hex(out, hash64(request_uri), 8);
@@ -86,39 +82,40 @@ bool must_stay_private(const Message& request) {
   return found;
 }
 
-Verdict check_message(const Message& request, const SipUri& uri, const Flow& flow, const Policy& policy) {
-  const bool ours = policy.domains.empty() ||
-                    std::any_of(policy.domains.begin(), policy.domains.end(),
-                                [&](const std::string& domain) { return ascii_iequal(domain, uri.host); });
-  if (!ours) return refuse(Refused::kDomain, 404);
-  if (!uri.has_user) return refuse(Refused::kUser, 404);
-  if (is_loop(request)) return refuse(Refused::kLoop, 482);
-  if (request.max_forwards == 0) return refuse(Refused::kHops, 483);
-  const std::size_t limit =
-      flow.transport == Transport::kUdp ? policy.max_datagram_bytes : policy.max_message_bytes;
-  if (request.size >= limit) return refuse(Refused::kSize, 513);
-  if (is_coding_unknown(request)) {
-    Verdict out = refuse(Refused::kEncoding, 415);
-    out.headers.accept_encoding = true;
-    return out;
+bool is_for_user(const SipUri& uri, const Policy& policy) {
+  return policy.domains.empty() ||
+         std::any_of(policy.domains.begin(), policy.domains.end(),
+                     [&](const std::string& domain) { return ascii_iequal(domain, uri.host); });
+}
+
+bool may_send_from(const NameAddr& sender, const Policy& policy) {
+  if (policy.from_domains.empty()) return true;
+  const std::string domain = domain_of(sender, policy);
+  return std::any_of(policy.from_domains.begin(), policy.from_domains.end(),
+                     [&](const std::string& pattern) { return domain_matches(pattern, domain); });
+}
+
+// Of a request that somebody takes.
+Verdict check_taken(const Message& request, const SipUri& uri, const Flow& flow, const Policy& policy) {
+  if (!is_in_dialog(request)) {
+    if (!is_for_user(uri, policy)) return refusal(Refused::kDomain, 404);
+    if (!uri.has_user) return refusal(Refused::kUser, 404);
   }
+  if (is_loop(request)) return refusal(Refused::kLoop, 482);
+  if (request.max_forwards == 0) return refusal(Refused::kHops, 483);
+  // The state that a NOTIFY carries may be long, and is as long by UDP, whoever asked for it.
+  const bool short_ones = flow.transport == Transport::kUdp && request.method != Method::kNotify;
+  const std::size_t limit = short_ones ? policy.max_datagram_bytes : policy.max_message_bytes;
+  if (request.size >= limit) return refusal(Refused::kSize, 513);
+  Verdict out{Verdict::Kind::kTake};
+  out.sender = sender_of(request, flow, policy);
   // What is handed on is text.
-  const NameAddr sender = sender_of(request, flow, policy);
-  for (const std::string_view value :
-       {request.request_uri, sender.uri, request.to.uri, request.value(HeaderName::kContentType),
-        request.value(HeaderName::kContentDisposition),
-        request.value(HeaderName::kContentTransferEncoding)}) {
-    if (!is_utf8(value)) return refuse(Refused::kMalformed, 400, "Header Not UTF-8");
-  }
-  if (!parse_sip_uri(sender.uri)) return refuse(Refused::kMalformed, 400, "Bad From");
-  if (!policy.from_domains.empty()) {
-    const std::string domain = domain_of(sender, policy);
-    if (std::none_of(policy.from_domains.begin(), policy.from_domains.end(),
-                     [&](const std::string& pattern) { return domain_matches(pattern, domain); })) {
-      return refuse(Refused::kFromDomain, 403, "From domain not allowed");
-    }
-  }
-  return {Verdict::Kind::kTake};
+  if (!is_utf8(request.request_uri) || !is_utf8(out.sender.uri) || !is_utf8(request.to.uri))
+    return refusal(Refused::kMalformed, 400, "Header Not UTF-8");
+  if (!parse_sip_uri(out.sender.uri)) return refusal(Refused::kMalformed, 400, "Bad From");
+  if (request.method != Method::kNotify && !may_send_from(out.sender, policy))
+    return refusal(Refused::kFromDomain, 403, "From domain not allowed");
+  return out;
 }
 
 }  // namespace
@@ -127,8 +124,12 @@ const char* name_of(Refused why) {
   static constexpr std::array<const char*, kRefusedReasons> kNames = {
       "none",        "untrusted", "malformed", "method",    "scheme",   "domain", "user",
       "hops",        "loop",      "merged",    "extension", "encoding", "size",   "from_domain",
-      "unavailable", "rate",      "expired",   "dialog",    "share"};
+      "unavailable", "rate",      "expired",   "dialog",    "share",    "event"};
   return kNames.at(static_cast<std::size_t>(why));
+}
+
+Verdict refusal(Refused why, uint16_t status, std::string_view reason) {
+  return {Verdict::Kind::kRefuse, why, status, std::string(reason)};
 }
 
 bool is_trusted(const Flow& flow, const Policy& policy) {
@@ -157,41 +158,58 @@ std::string domain_of(const NameAddr& sender, const Policy& policy) {
   return ascii_iequal(uri->scheme, "tel") ? policy.tel_domain : ascii_lower(uri->host);
 }
 
-Verdict check_request(const Message& request, const Flow& flow, const Policy& policy) {
+bool is_in_dialog(const Message& request) {
+  if (request.method == Method::kMessage) return false;
+  return request.method == Method::kNotify || !request.to.tag.empty();
+}
+
+Verdict check_request(const Message& request, const Flow& flow, const Policy& policy, const Methods& taken) {
   if (request.method == Method::kAck) return {Verdict::Kind::kIgnore};
-  if (!is_trusted(flow, policy)) return refuse(Refused::kUntrusted, 403);
-  if (request.method == Method::kUnknown) return refuse(Refused::kMethod, 501);
+  if (!is_trusted(flow, policy)) return refusal(Refused::kUntrusted, 403);
+  if (request.method == Method::kUnknown) return refusal(Refused::kMethod, 501);
   if (request.cseq.method != request.method_text)
-    return refuse(Refused::kMalformed, 400, "CSeq Method Mismatch");
+    return refusal(Refused::kMalformed, 400, "CSeq Method Mismatch");
   if (request.method == Method::kCancel) return {Verdict::Kind::kCancel};
-  if (request.method != Method::kMessage && request.method != Method::kOptions) {
-    Verdict out = refuse(Refused::kMethod, policy.unhandled_method_status);
-    out.headers.allow = true;
+  if (request.method != Method::kOptions && !taken[static_cast<std::size_t>(request.method)]) {
+    Verdict out = refusal(Refused::kMethod, policy.unhandled_method_status);
     if (request.method == Method::kInvite)
       out.headers.warning = "Users of XMPP can be written to but not called";
     return out;
   }
   const auto uri = parse_sip_uri(request.request_uri);
-  if (!uri) return refuse(Refused::kMalformed, 400, "Bad Request-URI");
-  if (!uri->is_sip()) return refuse(Refused::kScheme, 416);
+  if (!uri) return refusal(Refused::kMalformed, 400, "Bad Request-URI");
+  if (!uri->is_sip()) return refusal(Refused::kScheme, 416);
   if (std::string tags = required(request); !tags.empty()) {
-    Verdict out = refuse(Refused::kExtension, 420);
+    Verdict out = refusal(Refused::kExtension, 420);
     out.headers.unsupported = std::move(tags);
     return out;
   }
   if (request.method == Method::kOptions) {
     // Inside a dialog, and we have none (12.2.2).
-    if (!request.to.tag.empty()) return refuse(Refused::kDialog, 481);
+    if (!request.to.tag.empty()) return refusal(Refused::kDialog, 481);
     return {Verdict::Kind::kOptions};
   }
-  return check_message(request, *uri, flow, policy);
+  return check_taken(request, *uri, flow, policy);
+}
+
+Verdict check_content(const Message& request) {
+  if (is_coding_unknown(request)) {
+    Verdict out = refusal(Refused::kEncoding, 415);
+    out.headers.accept_encoding = true;
+    return out;
+  }
+  for (const HeaderName name :
+       {HeaderName::kContentType, HeaderName::kContentDisposition, HeaderName::kContentTransferEncoding}) {
+    if (!is_utf8(request.value(name))) return refusal(Refused::kMalformed, 400, "Header Not UTF-8");
+  }
+  return {Verdict::Kind::kTake};
 }
 
 Verdict check_fault(const Message& request, const Fault& fault, const Flow& flow, const Policy& policy) {
   if (!request.is_request || request.via.text.empty() || request.method == Method::kAck)
     return {Verdict::Kind::kIgnore, Refused::kMalformed};
-  if (!is_trusted(flow, policy)) return refuse(Refused::kUntrusted, 403);
-  return refuse(fault.status == 513 ? Refused::kSize : Refused::kMalformed, fault.status, fault.reason);
+  if (!is_trusted(flow, policy)) return refusal(Refused::kUntrusted, 403);
+  return refusal(fault.status == 513 ? Refused::kSize : Refused::kMalformed, fault.status, fault.reason);
 }
 
 std::string make_branch(uint64_t unique, std::string_view request_uri) {

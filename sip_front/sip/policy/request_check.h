@@ -2,6 +2,7 @@
 // protocol/sip-transport section 3, with the rules and the wording of the OpenSER sample. Pure.
 #pragma once
 
+#include <bitset>
 #include <map>
 #include <string>
 #include <string_view>
@@ -16,7 +17,7 @@
 namespace stox::sip {
 
 struct Policy {
-  std::vector<std::string> domains;  // that MESSAGE requests may be for; empty = any
+  std::vector<std::string> domains;  // of users that requests may be for; empty = any
   Trust trusted;
   std::map<uint16_t, Trust> trusted_at;    // by Flow::listener, where others are trusted than elsewhere
   std::vector<std::string> from_domains;   // patterns; empty = any
@@ -27,7 +28,7 @@ struct Policy {
   std::size_t max_message_bytes = 65536;   // the same for streams
   uint16_t unhandled_method_status = 405;  // or 503
   uint32_t max_rate_per_source = 0;        // new requests a second of one address; 0 = any
-  uint32_t max_rate_per_from_domain = 0;   // MESSAGE requests a second; 0 = any
+  uint32_t max_rate_per_from_domain = 0;   // requests that may pass, a second; 0 = any
 
   const Trust& trust_at(uint16_t listener) const {
     const auto own = trusted_at.find(listener);
@@ -55,13 +56,14 @@ enum class Refused : uint8_t {
   kExpired,
   kDialog,
   kShare,  // its sender, or a domain, has what it may have under way
+  kEvent,  // an event package that nobody takes
 };
-constexpr std::size_t kRefusedReasons = 19;
+constexpr std::size_t kRefusedReasons = 20;
 const char* name_of(Refused);  // for metrics
 
 struct Verdict {
   enum class Kind {
-    kTake,     // a MESSAGE to be handed on
+    kTake,     // may pass: it is for whoever takes its method
     kOptions,  // to be answered with what we can do
     kCancel,   // 200 or 481
     kIgnore,   // an ACK; a fault with nobody to answer
@@ -71,7 +73,14 @@ struct Verdict {
   uint16_t status = 0;
   std::string reason = {};  // empty: the usual one
   ResponseHeaders headers = {};
+  NameAddr sender = {};  // kTake: as sender_of() gives it
 };
+
+// The usual reason where none is given.
+Verdict refusal(Refused, uint16_t status, std::string_view reason = {});
+
+// Those that somebody takes, by Method. OPTIONS, CANCEL and ACK need nobody.
+using Methods = std::bitset<kMethods>;
 
 bool is_trusted(const Flow&, const Policy&);
 // Who sent a request: From, or, where that names nobody (tel:, anonymous, no user) and the peer is believed,
@@ -80,7 +89,15 @@ bool is_trusted(const Flow&, const Policy&);
 NameAddr sender_of(const Message&, const Flow&, const Policy&);
 // The SIP domain of a sender, in lower case; empty: there is none.
 std::string domain_of(const NameAddr& sender, const Policy&);
-Verdict check_request(const Message&, const Flow&, const Policy&);
+// Whether its Request-URI is a Contact of ours rather than a user's address (12.2.1.1). A NOTIFY belongs to a
+// dialog even where it is what makes it (RFC 6665 4.4.1); a MESSAGE never does (RFC 3428 4).
+bool is_in_dialog(const Message&);
+// What holds for requests of all methods. from_domains does not for NOTIFY, whose From is who was subscribed
+// to.
+Verdict check_request(const Message&, const Flow&, const Policy&, const Methods& taken);
+// What holds besides for a request whose body is handed on: kTake, or 415 for a coding that nobody can undo,
+// 400 for text that is no UTF-8.
+Verdict check_content(const Message&);
 // A request that could not be parsed.
 Verdict check_fault(const Message&, const Fault&, const Flow&, const Policy&);
 

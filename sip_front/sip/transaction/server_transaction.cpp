@@ -170,6 +170,11 @@ void ServerTransactions::respond(Id id, uint16_t status, std::string_view reason
   }
 }
 
+Method ServerTransactions::method_of(Id id) {
+  const Transaction* const t = slots_.find(id);
+  return t == nullptr ? Method::kUnknown : t->method;
+}
+
 void ServerTransactions::terminate(Id id) {
   Transaction& t = slots_[id.slot];
   if (t.state == State::kCompleted) {

@@ -52,6 +52,7 @@ class ServerTransactions {
   Id open(const Message& request, const Flow& arrived, Time now);
   // Sends a final response. Nothing happens when one has been sent.
   void respond(Id, uint16_t status, std::string_view reason, const ResponseHeaders&, Time now);
+  Method method_of(Id);  // kUnknown: it is gone
   // Whether the transaction is there that this CANCEL means (9.2).
   bool has_cancelled(const Message& cancel);
 

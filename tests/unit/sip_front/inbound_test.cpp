@@ -17,6 +17,7 @@ using testing::HasSubstr;
 // The way in, with a bus that keeps what it is given.
 class InboundTest : public testing::Test, public sip::ResponseSender, public EnvelopeSink {
  protected:
+  InboundTest() { reception_.add(sip::Method::kMessage, {}, inbound_); }
   void send_response(const sip::Flow& flow, std::string_view bytes) override {
     responses_.emplace_back(bytes);
     answered_ = flow.peer.str();
@@ -45,7 +46,8 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   bool receive(const std::string& text, const char* source = "192.0.2.7") {
     sip::Datagram d(text);
     const sip::Flow flow{sip::Transport::kUdp, 0, 0, *sip::Endpoint::parse(source, 40000)};
-    return d.parsed ? inbound_.request(d.message, flow) : inbound_.fault(d.message, d.parsed.error(), flow);
+    return d.parsed ? reception_.request(d.message, flow)
+                    : reception_.fault(d.message, d.parsed.error(), flow);
   }
   // The status line of the only response since, or "".
   std::string said() {
@@ -63,11 +65,11 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   }
   void advance(Duration d) {
     clock_.advance(d);
-    inbound_.turn();
+    reception_.turn();
   }
   double metric(const std::string& name, const std::string& label = {}) {
     std::vector<service::Metric> all;
-    inbound_.add_metrics(all);
+    reception_.add_metrics(all);
     double sum = 0;
     for (const auto& m : all) {
       std::string labels;
@@ -88,7 +90,8 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   std::vector<std::string> responses_;
   std::string answered_;  // where the last one went
   std::string last_;
-  Inbound inbound_{policy(), 4096, clock_, log_, trace_, random_, *this, *this};
+  Reception reception_{policy(), clock_, log_, trace_, random_, *this, *this};
+  Inbound inbound_{reception_, 4096, clock_, log_, trace_, random_, *this};
 };
 
 pb::Outcome status(uint32_t code, const std::string& reason = {}) {
@@ -289,7 +292,7 @@ TEST_F(InboundTest, AtTheBoundTheAnswerIs503ButCopiesAreStillCopies) {
 TEST_F(InboundTest, MoreThanItsShareOfOneSourceIsRefusedAndCopiesDoNotCount) {
   sip::Policy limited = policy();
   limited.max_rate_per_source = 1;  // two at once
-  inbound_.set_policy(limited);
+  reception_.set_policy(limited);
   const auto nth = [](int n) {
     return replaced(replaced(kHello, "776sgdkse", std::to_string(n)), "asd88", std::to_string(n));
   };
@@ -312,7 +315,7 @@ TEST_F(InboundTest, MoreThanItsShareOfOneSourceIsRefusedAndCopiesDoNotCount) {
 TEST_F(InboundTest, MoreThanItsShareOfOneFromDomainIsRefused) {
   sip::Policy limited = policy();
   limited.max_rate_per_from_domain = 1;
-  inbound_.set_policy(limited);
+  reception_.set_policy(limited);
   const auto send = [&](const char* from, const char* source) {
     static int n = 0;
     const std::string id = std::to_string(++n);
@@ -339,7 +342,7 @@ TEST_F(InboundTest, AStrangerIsAnsweredWhereHeIsWhateverHisMaddr) {
 
 TEST_F(InboundTest, OfManyStrangersNotAllAreAnswered) {
   for (int i = 0; i < 10'000; ++i) receive(kHello, "198.51.100.1");
-  EXPECT_LE(responses_.size(), 2 * Inbound::kStrangersAnsweredPerSecond);
+  EXPECT_LE(responses_.size(), 2 * Reception::kStrangersAnsweredPerSecond);
   EXPECT_GT(responses_.size(), 0u);
   EXPECT_EQ(metric("stox_sip_refused_total", "reason=untrusted"), 10'000);
   EXPECT_EQ(metric("stox_sip_strangers_unanswered_total"), 10'000.0 - static_cast<double>(responses_.size()));
@@ -389,7 +392,9 @@ TEST_F(InboundTest, PasswordsInUrisGoNowhere) {
 
 // A bound of 64 in flight: a sender among many has 48 of them, and the others get in.
 TEST_F(InboundTest, ASenderLeavesRoomForOthers) {
-  Inbound small(policy(), 64, clock_, log_, trace_, random_, *this, *this);
+  Reception reception(policy(), clock_, log_, trace_, random_, *this, *this);
+  Inbound small(reception, 64, clock_, log_, trace_, random_, *this);
+  reception.add(sip::Method::kMessage, {}, small);
   int n = 0;
   const auto sends = [&](const std::string& from, const char* to = "ann*x.test",
                          const char* source = "192.0.2.7") {
@@ -398,7 +403,7 @@ TEST_F(InboundTest, ASenderLeavesRoomForOthers) {
     text = replaced(replaced(text, "<sip:bob@sip.test>", "<sip:" + from + ">"), "ann*x.test", to);
     sip::Datagram d(text);
     const std::size_t before = envelopes_.size();
-    small.request(d.message, {sip::Transport::kUdp, 0, 0, *sip::Endpoint::parse(source, 40000)});
+    reception.request(d.message, {sip::Transport::kUdp, 0, 0, *sip::Endpoint::parse(source, 40000)});
     return envelopes_.size() > before;
   };
   int taken = 0;
@@ -528,7 +533,7 @@ TEST_F(InboundTest, AnotherTextUnderTheSameCallIdIsAnotherMessage) {
 TEST_F(InboundTest, WhoIsAssertedIsTheSender) {
   sip::Policy trunk = policy();
   trunk.asserted_identity_from = *sip::Networks::parse({"192.0.2.7"});
-  inbound_.set_policy(trunk);
+  reception_.set_policy(trunk);
   receive(replaced(
       replaced(kHello, "\"Bob \\\"the\\\" B\" <sip:bob@sip.test>", "<tel:+15551230001>"), "Max-Forwards: 70",
       "P-Asserted-Identity: \"Bob\" <sip:+15551230001@ims.test;user=phone>, <tel:+15551230001>"));
@@ -569,7 +574,7 @@ TEST_F(InboundTest, UnderAFloodOfAnyKindTheTablesStayBounded) {
     return replaced(replaced(text, "MESSAGE sip", std::string(method) + " sip"), "1 MESSAGE",
                     "1 " + std::string(method));
   };
-  const auto kept = [&] { return inbound_.figures().waiting + inbound_.figures().completed; };
+  const auto kept = [&] { return reception_.figures().waiting + reception_.figures().completed; };
   for (const char* method : {"OPTIONS", "INVITE", "ACK", "CANCEL", "BYE", "REGISTER", "DANCE"}) {
     for (int n = 0; n < kFlood; ++n) receive(text_of(method, n));
     EXPECT_EQ(kept(), 0u) << method;
@@ -586,15 +591,16 @@ TEST_F(InboundTest, UnderAFloodOfAnyKindTheTablesStayBounded) {
   EXPECT_EQ(kept(), 0u);
 
   has_room_ = true;
-  for (std::size_t n = 0; n < Inbound::kMaxCompleted + kFlood; ++n) {
+  for (std::size_t n = 0; n < Reception::kMaxCompleted + kFlood; ++n) {
     receive(text_of("MESSAGE", static_cast<int>(n)));
     inbound_.ended(envelopes_.size(), status(200));
     envelopes_.back().Clear();
     responses_.clear();
   }
-  EXPECT_EQ(inbound_.figures().waiting, 0u);
-  EXPECT_LE(inbound_.figures().completed, Inbound::kMaxCompleted);
-  EXPECT_LE(inbound_.figures().completed_bytes, Inbound::kMaxCompleted * sip::ServerTransactions::kBytesEach);
+  EXPECT_EQ(reception_.figures().waiting, 0u);
+  EXPECT_LE(reception_.figures().completed, Reception::kMaxCompleted);
+  EXPECT_LE(reception_.figures().completed_bytes,
+            Reception::kMaxCompleted * sip::ServerTransactions::kBytesEach);
   advance(40s);
   EXPECT_EQ(kept(), 0u);
 }
@@ -602,7 +608,7 @@ TEST_F(InboundTest, UnderAFloodOfAnyKindTheTablesStayBounded) {
 TEST_F(InboundTest, OtherMethodsAsTheSampleHaveARetryAfterToo) {
   sip::Policy as_openser = policy();
   as_openser.unhandled_method_status = 503;
-  inbound_.set_policy(as_openser);
+  reception_.set_policy(as_openser);
   receive(replaced(replaced(kHello, "MESSAGE sip", "INFO sip"), "1 MESSAGE", "1 INFO"));
   EXPECT_EQ(said(), "SIP/2.0 503 Service unavailable");
   EXPECT_THAT(last_, HasSubstr("\r\nRetry-After: "));
@@ -610,7 +616,7 @@ TEST_F(InboundTest, OtherMethodsAsTheSampleHaveARetryAfterToo) {
 
 TEST_F(InboundTest, WhileDrainingTheOldIsAnsweredAndTheNewRefused) {
   receive(kHello);
-  inbound_.drain();
+  reception_.drain();
   receive(kHello);  // a copy is still one
   EXPECT_EQ(said(), "");
   receive(replaced(replaced(kHello, "776sgdkse", "x"), "asd88", "x"));

@@ -38,6 +38,8 @@ std::string message_of(const Row& row) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+const Methods kOnlyMessage(1ULL << static_cast<unsigned>(Method::kMessage));
+
 // What the one who sent it gets.
 std::string answer_to(const Message& message, const Parsed& parsed, Transport transport) {
   static const Policy policy = [] {
@@ -48,8 +50,8 @@ std::string answer_to(const Message& message, const Parsed& parsed, Transport tr
   Flow flow;
   flow.transport = transport;
   if (!message.is_request) return "-";
-  const Verdict verdict =
-      parsed ? check_request(message, flow, policy) : check_fault(message, parsed.error(), flow, policy);
+  const Verdict verdict = parsed ? check_request(message, flow, policy, kOnlyMessage)
+                                 : check_fault(message, parsed.error(), flow, policy);
   switch (verdict.kind) {
     case Verdict::Kind::kTake:
       return "taken";
