@@ -7,7 +7,9 @@
 
 #include "common/base/addressing.h"
 #include "common/base/hash.h"
+#include "common/base/text.h"
 #include "common/bus/edge/envelope_name.h"
+#include "mapper/mapping/presence/presence.h"
 
 namespace stox {
 namespace {
@@ -47,6 +49,23 @@ std::string describe(const pb::Outcome& outcome) {
   if (const std::string word = word_of(outcome); !word.empty()) out += ", " + word;
   if (!outcome.text().empty()) out += ": " + outcome.text();
   return out;
+}
+
+bus::Placement unknown_body() {
+  return bus::Refuse{pb::Refused::UNKNOWN_BODY, "this version does not know such a message"};
+}
+
+bus::Placement forward_to(const std::string& front) {
+  if (front.empty()) return bus::Refuse{pb::Refused::NO_TARGET, "no SIP front is there"};
+  return bus::Forward{front};
+}
+
+std::string what_passes(const pb::Presence& presence) {
+  return "presence: " + ascii_lower(pb::Presence::Kind_Name(presence.kind())) + ", ";
+}
+
+bool is_known(pb::Presence::Kind kind) {
+  return kind != pb::Presence::NOTHING && pb::Presence::Kind_IsValid(kind);
 }
 
 }  // namespace
@@ -90,6 +109,10 @@ const std::vector<Translation::Row>& Translation::rows() {
   static const std::vector<Row> kRows = {
       {&pb::Envelope::has_sip_message, &Translation::to_xmpp, &Translation::to_xmpp_},
       {&pb::Envelope::has_xmpp_message, &Translation::to_sip, &Translation::to_sip_},
+      {&pb::Envelope::has_sip_presence, &Translation::presence_to_xmpp, &Translation::to_xmpp_},
+      {&pb::Envelope::has_sip_state, &Translation::presence_to_xmpp, &Translation::to_xmpp_},
+      {&pb::Envelope::has_xmpp_presence, &Translation::presence_to_sip, &Translation::to_sip_},
+      {&pb::Envelope::has_xmpp_state, &Translation::presence_to_sip, &Translation::to_sip_},
   };
   return kRows;
 }
@@ -107,7 +130,7 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
       std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return (envelope.*r.is_in)(); });
   if (row == rows().end()) {
     hop.decision = "refused: a body that this version does not know";
-    return bus::Refuse{pb::Refused::UNKNOWN_BODY, "this version does not know such a message"};
+    return unknown_body();
   }
   Passed& passed = this->*row->passed;
   bus::Placement placement = (this->*row->translate)(envelope, hop);
@@ -120,7 +143,7 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
     ++passed.refused;
   } else {
     const pb::Outcome& outcome = std::get<bus::EndWith>(placement).outcome;
-    hop.decision = "ended here";
+    hop.decision.append("ended here");
     hop.outcome = describe(outcome);
     hop.ended_us = clock_.wall_us();
     ++passed.ended;
@@ -146,9 +169,12 @@ bus::Placement Translation::to_xmpp(pb::Envelope& envelope, service::Hop& hop) {
     end->set_text(kEchoLoop);
     return bus::EndWith{std::move(*end)};
   }
-  const std::string_view to = stanza.to();
-  const auto domain = to.substr(to.find('@') + 1);
-  const std::string& worker = routes_.worker(domain.substr(0, domain.find('/')), envelope.conversation());
+  return to_worker(stanza.to(), envelope.conversation());
+}
+
+bus::Placement Translation::to_worker(std::string_view jid, std::string_view conversation) const {
+  const auto domain = jid.substr(jid.find('@') + 1);
+  const std::string& worker = routes_.worker(domain.substr(0, domain.find('/')), conversation);
   if (worker.empty()) return bus::Refuse{pb::Refused::NO_TARGET, "no XMPP worker serves this domain"};
   return bus::Forward{worker};
 }
@@ -168,9 +194,39 @@ bus::Placement Translation::to_sip(pb::Envelope& envelope, service::Hop& hop) {
     return bus::EndWith{std::move(*end)};
   }
   envelope.clear_xmpp_message();
-  const std::string& front = routes_.front(message.request_uri());
-  if (front.empty()) return bus::Refuse{pb::Refused::NO_TARGET, "no SIP front is there"};
-  return bus::Forward{front};
+  return forward_to(routes_.front(message.request_uri()));
+}
+
+bus::Placement Translation::presence_to_xmpp(pb::Envelope& envelope, service::Hop& hop) {
+  const bool is_state = envelope.has_sip_state();
+  const pb::Presence& in = is_state ? envelope.sip_state() : envelope.sip_presence();
+  show(in.from(), hop.from);
+  show(in.to(), hop.to);
+  if (!is_known(in.kind())) return unknown_body();
+  hop.decision = what_passes(in);
+  pb::Presence& out = is_state ? *envelope.mutable_xmpp_state() : *envelope.mutable_xmpp_presence();
+  if (auto end = mapping::presence_to_xmpp(in, out, rules_.addresses)) return bus::EndWith{std::move(*end)};
+  const std::string pair = conversation_key(in.from(), in.to());
+  envelope.clear_sip_state();
+  envelope.clear_sip_presence();
+  if (!envelope.to().empty()) return bus::Forward{envelope.to()};
+  return to_worker(out.to(), pair);
+}
+
+bus::Placement Translation::presence_to_sip(pb::Envelope& envelope, service::Hop& hop) {
+  const bool is_state = envelope.has_xmpp_state();
+  const pb::Presence& in = is_state ? envelope.xmpp_state() : envelope.xmpp_presence();
+  hop.from = in.from();
+  hop.to = in.to();
+  if (!is_known(in.kind())) return unknown_body();
+  hop.decision = what_passes(in);
+  pb::Presence& out = is_state ? *envelope.mutable_sip_state() : *envelope.mutable_sip_presence();
+  if (auto end = mapping::presence_to_sip(in, out, rules_.addresses)) return bus::EndWith{std::move(*end)};
+  const std::string pair = conversation_key(in.from(), in.to());
+  envelope.clear_xmpp_state();
+  envelope.clear_xmpp_presence();
+  if (!envelope.to().empty()) return bus::Forward{envelope.to()};
+  return forward_to(routes_.front_of_pair(pair));
 }
 
 void Translation::translate(pb::Outcome& outcome) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -60,6 +61,9 @@ class Translation {
 
   bus::Placement to_xmpp(pb::Envelope&, service::Hop&);
   bus::Placement to_sip(pb::Envelope&, service::Hop&);
+  bus::Placement presence_to_xmpp(pb::Envelope&, service::Hop&);
+  bus::Placement presence_to_sip(pb::Envelope&, service::Hop&);
+  bus::Placement to_worker(std::string_view jid, std::string_view conversation) const;
   pb::Role role_of_origin(const pb::Outcome&) const;
   service::Hop* hop_of(const pb::EnvelopeId&);
 

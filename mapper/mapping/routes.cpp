@@ -73,9 +73,12 @@ const std::string& Routes::front(std::string_view target_uri) const {
   // User parts may hold a semicolon; parameters begin behind the host.
   const auto at = target_uri.find('@');
   const auto params = target_uri.find(';', at == std::string_view::npos ? 0 : at);
-  const std::string_view target = target_uri.substr(0, params);
+  return front_of_pair(target_uri.substr(0, params));
+}
+
+const std::string& Routes::front_of_pair(std::string_view conversation) const {
   for (const int rank : {0, 1, 2}) {
-    const Edge* edge = choose(fronts_, target, [&](const Edge& e) { return e.rank == rank; });
+    const Edge* edge = choose(fronts_, conversation, [&](const Edge& e) { return e.rank == rank; });
     if (edge != nullptr) return edge->name;
   }
   return kNone;

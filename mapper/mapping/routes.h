@@ -26,6 +26,9 @@ class Routes {
   // A front for a target URI: always the same one, whatever the URI's parameters (RFC 3428 8: one MESSAGE at
   // a time to a target). Empty: there is none.
   const std::string& front(std::string_view target_uri) const;
+  // A front for what two users are to each other: always the same one for both bare addresses, a
+  // conversation_key(). One user's are shared out over all fronts. Empty: there is none.
+  const std::string& front_of_pair(std::string_view conversation) const;
 
  private:
   struct Edge {

@@ -2,7 +2,7 @@
 # them with a field `novelty` more, the envelope with a body `unheard_of`. Package stox.newer, made from proto/.
 function(stox_newer_schema target)
   set(sources)
-  foreach(name message delivery envelope)
+  foreach(name message delivery presence envelope)
     set(proto ${PROJECT_SOURCE_DIR}/proto/${name}.proto)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${proto})
     file(READ ${proto} text)

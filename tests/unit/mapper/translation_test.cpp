@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include "common/bodies/bodies.h"
 #include "common/bus/memory/memory_wire.h"
 #include "newer/envelope.pb.h"
@@ -270,6 +274,122 @@ TEST_F(TranslationTest, AnEchoLoopIsBroken) {
     }
   }
   ADD_FAILURE() << "the loop went on";
+}
+
+// Presence: who may see whom, and in which state a user is.
+
+pb::Presence presence(pb::Presence::Kind kind, const std::string& from, const std::string& to) {
+  pb::Presence out;
+  out.set_kind(kind);
+  out.set_from(from);
+  out.set_to(to);
+  return out;
+}
+
+TEST_F(TranslationTest, ASubscriptionPassesBothWays) {
+  worker_.answer.set_verdict(pb::DELIVERED);
+  pb::Envelope envelope;
+  *envelope.mutable_sip_presence() =
+      presence(pb::Presence::SUBSCRIBE, "sip:romeo@example.net", "sip:juliet*example.com@gw.example");
+  EXPECT_EQ(send(front_, envelope).sip_status().code(), 200u);
+  ASSERT_EQ(worker_.began.size(), 1u);
+  EXPECT_FALSE(worker_.began[0].has_sip_presence());
+  EXPECT_EQ(worker_.began[0].xmpp_presence().kind(), pb::Presence::SUBSCRIBE);
+  EXPECT_EQ(worker_.began[0].xmpp_presence().from(), "romeo*example.net@sip.example");
+  EXPECT_EQ(worker_.began[0].xmpp_presence().to(), "juliet@example.com");
+
+  front_.answer.set_verdict(pb::DELIVERED);
+  pb::Envelope back;
+  *back.mutable_xmpp_presence() =
+      presence(pb::Presence::SUBSCRIBED, "juliet@example.com", "romeo*example.net@sip.example");
+  EXPECT_EQ(send(worker_, back).verdict(), pb::DELIVERED);
+  ASSERT_EQ(front_.began.size(), 1u);
+  EXPECT_FALSE(front_.began[0].has_xmpp_presence());
+  EXPECT_EQ(front_.began[0].sip_presence().from(), "sip:juliet*example.com@gw.example");
+  EXPECT_EQ(front_.began[0].sip_presence().to(), "sip:romeo@example.net");
+  EXPECT_EQ(metric("stox_mapper_envelopes_total", "forwarded", "to_xmpp"), 1);
+  EXPECT_EQ(metric("stox_mapper_outcomes_total", "delivered", "to_sip"), 1);
+  const auto hops = trace_.find("30313233343536373839616263646566");
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[0]->decision, "presence: subscribe, to component-1");
+  EXPECT_EQ(hops[1]->decision, "presence: subscribed, to sip-1");
+}
+
+TEST_F(TranslationTest, AStatePassesBothWays) {
+  worker_.answer.set_verdict(pb::DELIVERED);
+  pb::Envelope envelope;
+  *envelope.mutable_sip_state() =
+      presence(pb::Presence::STATE, "sip:romeo@example.net;gr=sip", "sip:juliet*example.com@gw.example");
+  envelope.mutable_sip_state()->mutable_state()->set_available(true);
+  send(front_, envelope);
+  ASSERT_EQ(worker_.began.size(), 1u);
+  EXPECT_FALSE(worker_.began[0].has_sip_state());
+  EXPECT_EQ(worker_.began[0].xmpp_state().from(), "romeo*example.net@sip.example/sip");
+  EXPECT_TRUE(worker_.began[0].xmpp_state().state().available());
+
+  front_.answer.set_verdict(pb::DELIVERED);
+  pb::Envelope back;
+  back.set_to("sip-1");
+  *back.mutable_xmpp_state() =
+      presence(pb::Presence::STATE, "juliet@example.com/balcony", "romeo*example.net@sip.example");
+  send(worker_, back);
+  ASSERT_EQ(front_.began.size(), 1u);
+  EXPECT_FALSE(front_.began[0].has_xmpp_state());
+  EXPECT_EQ(front_.began[0].sip_state().from(), "sip:juliet*example.com@gw.example;gr=balcony");
+}
+
+TEST_F(TranslationTest, PresenceEndsWhereAMessageEnds) {
+  pb::Envelope envelope;
+  *envelope.mutable_sip_presence() =
+      presence(pb::Presence::SUBSCRIBE, "sip:romeo@example.net", "sip:juliet@gw.example");
+  EXPECT_EQ(send(front_, envelope).sip_status().code(), 404u);
+  pb::Envelope back;
+  *back.mutable_xmpp_presence() =
+      presence(pb::Presence::SUBSCRIBE, "juliet@example.com", "romeo@sip.example");
+  EXPECT_EQ(send(worker_, back).stanza_error().condition(), "item-not-found");
+  EXPECT_TRUE(worker_.began.empty() && front_.began.empty());
+  const auto hops = trace_.find("30313233343536373839616263646566");
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(hops[0]->decision, "presence: subscribe, ended here");
+}
+
+TEST_F(TranslationTest, PresenceOfALaterVersionIsRefused) {
+  pb::Envelope envelope;
+  *envelope.mutable_xmpp_presence() =
+      presence(static_cast<pb::Presence::Kind>(99), "juliet@example.com", "romeo*example.net@sip.example");
+  EXPECT_EQ(send(worker_, envelope).reason(), pb::UNSUPPORTED);
+}
+
+TEST_F(TranslationTest, AllOfAPairIsForOneFrontAndOneUsersPairsAreForAll) {
+  std::vector<pb::Member> fronts;
+  for (const char* name : {"sip-1", "sip-2", "sip-3"}) {
+    fronts.emplace_back().set_name(name);
+    fronts.back().set_role(pb::FRONT);
+    fronts.back().mutable_serving()->set_state(pb::READY);
+  }
+  translation_.set_members(fronts);
+  const auto front_of = [&](pb::Envelope envelope) {
+    const bus::Placement placement = translation_.place(envelope);
+    const auto* forward = std::get_if<bus::Forward>(&placement);
+    return forward == nullptr ? std::string() : forward->to;
+  };
+  std::map<std::string, int> used;
+  for (int i = 0; i < 60; ++i) {
+    const std::string x = "u" + std::to_string(i) + "@example.com", s = "romeo*example.net@sip.example";
+    pb::Envelope asks, probes, of_device, named;
+    *asks.mutable_xmpp_presence() = presence(pb::Presence::SUBSCRIBE, x, s);
+    *probes.mutable_xmpp_state() = presence(pb::Presence::PROBE, x + "/balcony", s);
+    probes.set_conversation("another");
+    *of_device.mutable_xmpp_state() = presence(pb::Presence::STATE, x + "/garden", s + "/sip");
+    named = asks;
+    named.set_to("sip-2");
+    const std::string front = front_of(asks);
+    EXPECT_EQ(front_of(probes), front);
+    EXPECT_EQ(front_of(of_device), front);
+    EXPECT_EQ(front_of(named), "sip-2");
+    ++used[front];
+  }
+  EXPECT_EQ(used.size(), 3u);
 }
 
 // A rolling upgrade: some processes know a later schema than others.
