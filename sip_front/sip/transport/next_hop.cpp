@@ -267,12 +267,21 @@ Result<NextHop> NextHop::create(net::Resolver& resolver, Random& random, std::st
 
 void NextHop::find(std::string_view request_uri, std::size_t size, std::function<void(Hops)> found,
                    Chosen chosen) const {
-  const bool by_proxy = !outbound_proxy_.empty();
+  look(request_uri, size, std::move(found), chosen, !outbound_proxy_.empty());
+}
+
+void NextHop::find_route(std::string_view uri, std::size_t size, std::function<void(Hops)> found,
+                         Chosen chosen) const {
+  look(uri, size, std::move(found), chosen, false);
+}
+
+void NextHop::look(std::string_view uri_text, std::size_t size, std::function<void(Hops)> found,
+                   Chosen chosen, bool by_proxy) const {
   const bool guarded = chosen == Chosen::kByAnybody;
-  auto target = target_of(by_proxy ? outbound_proxy_ : request_uri);
+  auto target = target_of(by_proxy ? outbound_proxy_ : uri_text);
   if (!target) return found(tl::make_unexpected(NoHop{true, target.error().text}));
   if (guarded) {
-    const auto uri = parse_sip_uri(request_uri);
+    const auto uri = parse_sip_uri(uri_text);
     const std::string_view host = uri ? uri->host : std::string_view();
     if (!reach_->has(host) || (!by_proxy && !reach_->has(target->host))) {  // these differ by a maddr
       return found(

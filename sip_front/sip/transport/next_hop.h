@@ -47,6 +47,8 @@ class NextHop {
   // Routes alike. What is answered without DNS is answered from inside the call.
   void find(std::string_view request_uri, std::size_t size, std::function<void(Hops)>,
             Chosen = Chosen::kByAnybody) const;
+  // The same for the first route of a dialog, past the outbound proxy (RFC 3261 12.2.1.1).
+  void find_route(std::string_view uri, std::size_t size, std::function<void(Hops)>, Chosen) const;
 
   const Reach& reach() const { return *reach_; }
 
@@ -60,6 +62,8 @@ class NextHop {
         random_(&random),
         outbound_proxy_(outbound_proxy),
         reach_(std::make_shared<const Reach>(std::move(reach))) {}
+
+  void look(std::string_view uri, std::size_t size, std::function<void(Hops)>, Chosen, bool by_proxy) const;
 
   net::Resolver* resolver_;
   Random* random_;

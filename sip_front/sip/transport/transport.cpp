@@ -178,6 +178,16 @@ SentBy Transports::sent_by(const Flow& flow) const {
   return out;
 }
 
+std::string Transports::contact(const Flow& flow) const {
+  const Listen* const listen = listen_for(flow);
+  const SentBy own = sent_by(flow);
+  std::string out = "sip:" + (own.port == 0 ? own.host : host_port(own.host, own.port));
+  const Transport transport = listen == nullptr ? flow.transport : listen->transport;
+  if (transport == Transport::kTcp) out += ";transport=tcp";
+  if (transport == Transport::kTls) out += ";transport=tls";
+  return out;
+}
+
 void Transports::send(const Flow& flow, std::string_view bytes) {
   if (is_reliable(flow.transport)) {
     tcp_->send(flow, bytes);

@@ -42,6 +42,8 @@ class Transports {
   // or a connection, opened if there is none. An Error when there is no way.
   Result<Flow> flow_to(const Hop&);
   SentBy sent_by(const Flow&) const;
+  // What a peer finds us by later: the URI of the listener that sent_by() names, with its transport.
+  std::string contact(const Flow&) const;
 
   // Leaves at the end of this turn. Responses whose connection is gone go by a new one (18.2.2).
   void send(const Flow&, std::string_view bytes);

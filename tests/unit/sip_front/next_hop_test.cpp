@@ -226,6 +226,20 @@ TEST_F(NextHopTest, ATrustedPeerChoosesFreely) {
   EXPECT_FALSE(unlisted_);
 }
 
+TEST_F(NextHopTest, TheRouteOfADialogLeadsPastTheProxyWithinTheSameReach) {
+  const auto next_hop = NextHop::create(dns_, random_, "sip:192.0.2.9");
+  const auto route = [&](std::string_view uri, NextHop::Chosen chosen) {
+    std::string out;
+    next_hop->find_route(
+        uri, 500, [&](const Hops& hops) { out = hops ? hops->front().str() : hops.error().text; }, chosen);
+    return out;
+  };
+  EXPECT_EQ(route("sip:10.0.0.7:5070;transport=tcp;lr", NextHop::Chosen::kByTrusted), "TCP 10.0.0.7:5070");
+  EXPECT_EQ(route("sip:192.0.2.7;lr", NextHop::Chosen::kByAnybody), "UDP 192.0.2.7:5060");
+  EXPECT_NE(route("sip:10.0.0.7;lr", NextHop::Chosen::kByAnybody).find("no public address"),
+            std::string::npos);
+}
+
 TEST_F(NextHopTest, TellsWhatNobodyHasConfigured) {
   hops("sip:a@proxy.test");
   EXPECT_TRUE(unlisted_);

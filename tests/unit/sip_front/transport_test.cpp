@@ -154,6 +154,23 @@ TEST_F(TransportTest, ViaSaysTheAdvertisedAddressOrTheRealOne) {
   EXPECT_EQ(any.port, transports_->listening()[2].bound.port);
 }
 
+TEST_F(TransportTest, AContactNamesTheListenerThatServesTheTransport) {
+  open({{Transport::kUdp, "127.0.0.1", 0, "203.0.113.9", 5070},
+        {Transport::kUdp, "::1", 0, "2001:db8::5", 5071},
+        {Transport::kTcp, "0.0.0.0", 0, "", 0}});
+  const Endpoint v4 = *Endpoint::parse("127.0.0.1", 9);
+  EXPECT_EQ(transports_->contact(*transports_->flow_to({Transport::kUdp, v4})), "sip:203.0.113.9:5070");
+  EXPECT_EQ(transports_->contact(*transports_->flow_to({Transport::kUdp, *Endpoint::parse("::1", 9)})),
+            "sip:[2001:db8::5]:5071");
+  const std::string tcp = "sip:127.0.0.1:" + std::to_string(transports_->listening()[2].bound.port);
+  EXPECT_EQ(transports_->contact(Flow{Transport::kTcp, kNoListener, 1, v4}), tcp + ";transport=tcp");
+  // Where nobody can come back by TLS, what there is.
+  transports_.reset();
+  open({{Transport::kTcp, "127.0.0.1", 0, "203.0.113.9", 5072}});
+  EXPECT_EQ(transports_->contact(Flow{Transport::kTls, kNoListener, 1, v4}),
+            "sip:203.0.113.9:5072;transport=tcp");
+}
+
 TEST_F(TransportTest, OfSeveralListenersThatOfTheWayToThePeerIsUsed) {
   // From 127.0.0.1 all of 127.0.0.0/8 is reached if nobody says otherwise.
   std::vector<Listen> listens = {{Transport::kUdp, "127.0.0.77", 0, "", 0},
