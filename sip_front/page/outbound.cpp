@@ -320,7 +320,7 @@ void Outbound::try_hops(sip::Id id, std::string why) {
 Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std::string& branch,
                              const sip::SentBy& sent_by) {
   const pb::Content& content = d.message.parts(d.part).alternatives(d.alternative);
-  sip::MessageRequest request;
+  sip::Request request;
   request.request_uri = d.target();
   request.from_uri = d.message.from_uri();
   request.from_display = d.message.from_display();
@@ -342,7 +342,7 @@ Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std
   request.content_type = content.content_type();
   request.disposition = content.disposition();
   request.body = content.data();
-  return sip::write_message(out_, request);
+  return sip::write_request(out_, request);
 }
 
 // Of the largest request this delivery may make; near enough to choose a transport by.

@@ -40,7 +40,7 @@ void answer(const Message& request, bool well_formed) {
 }
 
 void relay(const Message& read) {
-  MessageRequest request;
+  Request request;
   const std::string display = unquote(read.from.display);
   request.request_uri = read.request_uri;
   request.from_uri = read.from.uri;
@@ -54,7 +54,7 @@ void relay(const Message& read) {
   request.content_type = read.value(HeaderName::kContentType);
   request.body = read.body;
   std::string out;
-  if (!write_message(out, request)) return;
+  if (!write_request(out, request)) return;
   Message again;
   if (!parse_datagram(out, again)) return;  // some value is over its limit
   require(again.method == Method::kMessage && again.body == read.body &&

@@ -272,34 +272,56 @@ std::string to_tag(const Message& request, const TagKey& key) {
   return out;
 }
 
-Result<void> write_message(std::string& out, const MessageRequest& request) {
+namespace {
+
+// Of the caller's own, each with its CR LF, none empty.
+bool are_lines(std::string_view text) {
+  return text.empty() || (text.ends_with("\r\n") && !text.starts_with("\r\n") &&
+                          text.find("\r\n\r\n") == std::string_view::npos);
+}
+
+Result<void> check(const Request& request) {
   if (!is_clean_uri(request.request_uri)) return error("the Request-URI holds what no URI may hold");
   if (!is_clean_uri(request.from_uri)) return error("the From URI holds what no URI may hold");
   if (!is_clean_uri(request.to_uri)) return error("the To URI holds what no URI may hold");
   if (!is_call_id(request.call_id)) return error("the Call-ID is none by RFC 3261 25.1");
-  if (!is_header_text(request.content_type))
+  if (!request.to_tag.empty() && !is_token(request.to_tag)) return error("the To tag is no token");
+  if (!are_lines(request.lines)) return error("the header lines are no lines");
+  const bool has_body = !request.body.empty() || !request.content_type.empty();
+  if (has_body && !is_header_text(request.content_type))
     return error("the Content-Type is empty or holds control characters");
+  return {};
+}
 
-  out.assign("MESSAGE ").append(request.request_uri).append(" SIP/2.0\r\nVia: SIP/2.0/");
+}  // namespace
+
+Result<void> write_request(std::string& out, const Request& request) {
+  if (auto checked = check(request); !checked) return checked;
+  const std::string_view method = name_of(request.method);
+  out.assign(method).append(" ").append(request.request_uri).append(" SIP/2.0\r\nVia: SIP/2.0/");
   out.append(name_of(request.transport)).append(" ").append(request.sent_by);
   out.append(";branch=").append(request.branch).append(";rport\r\nMax-Forwards: 70\r\n");
   if (is_clean_uri(request.route)) out.append("Route: <").append(request.route).append(">\r\n");
+  for (const std::string& route : request.route_set) append_line(out, "Route", route);
   out.append(request.answers).append("From: ");
   if (!request.from_display.empty()) {
     append_quoted(out, request.from_display);
     out += ' ';
   }
   out.append("<").append(request.from_uri).append(">;tag=").append(request.from_tag);
-  out.append("\r\nTo: <").append(request.to_uri).append(">\r\nCall-ID: ").append(request.call_id);
-  out += "\r\nCSeq: ";
+  out.append("\r\nTo: <").append(request.to_uri).append(">");
+  if (!request.to_tag.empty()) out.append(";tag=").append(request.to_tag);
+  out.append("\r\nCall-ID: ").append(request.call_id).append("\r\nCSeq: ");
   append_number(out, request.cseq);
-  out += " MESSAGE\r\n";
+  out.append(" ").append(method).append("\r\n");
+  if (is_clean_uri(request.contact)) out.append("Contact: <").append(request.contact).append(">\r\n");
   if (request.date_s > 0) append_date(out, request.date_s);
   if (!request.subject.empty()) append_line(out, "Subject", request.subject);
   if (!request.language.empty()) append_line(out, "Content-Language", request.language);
+  out += request.lines;
   append_line(out, "User-Agent", kProduct);
   if (!request.disposition.empty()) append_line(out, "Content-Disposition", request.disposition);
-  append_line(out, "Content-Type", request.content_type);
+  if (!request.content_type.empty()) append_line(out, "Content-Type", request.content_type);
   out += "Content-Length: ";
   append_number(out, request.body.size());
   out += "\r\n\r\n";

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -54,20 +55,25 @@ using TagKey = std::array<uint64_t, 2>;
 // to be guessed. It is a keyed hash (SipHash), so that tags, which everybody sees, do not give the key away.
 std::string to_tag(const Message& request, const TagKey&);
 
-// RFC 3428. URIs are addr-spec.
-struct MessageRequest {
-  std::string_view request_uri, from_uri, from_display, from_tag, to_uri, call_id;
+// A request of any method, outside of a dialog or within one. URIs are addr-spec, and what is empty is left
+// out where it may be.
+struct Request {
+  Method method = Method::kMessage;
+  std::string_view request_uri, from_uri, from_display, from_tag, to_uri, to_tag, call_id;
   uint32_t cseq = 1;
   Transport transport = Transport::kUdp;
   std::string_view sent_by, branch;
-  std::string_view route;                            // a URI with lr; empty = none
-  std::string_view answers;                          // whole header lines: digest.h
-  std::string_view subject, language;                // empty = none
+  std::string_view route;                  // a URI with lr
+  std::span<const std::string> route_set;  // of its dialog: values of Route, a line for each
+  std::string_view answers;                // whole header lines: digest.h
+  std::string_view contact;
+  std::string_view subject, language;
   int64_t date_s = 0;                                // Unix time; 0 = none
-  std::string_view content_type, disposition, body;  // an empty disposition = none
+  std::string_view lines;                            // whole header lines that the caller has made
+  std::string_view content_type, disposition, body;  // without a type there is no body
 };
 
 // Replaces `out`. An Error names the value that cannot be written.
-Result<void> write_message(std::string& out, const MessageRequest&);
+Result<void> write_request(std::string& out, const Request&);
 
 }  // namespace stox::sip

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 #include "tests/unit/sip_front/sip_text.h"
 
 namespace stox::sip {
@@ -108,8 +111,8 @@ TEST(ToTag, IsStableForOneRequestAndDiffersForOthers) {
   EXPECT_NE(to_tag(a.message, {1, 2}), to_tag(a.message, {2, 2}));
 }
 
-MessageRequest usual() {
-  MessageRequest m;
+Request usual() {
+  Request m;
   m.request_uri = m.to_uri = "sip:bob@sip.test";
   m.from_uri = "sip:ann*x.test@gw.test";
   m.from_tag = "f1";
@@ -122,9 +125,9 @@ MessageRequest usual() {
   return m;
 }
 
-TEST(MessageWriter, WritesARequestThatRfc3428Allows) {
+TEST(RequestWriter, WritesARequestThatRfc3428Allows) {
   std::string out;
-  ASSERT_TRUE(write_message(out, usual()));
+  ASSERT_TRUE(write_request(out, usual()));
   EXPECT_EQ(out, crlf("MESSAGE sip:bob@sip.test SIP/2.0\n"
                       "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKb1;rport\n"
                       "Max-Forwards: 70\n"
@@ -138,15 +141,15 @@ TEST(MessageWriter, WritesARequestThatRfc3428Allows) {
                       "gr\xc3\xbc\xc3\x9f"));
 }
 
-TEST(MessageWriter, OptionalPartsSurviveTheParser) {
-  MessageRequest m = usual();
+TEST(RequestWriter, OptionalPartsSurviveTheParser) {
+  Request m = usual();
   m.from_display = "Ann \"\\\r\nX: y";
   m.subject = "a\r\nRoute: <sip:evil>";
   m.language = "de";
   m.date_s = 1289690940;
   m.disposition = "notification";
   std::string out;
-  ASSERT_TRUE(write_message(out, m));
+  ASSERT_TRUE(write_request(out, m));
   const Datagram d(out);
   ASSERT_TRUE(d.parsed) << d.parsed.error().reason;
   EXPECT_EQ(unquote(d.message.from.display), "Ann \"\\  X: y");
@@ -158,22 +161,70 @@ TEST(MessageWriter, OptionalPartsSurviveTheParser) {
   EXPECT_FALSE(d.message.has(HeaderName::kContact));
 }
 
-TEST(MessageWriter, RefusesAddressesThatWouldBecomeMoreThanAddresses) {
+TEST(RequestWriter, WritesARequestWithinADialog) {
+  const std::vector<std::string> routes = {"<sip:p1.test;lr>", "<sip:p2.test;lr>,<sip:p3.test;lr>"};
+  Request m = usual();
+  m.method = Method::kNotify;
+  m.request_uri = "sip:bob@192.0.2.9:40000";
+  m.to_tag = "t1";
+  m.transport = Transport::kTcp;
+  m.route_set = routes;
+  m.contact = "sip:192.0.2.1:5060;transport=tcp";
+  m.lines = "Event: presence\r\nSubscription-State: pending;expires=600\r\n";
+  m.content_type = m.body = {};
+  std::string out;
+  ASSERT_TRUE(write_request(out, m));
+  EXPECT_EQ(out, crlf("NOTIFY sip:bob@192.0.2.9:40000 SIP/2.0\n"
+                      "Via: SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bKb1;rport\n"
+                      "Max-Forwards: 70\n"
+                      "Route: <sip:p1.test;lr>\n"
+                      "Route: <sip:p2.test;lr>,<sip:p3.test;lr>\n"
+                      "From: <sip:ann*x.test@gw.test>;tag=f1\n"
+                      "To: <sip:bob@sip.test>;tag=t1\n"
+                      "Call-ID: c1\n"
+                      "CSeq: 7 NOTIFY\n"
+                      "Contact: <sip:192.0.2.1:5060;transport=tcp>\n"
+                      "Event: presence\n"
+                      "Subscription-State: pending;expires=600\n"
+                      "User-Agent: stox\n"
+                      "Content-Length: 0\n\n"));
+}
+
+TEST(RequestWriter, LetsNoLineBecomeMoreThanALine) {
+  std::string out;
+  for (const char* bad : {"Event: presence", "\r\nEvent: presence\r\n", "A: b\r\n\r\nC: d\r\n", "A: b\n"}) {
+    Request m = usual();
+    m.lines = bad;
+    EXPECT_FALSE(write_request(out, m)) << bad;
+  }
+  const std::vector<std::string> routes = {"<sip:p1.test;lr>\r\nX: y"};
+  Request m = usual();
+  m.route_set = routes;
+  ASSERT_TRUE(write_request(out, m));
+  EXPECT_NE(out.find("\r\nRoute: <sip:p1.test;lr>  X: y\r\n"), std::string::npos) << out;
+  m.to_tag = "t>\r\nX: y";
+  EXPECT_FALSE(write_request(out, m));
+  m = usual();
+  m.content_type = {};
+  EXPECT_FALSE(write_request(out, m)) << "a body of no type";
+}
+
+TEST(RequestWriter, RefusesAddressesThatWouldBecomeMoreThanAddresses) {
   std::string out;
   for (const char* bad :
        {"", "sip:a@b>\r\nX: y", "sip:a@b>;tag=1", "sip:a b@c", "sip:a\r\n@b", "sip:a@b\""}) {
-    for (auto member : {&MessageRequest::request_uri, &MessageRequest::from_uri, &MessageRequest::to_uri}) {
-      MessageRequest m = usual();
+    for (auto member : {&Request::request_uri, &Request::from_uri, &Request::to_uri}) {
+      Request m = usual();
       m.*member = bad;
-      EXPECT_FALSE(write_message(out, m)) << bad;
+      EXPECT_FALSE(write_request(out, m)) << bad;
     }
   }
-  MessageRequest m = usual();
+  Request m = usual();
   m.call_id = "a\r\nb";
-  EXPECT_FALSE(write_message(out, m));
+  EXPECT_FALSE(write_request(out, m));
   m = usual();
   m.content_type = "text/plain\r\nX: y";
-  EXPECT_FALSE(write_message(out, m));
+  EXPECT_FALSE(write_request(out, m));
 }
 
 }  // namespace
