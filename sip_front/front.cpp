@@ -44,8 +44,8 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   if (!next_hop) return tl::make_unexpected(next_hop.error());
   front->next_hop_ = std::move(*next_hop);
   front->way_back_ = *sip::NextHop::create(*front->resolver_, front->random_, {});
-  front->outbound_.configure(front->next_hop_->route(), make_credentials(*section),
-                             !context.config.gateway.outbound_proxy.empty());
+  front->sender_.configure(front->next_hop_->route(), make_credentials(*section),
+                           !context.config.gateway.outbound_proxy.empty());
 
   auto tls = make_tls(*section);
   if (!tls) return tl::make_unexpected(tls.error());
@@ -84,7 +84,8 @@ Front::Front(const service::Context& context, sip::Policy policy)
       reception_(std::move(policy), context.loop.clock(), context.log, context.trace, random_, *this, *this),
       inbound_(reception_, find_section(context.config, context.identity.section)->max_in_flight,
                context.loop.clock(), context.log, context.trace, random_, *this),
-      outbound_(context.loop.clock(), context.log, context.trace, random_, *this),
+      sender_(context.loop.clock(), random_, *this),
+      outbound_(context.loop.clock(), context.log, context.trace, random_, sender_, *this),
       end_of_turn_(context.loop, [this] { settle(); }),
       alarm_(context.loop, [this] { settle(); }) {
   reception_.add(sip::Method::kMessage, {}, inbound_);
@@ -112,11 +113,12 @@ void Front::settle() {
     tick_ = now + kTick;
     check_status();
   }
+  sender_.turn();  // first, as what it tells makes others do something
   const Time due = std::min(reception_.turn(), outbound_.turn());
   if (drained_ && inbound_.idle() && outbound_.idle() && edge().in_flight() == 0 && edge().begun() == 0 &&
       edge().has_last_envelope())
     std::exchange(drained_, nullptr)();
-  alarm_.set(net::about(std::min(due, tick_)));
+  alarm_.set(net::about(std::min({due, sender_.next_turn(), tick_})));
 }
 
 // --- bus
@@ -216,7 +218,7 @@ void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) { edge().finis
 void Front::received(const sip::Message& message, const sip::Flow& flow) {
   notice_standstill();
   if (!message.is_request) {
-    if (!outbound_.response(message)) ++stray_;
+    if (!sender_.response(message)) ++stray_;
   } else if (!reception_.request(message, flow)) {
     transports_->finish(flow);
   }
@@ -229,7 +231,7 @@ void Front::faulty(const sip::Message& message, const sip::Fault& fault, const s
 
 void Front::connection_lost(uint32_t connection, bool never_made, std::string_view why) {
   notice_standstill();
-  outbound_.connection_lost(connection, never_made, why);
+  sender_.connection_lost(connection, never_made, why);
   end_of_turn_.ask();
 }
 
@@ -247,7 +249,7 @@ void Front::no_way_back(const sip::Flow& asked, std::string_view response) {
 
 void Front::unreachable(const sip::Endpoint& peer, std::string_view datagram, std::string_view why) {
   notice_standstill();
-  outbound_.unreachable(peer, datagram, why);
+  sender_.unreachable(peer, datagram, why);
   end_of_turn_.ask();
 }
 
@@ -285,11 +287,13 @@ bool Front::may_redirect_to(std::string_view host) const {
          std::find(own_domains_.begin(), own_domains_.end(), ascii_lower(host)) == own_domains_.end();
 }
 
-void Front::find_hops(std::string_view request_uri, std::size_t size, std::function<void(sip::Hops)> found) {
-  next_hop_->find(request_uri, size, [this, found = std::move(found)](sip::Hops hops) {
+void Front::find_hops(const RequestSender::Way& way, std::size_t size, std::function<void(sip::Hops)> found) {
+  auto then = [this, found = std::move(found)](sip::Hops hops) {
     found(std::move(hops));
     end_of_turn_.ask();
-  });
+  };
+  if (way.is_route) return next_hop_->find_route(way.uri, size, std::move(then), way.chosen);
+  next_hop_->find(way.uri, size, std::move(then), way.chosen);
 }
 
 // --- what the process shows
@@ -393,7 +397,7 @@ void Front::reload(const service::Config& config) {
   next_hop_ = std::move(*next_hop);
   proxy_uri_ = config.gateway.outbound_proxy;
   proxy_looked_for_ = {};
-  outbound_.configure(next_hop_->route(), make_credentials(*section), !config.gateway.outbound_proxy.empty());
+  sender_.configure(next_hop_->route(), make_credentials(*section), !config.gateway.outbound_proxy.empty());
 }
 
 json Front::failed() const { return bus::failed_json(edge(), context_.loop.now()); }

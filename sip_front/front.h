@@ -19,6 +19,7 @@
 #include "sip_front/page/outbound.h"
 #include "sip_front/page/taken_requests.h"
 #include "sip_front/request/reception.h"
+#include "sip_front/request/request_sender.h"
 #include "sip_front/sip/message/random.h"
 #include "sip_front/sip/transport/next_hop.h"
 #include "sip_front/sip/transport/transport.h"
@@ -30,6 +31,7 @@ class Front final : public service::Process,
                     private sip::TransportUser,
                     private sip::ResponseSender,
                     private EnvelopeSink,
+                    private RequestSender::Outlet,
                     private Outbound::Outlet {
  public:
   // An Error for a port that cannot be had, a configuration that cannot work, or a bus that cannot be set up.
@@ -90,12 +92,14 @@ class Front final : public service::Process,
     edge().submit_lossy(envelope, begin_before);
   }
   void took(std::string_view from_uri, const sip::Message&) override;
-  // outbound
-  bool may_redirect_to(std::string_view host) const override;
-  void find_hops(std::string_view request_uri, std::size_t size, std::function<void(sip::Hops)>) override;
+  // requests of ours
+  void find_hops(const RequestSender::Way&, std::size_t size, std::function<void(sip::Hops)>) override;
   Result<sip::Flow> flow_to(const sip::Hop& hop) override { return transports_->flow_to(hop); }
   sip::SentBy sent_by(const sip::Flow& flow) const override { return transports_->sent_by(flow); }
+  std::string contact(const sip::Flow& flow) const override { return transports_->contact(flow); }
   void send(const sip::Flow& flow, std::string_view bytes) override { transports_->send(flow, bytes); }
+  // outbound
+  bool may_redirect_to(std::string_view host) const override;
   void finish(const pb::EnvelopeId&, pb::Outcome) override;
 
   nlohmann::json sip() const;
@@ -115,6 +119,7 @@ class Front final : public service::Process,
   std::vector<std::string> own_domains_;  // of SIP addresses that lead to us
   Reception reception_;
   Inbound inbound_;
+  RequestSender sender_;
   Outbound outbound_;
   std::unique_ptr<net::Resolver> resolver_;
   std::optional<sip::NextHop> next_hop_, way_back_;

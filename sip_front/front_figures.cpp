@@ -45,7 +45,7 @@ json Front::peers() const {
                     {"times", failure.times},
                     {"age_ms", to_ms(now - failure.at)}});
   }
-  for (const SilentHops::One& one : outbound_.silent_hops().all()) {
+  for (const SilentHops::One& one : sender_.silent_hops().all()) {
     if (now - one.at > kFailureShown) continue;
     list.push_back({{"name", one.hop.empty() ? "outbound_proxy" : one.hop},
                     {"kind", "outbound_proxy"},
@@ -93,7 +93,7 @@ json Front::sip() const {
           {"datagrams_sent", figures.datagrams_out},
           {"server_transactions_waiting", in.waiting},
           {"server_transactions_completed", in.completed},
-          {"client_transactions", outbound_.waiting()},
+          {"client_transactions", sender_.waiting()},
           {"retransmissions_absorbed", in.copies},
           {"stray_responses", stray_},
           {"refused", refused},
@@ -146,6 +146,7 @@ json Front::inflight() const {
 std::vector<Metric> Front::metrics() const {
   std::vector<Metric> out;
   reception_.add_metrics(out);
+  sender_.add_metrics(out);
   outbound_.add_metrics(out);
   const auto add = [&](Metric::Kind kind, const char* name, const char* help, auto value) {
     out.push_back({kind, name, help, static_cast<double>(value), {}});

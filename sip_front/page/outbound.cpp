@@ -1,5 +1,7 @@
 #include "sip_front/page/outbound.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "common/base/hash.h"
@@ -7,18 +9,15 @@
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "common/bus/edge/envelope_name.h"
-#include "sip_front/sip/message/writer.h"
-#include "sip_front/sip/policy/request_check.h"
+#include "sip_front/sip/message/header_value.h"
 
 namespace stox {
 namespace {
 
 constexpr Duration kRefreshWithin = std::chrono::seconds(5);
 constexpr const char* kNothingTaken = "the peer refused such a body before; stoxctl peers shows it";
-constexpr int64_t k2020 = 1'577'836'800;                    // Unix time
-constexpr std::size_t kLarge = 4096;                        // bytes of a message
-constexpr Duration kAvoid = std::chrono::seconds(30);       // a hop that did not answer
-constexpr Duration kLongestRest = std::chrono::minutes(5);  // that a Retry-After gets
+constexpr int64_t k2020 = 1'577'836'800;  // Unix time
+constexpr std::size_t kLarge = 4096;      // bytes of a message
 
 uint64_t token_of(sip::Id id) { return uint64_t{id.use} << 32 | id.slot; }
 sip::Id id_of(uint64_t token) { return {static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)}; }
@@ -75,23 +74,15 @@ std::string Outbound::text_of(const pb::EnvelopeId& id) {
 }
 
 Outbound::Outbound(const Clock& clock, service::Log& log, service::Trace& trace, sip::Random& random,
-                   Outlet& outlet)
+                   RequestSender& sender, Outlet& outlet)
     : clock_(clock),
       log_(log),
       trace_(trace),
       random_(random),
+      sender_(sender),
       outlet_(outlet),
       seed_(random.next()),
-      transactions_(seed_, *this),
-      formats_(clock),
-      passwords_(random) {}
-
-void Outbound::configure(std::string route, std::vector<sip::Credentials> credentials, bool has_proxy) {
-  route_ = std::move(route);
-  passwords_.set(std::move(credentials), has_proxy);
-  // Without a proxy a hop is somebody's phone, and that one is switched off is no trouble of ours.
-  silent_ = SilentHops(has_proxy);
-}
+      formats_(clock) {}
 
 void Outbound::begin(const pb::Envelope& envelope, Time begin_before) {
   const pb::SipMessage& message = envelope.sip_message();
@@ -140,8 +131,7 @@ sip::Id Outbound::take(const pb::EnvelopeId& envelope, const pb::SipMessage& mes
   d.attempts = 0;
   d.tried.assign(1, message.request_uri());
   d.to_come.clear();
-  d.passed_on = d.will_be_told = d.sought_large = false;
-  d.too_large = 0;
+  d.passed_on = d.will_be_told = false;
   begin_part(d);
   if (d.is_typing()) ++statuses_under_way_;
 
@@ -191,6 +181,11 @@ uint32_t Outbound::next_cseq(const Delivery& d) {
   return d.cseq == 0 ? now : d.cseq + 1;
 }
 
+void Outbound::used(Delivery& d, uint32_t cseq) {
+  d.cseq = cseq;
+  if (!d.message.call_id().empty()) shared_cseq_ = std::max(shared_cseq_, cseq);
+}
+
 uint32_t Outbound::find_queue(const std::string& target, uint64_t hash) const {
   return by_target_.find(hash, [&](uint32_t slot) { return queues_[slot].target == target; });
 }
@@ -217,31 +212,34 @@ void Outbound::start(sip::Id id) {
     return end(id, ended(pb::DEADLINE, "waited too long for the messages before it"));
   }
   if (!choose_alternative(d, 0)) return fail(id, 415, "Unsupported Media Type", kNothingTaken);
-  find_hops(id, request_size(d));
+  send(id);
 }
 
-void Outbound::find_hops(sip::Id id, std::size_t size) {
+// The part and alternative that are due, to the target of now.
+void Outbound::send(sip::Id id) {
   Delivery& d = deliveries_[id.slot];
   d.stage = Stage::kResolving;
-  d.sought_large = size > kSmall;
-  outlet_.find_hops(d.target(), size, [this, id](sip::Hops hops) { resolved(id, std::move(hops)); });
+  d.cseq = next_cseq(d);
+  RequestSender::Start start;
+  start.user = this;
+  start.token = token_of(id);
+  start.way.uri = d.target();
+  start.begin_before = d.begin_before;
+  start.cseq = d.cseq;
+  start.size = request_size(d);
+  start.small = refuse_large_;
+  sender_.start(start);
 }
 
-void Outbound::resolved(sip::Id id, sip::Hops hops) {
-  Delivery* const d = deliveries_.find(id);
-  if (d == nullptr || d->stage != Stage::kResolving) return;
-  if (!hops && next_target(id)) return;
-  if (!hops && hops.error().refused)
-    return fail(id, 403, "This gateway does not send to that SIP domain", hops.error().text);
-  if (!hops) {
-    silent_.not_found(hops.error().text, clock_.now());
-    return fail(id, 503, "No next hop", hops.error().text, hops.error().permanent);
+// The same to where the last one went.
+void Outbound::again(sip::Id id, sip::Id request) {
+  Delivery& d = deliveries_[id.slot];
+  if (clock_.now() >= d.begin_before) {
+    ++expired_;
+    return end(id, ended(pb::DEADLINE, "not all parts in time"));
   }
-  silent_.found();
-  d->hops = std::move(*hops);
-  d->at_hop = 0;
-  resting_.put_last(d->hops, clock_.now());
-  attempt(id);
+  d.cseq = next_cseq(d);
+  sender_.again(request, d.cseq);
 }
 
 // The first form, from this alternative on, that the target may take. What nobody knows is tried only if
@@ -260,93 +258,37 @@ bool Outbound::choose_alternative(Delivery& d, int from) {
   return false;
 }
 
-// The part and alternative that are due, as a request of its own.
-void Outbound::attempt(sip::Id id) {
-  Delivery& d = deliveries_[id.slot];
-  if (clock_.now() >= d.begin_before) {
-    ++expired_;
-    return end(id, ended(pb::DEADLINE, d.part == 0 ? "no next hop in time" : "not all parts in time"));
-  }
-  d.cseq = next_cseq(d);
-  d.answered.clear();
-  d.refused.reset();
-  try_hops(id);
-}
-
-void Outbound::next_hop(Delivery& d) {
-  ++d.at_hop;
-  ++failed_over_;
-  d.cseq = next_cseq(d);
-  d.answered.clear();
-}
-
-// Sends the attempt to the first hop, from at_hop on, that there is a way to.
-void Outbound::try_hops(sip::Id id, std::string why) {
-  Delivery& d = deliveries_[id.slot];
-  if (!why.empty() && clock_.now() >= d.begin_before) {
-    ++expired_;
-    return end(id, ended(pb::DEADLINE, "no other hop in time: " + why));
-  }
-  for (; d.at_hop < d.hops.size(); ++d.at_hop) {
-    const sip::Hop& hop = d.hops[d.at_hop];
-    const auto flow = outlet_.flow_to(hop);
-    if (!flow) {
-      why = flow.error().text;
-      continue;
-    }
-    const sip::SentBy sent_by = outlet_.sent_by(*flow);
-    const std::string branch = sip::make_branch(random_.next(), d.target());
-    if (const auto written = write(d, *flow, branch, sent_by); !written)
-      return fail(id, 400, "Bad Request", written.error().text);
-    if (out_.size() > kSmall) {
-      d.too_large = out_.size();
-      if (refuse_large_) return too_large(id, " bytes; long_messages = \"reject\"");
-      if (!sip::is_reliable(hop.transport)) continue;
-    }
-    d.stage = Stage::kSent;
-    ++d.attempts;
-    if (service::Hop* trace = trace_.at(d.hop)) {
-      trace->decision = "MESSAGE over " + hop.str();
-      if (trace->went_us == 0) trace->went_us = clock_.wall_us();
-      trace_.show(*trace, d.message.parts(d.part).alternatives(d.alternative).data());
-    }
-    transactions_.start({token_of(id), branch, sent_by.host, sent_by.port, sip::Method::kMessage, *flow},
-                        out_, clock_.now());
-    return;
-  }
-  transport_failure(id, std::move(why));
-}
-
-Result<void> Outbound::write(const Delivery& d, const sip::Flow& flow, const std::string& branch,
-                             const sip::SentBy& sent_by) {
-  const pb::Content& content = d.message.parts(d.part).alternatives(d.alternative);
-  sip::Request request;
+void Outbound::fill(uint64_t token, sip::Request& request) {
+  const Delivery& d = deliveries_[id_of(token).slot];
+  const pb::SipMessage& message = d.message;
+  const pb::Content& content = message.parts(d.part).alternatives(d.alternative);
   request.request_uri = d.target();
-  request.from_uri = d.message.from_uri();
-  request.from_display = d.message.from_display();
+  request.from_uri = message.from_uri();
+  request.from_display = message.from_display();
   request.from_tag = d.from_tag;
-  request.to_uri = d.message.to_uri().empty() ? d.message.request_uri() : d.message.to_uri();
+  request.to_uri = message.to_uri().empty() ? message.request_uri() : message.to_uri();
   request.call_id = d.call_id;
-  request.cseq = d.cseq;
-  request.transport = flow.transport;
-  const std::string via = host_port(sent_by.host, sent_by.port);
-  request.sent_by = via;
-  request.branch = branch;
-  request.route = route_;
-  std::string answers;
-  passwords_.append_answers(answers, d.hops[d.at_hop], d.target());
-  request.answers = answers;
-  request.subject = d.message.subject();
-  request.language = d.message.language();
-  request.date_s = d.message.date_s();
+  request.subject = message.subject();
+  request.language = message.language();
+  request.date_s = message.date_s();
   request.content_type = content.content_type();
   request.disposition = content.disposition();
   request.body = content.data();
-  return sip::write_request(out_, request);
+}
+
+void Outbound::goes_to(uint64_t token, const sip::Hop& hop) {
+  Delivery& d = deliveries_[id_of(token).slot];
+  d.stage = Stage::kSent;
+  ++d.attempts;
+  service::Hop* const trace = trace_.at(d.hop);
+  if (trace == nullptr) return;
+  trace->decision = "MESSAGE over " + hop.str();
+  if (trace->went_us == 0) trace->went_us = clock_.wall_us();
+  trace_.show(*trace, d.message.parts(d.part).alternatives(d.alternative).data());
 }
 
 // Of the largest request this delivery may make; near enough to choose a transport by.
-std::size_t Outbound::request_size(const Delivery& d) {
+std::size_t Outbound::request_size(const Delivery& d) const {
   std::size_t largest = 0;
   for (const pb::Part& part : d.message.parts()) {
     for (int i = std::min(d.alternative, part.alternatives_size() - 1); i < part.alternatives_size(); ++i) {
@@ -356,18 +298,16 @@ std::size_t Outbound::request_size(const Delivery& d) {
   }
   const pb::SipMessage& m = d.message;
   return largest + 2 * m.request_uri().size() + m.from_uri().size() + m.from_display().size() +
-         m.subject().size() + d.call_id.size() + route_.size() + 400 + (passwords_.any() ? 300 : 0);
+         m.subject().size() + d.call_id.size() + 400;
 }
 
-void Outbound::responded(uint64_t token, const sip::Message& response) {
+void Outbound::responded(uint64_t token, RequestSender::Answer answer) {
   const sip::Id id = id_of(token);
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr) return;
-  ++statuses_[response.status];
-  silent_.answered(d->hops[d->at_hop]);
-  resting_.answered(d->hops[d->at_hop]);
+  used(*d, answer.cseq);
+  const sip::Message& response = answer.response;
   const Format format = format_of(d->message.parts(d->part).alternatives(d->alternative).content_type());
-  std::string from = "from " + d->hops[d->at_hop].str();
   if (response.status < 300) {
     d->passed_on |= response.status == 202;
     d->will_be_told |= format == Format::kCpim;
@@ -375,37 +315,14 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
     if (++d->part < d->message.parts_size()) {
       begin_part(*d);
       if (!choose_alternative(*d, 0)) return fail(id, 415, "Unsupported Media Type", kNothingTaken);
-      return attempt(id);
+      return again(id, answer.request);
     }
   } else if (refuses_form(response.status)) {
     formats_.refused(d->message.request_uri(), format);
     if (d->is_typing()) typing_.forget(d->message);
     if (choose_alternative(*d, d->alternative + 1)) {
       ++plainer_;
-      return attempt(id);
-    }
-  } else if (response.status == 401 || response.status == 407) {
-    if (std::string why;
-        passwords_.can_answer(response, d->hops[d->at_hop], d->target(), d->answered, &why)) {
-      ++challenged_;
-      d->cseq = next_cseq(*d);  // 22.2
-      return try_hops(id, "the answer to a challenge came too late");
-    } else {
-      from += ", " + why;
-    }
-  } else if (response.status == 503) {  // RFC 3263 4.3, 21.5.4
-    const sip::Hop refused = d->hops[d->at_hop];
-    const std::chrono::seconds rest(
-        sip::parse_delta_seconds(response.value(sip::HeaderName::kRetryAfter)).value_or(0));
-    if (rest.count() > 0) resting_.rest(refused, clock_.now() + std::min<Duration>(rest, kLongestRest));
-    // The same server by another transport would say the same.
-    const auto other = std::find_if(d->hops.begin() + static_cast<std::ptrdiff_t>(d->at_hop), d->hops.end(),
-                                    [&](const sip::Hop& hop) { return hop.peer != refused.peer; });
-    if (other != d->hops.end()) {
-      next_hop(*d);
-      d->at_hop = static_cast<std::size_t>(other - d->hops.begin());
-      read_status(response, d->refused.emplace());
-      return try_hops(id, from + ": 503");
+      return again(id, answer.request);
     }
   } else if (response.status == 302) {
     take_contacts(*d, response);
@@ -415,7 +332,7 @@ void Outbound::responded(uint64_t token, const sip::Message& response) {
   pb::Outcome outcome;
   outcome.set_verdict(response.status >= 300 ? pb::FAILED : d->passed_on ? pb::PASSED_ON : pb::DELIVERED);
   read_status(response, *outcome.mutable_sip_status());
-  outcome.set_text(std::move(from));
+  outcome.set_text(std::move(answer.text));
   outcome.set_will_be_told(d->will_be_told);
   end(id, std::move(outcome));
 }
@@ -448,7 +365,7 @@ bool Outbound::next_target(sip::Id id) {
     if (again || target.empty()) continue;
     d.tried.push_back(std::move(target));
     ++redirected_;
-    find_hops(id, request_size(d));
+    send(id);
     return true;
   }
   return false;
@@ -465,79 +382,49 @@ void Outbound::read_status(const sip::Message& response, pb::SipStatus& status) 
     status.set_contact(clean(contact->uri));
 }
 
-void Outbound::timed_out(uint64_t token) {
-  const Delivery* const d = deliveries_.find(id_of(token));
-  if (d == nullptr) return;
-  resting_.rest(d->hops[d->at_hop],
-                clock_.now() + kAvoid);  // it may have arrived: only the next message goes elsewhere
-  silent_.failed(d->hops[d->at_hop], "did not answer in 32 s", clock_.now());
-  unanswered(id_of(token), 408, "Request Timeout", "no answer in 32 s from " + d->hops[d->at_hop].str());
-}
-
-void Outbound::transport_failed(uint64_t token, bool may_have_arrived, std::string_view why) {
+void Outbound::failed(uint64_t token, RequestSender::Failure failure) {
+  using Why = RequestSender::Failure::Why;
   const sip::Id id = id_of(token);
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr) return;
-  const std::string hop = d->hops[d->at_hop].str();
-  if (may_have_arrived && why.empty() && d->hops[d->at_hop].transport != sip::Transport::kUdp) {
-    return unanswered(id, 503, "Transport failure",
-                      fmt::format("{} closed the connection instead of answering about {} bytes; it may have "
-                                  "been delivered",
-                                  hop, request_size(*d)));
+  used(*d, failure.cseq);
+  const bool can_go_elsewhere = failure.why == Why::kUnreachable || failure.why == Why::kNoAddress ||
+                                failure.why == Why::kForbidden || failure.why == Why::kTooLarge;
+  if (can_go_elsewhere && !failure.may_have_arrived && next_target(id)) return;
+  switch (failure.why) {
+    case Why::kTimedOut:
+      return unanswered(id, 408, "Request Timeout", std::move(failure));
+    case Why::kUnreachable:
+      return unanswered(id, 503, "Transport failure", std::move(failure));
+    case Why::kNoAddress:
+      return fail(id, 503, "No next hop", std::move(failure.text), failure.permanent);
+    case Why::kForbidden:
+      return fail(id, 403, "This gateway does not send to that SIP domain", std::move(failure.text));
+    case Why::kTooLarge:  // a plainer form is shorter, and may pass
+      if (!choose_alternative(*d, d->alternative + 1))
+        return unanswered(id, 513, "Message too big", std::move(failure));
+      ++plainer_;
+      return again(id, failure.request);
+    case Why::kTooLate:
+      ++expired_;
+      return end(id, ended(pb::DEADLINE, std::move(failure.text)));
+    case Why::kUnwritable:
+      return fail(id, 400, "Bad Request", std::move(failure.text));
   }
-  std::string text = hop + " cannot be reached";
-  if (!why.empty()) text.append(" (").append(why).append(")");
-  silent_.failed(d->hops[d->at_hop], text.substr(hop.size() + 1), clock_.now());
-  if (may_have_arrived)
-    return unanswered(id, 503, "Transport failure", text + " any more; it may have been delivered");
-  resting_.rest(d->hops[d->at_hop], clock_.now() + kAvoid);
-  if (d->at_hop + 1 == d->hops.size()) return transport_failure(id, std::move(text));
-  next_hop(*d);
-  try_hops(id, std::move(text));
-}
-
-// No hop is left, and nothing has arrived. What one of them said tells the sender more than that others are
-// silent.
-// A plainer form is shorter, and may pass.
-void Outbound::too_large(sip::Id id, const std::string& text) {
-  Delivery& d = deliveries_[id.slot];
-  const std::string size = std::to_string(d.too_large);
-  d.too_large = 0;
-  if (!choose_alternative(d, d.alternative + 1)) return unanswered(id, 513, "Message too big", size + text);
-  ++plainer_;
-  d.at_hop = 0;
-  attempt(id);
-}
-
-void Outbound::transport_failure(sip::Id id, std::string text) {
-  Delivery& d = deliveries_[id.slot];
-  if (d.too_large != 0 && !d.sought_large) return find_hops(id, d.too_large);  // larger than it was thought
-  if (next_target(id)) return;
-  if (d.too_large != 0 && !d.refused) {
-    return too_large(id, " bytes are too many for UDP, and the next hop takes no TCP or TLS" +
-                             (text.empty() ? "" : ": " + text));
-  }
-  if (!d.refused) return unanswered(id, 503, "Transport failure", std::move(text));
-  pb::Outcome outcome;
-  *outcome.mutable_sip_status() = std::move(*d.refused);
-  outcome.set_text("from another server; " + text);
-  end(id, std::move(outcome));
 }
 
 // Sent, or tried to be, without an answer. Whoever can name any address and port is not told whether the port
 // is open, closed or silent.
-void Outbound::unanswered(sip::Id id, uint32_t code, std::string reason, std::string text) {
-  const Delivery& d = deliveries_[id.slot];
-  if (d.hops.front().unlisted) {
+void Outbound::unanswered(sip::Id id, uint32_t code, std::string reason, RequestSender::Failure failure) {
+  if (failure.unlisted) {
     code = 408;
-    reason = d.sought_large ? "No answer; a message of this length needs TCP" : "No answer";
+    reason = failure.large ? "No answer; a message of this length needs TCP" : "No answer";
   }
-  fail(id, code, std::move(reason), std::move(text));
+  fail(id, code, std::move(reason), std::move(failure.text));
 }
 
 // No peer has said this.
 void Outbound::fail(sip::Id id, uint32_t code, std::string reason, std::string text, bool unresolvable) {
-  ++statuses_[0];
   pb::Outcome outcome;
   pb::SipStatus& status = *outcome.mutable_sip_status();
   status.set_code(code);
@@ -610,11 +497,11 @@ Time Outbound::turn() {
   while (const auto again = typing_.due(now)) {
     if (!is_busy(again->request_uri())) take({}, *again, {}, now + kRefreshWithin);
   }
-  return std::min({transactions_.turn(now), begin_before_.next(), typing_.next()});
+  return std::min(begin_before_.next(), typing_.next());
 }
 
 void Outbound::give_up(pb::Reason reason, std::string_view why) {
-  transactions_.abandon_all(clock_.now());
+  sender_.give_up(*this);
   // From the back, so that the end of one begins no other.
   for (auto stage : {Stage::kQueued, Stage::kResolving, Stage::kSent}) {
     for (uint32_t slot = 0; slot < deliveries_.capacity(); ++slot) {

@@ -21,19 +21,9 @@ std::vector<Outbound::Listed> Outbound::list() const {
 
 void Outbound::add_metrics(std::vector<service::Metric>& out) const {
   using Kind = service::Metric::Kind;
-  for (std::size_t i = 0; i < statuses_.size(); ++i) {
-    if (statuses_[i] == 0) continue;
-    out.push_back({Kind::kCounter,
-                   "stox_sip_sent_total",
-                   "MESSAGE requests sent, by the final status that came",
-                   static_cast<double>(statuses_[i]),
-                   {{"status", i == 0 ? "none" : std::to_string(i)}}});
-  }
   const auto add = [&](Kind kind, const char* name, const char* help, auto value) {
     out.push_back({kind, name, help, static_cast<double>(value), {}});
   };
-  add(Kind::kCounter, "stox_sip_retransmissions_sent_total", "Copies of MESSAGE requests sent (Timer E)",
-      transactions_.sent_again());
   add(Kind::kCounter, "stox_sip_queue_full_total",
       "Messages refused because too many waited for their target", overloaded_);
   add(Kind::kCounter, "stox_sip_plainer_form_total",
@@ -42,13 +32,7 @@ void Outbound::add_metrics(std::vector<service::Metric>& out) const {
       "Typing states not sent: nobody wants them, or a message was under way", typing_dropped_);
   add(Kind::kGauge, "stox_sip_peer_formats", "SIP peers of whom it is known what they take", formats_.size());
   add(Kind::kCounter, "stox_sip_expired_total", "Messages that waited too long to be begun", expired_);
-  add(Kind::kCounter, "stox_sip_challenges_answered_total", "401 and 407 responses answered with a password",
-      challenged_);
-  add(Kind::kCounter, "stox_sip_failovers_total", "Requests that went to another hop after one had failed",
-      failed_over_);
   add(Kind::kCounter, "stox_sip_redirected_total", "Requests that went where a 302 said", redirected_);
-  add(Kind::kGauge, "stox_sip_client_transactions", "MESSAGE requests without a final response",
-      transactions_.waiting());
   add(Kind::kGauge, "stox_sip_deliveries", "Messages being sent or waiting to be sent", deliveries_.size());
 }
 

@@ -32,13 +32,14 @@ void Passwords::set(std::vector<sip::Credentials> credentials, bool has_proxy) {
   asked_.clear();
 }
 
-void Passwords::append_answers(std::string& out, const sip::Hop& hop, const std::string& request_uri) {
+void Passwords::append_answers(std::string& out, const sip::Hop& hop, std::string_view method,
+                               std::string_view request_uri) {
   if (asked_.empty()) return;
   const auto asked = asked_.find(challenger(hop, request_uri));
   if (asked == asked_.end()) return;
   for (sip::Challenge& challenge : asked->second) {
     if (const sip::Credentials* credentials = of_realm(challenge.realm))
-      sip::append_answer(out, challenge, *credentials, "MESSAGE", request_uri, random_.hex());
+      sip::append_answer(out, challenge, *credentials, method, request_uri, random_.hex());
   }
 }
 
@@ -49,7 +50,7 @@ const sip::Credentials* Passwords::of_realm(std::string_view realm) const {
 }
 
 bool Passwords::can_answer(const sip::Message& response, const sip::Hop& hop, std::string_view request_uri,
-                           std::vector<sip::Challenge>& answered, std::string* why) {
+                           bool past_proxy, std::vector<sip::Challenge>& answered, std::string* why) {
   bool any = false;
   *why = "it asks for authentication in no way we know";
   if (asked_.size() >= kMaxChallengers) asked_.clear();
@@ -66,7 +67,7 @@ bool Passwords::can_answer(const sip::Message& response, const sip::Hop& hop, st
       *why = "it asks for a password for " + realm + ": add [[sip_front.credentials]] with it";
       continue;
     }
-    if (!has_proxy_ && !is_at_home(asked.realm, request_uri)) {
+    if ((!has_proxy_ || past_proxy) && !is_at_home(asked.realm, request_uri)) {
       *why = "it asks for the password for " + realm +
              ", which without gateway.outbound_proxy only servers of that domain get";
       continue;

@@ -26,12 +26,14 @@ class Passwords {
   void set(std::vector<sip::Credentials>, bool has_proxy);
   bool any() const { return !credentials_.empty(); }
 
-  // What the peer at this hop asked for last, for this domain: header lines of a MESSAGE.
-  void append_answers(std::string& out, const sip::Hop&, const std::string& request_uri);
+  // What the peer at this hop asked for last, for this domain: header lines of a request of this method.
+  void append_answers(std::string& out, const sip::Hop&, std::string_view method,
+                      std::string_view request_uri);
   // Whether there is an answer to this 401 or 407 that has not been given yet; then append_answers() gives
-  // it. `answered`: what was answered for the request so far, grows. `why`: why not, for people.
+  // it. `past_proxy`: the request went by a dialog's route, and not to the outbound proxy. `answered`: what
+  // was answered for the request so far, grows. `why`: why not, for people.
   bool can_answer(const sip::Message& response, const sip::Hop&, std::string_view request_uri,
-                  std::vector<sip::Challenge>& answered, std::string* why);
+                  bool past_proxy, std::vector<sip::Challenge>& answered, std::string* why);
 
  private:
   const sip::Credentials* of_realm(std::string_view) const;

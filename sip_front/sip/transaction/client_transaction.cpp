@@ -149,19 +149,18 @@ void ClientTransactions::unreachable(const Endpoint& peer, std::string_view data
   fail_all(concerned, false, why);
 }
 
-void ClientTransactions::abandon_all(Time now) {
+void ClientTransactions::abandon(const std::function<bool(uint64_t)>& which, Time now) {
   for (uint32_t slot = 0; slot < slots_.capacity(); ++slot) {
     Transaction& t = slots_[slot];
-    if (t.state != State::kTrying && t.state != State::kProceeding) continue;
+    if ((t.state != State::kTrying && t.state != State::kProceeding) || !which(t.token)) continue;
     t.state = State::kCompleted;
     ++completed_;
     timers_.add(now + kTimerF, {slots_.id_of(slot), Timer::kK});
   }
 }
 
-Time ClientTransactions::turn(Time now) {
+void ClientTransactions::turn(Time now) {
   while (const auto due = timers_.pop_due(now)) fire(*due, now);
-  return timers_.next();
 }
 
 }  // namespace stox::sip

@@ -7,6 +7,7 @@
 //   Timer E sends again (UDP), Timer F ends Trying and Proceeding.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -55,11 +56,12 @@ class ClientTransactions {
   // it before: that is sent again.
   void unreachable(const Endpoint& peer, std::string_view datagram, std::string_view why);
 
-  // Nothing is sent again; what is answered late is swallowed. The user hears of none of them any more.
-  void abandon_all(Time now);
+  // Of those with such a token nothing is sent again, what is answered late is swallowed, and the user hears
+  // no more.
+  void abandon(const std::function<bool(uint64_t token)>& which, Time now);
 
-  // Fires the timers that are due; returns when to call again.
-  Time turn(Time now);
+  void turn(Time now);                               // fires the timers that are due
+  Time next_turn() const { return timers_.next(); }  // when there is something to do in turn()
 
   std::size_t waiting() const { return slots_.size() - completed_; }  // Trying and Proceeding
   uint64_t sent_again() const { return sent_again_; }

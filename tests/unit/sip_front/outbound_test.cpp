@@ -23,10 +23,10 @@ using Lines = std::vector<std::string>;
 sip::Endpoint endpoint(const char* ip, uint16_t port = 5060) { return *sip::Endpoint::parse(ip, port); }
 
 // The way out, with a network that writes down what is sent, and a DNS that the test answers.
-class OutboundTest : public testing::Test, public Outbound::Outlet {
+class OutboundTest : public testing::Test, public RequestSender::Outlet, public Outbound::Outlet {
  protected:
-  void find_hops(std::string_view, std::size_t size, std::function<void(sip::Hops)> found) override {
-    if (size > Outbound::kSmall && !large_hops_.empty()) return found(large_hops_);
+  void find_hops(const RequestSender::Way&, std::size_t size, std::function<void(sip::Hops)> found) override {
+    if (size > RequestSender::kSmall && !large_hops_.empty()) return found(large_hops_);
     if (hold_dns_) {
       held_ = std::move(found);
       return;
@@ -39,6 +39,7 @@ class OutboundTest : public testing::Test, public Outbound::Outlet {
     return sip::Flow{hop.transport, 0, hop.transport == Transport::kTcp ? 7u : 0u, hop.peer};
   }
   sip::SentBy sent_by(const sip::Flow&) const override { return {"192.0.2.1", 5070}; }
+  std::string contact(const sip::Flow&) const override { return {}; }
   void send(const sip::Flow& flow, std::string_view bytes) override {
     auto d = std::make_unique<sip::Datagram>(std::string(bytes));
     EXPECT_TRUE(d->parsed) << d->parsed.error().reason << "\n" << bytes;
@@ -89,7 +90,7 @@ class OutboundTest : public testing::Test, public Outbound::Outlet {
                        "\r\n";
     const sip::Datagram d(text);
     EXPECT_TRUE(d.parsed) << d.parsed.error().reason;
-    return d.parsed && outbound_.response(d.message);
+    return d.parsed && sender_.response(d.message);
   }
   void respond(const std::string& status, const std::string& more = {}, std::size_t which = SIZE_MAX) {
     EXPECT_TRUE(responds(status, more, which));
@@ -97,6 +98,7 @@ class OutboundTest : public testing::Test, public Outbound::Outlet {
   void advance(Duration d) {
     for (Duration done{0}; done < d; done += 100ms) {
       clock_.advance(std::min<Duration>(100ms, d - done));
+      sender_.turn();
       outbound_.turn();
     }
   }
@@ -116,7 +118,8 @@ class OutboundTest : public testing::Test, public Outbound::Outlet {
   Lines sent_, ended_;
   std::vector<std::unique_ptr<sip::Datagram>> requests_;
   std::vector<pb::Outcome> outcomes_;
-  Outbound outbound_{clock_, log_, trace_, random_, *this};
+  RequestSender sender_{clock_, random_, *this};
+  Outbound outbound_{clock_, log_, trace_, random_, sender_, *this};
 };
 
 TEST_F(OutboundTest, AnEnvelopeBecomesARequestAndTheResponseItsOutcome) {
@@ -154,7 +157,7 @@ TEST_F(OutboundTest, OfAHostThatNobodyConfiguredOnlyAnAnswerIsTold) {
   advance(33s);
   const std::string silent = told();
   begin(envelope("short"));
-  outbound_.unreachable(udp.peer, requests_.back()->bytes, "Connection refused");
+  sender_.unreachable(udp.peer, requests_.back()->bytes, "Connection refused");
   EXPECT_EQ(told(), silent);
 
   large_hops_ = {tcp, udp};
@@ -164,7 +167,7 @@ TEST_F(OutboundTest, OfAHostThatNobodyConfiguredOnlyAnAnswerIsTold) {
   const std::string silent_by_tcp = told();
   for (const bool never_made : {true, false}) {
     begin(envelope(lines));
-    outbound_.connection_lost(7, never_made, "");
+    sender_.connection_lost(7, never_made, "");
     EXPECT_EQ(told(), silent_by_tcp);
   }
   EXPECT_EQ(ended().size(), 5u);
@@ -239,7 +242,7 @@ TEST_F(OutboundTest, EveryMessageAndEveryPartHasACallIdOfItsOwn) {
 TEST_F(OutboundTest, EveryFurtherTryHasTheSameCallIdAndAHigherCSeq) {
   hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
                                 {Transport::kUdp, endpoint("192.0.2.8")}};
-  outbound_.configure("", {{"sip.test", "gateway", "secret"}}, false);
+  sender_.configure("", {{"sip.test", "gateway", "secret"}}, false);
   pb::Envelope e = envelope("first");
   add_part(e, {"cpim", "plain"});
   begin(e);
@@ -259,7 +262,7 @@ TEST_F(OutboundTest, EveryFurtherTryHasTheSameCallIdAndAHigherCSeq) {
 
   // Another front, which is asked for what became of the first one's in doubt (on_doubt = "resend").
   const sip::Message& before = last();
-  Outbound other(clock_, log_, trace_, random_, *this);
+  Outbound other(clock_, log_, trace_, random_, sender_, *this);
   clock_.advance(5s);
   e.set_attempt(2);
   other.begin(e, clock_.now() + 28s);
@@ -621,7 +624,7 @@ TEST_F(OutboundTest, ALargeRequestGoesByTcpOrNotAtAll) {
 
 TEST_F(OutboundTest, ARequestThatBecomesLargeWhileItIsWrittenIsNotSentByUdpEither) {
   large_hops_ = {{Transport::kTcp, endpoint("192.0.2.8")}};
-  outbound_.configure("sip:192.0.2.7;" + std::string(900, 'r'), {}, true);  // nobody counted with
+  sender_.configure("sip:192.0.2.7;" + std::string(900, 'r'), {}, true);  // nobody counted with
   begin(envelope(std::string(300, 'x')));
   ASSERT_EQ(sent().size(), 1u);
   EXPECT_EQ(last().via.transport, "TCP");
@@ -715,18 +718,18 @@ TEST_F(OutboundTest, OtherHopsAreTriedWhenNothingCanHaveArrived) {
                                 {Transport::kUdp, endpoint("192.0.2.8")},
                                 {Transport::kUdp, endpoint("192.0.2.9")}};
   begin(envelope("a"));
-  outbound_.connection_lost(7, true, "");
-  outbound_.unreachable(endpoint("192.0.2.8"), {}, "nobody listens there");
+  sender_.connection_lost(7, true, "");
+  sender_.unreachable(endpoint("192.0.2.8"), {}, "nobody listens there");
   EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060", "a to 192.0.2.9:5060"));
   EXPECT_EQ(requests_[2]->message.via.transport, "UDP");
   EXPECT_EQ(requests_[2]->message.cseq.number, requests_[0]->message.cseq.number + 2);
   EXPECT_EQ(requests_[2]->message.call_id, requests_[0]->message.call_id);
   EXPECT_NE(requests_[2]->message.via.branch, requests_[0]->message.via.branch);
-  outbound_.unreachable(endpoint("192.0.2.9"), {}, "nobody listens there");
+  sender_.unreachable(endpoint("192.0.2.9"), {}, "nobody listens there");
   EXPECT_THAT(ended(), ElementsAre("1 FAILED 503 timed out"));
 
   begin(envelope("b"));
-  outbound_.connection_lost(7, false, "");  // it may have read it
+  sender_.connection_lost(7, false, "");  // it may have read it
   EXPECT_THAT(ended(), ElementsAre("2 FAILED 503 timed out"));
   EXPECT_THAT(outcomes_.back().text(), HasSubstr("closed the connection instead of answering about"));
   EXPECT_THAT(outcomes_.back().text(), HasSubstr("may have been delivered"));
@@ -757,7 +760,7 @@ TEST_F(OutboundTest, WhatOneServerSaidCountsMoreThanTheSilenceOfTheLast) {
                                 {Transport::kUdp, endpoint("192.0.2.8")}};
   begin(envelope("a"));
   respond("503 Busy", "Retry-After: 7\r\n");
-  outbound_.unreachable(endpoint("192.0.2.8"), {}, "nobody listens there");
+  sender_.unreachable(endpoint("192.0.2.8"), {}, "nobody listens there");
   EXPECT_THAT(ended(), ElementsAre("1 FAILED 503"));
   EXPECT_EQ(outcomes_.back().sip_status().reason(), "Busy");
   EXPECT_EQ(outcomes_.back().sip_status().retry_after_s(), 7u);
@@ -794,7 +797,7 @@ TEST_F(OutboundTest, AHopThatFailedComesLastForAWhile) {
   hops_ = std::vector<sip::Hop>{{Transport::kUdp, endpoint("192.0.2.7")},
                                 {Transport::kUdp, endpoint("192.0.2.8")}};
   begin(envelope("a"));
-  outbound_.unreachable(endpoint("192.0.2.7"), {}, "nobody listens there");
+  sender_.unreachable(endpoint("192.0.2.7"), {}, "nobody listens there");
   respond("200 OK");
   EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060", "a to 192.0.2.8:5060"));
   begin(envelope("b"));
@@ -839,14 +842,14 @@ TEST_F(OutboundTest, NoOtherHopIsTriedPastTheDeadline) {
                                 {Transport::kTcp, endpoint("192.0.2.8")}};
   begin(envelope("a"), 5s);
   advance(5s);
-  outbound_.connection_lost(7, true, "Connection timed out");
+  sender_.connection_lost(7, true, "Connection timed out");
   EXPECT_THAT(sent(), ElementsAre("a to 192.0.2.7:5060"));
   EXPECT_THAT(ended(), ElementsAre("1 DEADLINE"));
   EXPECT_THAT(outcomes_.back().text(), HasSubstr("Connection timed out"));
 }
 
 TEST_F(OutboundTest, ALooselyRoutingProxyFindsItselfInTheRoute) {
-  outbound_.configure("sip:192.0.2.7;lr", {}, true);
+  sender_.configure("sip:192.0.2.7;lr", {}, true);
   begin(envelope("a"));
   EXPECT_EQ(last().value(sip::HeaderName::kRoute), "<sip:192.0.2.7;lr>");
   EXPECT_EQ(last().request_uri, "sip:bob@sip.test");
@@ -862,7 +865,7 @@ std::string authorization(const sip::Message& request) {
 }
 
 TEST_F(OutboundTest, AChallengeIsAnsweredWithThePasswordOfItsRealm) {
-  outbound_.configure("", {{"sip.test", "gateway", "secret"}}, false);
+  sender_.configure("", {{"sip.test", "gateway", "secret"}}, false);
   begin(envelope("a"));
   EXPECT_EQ(authorization(last()), "");
   respond("407 Auth", "Proxy-Authenticate: Digest realm=\"sip.test\", nonce=\"n1\", qop=\"auth\"\r\n");
@@ -894,7 +897,7 @@ TEST_F(OutboundTest, AChallengeIsAnsweredWithThePasswordOfItsRealm) {
 // Who challenges may name any realm, and try passwords against the answer.
 TEST_F(OutboundTest, APasswordIsForTheProxyOrTheRealmsOwnDomain) {
   const auto answered = [&](const std::string& uri, bool has_proxy) {
-    outbound_.configure("", {{"sip.test", "gateway", "secret"}}, has_proxy);
+    sender_.configure("", {{"sip.test", "gateway", "secret"}}, has_proxy);
     begin(envelope("a", uri));
     respond("401 Auth", "WWW-Authenticate: Digest realm=\"sip.test\", nonce=\"n\"\r\n");
     const bool given = !authorization(last()).empty();
@@ -912,7 +915,7 @@ TEST_F(OutboundTest, APasswordIsForTheProxyOrTheRealmsOwnDomain) {
 }
 
 TEST_F(OutboundTest, ProxyAndServerMayBothAsk) {
-  outbound_.configure("", {{"proxy.test", "p", "1"}, {"sip.test", "s", "2"}}, true);
+  sender_.configure("", {{"proxy.test", "p", "1"}, {"sip.test", "s", "2"}}, true);
   begin(envelope("a"));
   respond("407 Auth", "Proxy-Authenticate: Digest realm=\"proxy.test\", nonce=\"n1\"\r\n");
   respond("401 Auth", "WWW-Authenticate: Digest realm=\"sip.test\", nonce=\"n2\"\r\n");
@@ -926,7 +929,7 @@ TEST_F(OutboundTest, ProxyAndServerMayBothAsk) {
 }
 
 TEST_F(OutboundTest, AWrongPasswordIsSaidAndNotTriedForEver) {
-  outbound_.configure("", {{"sip.test", "gateway", "wrong"}}, false);
+  sender_.configure("", {{"sip.test", "gateway", "wrong"}}, false);
   begin(envelope("a"));
   for (const char* nonce : {"n1", "n2"}) {
     respond("401 Auth",
@@ -945,7 +948,7 @@ TEST_F(OutboundTest, AWrongPasswordIsSaidAndNotTriedForEver) {
 }
 
 TEST_F(OutboundTest, AnUnknownRealmGetsNothingAndIsNamed) {
-  outbound_.configure("", {{"sip.test", "gateway", "secret"}}, false);
+  sender_.configure("", {{"sip.test", "gateway", "secret"}}, false);
   begin(envelope("a"));
   respond("407 Auth", "Proxy-Authenticate: Digest realm=\"evil.test\", nonce=\"n\"\r\n");
   EXPECT_EQ(sent().size(), 1u);
@@ -996,7 +999,7 @@ TEST_F(OutboundTest, CopiesOfResponsesAreSwallowedAndStraysRefused) {
       sip::crlf("SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.1:5070;branch=z9hG4bKx\nFrom: sip:a@b\n"
                 "To: sip:a@b\nCall-ID: a\nCSeq: 1 MESSAGE\n\n"));
   ASSERT_TRUE(stray.parsed);
-  EXPECT_FALSE(outbound_.response(stray.message));
+  EXPECT_FALSE(sender_.response(stray.message));
 }
 
 TEST_F(OutboundTest, GivingUpEndsAllAndBeginsNothing) {
@@ -1069,15 +1072,15 @@ class OutboundUnderFaults : public OutboundTest, public testing::WithParamInterf
   void happens(const Event& event) {
     const sip::Flow& flow = flows_[event.request];
     if (!event.status.empty()) return void(responds(event.status, {}, event.request));
-    if (sip::is_reliable(flow.transport)) return outbound_.connection_lost(flow.connection, true, "refused");
-    outbound_.unreachable(flow.peer, bytes_[event.request], "nobody listens");
+    if (sip::is_reliable(flow.transport)) return sender_.connection_lost(flow.connection, true, "refused");
+    sender_.unreachable(flow.peer, bytes_[event.request], "nobody listens");
   }
   void go_down_or_up(const sip::Endpoint& server) {
     happen([](const Event& each) { return each.status.empty(); });  // sooner than a server begins to listen
     if (down_.erase(server.str()) == 0) down_.insert(server.str());
     if (server != hops_->back().peer) return;
     const uint32_t before = std::exchange(connection_, connection_ + 1);
-    outbound_.connection_lost(before, !down_.contains(server.str()), "ended");
+    sender_.connection_lost(before, !down_.contains(server.str()), "ended");
   }
   template <class Which>
   void happen(Which which) {
@@ -1089,6 +1092,7 @@ class OutboundUnderFaults : public OutboundTest, public testing::WithParamInterf
     for (; d > Duration(0); d -= 100ms) {
       clock_.advance(100ms);
       happen([this](const Event& each) { return each.at <= clock_.now(); });
+      sender_.turn();
       outbound_.turn();
     }
   }
