@@ -147,10 +147,13 @@ void Reception::hand_on(const ReceivedRequest& received, Match match) {
         received, sip::refusal(sip::Refused::kMerged, 482),
         "it has Call-ID, CSeq and From tag of a message with another text; its sender must raise CSeq");
   }
-  if (draining_)
+  if (draining_ && !sip::is_in_dialog(received.message))
     return refuse(received, sip::refusal(sip::Refused::kUnavailable, 503), "this process is draining");
   RequestHandler* const handler = handler_of(received.message);
-  if (handler == nullptr) return refuse(received, sip::refusal(sip::Refused::kEvent, 489));
+  if (handler == nullptr) {
+    return refuse(received, sip::refusal(sip::Refused::kEvent, 489),
+                  "its Event is \"" + one_line(received.message.value(sip::HeaderName::kEvent), 50) + "\"");
+  }
   handler->take(received);
 }
 

@@ -51,7 +51,7 @@ class Reception {
   bool request(const sip::Message&, const sip::Flow&);
   bool fault(const sip::Message&, const sip::Fault&, const sip::Flow&);
 
-  // New requests are answered 503. Who waits for an answer gets it.
+  // New requests are answered 503. Who waits for an answer gets it, and dialogs go on: they are nowhere else.
   void drain(bool on = true) { draining_ = on; }
   bool draining() const { return draining_; }
 

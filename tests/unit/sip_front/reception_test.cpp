@@ -236,12 +236,13 @@ TEST_F(ReceptionTest, WithinADialogTheRequestUriIsNoUser) {
   EXPECT_EQ(receive(with_method(nth(to_contact, 2), "NOTIFY")), "SIP/2.0 200 OK");
 }
 
-TEST_F(ReceptionTest, WhileDrainingNobodyGetsNewRequests) {
+TEST_F(ReceptionTest, WhileDrainingNobodyGetsNewRequestsButDialogsGoOn) {
   add_presence();
   reception_.drain();
   EXPECT_EQ(receive(kSubscribe), "SIP/2.0 503 Service unavailable");
   EXPECT_THAT(last_, HasSubstr("\r\nRetry-After: "));
   EXPECT_TRUE(presence_.taken.empty());
+  EXPECT_EQ(receive(replaced(nth(kSubscribe, 2), "gw.test>", "gw.test>;tag=1")), "SIP/2.0 200 OK");
   reception_.drain(false);
   EXPECT_EQ(receive(kSubscribe), "SIP/2.0 200 OK");
 }
