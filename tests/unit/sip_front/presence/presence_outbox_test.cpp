@@ -1,0 +1,125 @@
+#include "sip_front/presence/presence_outbox.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stox {
+namespace {
+
+using std::chrono::seconds;
+using Texts = std::vector<std::string>;
+
+struct Scene : PresenceOutbox::Outlet, PresenceOutbox::User {
+  Result<uint64_t> submit(pb::Envelope& envelope, Time begin_before, Time end_by) override {
+    if (full) return error("no room");
+    EXPECT_GT(end_by, begin_before);
+    const bool is_state = envelope.has_sip_state();
+    submitted.push_back((is_state ? "state " : "presence ") +
+                        (is_state ? envelope.sip_state() : envelope.sip_presence()).text());
+    return ++last;
+  }
+  void delivered(const pb::Presence& presence) override { arrived.push_back(presence.text()); }
+
+  void send(pb::Presence::Kind kind, const std::string& from, const std::string& text) {
+    pb::Presence presence;
+    presence.set_kind(kind);
+    presence.set_from(from);
+    presence.set_to("sip:ann*x.test@gw.test");
+    presence.set_text(text);
+    outbox.send(presence, now);
+    outbox.turn(now);
+  }
+  void end(uint64_t number, pb::Verdict verdict, pb::Reason reason = pb::NOT_GIVEN, uint32_t code = 0) {
+    pb::Outcome outcome;
+    outcome.set_verdict(verdict);
+    outcome.set_reason(reason);
+    if (code != 0) outcome.mutable_sip_status()->set_code(code);
+    EXPECT_TRUE(outbox.ended(number, outcome, now));
+    outbox.turn(now);
+  }
+  void pass(Duration time) {
+    now += time;
+    outbox.turn(now);
+  }
+  Texts take() { return std::exchange(submitted, {}); }
+
+  Time now = from_us(1'000'000'000);
+  bool full = false;
+  uint64_t last = 0;
+  Texts submitted, arrived;
+  PresenceOutbox outbox{*this, *this};
+};
+
+TEST(PresenceOutbox, SaysWhatItIsGivenAndThatItIsThere) {
+  Scene s;
+  s.send(pb::Presence::SUBSCRIBED, "sip:bob@sip.test", "yes");
+  s.send(pb::Presence::STATE, "sip:bob@sip.test;gr=sip", "here");
+  s.send(pb::Presence::PROBE, "sip:bob@sip.test", "where");
+  EXPECT_EQ(s.take(), (Texts{"presence yes", "state here", "state where"}));
+  s.end(1, pb::DELIVERED);
+  s.end(2, pb::PASSED_ON);
+  EXPECT_EQ(s.arrived, (Texts{"yes", "here"}));
+  EXPECT_EQ(s.outbox.size(), 1u);
+  pb::Outcome outcome;
+  EXPECT_FALSE(s.outbox.ended(17, outcome, s.now));
+}
+
+TEST(PresenceOutbox, TheNewerOfTwoCounts) {
+  Scene s;
+  s.send(pb::Presence::STATE, "sip:bob@sip.test;gr=sip", "here");
+  s.send(pb::Presence::STATE, "sip:bob@sip.test;gr=desk", "desk");
+  s.send(pb::Presence::STATE, "sip:bob@sip.test;gr=sip", "gone");
+  s.end(1, pb::FAILED, pb::LINK_DOWN);
+  s.end(3, pb::DELIVERED);
+  s.pass(seconds(100));
+  EXPECT_EQ(s.take(), (Texts{"state here", "state desk", "state gone"}));
+  EXPECT_EQ(s.arrived, Texts{"gone"});
+}
+
+TEST(PresenceOutbox, WhatCouldNotBeTakenIsSaidAgain) {
+  Scene s;
+  s.send(pb::Presence::UNSUBSCRIBED, "sip:bob@sip.test", "no");
+  s.take();
+  s.end(1, pb::FAILED, pb::NO_TARGET);
+  EXPECT_EQ(s.take(), Texts{});
+  s.pass(seconds(1));
+  EXPECT_EQ(s.take(), Texts{"presence no"});
+  s.end(2, pb::FAILED, pb::NOT_GIVEN, 503);
+  s.pass(seconds(1));
+  EXPECT_EQ(s.take(), Texts{});
+  s.pass(seconds(1));
+  EXPECT_EQ(s.take(), Texts{"presence no"});
+  s.end(3, pb::DELIVERED);
+  EXPECT_EQ(s.arrived, Texts{"no"});
+}
+
+TEST(PresenceOutbox, WhatCannotBeSaidIsDropped) {
+  Scene s;
+  s.send(pb::Presence::SUBSCRIBED, "sip:bob@sip.test", "yes");
+  s.end(1, pb::FAILED, pb::UNSUPPORTED);
+  s.send(pb::Presence::SUBSCRIBED, "sip:bob@sip.test", "yes");
+  s.end(2, pb::FAILED, pb::NOT_GIVEN, 404);
+  EXPECT_EQ(s.outbox.size(), 0u);
+  EXPECT_EQ(s.outbox.dropped(), 2u);
+}
+
+TEST(PresenceOutbox, WaitsForRoomAndLeavesSome) {
+  Scene s;
+  s.full = true;
+  s.send(pb::Presence::SUBSCRIBED, "sip:bob@sip.test", "yes");
+  EXPECT_EQ(s.take(), Texts{});
+  s.full = false;
+  s.pass(seconds(1));
+  EXPECT_EQ(s.take(), Texts{"presence yes"});
+  for (std::size_t i = 0; i < 2 * PresenceOutbox::kMaxUnderWay; ++i)
+    s.send(pb::Presence::SUBSCRIBED, "sip:b" + std::to_string(i) + "@sip.test", "yes");
+  EXPECT_EQ(s.take().size(), PresenceOutbox::kMaxUnderWay - 1);
+  s.end(1, pb::DELIVERED);
+  EXPECT_EQ(s.take().size(), 1u);
+}
+
+}  // namespace
+}  // namespace stox
