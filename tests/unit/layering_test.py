@@ -20,7 +20,7 @@ OURS = {
     "sip_front/sip": ["common/base"],
     "xmpp_worker/xmpp": ["common/base"],
     "mapper/mapping": ["common/base", "common/xml", "proto"],  # the messages are its values
-    "sip_front": ["common/base", "common/net", "common/bus", "common/bodies", "common/service", "common/xml", "proto"],
+    "sip_front": ["common/base", "common/net", "common/bus", "common/bodies", "common/journal", "common/service", "common/xml", "proto"],
     "xmpp_worker": ["common/base", "common/net", "common/bus", "common/bodies", "common/journal", "common/service", "proto"],
     "mapper": ["common/base", "common/net", "common/bus", "common/service", "proto"],
     "ctl": ["common/base", "common/service"],

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/unit/sip_front/sip_text.h"
+#include "tests/unit/sip_front/subscription_text.h"
 
 namespace stox::sip {
 namespace {
@@ -60,13 +60,7 @@ struct Scene : SubscribeSender, SubscriberUser {
   }
   void answer_to(const Asked& one, int status, const std::string& headers = {},
                  const std::string& to_tag = "bobs") {
-    const Datagram response(crlf("SIP/2.0 " + std::to_string(status) +
-                                 " Whatever\nVia: SIP/2.0/UDP gw.test;branch=z9hG4bKa\n"
-                                 "From: <sip:ann*x.test@gw.test>;tag=" +
-                                 one.dialog.local_tag + "\nTo: <sip:bob@sip.test>;tag=" + to_tag +
-                                 "\nCall-ID: " + one.dialog.call_id +
-                                 "\nCSeq: " + std::to_string(one.dialog.local_cseq) + " SUBSCRIBE\n" +
-                                 headers + "Content-Length: 0\n\n"));
+    const Datagram response(subscribe_response(one.dialog, status, headers, to_tag));
     EXPECT_FALSE(response.message.is_request);
     subscriber.responded(one.token, response.message, clock.now());
     turn();
@@ -80,14 +74,10 @@ struct Scene : SubscribeSender, SubscriberUser {
   int notify_in(const Dialog& dialog, const std::string& state, const std::string& body = {},
                 const std::string& headers = {}, const std::string& tag = "bobs", uint32_t at = 0,
                 const std::string& event = "presence") {
-    if (at == 0) at = ++cseq;
-    const Datagram request(crlf(
-        "NOTIFY sip:gw.test:5060 SIP/2.0\nVia: SIP/2.0/UDP sip.test;branch=z9hG4bK" + std::to_string(at) +
-        "\nMax-Forwards: 70\nFrom: <sip:bob@sip.test>;tag=" + tag + "\nTo: <sip:ann*x.test@gw.test>;tag=" +
-        dialog.local_tag + "\nCall-ID: " + dialog.call_id + "\nCSeq: " + std::to_string(at) +
-        " NOTIFY\nContact: <sip:bob@192.0.2.9>\nEvent: " + event + "\nSubscription-State: " + state + "\n" +
-        headers + (body.empty() ? "" : "Content-Type: application/pidf+xml\n") +
-        "Content-Length: " + std::to_string(body.size()) + "\n\n" + body));
+    NotifyText text{state, body, "application/pidf+xml", headers, tag, at, event};
+    if (at == 0) text.cseq = ++cseq;
+    const Datagram request(notify_text(dialog, text));
+    EXPECT_TRUE(request.message.is_request);
     int status = 0;
     subscriber.notify(
         request.message,
