@@ -39,6 +39,7 @@ class Slots {
     return id.use != 0 && id.slot < slots_.size() && slots_[id.slot].use == id.use ? &slots_[id.slot].value
                                                                                    : nullptr;
   }
+  const T* find(Id id) const { return const_cast<Slots*>(this)->find(id); }
   T& operator[](uint32_t slot) { return slots_[slot].value; }
   const T& operator[](uint32_t slot) const { return slots_[slot].value; }
   Id id_of(uint32_t slot) const { return {slot, slots_[slot].use}; }
