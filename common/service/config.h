@@ -211,6 +211,16 @@ const char* role_name(Role);  // as its section is called: "sip_front"
 // The effective configuration as TOML, secrets masked.
 std::string print_config(const Config&);
 
+// When a change of a key takes effect. By a restart of edges: mappers do not use it.
+enum class Taken { kByHup, kByRestart, kByRestartOfEdges };
+
+// Of a key as changed_keys() names it; one that is no key of a section is taken by HUP.
+Taken taken_of(std::string_view changed_key);
+
+// Every key with its range, its default, its meaning and when a change takes effect, in Markdown:
+// doc/configuration.md.
+std::string config_reference();
+
 // What a new reading has changed: keys whose values differ, as "section.key" or "section NAME.key", and whole
 // sections, as "section NAME (added)" or "section NAME (taken out)".
 std::vector<std::string> changed_keys(const Config& before, const Config& after);

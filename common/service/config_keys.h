@@ -54,7 +54,10 @@ struct Key {
   Kind kind;
   std::function<void(const Value&, Section&)> read;
   std::function<std::string(const Section&)> print;  // the value in TOML, masked if secret; empty: not set
+  std::string range = {};  // what may stand there, for people; empty: the help says it
   bool required = false;
+  Taken taken = Taken::kByHup;
+  const char* help = "";  // one sentence
 };
 
 // The keys of a section in the order they are printed.

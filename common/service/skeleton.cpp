@@ -67,15 +67,6 @@ const std::string& metrics_address(const Config& config, const Identity& identit
 
 Level configured_level(const Config& config) { return parse_level(config.log.level).value_or(Level::kInfo); }
 
-constexpr const char* kFixed[] = {
-    // of all, and of mappers
-    "name", "directory", "format", "metrics", "bind", "gateway_domain", "xmpp_domain", "domain_separator",
-    "gwmap", "mapper_public_key", "mapper_key_file", "edge_key_file",
-    // of fronts and workers
-    "state_directory", "max_in_flight", "pace_ms", "listen", "max_connections", "max_connections_per_source",
-    "keepalive_seconds", "max_message_bytes", "backend", "xmpp_host", "xmpp_port", "serves", "domains",
-    "journal", "journal_sync"};
-
 // What stands in other processes' sections ("section NAME.key") concerns those.
 bool concerns_others(const std::string& key, const Identity& identity) {
   const bool in_a_section = key.find(' ') != std::string::npos && !key.ends_with(")");  // "(added)"
@@ -88,10 +79,9 @@ std::vector<std::string> fixed_keys(const std::vector<std::string>& keys, const 
   for (const std::string& key : keys) {
     const bool shared = key.starts_with("xmpp_worker ") && key.ends_with(".serves");
     if (concerns_others(key, identity) && !shared) continue;
-    const bool of_edges = key == "gateway.on_doubt" || key.starts_with("dns.");
-    const std::string_view last = std::string_view(key).substr(key.rfind('.') + 1);
-    const bool fixed = of_edges ? identity.role != Role::kMapper
-                                : std::find(std::begin(kFixed), std::end(kFixed), last) != std::end(kFixed);
+    const Taken taken = taken_of(key);
+    const bool fixed =
+        taken == Taken::kByRestart || (taken == Taken::kByRestartOfEdges && identity.role != Role::kMapper);
     if (fixed) out.push_back(key);
   }
   return out;

@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <regex>
 #include <set>
@@ -1002,6 +1004,52 @@ TEST(DeliveredConfiguration, HasEveryKey) {
   look("mapper", key_names<MapperConfig>());
   look("sip_front", key_names<SipFrontConfig>());
   look("xmpp_worker", key_names<XmppWorkerConfig>());
+}
+
+// To write it anew: STOX_WRITE_REFERENCE=1 build/debug/bin/service_test --gtest_filter=ConfigReference.*
+TEST(ConfigReference, IsWhatTheRowsSay) {
+  if (std::getenv("STOX_WRITE_REFERENCE") != nullptr) std::ofstream(STOX_REFERENCE) << config_reference();
+  std::ifstream file(STOX_REFERENCE);
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_EQ(text, config_reference()) << STOX_REFERENCE << " differs from the rows; write it anew";
+}
+
+TEST(ConfigReference, ExplainsEachKey) {
+  const auto look = [](const std::string& section, const auto& rows) {
+    for (const auto& row : rows)
+      EXPECT_TRUE(std::string(row.help).ends_with(".")) << section << "." << row.name << " has no sentence";
+  };
+  Config any;
+  single_sections(any, [&]<class S>(const char* name, const S&) { look(name, keys<S>()); });
+  repeated_sections(any, [&]<class S>(const char* name, const std::vector<S>&) { look(name, keys<S>()); });
+}
+
+// What stands in a comment there is what counts without it.
+TEST(DeliveredConfiguration, ShowsTheDefaults) {
+  std::ifstream file(STOX_DELIVERED_CONFIGURATION);
+  static const std::regex kHead(R"((?:# )?\[+([a-z_.]+)\]+.*)"),
+      kKey(R"(# ([a-z0-9_]+) *= *("[^"]*"|\[[^\]]*\]|[a-z0-9]+).*)");
+  std::map<std::string, std::string> shown;
+  std::string section;
+  for (std::string line; std::getline(file, line);) {
+    std::smatch found;
+    if (std::regex_match(line, found, kHead)) section = found[1];
+    if (std::regex_match(line, found, kKey)) shown[section + "." + found[1].str()] = found[2];
+  }
+  const auto look = [&](const std::string& name, const auto& rows, const auto& usual) {
+    using Kind = typename std::decay_t<decltype(rows)>::value_type::Kind;
+    for (const auto& row : rows) {
+      const std::string value = row.print(usual);
+      const bool depends = value == "0" && !row.range.starts_with("0");  // on other keys
+      const bool has_default = !value.empty() && value != "[]" && row.kind != Kind::kTable && !depends;
+      const auto found = shown.find(name + "." + row.name);
+      if (has_default && found != shown.end()) EXPECT_EQ(found->second, value) << name << "." << row.name;
+    }
+  };
+  Config any;
+  single_sections(any, [&]<class S>(const char* name, const S&) { look(name, keys<S>(), S()); });
+  repeated_sections(any,
+                    [&]<class S>(const char* name, const std::vector<S>&) { look(name, keys<S>(), S()); });
 }
 
 }  // namespace
