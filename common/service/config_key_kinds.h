@@ -15,7 +15,7 @@
 
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
-#include "common/service/config_keys.h"
+#include "common/service/config_key.h"
 #include "common/service/config_values.h"
 
 namespace stox::service {
