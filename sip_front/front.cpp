@@ -27,6 +27,13 @@ constexpr uint32_t kStrangersLoggedPerSecond = 2;
 constexpr Duration kProxyHolds = std::chrono::minutes(1);  // where outbound_proxy was
 constexpr std::size_t kGoodReceiveBuffer = 4 * 1024 * 1024;
 
+pb::Outcome failed_outcome(pb::Reason reason, std::string text) {
+  pb::Outcome outcome;
+  outcome.set_reason(reason);
+  outcome.set_text(std::move(text));
+  return outcome;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<service::Process>> Front::create(const service::Context& context) {
@@ -70,6 +77,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   front->bus_ = std::move(*bus);
   front->open_taken();
   front->open_formats();
+  front->open_watches();
 
   front->proxy_uri_ = context.config.gateway.outbound_proxy;
   front->tell_serving(pb::READY);
@@ -114,7 +122,8 @@ void Front::settle() {
     check_status();
   }
   sender_.turn();  // first, as what it tells makes others do something
-  const Time due = std::min(reception_.turn(), outbound_.turn());
+  const Time presence_due = turn_presence();
+  const Time due = std::min({reception_.turn(), outbound_.turn(), presence_due});
   if (drained_ && inbound_.idle() && outbound_.idle() && edge().in_flight() == 0 && edge().begun() == 0 &&
       edge().has_last_envelope())
     std::exchange(drained_, nullptr)();
@@ -124,12 +133,37 @@ void Front::settle() {
 // --- bus
 
 void Front::begin(const pb::Envelope& envelope, Time begin_before) {
-  outbound_.begin(envelope, begin_before);
+  if (envelope.has_sip_presence() || envelope.has_sip_state()) {
+    begin_presence(envelope);
+  } else {
+    outbound_.begin(envelope, begin_before);
+  }
   end_of_turn_.ask();
 }
 
+void Front::begin_presence(const pb::Envelope& envelope) {
+  const pb::Presence& presence = envelope.has_sip_state() ? envelope.sip_state() : envelope.sip_presence();
+  if (!watching_) {
+    finish(envelope.id(), failed_outcome(pb::UNSUPPORTED, "gateway.presence is off"));
+  } else if (watching_->watches().take(presence) == Watches::Took::kOverloaded) {
+    finish(envelope.id(), failed_outcome(pb::OVERLOADED, "no more SIP users can be watched now"));
+  } else {
+    presences_.push_back(envelope.id());
+  }
+}
+
+Time Front::turn_presence() {
+  const Time due = watching_ ? watching_->turn() : kNever;
+  for (const pb::EnvelopeId& id : std::exchange(presences_, {})) {
+    pb::Outcome outcome;
+    outcome.set_verdict(pb::DELIVERED);
+    finish(id, std::move(outcome));
+  }
+  return due;
+}
+
 void Front::ended(uint64_t number, const pb::Outcome& outcome) {
-  inbound_.ended(number, outcome);
+  if (!watching_ || !watching_->watches().ended(number, outcome)) inbound_.ended(number, outcome);
   end_of_turn_.ask();
 }
 
@@ -174,6 +208,19 @@ void Front::open_formats() {
   const auto& directory = context_.config.runtime.state_directory;
   const auto kept = outbound_.formats().keep_in(directory + "/" + context_.identity.full + ".peers");
   if (!kept) context_.log.warn("{}; what SIP peers take is learnt anew after a restart", kept.error().text);
+}
+
+void Front::open_watches() {
+  if (!context_.config.gateway.presence) return;
+  PresenceOutbox::Outlet& outlet = *this;
+  watching_ = std::make_unique<Watching>(make_watch_options(context_.config), context_.loop.clock(),
+                                         context_.log, random_, reception_, sender_, outlet);
+  const auto kept = watching_->watches().keep_in(context_.config.runtime.state_directory + "/" +
+                                                 context_.identity.full + ".watches");
+  if (!kept) {
+    context_.log.warn("{}; whom XMPP users watch is known again only when they log in anew after a restart",
+                      kept.error().text);
+  }
 }
 
 Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
@@ -308,6 +355,8 @@ service::Status Front::status() const {
   if (!edge().has_mapper()) return {service::State::kStarting, bus_->why_no_mapper()};
   if (std::string trouble = reception_.refusals().trouble(proxy_, context_.loop.now()); !trouble.empty())
     return {service::State::kReady, std::move(trouble)};
+  if (std::string trouble = watching_ ? watching_->trouble() : std::string(); !trouble.empty())
+    return {service::State::kReady, std::move(trouble)};
   if (const std::string expiry =
           certificate_ ? net::expiry_trouble(*certificate_, context_.loop.clock().wall_us() / 1'000'000) : "";
       !expiry.empty())
@@ -353,6 +402,7 @@ void Front::drain(std::function<void()> done) {
   draining_ = true;
   drained_ = std::move(done);
   reception_.drain();
+  if (watching_) watching_->drain(true);
   tell_serving(pb::DRAINING);
   check_status();
   end_of_turn_.ask();
@@ -362,6 +412,7 @@ void Front::accept_new(bool on) {
   if (drained_) return;  // it ends
   draining_ = !on;
   reception_.drain(!on);
+  if (watching_) watching_->drain(!on);
   tell_serving(on ? pb::READY : pb::DRAINING);
   check_status();
 }
@@ -394,6 +445,7 @@ void Front::reload(const service::Config& config) {
   own_domains_ = own_domains(config);
   outbound_.formats().assume(config.gateway.unknown_peers_take);
   outbound_.refuse_large(config.gateway.long_messages == "reject");
+  if (watching_) watching_->watches().configure(make_watch_options(config));
   next_hop_ = std::move(*next_hop);
   proxy_uri_ = config.gateway.outbound_proxy;
   proxy_looked_for_ = {};

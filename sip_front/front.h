@@ -18,6 +18,7 @@
 #include "sip_front/page/inbound.h"
 #include "sip_front/page/outbound.h"
 #include "sip_front/page/taken_requests.h"
+#include "sip_front/presence/watching.h"
 #include "sip_front/request/reception.h"
 #include "sip_front/request/request_sender.h"
 #include "sip_front/sip/message/random.h"
@@ -32,6 +33,7 @@ class Front final : public service::Process,
                     private sip::ResponseSender,
                     private EnvelopeSink,
                     private RequestSender::Outlet,
+                    private PresenceOutbox::Outlet,
                     private Outbound::Outlet {
  public:
   // An Error for a port that cannot be had, a configuration that cannot work, or a bus that cannot be set up.
@@ -98,6 +100,10 @@ class Front final : public service::Process,
   sip::SentBy sent_by(const sip::Flow& flow) const override { return transports_->sent_by(flow); }
   std::string contact(const sip::Flow& flow) const override { return transports_->contact(flow); }
   void send(const sip::Flow& flow, std::string_view bytes) override { transports_->send(flow, bytes); }
+  // presence
+  Result<uint64_t> submit_presence(pb::Envelope& envelope, Time begin_before, Time end_by) override {
+    return edge().submit(envelope, begin_before, end_by);
+  }
   // outbound
   bool may_redirect_to(std::string_view host) const override;
   void finish(const pb::EnvelopeId&, pb::Outcome) override;
@@ -107,6 +113,9 @@ class Front final : public service::Process,
   void note_certificate(const net::TlsContext&);
   void open_taken();
   void open_formats();
+  void open_watches();
+  void begin_presence(const pb::Envelope&);
+  Time turn_presence();
   void notice_standstill();
   void log_listeners();
   void look_for_proxy();
@@ -121,6 +130,8 @@ class Front final : public service::Process,
   Inbound inbound_;
   RequestSender sender_;
   Outbound outbound_;
+  std::unique_ptr<Watching> watching_;     // null: gateway.presence is off
+  std::vector<pb::EnvelopeId> presences_;  // that end when what they say is kept
   std::unique_ptr<net::Resolver> resolver_;
   std::optional<sip::NextHop> next_hop_, way_back_;
   std::string proxy_uri_;             // outbound_proxy; empty: none

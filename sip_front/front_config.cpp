@@ -167,4 +167,14 @@ std::vector<std::string> check_files(const service::Config& config, const servic
                   its.empty() ? "no name at all" : shortened(its, 300))};
 }
 
+WatchOptions make_watch_options(const service::Config& config) {
+  using Unsupported = WatchOptions::Unsupported;
+  const std::string& unsupported = config.gateway.presence_unsupported;
+  WatchOptions options;
+  options.unsupported = unsupported == "strict"   ? Unsupported::kStrict
+                        : unsupported == "online" ? Unsupported::kOnline
+                                                  : Unsupported::kGrant;
+  return options;
+}
+
 }  // namespace stox

@@ -7,6 +7,7 @@
 #include "common/base/result.h"
 #include "common/service/config.h"
 #include "common/service/log.h"
+#include "sip_front/presence/watches.h"
 #include "sip_front/sip/message/digest.h"
 #include "sip_front/sip/policy/request_check.h"
 #include "sip_front/sip/transport/next_hop.h"
@@ -33,5 +34,6 @@ Result<sip::NextHop> make_next_hop(const service::Config&, net::Resolver&, sip::
 // What `--check` says of its certificate.
 std::vector<std::string> check_files(const service::Config&, const service::Identity&);
 std::vector<sip::Credentials> make_credentials(const service::SipFrontConfig&);
+WatchOptions make_watch_options(const service::Config&);
 
 }  // namespace stox

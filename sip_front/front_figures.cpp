@@ -148,6 +148,7 @@ std::vector<Metric> Front::metrics() const {
   reception_.add_metrics(out);
   sender_.add_metrics(out);
   outbound_.add_metrics(out);
+  if (watching_) watching_->watches().add_metrics(out);
   const auto add = [&](Metric::Kind kind, const char* name, const char* help, auto value) {
     out.push_back({kind, name, help, static_cast<double>(value), {}});
   };

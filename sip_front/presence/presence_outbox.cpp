@@ -53,7 +53,7 @@ bool PresenceOutbox::submit(const std::string& key, Item& item, Time now) {
       item.presence.kind() == pb::Presence::STATE || item.presence.kind() == pb::Presence::PROBE;
   *(is_state ? envelope.mutable_sip_state() : envelope.mutable_sip_presence()) = item.presence;
   envelope.set_conversation(key);
-  const auto number = outlet_.submit(envelope, now + kBeginWithin, now + kEndWithin);
+  const auto number = outlet_.submit_presence(envelope, now + kBeginWithin, now + kEndWithin);
   if (!number) return false;
   item.number = *number;
   under_way_[*number] = key;

@@ -27,7 +27,7 @@ class PresenceOutbox {
    public:
     virtual ~Outlet() = default;
     // As bus::Edge::submit.
-    virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) = 0;
+    virtual Result<uint64_t> submit_presence(pb::Envelope&, Time begin_before, Time end_by) = 0;
   };
   class User {
    public:

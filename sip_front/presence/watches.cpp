@@ -566,13 +566,17 @@ Time Watches::turn() {
   const Time now = clock_.now();
   while (const auto id = deadlines_.pop_due(now)) look_at(*id);
   const Time next = std::min(subscriber_.turn(now), outbox_.turn(now));
-  if (file_) {
-    const auto done = file_->commit();
-    if (!done && !file_failed_)
-      log_.warn("{}; who watches whom may be forgotten with this process", done.error().text);
-    file_failed_ = !done;
-  }
+  keep_only();
   return std::min(next, deadlines_.next());
+}
+
+Time Watches::keep_only() {
+  if (!file_) return kNever;
+  const auto done = file_->commit();
+  if (!done && !file_failed_)
+    log_.warn("{}; who watches whom may be forgotten with this process", done.error().text);
+  file_failed_ = !done;
+  return kNever;
 }
 
 // --- what is shown

@@ -70,6 +70,8 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
     return outbox_.ended(number, outcome, clock_.now());
   }
   Time turn();
+  // In its place while nothing is to be asked or said: what is so is kept.
+  Time keep_only();
 
   struct Listed {
     std::string user, contact;  // addr-specs

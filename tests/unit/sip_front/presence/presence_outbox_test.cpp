@@ -13,7 +13,7 @@ using std::chrono::seconds;
 using Texts = std::vector<std::string>;
 
 struct Scene : PresenceOutbox::Outlet, PresenceOutbox::User {
-  Result<uint64_t> submit(pb::Envelope& envelope, Time begin_before, Time end_by) override {
+  Result<uint64_t> submit_presence(pb::Envelope& envelope, Time begin_before, Time end_by) override {
     if (full) return error("no room");
     EXPECT_GT(end_by, begin_before);
     const bool is_state = envelope.has_sip_state();

@@ -67,7 +67,7 @@ class Scene : public sip::SubscribeSender, public PresenceOutbox::Outlet {
     EXPECT_EQ(request.accept, "application/pidf+xml");
     asked.push_back({token, request.dialog, request.expires_s});
   }
-  Result<uint64_t> submit(pb::Envelope& envelope, Time, Time) override {
+  Result<uint64_t> submit_presence(pb::Envelope& envelope, Time, Time) override {
     const pb::Presence& p = envelope.has_sip_state() ? envelope.sip_state() : envelope.sip_presence();
     EXPECT_EQ(without_device(p.from()).substr(0, 4), "sip:");
     said.push_back(words_of(p));
