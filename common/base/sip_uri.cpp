@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "common/base/text.h"
 
@@ -105,13 +106,19 @@ std::optional<std::string> normal_ipv6(std::string_view text) {
   return inet_ntop(AF_INET6, &address, out.data(), out.size());
 }
 
-std::string host_port(std::string_view host, uint16_t port) {
-  std::string out;
+void append_host_port(std::string& out, std::string_view host, uint16_t port) {
   const bool v6 = host.find(':') != std::string_view::npos;
   if (v6) out += '[';
   out += host;
   if (v6) out += ']';
-  if (port != 0) out.append(":").append(std::to_string(port));
+  if (port == 0) return;
+  std::array<char, 6> text{':'};
+  out.append(text.data(), std::to_chars(text.data() + 1, text.data() + text.size(), port).ptr);
+}
+
+std::string host_port(std::string_view host, uint16_t port) {
+  std::string out;
+  append_host_port(out, host, port);
   return out;
 }
 

@@ -46,5 +46,6 @@ std::optional<std::string> normal_ipv6(std::string_view text);
 
 // host or [host] for an IPv6 address, and :port unless 0.
 std::string host_port(std::string_view host, uint16_t port);
+void append_host_port(std::string& out, std::string_view host, uint16_t port);
 
 }  // namespace stox

@@ -282,7 +282,8 @@ void Outbound::goes_to(uint64_t token, const sip::Hop& hop) {
   ++d.attempts;
   service::Hop* const trace = trace_.at(d.hop);
   if (trace == nullptr) return;
-  trace->decision = "MESSAGE over " + hop.str();
+  trace->decision = "MESSAGE over ";
+  hop.append(trace->decision);
   if (trace->went_us == 0) trace->went_us = clock_.wall_us();
   trace_.show(*trace, d.message.parts(d.part).alternatives(d.alternative).data());
 }

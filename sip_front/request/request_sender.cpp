@@ -17,6 +17,7 @@ namespace {
 constexpr Duration kAvoid = std::chrono::seconds(30);       // a hop that did not answer
 constexpr Duration kLongestRest = std::chrono::minutes(5);  // that a Retry-After gets
 constexpr std::size_t kCredentials = 300;                   // bytes, about
+constexpr std::size_t kUsualText = 40;                      // "from UDP 255.255.255.255:65535" and more
 
 uint64_t token_of(sip::Id id) { return uint64_t{id.use} << 32 | id.slot; }
 sip::Id id_of(uint64_t token) { return {static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)}; }
@@ -130,7 +131,8 @@ Result<void> RequestSender::write(Sending& s, const sip::Flow& flow, const sip::
   if (!s.start.way.is_route) request.route = route_;
   s.start.user->fill(s.start.token, request);
   request.transport = flow.transport;
-  via_ = host_port(sent_by.host, sent_by.port);
+  via_.clear();
+  append_host_port(via_, sent_by.host, sent_by.port);
   request.sent_by = via_;
   branch_ = sip::make_branch(random_.next(), request.request_uri);
   request.branch = branch_;
@@ -153,7 +155,10 @@ void RequestSender::responded(uint64_t token, const sip::Message& response) {
   ++statuses_[s->start.method][response.status];
   silent_.answered(s->hop());
   resting_.answered(s->hop());
-  std::string text = "from " + s->hop().str();
+  std::string text;
+  text.reserve(kUsualText);
+  text = "from ";
+  s->hop().append(text);
   if (response.status == 401 || response.status == 407) {
     std::string why;
     if (answer_challenge(*s, response, &why)) return try_hops(id, "the answer to a challenge came too late");

@@ -47,12 +47,27 @@ void Endpoint::append_ip(std::string& out) const {
   out.append(text.data(), at);
 }
 
-std::string Endpoint::str() const {
-  std::string text;
+void Endpoint::append(std::string& out) const {
+  std::string text;  // short enough to live on the stack, but for IPv6
   append_ip(text);
-  return host_port(text, port);
+  append_host_port(out, text, port);
 }
 
-std::string Hop::str() const { return std::string(name_of(transport)).append(" ").append(peer.str()); }
+std::string Endpoint::str() const {
+  std::string out;
+  append(out);
+  return out;
+}
+
+void Hop::append(std::string& out) const {
+  out.append(name_of(transport)).append(" ");
+  peer.append(out);
+}
+
+std::string Hop::str() const {
+  std::string out;
+  append(out);
+  return out;
+}
 
 }  // namespace stox::sip

@@ -24,7 +24,8 @@ struct Endpoint {
 
   static std::optional<Endpoint> parse(std::string_view ip, uint16_t port);
   void append_ip(std::string& out) const;  // IPv6 without brackets, RFC 5952
-  std::string str() const;                 // ADDRESS:PORT or [ADDRESS]:PORT
+  void append(std::string& out) const;     // ADDRESS:PORT or [ADDRESS]:PORT
+  std::string str() const;                 // the same
   bool operator==(const Endpoint&) const = default;
 };
 
@@ -36,7 +37,8 @@ struct Hop {
   bool keep = false;        // the connection stays open and is kept alive (RFC 5626 3.5.1)
   bool unlisted = false;    // somebody on XMPP has chosen it freely: it is nowhere in the configuration
   bool operator==(const Hop&) const = default;
-  std::string str() const;  // "UDP ADDRESS:PORT"
+  void append(std::string& out) const;  // "UDP ADDRESS:PORT"
+  std::string str() const;              // the same
 };
 
 // Where we listen: the place in the list that the transports were opened with. This: a connection that we
