@@ -74,8 +74,6 @@ const std::vector<Key<GatewayConfig>>& keys() {
       row(text("aliases_file", &S::aliases_file, check_path), kHup, "A file with more lines of aliases."),
       row(one_of("display_names", &S::display_names, {"nick", "vcard", "off"}), kHup,
           "Names of XMPP users in From: what they call themselves, also from their vCard, or none."),
-      row(flag("presence", &S::presence), kEdges,
-          "Who may see whom, and in which state, crosses: SIP users and XMPP users see each other."),
       row(one_of("presence_unsupported", &S::presence_unsupported, {"grant", "online", "strict"}), kHup,
           "A SIP user without a presence service: a contact that is offline, one that is online, or "
           "refused."),
@@ -249,6 +247,7 @@ Taken taken_of(std::string_view changed_key) {
 const std::vector<std::string>& keys_of_later_versions() {
   static const std::vector<std::string> kLater = {
       "dns.trust_anchor_file",
+      "gateway.presence",
   };
   return kLater;
 }
