@@ -1,5 +1,5 @@
-// A dialog (RFC 3261 section 12) as a value: what a request within it carries, and what belongs to it. Whoever
-// keeps one keeps it on disk, too, if it must outlive the process.
+// A dialog (RFC 3261 section 12) as a value: what a request within it carries, and what belongs to it.
+// Whoever keeps one keeps it on disk, too, if it must outlive the process.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +42,8 @@ Result<Dialog> dialog_of_notify(const Dialog& asked, const Message& notify);
 
 // Whether a request (of the peer's) or a response (to ours) is of this dialog.
 bool belongs(const Dialog&, const Message&);
-// Takes CSeq and Contact of a request of the peer's within the dialog (12.2.2). False: it is out of order, and
-// is answered 500.
+// Takes CSeq and Contact of a request of the peer's within the dialog (12.2.2). False: it is out of order,
+// and is answered 500.
 bool take_request(Dialog&, const Message& request);
 // Takes the Contact of a 2xx to a request of ours within it: SUBSCRIBE and NOTIFY refresh the target.
 void take_response(Dialog&, const Message& response);
