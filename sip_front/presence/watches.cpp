@@ -15,7 +15,7 @@ namespace {
 using sip::SubscriptionState;
 using std::chrono::seconds;
 
-constexpr const char* kNoService = "no presence known";
+constexpr const char* kNothingKnown = "no presence known";
 constexpr Duration kAskedJustNow = seconds(30);
 constexpr Duration kLongestRetryAfter = std::chrono::hours(24);
 constexpr const char* kOnlyDevice = ";gr=sip";  // as of a document without devices of its own
@@ -237,7 +237,7 @@ Watches::Took Watches::subscribe(const std::string& user, const std::string& con
     grant(*w);
   } else if (w->standing == Standing::kUnsupported && asked_just_now) {
     if (options_.unsupported == WatchOptions::Unsupported::kStrict) {
-      refuse(id, *w, kNoService);
+      refuse(id, *w, kNothingKnown);
       return Took::kTaken;
     }
     unsupported(*w);
@@ -473,7 +473,7 @@ void Watches::failed(uint64_t number, uint16_t status, uint32_t retry_after_s) {
     // Where it went well once it will again.
     try_later(id, *w, retry_after_s);
   } else if (w->asked && options_.unsupported == WatchOptions::Unsupported::kStrict) {
-    return refuse(id, *w, kNoService);
+    return refuse(id, *w, kNothingKnown);
   } else {
     unsupported(*w);
   }
@@ -490,7 +490,7 @@ void Watches::unsupported(Watch& w) {
   if (options_.unsupported != Unsupported::kStrict) {
     Device device{w.contact + kOnlyDevice, {}};
     device.state.set_available(options_.unsupported == Unsupported::kOnline);
-    if (!device.state.available()) device.state.add_notes()->set_text(kNoService);
+    if (!device.state.available()) device.state.add_notes()->set_text(kNothingKnown);
     w.devices.push_back(std::move(device));
   }
   if (w.asked) {

@@ -101,8 +101,8 @@ class Subscriber {
 
  private:
   struct Subscription {
-    Wanted wanted;
-    Dialog dialog;
+    Wanted wanted{};
+    Dialog dialog{};
     bool live = false;      // a NOTIFY has made the dialog
     bool asking = false;    // a SUBSCRIBE is under way
     bool unheard = false;   // no NOTIFY has come since it was sent

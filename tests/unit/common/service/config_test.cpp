@@ -1043,7 +1043,9 @@ TEST(DeliveredConfiguration, ShowsTheDefaults) {
       const bool depends = value == "0" && !row.range.starts_with("0");  // on other keys
       const bool has_default = !value.empty() && value != "[]" && row.kind != Kind::kTable && !depends;
       const auto found = shown.find(name + "." + row.name);
-      if (has_default && found != shown.end()) EXPECT_EQ(found->second, value) << name << "." << row.name;
+      if (has_default && found != shown.end()) {
+        EXPECT_EQ(found->second, value) << name << "." << row.name;
+      }
     }
   };
   Config any;

@@ -170,7 +170,9 @@ class Scene : public sip::SubscribeSender, public PresenceOutbox::Outlet {
  private:
   void start() {
     watches = std::make_unique<Watches>(options_, clock, log, random, *this, *this);
-    if (!folder_.empty()) EXPECT_TRUE(watches->keep_in(folder_ / "front.watches"));
+    if (!folder_.empty()) {
+      EXPECT_TRUE(watches->keep_in(folder_ / "front.watches"));
+    }
     next = watches->turn();
   }
   WatchOptions options_;
