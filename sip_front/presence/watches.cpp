@@ -12,7 +12,6 @@
 namespace stox {
 namespace {
 
-using sip::SubscriptionState;
 using std::chrono::seconds;
 
 constexpr const char* kNothingKnown = "no presence known";
