@@ -76,29 +76,23 @@ void RequestSender::resolved(sip::Id id, sip::Hops hops) {
   if (!hops) {
     sip::NoHop& none = hops.error();
     if (!none.refused && !is_route) silent_.not_found(none.text, clock_.now());
-    Failure failure{none.refused ? Why::kForbidden : Why::kNoAddress, id, s->start.cseq};
-    failure.permanent = none.permanent;
-    failure.text = std::move(none.text);
-    return fail(id, std::move(failure));
+    return fail(id, {none.refused ? Why::kForbidden : Why::kNoAddress, false, none.permanent},
+                std::move(none.text));
   }
   if (!is_route) silent_.found();
   s->hops = std::move(*hops);
   s->at_hop = 0;
+  s->refused.clear();  // by one of the hops of before
   resting_.put_last(s->hops, clock_.now());
-  if (clock_.now() >= s->start.begin_before)
-    return fail(id,
-                {.why = Why::kTooLate, .request = id, .cseq = s->start.cseq, .text = "no next hop in time"});
+  if (clock_.now() >= s->start.begin_before) return fail(id, {Why::kTooLate}, "no next hop in time");
   try_hops(id, {});
 }
 
 // Sends it to the first hop, from at_hop on, that there is a way to. `why`: what sent it on from another one.
 void RequestSender::try_hops(sip::Id id, std::string why) {
   Sending& s = sendings_[id.slot];
-  if (!why.empty() && clock_.now() >= s.start.begin_before) {
-    return fail(
-        id,
-        {.why = Why::kTooLate, .request = id, .cseq = s.start.cseq, .text = "no other hop in time: " + why});
-  }
+  if (!why.empty() && clock_.now() >= s.start.begin_before)
+    return fail(id, {Why::kTooLate}, "no other hop in time: " + why);
   for (; s.at_hop < s.hops.size(); ++s.at_hop) {
     const auto flow = outlet_.flow_to(s.hop());
     if (!flow) {
@@ -106,10 +100,8 @@ void RequestSender::try_hops(sip::Id id, std::string why) {
       continue;
     }
     const sip::SentBy sent_by = outlet_.sent_by(*flow);
-    if (const auto written = write(s, *flow, sent_by); !written) {
-      return fail(
-          id, {.why = Why::kUnwritable, .request = id, .cseq = s.start.cseq, .text = written.error().text});
-    }
+    if (const auto written = write(s, *flow, sent_by); !written)
+      return fail(id, {Why::kUnwritable}, written.error().text);
     if (s.bytes > kSmall) {
       s.too_large = s.bytes;
       if (s.start.small) return none_left(id, {});
@@ -210,11 +202,7 @@ void RequestSender::timed_out(uint64_t token) {
   // It may have arrived: only the next request goes elsewhere.
   resting_.rest(s->hop(), clock_.now() + kAvoid);
   note_failure(*s, "did not answer in 32 s");
-  fail(id, {.why = Why::kTimedOut,
-            .request = id,
-            .cseq = s->start.cseq,
-            .may_have_arrived = true,
-            .text = "no answer in 32 s from " + s->hop().str()});
+  fail(id, {Why::kTimedOut, true}, "no answer in 32 s from " + s->hop().str());
 }
 
 void RequestSender::transport_failed(uint64_t token, bool may_have_arrived, std::string_view why) {
@@ -222,25 +210,19 @@ void RequestSender::transport_failed(uint64_t token, bool may_have_arrived, std:
   Sending* const s = sendings_.find(id);
   if (s == nullptr) return;
   const std::string hop = s->hop().str();
-  Failure failure{.why = Why::kUnreachable,
-                  .request = id,
-                  .cseq = s->start.cseq,
-                  .may_have_arrived = may_have_arrived,
-                  .text = {}};
   if (may_have_arrived && why.empty() && sip::is_reliable(s->hop().transport)) {
-    failure.text = fmt::format(
-        "{} closed the connection instead of answering about {} bytes; it may have been delivered", hop,
-        s->bytes);
-    return fail(id, std::move(failure));
+    return fail(
+        id, {Why::kUnreachable, true},
+        fmt::format(
+            "{} closed the connection instead of answering about {} bytes; it may have been delivered", hop,
+            s->bytes));
   }
   std::string text = "cannot be reached";
   if (!why.empty()) text.append(" (").append(why).append(")");
   note_failure(*s, text);
   text = hop + " " + text;
-  if (may_have_arrived) {
-    failure.text = std::move(text) + " any more; it may have been delivered";
-    return fail(id, std::move(failure));
-  }
+  if (may_have_arrived)
+    return fail(id, {Why::kUnreachable, true}, text + " any more; it may have been delivered");
   resting_.rest(s->hop(), clock_.now() + kAvoid);
   if (s->at_hop + 1 == s->hops.size()) return none_left(id, std::move(text));
   go_on_to(*s, s->at_hop + 1);
@@ -265,15 +247,11 @@ void RequestSender::none_left(sip::Id id, std::string why) {
     s.at_hop = s.refused_by;
     if (sip::parse_head(head, said)) return answer(id, said, "from another server; " + why);
   }
-  Failure failure{.why = Why::kUnreachable, .request = id, .cseq = s.start.cseq, .text = std::move(why)};
-  if (bytes != 0) {
-    failure.why = Why::kTooLarge;
-    failure.text =
-        s.start.small ? fmt::format("{} bytes; long_messages = \"reject\"", bytes)
-                      : fmt::format("{} bytes are too many for UDP, and the next hop takes no TCP or TLS{}{}",
-                                    bytes, failure.text.empty() ? "" : ": ", failure.text);
-  }
-  fail(id, std::move(failure));
+  if (bytes == 0) return fail(id, {Why::kUnreachable}, std::move(why));
+  fail(id, {Why::kTooLarge},
+       s.start.small ? fmt::format("{} bytes; long_messages = \"reject\"", bytes)
+                     : fmt::format("{} bytes are too many for UDP, and the next hop takes no TCP or TLS{}{}",
+                                   bytes, why.empty() ? "" : ": ", why));
 }
 
 void RequestSender::answer(sip::Id id, const sip::Message& response, std::string text) {
@@ -283,9 +261,12 @@ void RequestSender::answer(sip::Id id, const sip::Message& response, std::string
   });
 }
 
-void RequestSender::fail(sip::Id id, Failure failure) {
+void RequestSender::fail(sip::Id id, Failure failure, std::string text) {
   Sending& s = sendings_[id.slot];
   if (failure.why != Why::kTooLate && failure.why != Why::kTooLarge) ++statuses_[s.start.method][0];
+  failure.request = id;
+  failure.cseq = s.start.cseq;
+  failure.text = std::move(text);
   failure.unlisted = !s.hops.empty() && s.hops.front().unlisted;
   failure.large = s.sought_large;
   s.at_hop = 0;

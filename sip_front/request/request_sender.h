@@ -57,11 +57,11 @@ class RequestSender : private sip::ClientUser {
       kTooLate,     // not begun before Start::begin_before
       kUnwritable,  // something in it cannot be written
     };
-    Why why;
-    sip::Id request;
-    uint32_t cseq;                  // the last one used
+    Why why = Why::kTimedOut;
     bool may_have_arrived = false;  // not: sent again elsewhere it makes no duplicate
     bool permanent = false;         // kNoAddress: there is no such name, as far as DNS knows
+    sip::Id request = {};
+    uint32_t cseq = 0;  // the last one used
     // Nobody but who chose the address knows it. He is told no more than that there was no answer.
     bool unlisted = false;
     bool large = false;     // it was looked for hops that take more than kSmall
@@ -168,7 +168,7 @@ class RequestSender : private sip::ClientUser {
   void none_left(sip::Id, std::string why);
   void note_failure(const Sending&, std::string why);
   void answer(sip::Id, const sip::Message&, std::string text);
-  void fail(sip::Id, Failure);
+  void fail(sip::Id, Failure, std::string text);
   template <class Tell>
   void tell(sip::Id, Tell);
 

@@ -292,6 +292,21 @@ TEST_F(RequestSenderTest, WhatTurnsOutToBeLargeIsLookedForAgain) {
   EXPECT_EQ(bob_.last.why, Why::kTooLarge);
 }
 
+TEST_F(RequestSenderTest, WhatAServerSaidIsForgottenWhenOthersAreLookedFor) {
+  hops_ = std::vector<sip::Hop>{{Transport::kTcp, endpoint("192.0.2.6")},
+                                {Transport::kUdp, endpoint("192.0.2.7")},
+                                {Transport::kUdp, endpoint("192.0.2.8")}};
+  large_hops_ = std::vector<sip::Hop>{{Transport::kTcp, endpoint("192.0.2.9")}};
+  start();
+  sender_.connection_lost(7, true, "refused");
+  bob_.body = std::string(1400, 'x');  // it has grown
+  respond("503 Busy");
+  EXPECT_EQ(sent().back(), "SUBSCRIBE to 192.0.2.9:5060");
+  sender_.connection_lost(7, true, "refused");
+  EXPECT_EQ(told().size(), 1u);
+  EXPECT_EQ(bob_.last.why, Why::kTooLarge);
+}
+
 TEST_F(RequestSenderTest, AnotherFormGoesToTheSameHop) {
   bob_.body = "rich";
   bob_.fallback = "plain";
