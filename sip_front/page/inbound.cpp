@@ -62,8 +62,7 @@ void Inbound::take(const ReceivedRequest& received) {
   const auto unavailable = [&](std::string_view detail) {
     reception_.refuse(received, sip::refusal(sip::Refused::kUnavailable, 503), detail);
   };
-  if (Verdict content = sip::check_content(request); content.kind == Verdict::Kind::kRefuse)
-    return reception_.refuse(received, std::move(content));
+  if (auto refusal = sip::check_content(request)) return reception_.refuse(received, std::move(*refusal));
   const bool typing = format_of(request.value(HeaderName::kContentType)) == Format::kComposing;
   if (!typing && !sink_.has_room()) return unavailable("max_in_flight messages are in flight");
   const Duration valid_for = sip::valid_for(request, clock_.wall_us() / 1'000'000);

@@ -165,8 +165,8 @@ void Reception::respond(sip::Id id, uint16_t status, std::string_view reason,
                         const sip::ResponseHeaders& headers) {
   if (status == 503 && headers.retry_after_s == 0)
     return respond(id, status, reason, with_retry_after(headers));
-  count(transactions_.method_of(id), status);
-  transactions_.respond(id, status, reason, headers, clock_.now());
+  const Method method = transactions_.respond(id, status, reason, headers, clock_.now());
+  if (method != Method::kUnknown) count(method, status);
 }
 
 void Reception::answer(const ReceivedRequest& received, uint16_t status, std::string_view reason,

@@ -107,15 +107,14 @@ Verdict check_taken(const Message& request, const SipUri& uri, const Flow& flow,
   const bool short_ones = flow.transport == Transport::kUdp && request.method != Method::kNotify;
   const std::size_t limit = short_ones ? policy.max_datagram_bytes : policy.max_message_bytes;
   if (request.size >= limit) return refusal(Refused::kSize, 513);
-  Verdict out{Verdict::Kind::kTake};
-  out.sender = sender_of(request, flow, policy);
+  const NameAddr sender = sender_of(request, flow, policy);
   // What is handed on is text.
-  if (!is_utf8(request.request_uri) || !is_utf8(out.sender.uri) || !is_utf8(request.to.uri))
+  if (!is_utf8(request.request_uri) || !is_utf8(sender.uri) || !is_utf8(request.to.uri))
     return refusal(Refused::kMalformed, 400, "Header Not UTF-8");
-  if (!parse_sip_uri(out.sender.uri)) return refusal(Refused::kMalformed, 400, "Bad From");
-  if (request.method != Method::kNotify && !may_send_from(out.sender, policy))
+  if (!parse_sip_uri(sender.uri)) return refusal(Refused::kMalformed, 400, "Bad From");
+  if (request.method != Method::kNotify && !may_send_from(sender, policy))
     return refusal(Refused::kFromDomain, 403, "From domain not allowed");
-  return out;
+  return {Verdict::Kind::kTake, Refused::kNot, 0, {}, {}, sender};
 }
 
 }  // namespace
@@ -192,7 +191,7 @@ Verdict check_request(const Message& request, const Flow& flow, const Policy& po
   return check_taken(request, *uri, flow, policy);
 }
 
-Verdict check_content(const Message& request) {
+std::optional<Verdict> check_content(const Message& request) {
   if (is_coding_unknown(request)) {
     Verdict out = refusal(Refused::kEncoding, 415);
     out.headers.accept_encoding = true;
@@ -202,7 +201,7 @@ Verdict check_content(const Message& request) {
        {HeaderName::kContentType, HeaderName::kContentDisposition, HeaderName::kContentTransferEncoding}) {
     if (!is_utf8(request.value(name))) return refusal(Refused::kMalformed, 400, "Header Not UTF-8");
   }
-  return {Verdict::Kind::kTake};
+  return std::nullopt;
 }
 
 Verdict check_fault(const Message& request, const Fault& fault, const Flow& flow, const Policy& policy) {

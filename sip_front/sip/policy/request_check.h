@@ -4,6 +4,7 @@
 
 #include <bitset>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -95,9 +96,9 @@ bool is_in_dialog(const Message&);
 // What holds for requests of all methods. from_domains does not for NOTIFY, whose From is who was subscribed
 // to.
 Verdict check_request(const Message&, const Flow&, const Policy&, const Methods& taken);
-// What holds besides for a request whose body is handed on: kTake, or 415 for a coding that nobody can undo,
-// 400 for text that is no UTF-8.
-Verdict check_content(const Message&);
+// What holds besides for a request whose body is handed on. Nothing: it may pass; else 415 for a coding that
+// nobody can undo, 400 for text that is no UTF-8.
+std::optional<Verdict> check_content(const Message&);
 // A request that could not be parsed.
 Verdict check_fault(const Message&, const Fault&, const Flow&, const Policy&);
 

@@ -143,13 +143,17 @@ void ServerTransactions::again(Transaction& t) {
   }
 }
 
-void ServerTransactions::respond(Id id, uint16_t status, std::string_view reason,
-                                 const ResponseHeaders& headers, Time now) {
+Method ServerTransactions::respond(Id id, uint16_t status, std::string_view reason,
+                                   const ResponseHeaders& headers, Time now) {
   Transaction* const t = slots_.find(id);
-  if (t == nullptr || t->state == State::kCompleted) return;
+  if (t == nullptr || t->state == State::kCompleted) return Method::kUnknown;
   write_response(out_, t->head, status, reason, headers);
   sender_.send_response(t->flow, out_);
-  if (is_reliable(t->flow.transport)) return terminate(id);
+  const Method method = t->method;
+  if (is_reliable(t->flow.transport)) {
+    terminate(id);
+    return method;
+  }
   std::string& kept = t->head.lines;
   if (out_.size() > kept.capacity() || out_.size() * 5 < kept.capacity() * 4) {
     kept = std::string(out_);  // with no room to grow: it stays as it is, for 32 s
@@ -168,11 +172,7 @@ void ServerTransactions::respond(Id id, uint16_t status, std::string_view reason
     terminate(completed_.front().second);
     completed_.pop_front();
   }
-}
-
-Method ServerTransactions::method_of(Id id) {
-  const Transaction* const t = slots_.find(id);
-  return t == nullptr ? Method::kUnknown : t->method;
+  return method;
 }
 
 void ServerTransactions::terminate(Id id) {

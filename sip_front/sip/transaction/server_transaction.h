@@ -50,9 +50,9 @@ class ServerTransactions {
   Match match(const Message& request, const Flow& arrived);
   // Opens a transaction for the request that match() just found new.
   Id open(const Message& request, const Flow& arrived, Time now);
-  // Sends a final response. Nothing happens when one has been sent.
-  void respond(Id, uint16_t status, std::string_view reason, const ResponseHeaders&, Time now);
-  Method method_of(Id);  // kUnknown: it is gone
+  // Sends a final response; returns the method of its request. Nothing happens when one has been sent:
+  // kUnknown.
+  Method respond(Id, uint16_t status, std::string_view reason, const ResponseHeaders&, Time now);
   // Whether the transaction is there that this CANCEL means (9.2).
   bool has_cancelled(const Message& cancel);
 

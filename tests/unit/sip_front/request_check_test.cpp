@@ -34,7 +34,7 @@ Verdict check(const std::string& text, const Policy& policy = usual_policy(),
   flow.peer = *Endpoint::parse(source, 5060);
   if (!d.parsed) return check_fault(d.message, d.parsed.error(), flow, policy);
   Verdict out = check_request(d.message, flow, policy, taken);
-  return out.kind == Kind::kTake ? check_content(d.message) : out;
+  return out.kind == Kind::kTake ? check_content(d.message).value_or(std::move(out)) : out;
 }
 
 std::string with_method(const std::string& method) {
