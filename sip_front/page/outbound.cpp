@@ -19,9 +19,6 @@ constexpr const char* kNothingTaken = "the peer refused such a body before; stox
 constexpr int64_t k2020 = 1'577'836'800;  // Unix time
 constexpr std::size_t kLarge = 4096;      // bytes of a message
 
-uint64_t token_of(sip::Id id) { return uint64_t{id.use} << 32 | id.slot; }
-sip::Id id_of(uint64_t token) { return {static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)}; }
-
 // Text of a peer, fit for the bus.
 std::string clean(std::string_view text) { return is_utf8(text) ? shortened(text, 200) : std::string(); }
 
@@ -222,7 +219,7 @@ void Outbound::send(sip::Id id) {
   d.cseq = next_cseq(d);
   RequestSender::Start start;
   start.user = this;
-  start.token = token_of(id);
+  start.token = id.number();
   start.way.uri = d.target();
   start.begin_before = d.begin_before;
   start.cseq = d.cseq;
@@ -259,7 +256,7 @@ bool Outbound::choose_alternative(Delivery& d, int from) {
 }
 
 void Outbound::fill(uint64_t token, sip::Request& request) {
-  const Delivery& d = deliveries_[id_of(token).slot];
+  const Delivery& d = deliveries_[sip::Id::of(token).slot];
   const pb::SipMessage& message = d.message;
   const pb::Content& content = message.parts(d.part).alternatives(d.alternative);
   request.request_uri = d.target();
@@ -277,7 +274,7 @@ void Outbound::fill(uint64_t token, sip::Request& request) {
 }
 
 void Outbound::goes_to(uint64_t token, const sip::Hop& hop) {
-  Delivery& d = deliveries_[id_of(token).slot];
+  Delivery& d = deliveries_[sip::Id::of(token).slot];
   d.stage = Stage::kSent;
   ++d.attempts;
   service::Hop* const trace = trace_.at(d.hop);
@@ -303,7 +300,7 @@ std::size_t Outbound::request_size(const Delivery& d) const {
 }
 
 void Outbound::responded(uint64_t token, RequestSender::Answer answer) {
-  const sip::Id id = id_of(token);
+  const sip::Id id = sip::Id::of(token);
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr) return;
   used(*d, answer.cseq);
@@ -385,7 +382,7 @@ void Outbound::read_status(const sip::Message& response, pb::SipStatus& status) 
 
 void Outbound::failed(uint64_t token, RequestSender::Failure failure) {
   using Why = RequestSender::Failure::Why;
-  const sip::Id id = id_of(token);
+  const sip::Id id = sip::Id::of(token);
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr) return;
   used(*d, failure.cseq);

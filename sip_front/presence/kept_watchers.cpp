@@ -8,8 +8,6 @@
 namespace stox {
 namespace {
 
-uint64_t key_of(sip::Id id) { return uint64_t{id.use} << 32 | id.slot; }
-
 KeptWatchers::Kept read(const pb::KeptWatcher& record) {
   KeptWatchers::Kept kept{{}, record.watcher(), record.presentity()};
   kept.subscription.event_id = record.event_id();
@@ -66,12 +64,12 @@ void KeptWatchers::put(sip::Id id, const Kept& kept) {
   record.set_active(kept.subscription.active);
   record.set_expires_us(clock_.wall_us() + (kept.subscription.expires - clock_.now()).count());
   remove(id);
-  staged_[key_of(id)] = record.SerializeAsString();
+  staged_[id.number()] = record.SerializeAsString();
 }
 
 void KeptWatchers::remove(sip::Id id) {
-  staged_.erase(key_of(id));
-  const auto row = rows_.find(key_of(id));
+  staged_.erase(id.number());
+  const auto row = rows_.find(id.number());
   if (row == rows_.end()) return;
   journal_.remove(row->second);
   rows_.erase(row);

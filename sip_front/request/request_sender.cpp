@@ -19,9 +19,6 @@ constexpr Duration kLongestRest = std::chrono::minutes(5);  // that a Retry-Afte
 constexpr std::size_t kCredentials = 300;                   // bytes, about
 constexpr std::size_t kUsualText = 40;                      // "from UDP 255.255.255.255:65535" and more
 
-uint64_t token_of(sip::Id id) { return uint64_t{id.use} << 32 | id.slot; }
-sip::Id id_of(uint64_t token) { return {static_cast<uint32_t>(token), static_cast<uint32_t>(token >> 32)}; }
-
 }  // namespace
 
 RequestSender::RequestSender(const Clock& clock, sip::Random& random, Outlet& outlet)
@@ -109,7 +106,7 @@ void RequestSender::try_hops(sip::Id id, std::string why) {
     }
     s.stage = Stage::kSent;
     s.start.user->goes_to(s.start.token, s.hop());
-    transactions_.start({token_of(id), branch_, sent_by.host, sent_by.port, s.start.method, *flow}, out_,
+    transactions_.start({id.number(), branch_, sent_by.host, sent_by.port, s.start.method, *flow}, out_,
                         clock_.now());
     return;
   }
@@ -141,7 +138,7 @@ Result<void> RequestSender::write(Sending& s, const sip::Flow& flow, const sip::
 }
 
 void RequestSender::responded(uint64_t token, const sip::Message& response) {
-  const sip::Id id = id_of(token);
+  const sip::Id id = sip::Id::of(token);
   Sending* const s = sendings_.find(id);
   if (s == nullptr) return;
   ++statuses_[s->start.method][response.status];
@@ -196,7 +193,7 @@ void RequestSender::go_on_to(Sending& s, std::size_t hop) {
 }
 
 void RequestSender::timed_out(uint64_t token) {
-  const sip::Id id = id_of(token);
+  const sip::Id id = sip::Id::of(token);
   Sending* const s = sendings_.find(id);
   if (s == nullptr) return;
   // It may have arrived: only the next request goes elsewhere.
@@ -206,7 +203,7 @@ void RequestSender::timed_out(uint64_t token) {
 }
 
 void RequestSender::transport_failed(uint64_t token, bool may_have_arrived, std::string_view why) {
-  const sip::Id id = id_of(token);
+  const sip::Id id = sip::Id::of(token);
   Sending* const s = sendings_.find(id);
   if (s == nullptr) return;
   const std::string hop = s->hop().str();
@@ -287,7 +284,7 @@ void RequestSender::give_up(const User& user) {
   const auto is_his = [&](const Sending& s) { return s.stage != Stage::kFree && s.start.user == &user; };
   transactions_.abandon(
       [&](uint64_t token) {
-        const Sending* const s = sendings_.find(id_of(token));
+        const Sending* const s = sendings_.find(sip::Id::of(token));
         return s != nullptr && is_his(*s);
       },
       clock_.now());

@@ -13,6 +13,12 @@ struct Id {
   uint32_t slot = 0;
   uint32_t use = 0;  // 0 names nothing
   bool operator==(const Id&) const = default;
+
+  // As a token or a key.
+  uint64_t number() const { return uint64_t{use} << 32 | slot; }
+  static Id of(uint64_t number) {
+    return {static_cast<uint32_t>(number), static_cast<uint32_t>(number >> 32)};
+  }
 };
 
 // T is not destroyed when its slot is freed: whoever takes the slot next sets all of it. References stay
