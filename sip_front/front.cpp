@@ -9,6 +9,7 @@
 #include "common/base/shortened.h"
 #include "common/base/text.h"
 #include "common/bodies/bodies.h"
+#include "common/bus/edge/ending_of.h"
 #include "common/bus/edge/envelope_name.h"
 #include "common/bus/zmq/queues_json.h"
 #include "common/net/expiry.h"
@@ -26,13 +27,6 @@ constexpr std::size_t kMaxTlsFailures = 16;
 constexpr uint32_t kStrangersLoggedPerSecond = 2;
 constexpr Duration kProxyHolds = std::chrono::minutes(1);  // where outbound_proxy was
 constexpr std::size_t kGoodReceiveBuffer = 4 * 1024 * 1024;
-
-pb::Outcome failed_outcome(pb::Reason reason, std::string text) {
-  pb::Outcome outcome;
-  outcome.set_reason(reason);
-  outcome.set_text(std::move(text));
-  return outcome;
-}
 
 }  // namespace
 
@@ -144,9 +138,9 @@ void Front::begin(const pb::Envelope& envelope, Time begin_before) {
 void Front::begin_presence(const pb::Envelope& envelope) {
   const pb::Presence& presence = envelope.has_sip_state() ? envelope.sip_state() : envelope.sip_presence();
   if (!watching_) {
-    finish(envelope.id(), failed_outcome(pb::UNSUPPORTED, "gateway.presence is off"));
+    finish(envelope.id(), bus::failure(pb::UNSUPPORTED, "gateway.presence is off"));
   } else if (watching_->watches().take(presence) == Watches::Took::kOverloaded) {
-    finish(envelope.id(), failed_outcome(pb::OVERLOADED, "no more SIP users can be watched now"));
+    finish(envelope.id(), bus::failure(pb::OVERLOADED, "no more SIP users can be watched now"));
   } else {
     presences_.push_back(envelope.id());
   }

@@ -8,6 +8,7 @@
 #include "common/base/shortened.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "common/bus/edge/ending_of.h"
 #include "common/bus/edge/envelope_name.h"
 #include "sip_front/sip/message/header_value.h"
 
@@ -57,13 +58,6 @@ std::string call_id_of(const std::string& envelope) {
   return to_hex(bytes);
 }
 
-pb::Outcome ended(pb::Reason reason, std::string text) {
-  pb::Outcome outcome;
-  outcome.set_reason(reason);
-  outcome.set_text(std::move(text));
-  return outcome;
-}
-
 }  // namespace
 
 std::string Outbound::text_of(const pb::EnvelopeId& id) {
@@ -84,7 +78,7 @@ Outbound::Outbound(const Clock& clock, service::Log& log, service::Trace& trace,
 void Outbound::begin(const pb::Envelope& envelope, Time begin_before) {
   const pb::SipMessage& message = envelope.sip_message();
   if (!envelope.has_sip_message() || !has_content(message)) {
-    outlet_.finish(envelope.id(), ended(pb::UNSUPPORTED, "not a message that SIP can carry"));
+    outlet_.finish(envelope.id(), bus::failure(pb::UNSUPPORTED, "not a message that SIP can carry"));
     return;
   }
   if (message.typing() != pb::SipMessage::NONE) return begin_typing(envelope, begin_before);
@@ -92,8 +86,9 @@ void Outbound::begin(const pb::Envelope& envelope, Time begin_before) {
   const Queue& queue = queues_[queue_of(message.request_uri())];
   if (queue.size >= kMaxPerTarget) {
     ++overloaded_;
-    outlet_.finish(envelope.id(), ended(pb::OVERLOADED, std::to_string(queue.size) + " messages wait for " +
-                                                            message.request_uri()));
+    outlet_.finish(envelope.id(),
+                   bus::failure(pb::OVERLOADED,
+                                std::to_string(queue.size) + " messages wait for " + message.request_uri()));
     return;
   }
   take(envelope.id(), message, envelope.trace_id(), begin_before);
@@ -206,7 +201,7 @@ void Outbound::start(sip::Id id) {
   Delivery& d = deliveries_[id.slot];
   if (clock_.now() >= d.begin_before) {
     ++expired_;
-    return end(id, ended(pb::DEADLINE, "waited too long for the messages before it"));
+    return end(id, bus::failure(pb::DEADLINE, "waited too long for the messages before it"));
   }
   if (!choose_alternative(d, 0)) return fail(id, 415, "Unsupported Media Type", kNothingTaken);
   send(id);
@@ -233,7 +228,7 @@ void Outbound::again(sip::Id id, sip::Id request) {
   Delivery& d = deliveries_[id.slot];
   if (clock_.now() >= d.begin_before) {
     ++expired_;
-    return end(id, ended(pb::DEADLINE, "not all parts in time"));
+    return end(id, bus::failure(pb::DEADLINE, "not all parts in time"));
   }
   d.cseq = next_cseq(d);
   sender_.again(request, d.cseq);
@@ -405,7 +400,7 @@ void Outbound::failed(uint64_t token, RequestSender::Failure failure) {
       return again(id, failure.request);
     case Why::kTooLate:
       ++expired_;
-      return end(id, ended(pb::DEADLINE, std::move(failure.text)));
+      return end(id, bus::failure(pb::DEADLINE, std::move(failure.text)));
     case Why::kUnwritable:
       return fail(id, 400, "Bad Request", std::move(failure.text));
   }
@@ -490,7 +485,7 @@ Time Outbound::turn() {
     const Delivery* const d = deliveries_.find(*id);
     if (d == nullptr || d->stage != Stage::kQueued) continue;
     ++expired_;
-    end(*id, ended(pb::DEADLINE, "waited too long for the messages before it"));
+    end(*id, bus::failure(pb::DEADLINE, "waited too long for the messages before it"));
   }
   while (const auto again = typing_.due(now)) {
     if (!is_busy(again->request_uri())) take({}, *again, {}, now + kRefreshWithin);
@@ -509,7 +504,7 @@ void Outbound::give_up(pb::Reason reason, std::string_view why) {
         fail(id, 503, "Stopped",
              fmt::format("this process {} before an answer came; it may have been delivered", why));
       } else {
-        end(id, ended(reason, fmt::format("this process {} before it was begun", why)));
+        end(id, bus::failure(reason, fmt::format("this process {} before it was begun", why)));
       }
     }
   }

@@ -112,6 +112,17 @@ Watches::Watch* Watches::of_subscription(uint64_t number, uint64_t* id) {
   return &watches_.find(*id)->second;
 }
 
+// The subscription is no more.
+Watches::Watch* Watches::without_subscription(uint64_t number, uint64_t* id, uint16_t status) {
+  Watch* const w = of_subscription(number, id);
+  if (w == nullptr) return nullptr;
+  by_subscription_.erase(number);
+  w->subscription = 0;
+  w->failed = true;
+  w->status = status;
+  return w;
+}
+
 Watches::Watch& Watches::add(uint64_t id, std::string user, std::string contact) {
   last_id_ = std::max(last_id_, id);
   Watch& w = watches_[id];
@@ -444,12 +455,8 @@ void Watches::interrupted(uint64_t number, Reason reason) {
 
 void Watches::ended(uint64_t number, Reason reason) {
   uint64_t id = 0;
-  Watch* const w = of_subscription(number, &id);
+  Watch* const w = without_subscription(number, &id, reason == Reason::kNoresource ? 404 : 403);
   if (w == nullptr) return;
-  by_subscription_.erase(number);
-  w->subscription = 0;
-  w->failed = true;
-  w->status = reason == Reason::kNoresource ? 404 : 403;
   // Who could see was let see, and that has been taken back; otherwise as a refusal of the SUBSCRIBE.
   if (w->asked || w->granting || w->standing == Standing::kActive)
     return refuse(id, *w, reason == Reason::kNoresource ? why_nobody(404) : std::string());
@@ -459,12 +466,8 @@ void Watches::ended(uint64_t number, Reason reason) {
 
 void Watches::failed(uint64_t number, uint16_t status, uint32_t retry_after_s) {
   uint64_t id = 0;
-  Watch* const w = of_subscription(number, &id);
+  Watch* const w = without_subscription(number, &id, status);
   if (w == nullptr) return;
-  by_subscription_.erase(number);
-  w->subscription = 0;
-  w->failed = true;
-  w->status = status;
   const Meaning meaning = meaning_of(status, retry_after_s);
   if (w->asked && meaning == Meaning::kRefused) return refuse(id, *w, {});
   if (w->asked && meaning == Meaning::kNobody) return refuse(id, *w, why_nobody(status));

@@ -123,6 +123,7 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
 
   Watch* find(std::string_view user, std::string_view contact, uint64_t* id);
   Watch* of_subscription(uint64_t number, uint64_t* id);
+  Watch* without_subscription(uint64_t number, uint64_t* id, uint16_t status);
   Watch* make(const std::string& user, const std::string& contact, uint64_t* id);
   Watch& add(uint64_t id, std::string user, std::string contact);
   Took subscribe(const std::string& user, const std::string& contact);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/text.h"
+#include "common/bus/edge/ending_of.h"
 #include "xmpp_worker/page/words.h"
 #include "xmpp_worker/xmpp/stream/names.h"
 
@@ -20,13 +21,6 @@ using xmpp::StanzaId;
 constexpr Duration kPatience = std::chrono::seconds(10);         // with a link that is not up
 constexpr Duration kTypingHolds = std::chrono::seconds(120);     // RFC 3994 3.3
 constexpr Duration kLookAtHeld = std::chrono::milliseconds(50);  // has it room, is it time?
-
-pb::Outcome failure(pb::Reason reason, std::string text) {
-  pb::Outcome outcome;
-  outcome.set_reason(reason);
-  outcome.set_text(std::move(text));
-  return outcome;
-}
 
 pb::Outcome refusal(const xmpp::StanzaError& error, bool full_jid) {
   pb::Outcome outcome;
@@ -65,7 +59,7 @@ ToXmpp::Way* ToXmpp::find(const Link& link) {
 
 void ToXmpp::begin(const pb::Envelope& envelope, Time begin_before) {
   if (!envelope.has_xmpp_message())
-    return end_unwritten(envelope, failure(pb::UNSUPPORTED, "a worker takes XMPP messages only"));
+    return end_unwritten(envelope, bus::failure(pb::UNSUPPORTED, "a worker takes XMPP messages only"));
   const pb::XmppMessage& message = envelope.xmpp_message();
   if (message.state() != pb::XmppMessage::NO_STATE && message.bodies().empty()) return show_typing(envelope);
   message.receipt().kind() != pb::Receipt::NONE ? begin_receipts(envelope, begin_before)
@@ -96,7 +90,7 @@ void ToXmpp::carry(const pb::Envelope& envelope, Time begin_before) {
   const pb::XmppMessage& message = envelope.xmpp_message();
   Link* link = user_.link(xmpp::domain_of(message.from()), xmpp::domain_of(message.to()));
   if (link == nullptr)
-    return end_unwritten(envelope, failure(pb::OVERLOADED, "there is no room for another XMPP stream"));
+    return end_unwritten(envelope, bus::failure(pb::OVERLOADED, "there is no room for another XMPP stream"));
   Way& way = way_of(*link);
   const bool at_once = link->is_up() && way.held.empty() && link->has_room();
   at_once ? write(way, envelope, begin_before) : hold(way, envelope, begin_before);
@@ -111,7 +105,7 @@ void ToXmpp::hold(Way& way, const pb::Envelope& envelope, Time begin_before) {
   if (!may_hold(way.link, clock_.now())) return end_unwritten(envelope, link_down_outcome(way.link));
   if (held_ >= max_held_)
     return end_unwritten(
-        envelope, failure(pb::OVERLOADED, fmt::format("{} messages wait for XMPP streams", max_held_)));
+        envelope, bus::failure(pb::OVERLOADED, fmt::format("{} messages wait for XMPP streams", max_held_)));
   way.held.push_back({envelope, begin_before});
   ++held_;
   arrange(way);
@@ -123,7 +117,7 @@ pb::Outcome ToXmpp::link_down_outcome(const Link& link) const {
     const char* type = link.condition() == "remote-server-not-found" ? "cancel" : "wait";
     return refusal({type, std::string(link.condition()), why}, false);
   }
-  pb::Outcome outcome = failure(pb::LINK_DOWN, why);
+  pb::Outcome outcome = bus::failure(pb::LINK_DOWN, why);
   const Time retry = link.retry_at();
   const auto wait_s = retry == kNever ? 2 : to_ms(retry - clock_.now()) / 1000 + 1;
   outcome.set_retry_after_s(static_cast<uint32_t>(std::clamp<int64_t>(wait_s, 2, 30)));
@@ -133,7 +127,7 @@ pb::Outcome ToXmpp::link_down_outcome(const Link& link) const {
 void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
   const pb::XmppMessage& message = envelope.xmpp_message();
   if (under_way_.full())
-    return end_unwritten(envelope, failure(pb::OVERLOADED, "too many messages wait for XMPP servers"));
+    return end_unwritten(envelope, bus::failure(pb::OVERLOADED, "too many messages wait for XMPP servers"));
   uint64_t number = 0;
   Message& m = under_way_.take(&number);
   Link::Sent sent = Link::Sent::kWritten;
@@ -389,7 +383,7 @@ void ToXmpp::write_held(Way& way) {
     way.held.pop_front();
     --held_;
     if (held.begin_before <= clock_.now()) {
-      end_unwritten(held.envelope, failure(pb::DEADLINE, "waited too long for the XMPP stream"));
+      end_unwritten(held.envelope, bus::failure(pb::DEADLINE, "waited too long for the XMPP stream"));
     } else {
       write(way, held.envelope, held.begin_before);
     }
@@ -425,8 +419,9 @@ void ToXmpp::end_held(Way& way) {
     const Held held = std::move(*each);
     each = way.held.erase(each);
     --held_;
-    end_unwritten(held.envelope, given_up ? link_down_outcome(way.link)
-                                          : failure(pb::DEADLINE, "waited too long for the XMPP stream"));
+    end_unwritten(held.envelope, given_up
+                                     ? link_down_outcome(way.link)
+                                     : bus::failure(pb::DEADLINE, "waited too long for the XMPP stream"));
   }
 }
 
@@ -446,7 +441,8 @@ void ToXmpp::stop() {
 
 void ToXmpp::drop_held(pb::Reason reason, const char* why) {
   for (auto& [number, way] : ways_) {
-    for (const Held& each : std::exchange(way.held, {})) end_unwritten(each.envelope, failure(reason, why));
+    for (const Held& each : std::exchange(way.held, {}))
+      end_unwritten(each.envelope, bus::failure(reason, why));
   }
   held_ = 0;
 }
@@ -501,12 +497,12 @@ void ToXmpp::settled(uint64_t number, Fate fate) {
       ++figures_.passed_on;
       break;
     case Fate::kDeadline:
-      outcome = failure(pb::DEADLINE, fmt::format("{} did not answer in time", xmpp::domain_of(m->to)));
+      outcome = bus::failure(pb::DEADLINE, fmt::format("{} did not answer in time", xmpp::domain_of(m->to)));
       ++figures_.failed;
       break;
     case Fate::kInDoubt:
-      outcome = failure(pb::IN_DOUBT,
-                        "the XMPP stream ended before the message was confirmed; it may have been delivered");
+      outcome = bus::failure(
+          pb::IN_DOUBT, "the XMPP stream ended before the message was confirmed; it may have been delivered");
       ++figures_.failed;
       break;
   }

@@ -1,13 +1,22 @@
-// What an outcome means for the message's sender.
+// Outcomes: one of our own making, and what one means for the message's sender.
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "common/base/ending.h"
 #include "common/base/text.h"
 #include "proto/delivery.pb.h"
 
 namespace stox::bus {
+
+// Of an envelope that the gateway itself gives up; `text` is for people.
+inline pb::Outcome failure(pb::Reason reason, std::string text) {
+  pb::Outcome outcome;
+  outcome.set_reason(reason);
+  outcome.set_text(std::move(text));
+  return outcome;
+}
 
 inline Ending ending_of(const pb::Outcome& outcome) {
   if (outcome.verdict() == pb::DELIVERED) return Ending::kDelivered;

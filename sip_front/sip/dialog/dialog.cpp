@@ -1,6 +1,7 @@
 #include "sip_front/sip/dialog/dialog.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "common/base/sip_uri.h"
@@ -88,6 +89,11 @@ bool take_request(Dialog& dialog, const Message& request) {
 
 void take_response(Dialog& dialog, const Message& response) {
   if (std::string target = contact_of(response); !target.empty()) dialog.remote_target = std::move(target);
+}
+
+bool ends_dialog(uint16_t status) {
+  constexpr uint16_t kStatuses[] = {404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604};
+  return std::find(std::begin(kStatuses), std::end(kStatuses), status) != std::end(kStatuses);
 }
 
 std::string record_route_lines(const Message& request) {

@@ -48,6 +48,9 @@ bool take_request(Dialog&, const Message& request);
 // Takes the Contact of a 2xx to a request of ours within it: SUBSCRIBE and NOTIFY refresh the target.
 void take_response(Dialog&, const Message& response);
 
+// Whether a request within a dialog that is answered so leaves none (RFC 5057 5.1, and 481 itself).
+bool ends_dialog(uint16_t status);
+
 // "Record-Route: ...\r\n" lines of the request, which its 2xx repeats (12.1.1).
 std::string record_route_lines(const Message& request);
 

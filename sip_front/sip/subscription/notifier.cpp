@@ -1,7 +1,6 @@
 #include "sip_front/sip/subscription/notifier.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "sip_front/sip/message/header_value.h"
@@ -14,11 +13,9 @@ using Reason = SubscriptionState::Reason;
 constexpr uint32_t kFullRetryAfter = 60;
 constexpr uint32_t kLongestRetry = 600;  // that a Retry-After of a watcher gets
 
-// Of a NOTIFY: it ends the subscription (RFC 6665 4.2.2, RFC 5057 5.1).
-bool ends_subscription(uint16_t status) {
-  constexpr uint16_t kStatuses[] = {404, 405, 408, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604};
-  return std::find(std::begin(kStatuses), std::end(kStatuses), status) != std::end(kStatuses);
-}
+// Of a NOTIFY: it ends the subscription (RFC 6665 4.2.2), as does no answer, for which 408 stands (RFC 3261
+// 12.2.1.2).
+bool ends_subscription(uint16_t status) { return status == 408 || ends_dialog(status); }
 
 Notifier::Taken refuse(uint16_t status, std::string lines = {}, std::string reason = {},
                        uint32_t retry_after_s = 0) {

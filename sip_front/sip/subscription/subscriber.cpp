@@ -13,12 +13,6 @@ namespace {
 using std::chrono::seconds;
 using Reason = SubscriptionState::Reason;
 
-// A SUBSCRIBE within a dialog that is answered so has no dialog any more (RFC 5057 5.1, and 481 itself).
-bool ends_dialog(uint16_t status) {
-  constexpr uint16_t kStatuses[] = {404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604};
-  return std::find(std::begin(kStatuses), std::end(kStatuses), status) != std::end(kStatuses);
-}
-
 // Early enough for a second try, and not all at once after all have begun at once.
 Duration refresh_after(uint32_t expires_s, Random& random) {
   const double expires = expires_s;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/unit/sip_front/metric.h"
 #include "tests/unit/sip_front/sip_text.h"
 
 namespace stox {
@@ -68,15 +69,7 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
     reception_.turn();
   }
   double metric(const std::string& name, const std::string& label = {}) {
-    std::vector<service::Metric> all;
-    reception_.add_metrics(all);
-    double sum = 0;
-    for (const auto& m : all) {
-      std::string labels;
-      for (const auto& [key, value] : m.labels) labels += key + "=" + value + " ";
-      if (m.name == name && labels.find(label) != std::string::npos) sum += m.value;
-    }
-    return sum;
+    return metric_of(reception_, name, label);
   }
 
   ManualClock clock_;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "sip_front/sip/dialog/dialog.h"
+#include "tests/unit/sip_front/metric.h"
 #include "tests/unit/sip_front/sip_text.h"
 
 namespace stox {
@@ -101,15 +102,7 @@ class ReceptionTest : public testing::Test, public sip::ResponseSender, public E
     return last_.substr(0, last_.find("\r\n"));
   }
   double metric(const std::string& name, const std::string& label) {
-    std::vector<service::Metric> all;
-    reception_.add_metrics(all);
-    double sum = 0;
-    for (const auto& m : all) {
-      std::string labels;
-      for (const auto& [key, value] : m.labels) labels += key + "=" + value + " ";
-      if (m.name == name && labels.find(label) != std::string::npos) sum += m.value;
-    }
-    return sum;
+    return metric_of(reception_, name, label);
   }
 
   ManualClock clock_;
