@@ -37,16 +37,8 @@ Routes::Routes(const std::vector<pb::Member>& members) {
 
 template <class Accept>
 const Routes::Edge* Routes::choose(const std::vector<Edge>& edges, std::string_view key, Accept accept) {
-  const Edge* best = nullptr;
-  uint64_t best_weight = 0;
-  for (const Edge& edge : edges) {
-    if (!accept(edge)) continue;
-    const uint64_t weight = rendezvous_weight(key, edge.name);
-    if (best != nullptr && weight <= best_weight) continue;
-    best = &edge;
-    best_weight = weight;
-  }
-  return best;
+  return rendezvous_choice(edges, key, accept,
+                           [](const Edge& edge) -> std::string_view { return edge.name; });
 }
 
 const std::string& Routes::worker(std::string_view domain, std::string_view conversation) const {
