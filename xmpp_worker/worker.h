@@ -1,5 +1,7 @@
 // The actor of stox-xmpp-worker: XMPP streams of one backend on the one side, the bus on the other. It owns
-// both and passes events between them; what is done with a message stands in to_xmpp.h and to_sip.h.
+// both and passes events between them, to the capabilities that they are for: two tables say whose a stanza
+// and whose an envelope is. worker.cpp has the tables and the events, worker_page.cpp what page asks of the
+// worker, worker_answers.cpp what comes for stanzas of any worker.
 #pragma once
 
 #include <memory>
@@ -12,23 +14,30 @@
 #include "common/net/loop.h"
 #include "common/service/process.h"
 #include "xmpp_worker/page/contacts.h"
+#include "xmpp_worker/page/names.h"
 #include "xmpp_worker/page/notices.h"
 #include "xmpp_worker/page/to_sip.h"
 #include "xmpp_worker/page/to_xmpp.h"
-#include "xmpp_worker/services/answers.h"
+#include "xmpp_worker/presence/presence_to_sip.h"
+#include "xmpp_worker/presence/presence_to_xmpp.h"
+#include "xmpp_worker/services/services.h"
 #include "xmpp_worker/siblings/moved_streams.h"
 #include "xmpp_worker/siblings/other_workers.h"
 #include "xmpp_worker/streams/streams.h"
-#include "xmpp_worker/xmpp/stanza/services.h"
+#include "xmpp_worker/xmpp/stanza/stanza.h"
 
 namespace stox::worker {
 
 class Worker final : public service::Process,
                      private bus::EdgeUser,
                      private xmpp::LinksUser,
+                     private ServicesUser,
                      private ToXmppUser,
                      private ToSipUser,
+                     private NamesUser,
                      private NoticesUser,
+                     private PresenceToSipUser,
+                     private PresenceToXmppUser,
                      private MovedStreams::User {
  public:
   // An Error for a configuration that cannot work, or a bus or resolver that cannot be set up.
@@ -60,6 +69,21 @@ class Worker final : public service::Process,
   }
 
  private:
+  static constexpr Duration kTick = std::chrono::seconds(1);
+
+  // What looks at stanzas of a kind, and takes those that are its own: then it returns true.
+  struct StanzaRow {
+    xmpp::Stanza::Kind kind;
+    bool (Worker::*take)(const xmpp::Stanza&, uint64_t stream);
+  };
+  static const std::vector<StanzaRow>& stanza_rows();
+  // What carries out envelopes with a body.
+  struct BodyRow {
+    bool (pb::Envelope::*is_in)() const;
+    void (Worker::*begin)(const pb::Envelope&, Time begin_before);
+  };
+  static const std::vector<BodyRow>& body_rows();
+
   Worker(const service::Context&, const service::XmppWorkerConfig&, const std::string& id_key,
          uint64_t epoch);
 
@@ -82,27 +106,25 @@ class Worker final : public service::Process,
   void about_to_acknowledge() override { to_sip_.hand_on(); }
   void oversized(const xmpp::Element&) override;
   void state_changed() override;
-  // to_xmpp, to_sip
-  void finish(const pb::EnvelopeId&, const pb::Outcome&) override;
-  xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) override;
+  // several capabilities: envelopes end, links
+  void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override { edge().finish(id, outcome); }
+  xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) override {
+    return streams_->link(from_domain, to_domain);
+  }
   Result<void> room(std::size_t more, pb::Reason*) override;
+  std::string new_trace_id() override { return to_sip_.new_trace_id(); }
+  bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
+  // page: to_xmpp, to_sip
   pb::EnvelopeId new_id() override { return edge().new_id(); }
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) override;
   uint64_t restore(pb::Envelope&, const bus::RestoredTimes&, uint32_t attempts) override;
   void hand_on_soon() override { end_of_turn_.ask(); }
   void write_envelope_name(uint64_t number, std::string* out) const override;
-  bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
   Fate fate(std::string_view from, std::string_view to, Time sent) override;
   void ask_soon(std::string_view from, std::string_view to) override;
   bool lend(std::string_view from, std::string_view to, std::string_view xml,
             std::function<void()> sent) override;
-  // moved_streams
-  void query(const std::string& worker, std::string_view text,
-             std::function<void(std::string)> reply) override {
-    edge().query(worker, text, std::move(reply));
-  }
-  void let_go(uint64_t number) override { edge().let_go(number); }
-  // receipts and typing
+  // page: receipts, typing, calls
   void refused_late(const xmpp::StanzaId&, const Answer&) override;
   void without_words(const xmpp::Stanza&, const Jid& from, const Jid& to,
                      const xmpp::MessageContent&) override;
@@ -111,18 +133,37 @@ class Worker final : public service::Process,
   void taking(const xmpp::Stanza&, const xmpp::MessageContent&, pb::XmppMessage&) override;
   void accepted(std::string_view from, std::string_view to, std::string_view id, std::string_view asked,
                 const pb::Outcome&) override;
-  void submit_notice(pb::Envelope&) override;
+  bool submit_notice(pb::Envelope&) override;
   void submit_typing(pb::Envelope&) override;
+  bool send_receipt(std::string_view from, std::string_view to, std::string_view xml) override;
+  // presence
+  Result<uint64_t> submit_presence(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) override;
+  bool send_presence(std::string_view from, std::string_view to, std::string_view xml) override;
+  // moved_streams
+  void query(const std::string& worker, std::string_view text,
+             std::function<void(std::string)> reply) override {
+    edge().query(worker, text, std::move(reply));
+  }
+  void let_go(uint64_t number) override { edge().let_go(number); }
+
+  // Rows of the tables.
+  bool take_answer(const xmpp::Stanza&, uint64_t stream);
+  bool take_invitation(const xmpp::Stanza&, uint64_t stream);
+  bool take_message(const xmpp::Stanza&, uint64_t stream);
+  bool take_presence(const xmpp::Stanza&, uint64_t stream);
+  bool take_question(const xmpp::Stanza&, uint64_t stream);
+  void begin_message(const pb::Envelope&, Time begin_before);
+  void begin_presence(const pb::Envelope&, Time begin_before);
 
   bus::Edge& edge() const { return bus_->edge(); }
   Time now() const { return context_.loop.now(); }
   void turn();
-  void answer(xmpp::Stanza, uint64_t stream);
-  bool send_answer(std::string_view from, std::string_view to);  // what is in xml_
+  void answered(xmpp::Stanza, uint64_t stream);
+  bool comes_to_us(const xmpp::Stanza&) const;  // from others
   void note_features(const xmpp::Stanza&);
+  static std::string prepared_address(std::string_view);  // empty if it is none
+  static const service::XmppWorkerConfig* find_section(const service::Config&, const std::string& name);
   void take_settings(const service::GatewayConfig&);
-  void ask_for_name(const std::string& user, const std::string& sip_user);  // by its vCard
-  bool decline_invitation(const xmpp::Stanza& message);                     // false: it is none
   void other_lost();
   void notice_standstill();
   void let_connect();
@@ -135,24 +176,25 @@ class Worker final : public service::Process,
   Result<void> open_journal();
 
   service::Context context_;
-  service::XmppWorkerConfig config_;
   std::vector<std::string> serves_;  // our domains, prepared
+  std::vector<std::string> claims_;  // recipients' domains, prepared
   xmpp::StanzaIds ids_;
   OtherWorkers others_;
   MovedStreams moved_;
-  xmpp::ServiceInfo info_;
+  Services services_;
   Contacts contacts_;
-  Answers answers_;
+  Names names_;
   Notices notices_;
-  bool receipt_on_200_ = false, asks_for_names_ = false;
   ToXmpp to_xmpp_;
   std::unique_ptr<StanzaJournal> journal_;  // null if it is switched off
   ToSip to_sip_;
+  bool has_presence_ = false;
+  PresenceToSip presence_to_sip_;
+  PresenceToXmpp presence_to_xmpp_;
   std::unique_ptr<Streams> streams_;
   std::unique_ptr<bus::ZmqEdge> bus_;
   net::Alarm alarm_;
   net::EndOfTurn end_of_turn_;
-  Time started_;
   Time old_ids_until_ = kNever;  // ids of the form before are read until then
   Time tick_{};                  // next look at what tells nothing by itself
   service::Status told_;
@@ -163,9 +205,8 @@ class Worker final : public service::Process,
   std::function<void()> drained_;  // to be called once
   Time stopped_{};                 // the streams, to end
   bool place_given_ = false;       // to another worker
-  uint64_t stanzas_in_ = 0, answered_ = 0, not_answered_ = 0;
-  uint64_t handed_over_ = 0, notices_lost_ = 0;
-  std::string xml_, payload_;  // reused, as is this:
+  uint64_t stanzas_in_ = 0, handed_over_ = 0;
+  std::string payload_;  // reused, as is this:
   pb::StanzaAnswer hand_over_;
 };
 

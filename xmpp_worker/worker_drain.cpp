@@ -14,6 +14,7 @@ constexpr Duration kLendsWithin = std::chrono::seconds(4);
 void Worker::drain(std::function<void()> done) {
   draining_ = true;
   drained_ = std::move(done);
+  presence_to_xmpp_.stop();
   tell_serving();
   check_status();
   turn();

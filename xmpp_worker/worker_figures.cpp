@@ -3,7 +3,7 @@
 
 #include "common/base/text.h"
 #include "common/bus/zmq/queues_json.h"
-#include "xmpp_worker/page/words.h"
+#include "xmpp_worker/outcomes/outcomes.h"
 #include "xmpp_worker/worker.h"
 
 namespace stox::worker {
@@ -120,7 +120,7 @@ std::vector<Metric> Worker::metrics() const {
               notices_.figures().receipts),
       counter("stox_xmpp_receipts_unknown_total", "receipts for messages that nobody here wrote",
               notices_.figures().not_ours),
-      counter("stox_xmpp_receipts_lost_total", "receipts that found no way", notices_lost_),
+      counter("stox_xmpp_receipts_lost_total", "receipts that found no way", notices_.figures().lost),
       counter("stox_xmpp_typing_to_sip_total", "chat states passed on to SIP", notices_.figures().typing),
       counter("stox_xmpp_typing_total", "chat states written", out.typing),
       counter("stox_xmpp_typing_dropped_total", "chat states not written: nobody wants them, or no stream",
@@ -137,9 +137,23 @@ std::vector<Metric> Worker::metrics() const {
               in.over_share),
       counter("stox_xmpp_errors_lost_total", "error stanzas that could not be sent", in.errors_lost),
       counter("stox_xmpp_answers_total", "IQs and presence answered, or to be as soon as there is a stream",
-              answered_),
+              services_.figures().answered),
       counter("stox_xmpp_unanswered_total",
-              "IQs not answered, because the server does not read or is out of reach", not_answered_),
+              "IQs not answered, because the server does not read or is out of reach",
+              services_.figures().not_answered),
+      counter("stox_xmpp_presence_to_sip_total", "envelopes with presence of XMPP users, one for each front",
+              presence_to_sip_.figures().taken),
+      counter("stox_xmpp_presence_dropped_total",
+              "presence of XMPP users not passed on: there is no room, or no front",
+              presence_to_sip_.figures().dropped),
+      counter("stox_xmpp_presence_refused_total", "subscriptions of XMPP users that reached no front",
+              presence_to_sip_.figures().refused),
+      counter("stox_xmpp_presence_written_total", "presence of SIP users written",
+              presence_to_xmpp_.figures().written),
+      counter("stox_xmpp_presence_failed_total", "presence of SIP users not written, which its front repeats",
+              presence_to_xmpp_.figures().failed),
+      gauge("stox_xmpp_presence_held", "presence of SIP users that waits for a stream",
+            presence_to_xmpp_.held()),
       counter("stox_xmpp_handed_over_total", "answers that came here for stanzas of another worker",
               handed_over_),
   };

@@ -113,7 +113,26 @@ void Notices::notify(const std::string& user, const std::string& sip_user, pb::R
   receipt.set_kind(kind);
   ++figures_.receipts;
   begin(user, sip_user).mutable_receipt()->Swap(&receipt);
-  user_.submit_notice(envelope_);
+  if (!user_.submit_notice(envelope_)) ++figures_.lost;
+}
+
+void Notices::accepted(std::string_view from, std::string_view to, std::string_view id,
+                       std::string_view asked, const pb::Outcome& outcome) {
+  const bool arrived = outcome.verdict() == pb::DELIVERED && !outcome.will_be_told();
+  if (!receipt_on_200_ || !arrived || id.empty()) return;
+  // COMPAT(linphone 5.1): reports what it got though nobody has asked it.
+  if (!asked.empty() && !contacts_.first(asked, pb::Receipt::DELIVERED)) return;
+  xmpp::Stanza stanza;
+  stanza.from = to;
+  stanza.to = from;
+  std::string own_id, text;
+  ids_.append(own_id, 0, std::string(1, StanzaId::kStatus), {}, to, from);
+  stanza.id = own_id;
+  xmpp::MessageContent content;
+  content.received = id;
+  xmpp::XmlWriter xml(text);
+  xmpp::write_message(xml, stanza, content);
+  if (!user_.send_receipt(to, from, text)) ++figures_.lost;
 }
 
 void Notices::refused_late(const StanzaId& id, std::string_view from, std::string_view to,

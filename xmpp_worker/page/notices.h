@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/jid.h"
+#include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
 #include "xmpp_worker/page/contacts.h"
 #include "xmpp_worker/xmpp/stanza/stanza.h"
@@ -19,18 +20,23 @@ namespace stox::worker {
 class NoticesUser {
  public:
   virtual ~NoticesUser() = default;
-  virtual void submit_notice(pb::Envelope&) = 0;  // a notification
+  virtual bool submit_notice(pb::Envelope&) = 0;  // a notification; false: there is no way for it
   virtual void submit_typing(pb::Envelope&) = 0;  // lossily
+  // To a user, at once or when there is a stream. False: it is dropped.
+  virtual bool send_receipt(std::string_view from, std::string_view to, std::string_view xml) = 0;
 };
 
 class Notices {
  public:
   struct Figures {
-    uint64_t receipts = 0, typing = 0, late_refusals = 0, not_ours = 0;
+    uint64_t receipts = 0, typing = 0, late_refusals = 0, not_ours = 0, lost = 0;
   };
 
   // All references must outlive it.
   Notices(xmpp::StanzaIds&, Contacts&, NoticesUser&);
+
+  // RFC 5438 12.2 forbids it; some SIP peers know nothing better, and some sites want it.
+  void take_200_for_receipt(bool on) { receipt_on_200_ = on; }
 
   // A message without words, of any type but error, to a domain of ours and from none.
   void take(const xmpp::Stanza&, const Jid& from, const Jid& to, const xmpp::MessageContent&);
@@ -39,6 +45,11 @@ class Notices {
   // An error came for a stanza of ours when SIP had been told that all is well.
   void refused_late(const xmpp::StanzaId&, std::string_view from, std::string_view to,
                     const xmpp::StanzaError&);
+
+  // SIP accepted a message whose sender wants to hear that it was received; addresses and id as on the
+  // stanza, `asked`: what a notification of SIP would name it by.
+  void accepted(std::string_view from, std::string_view to, std::string_view id, std::string_view asked,
+                const pb::Outcome&);
 
   const Figures& figures() const { return figures_; }
 
@@ -51,6 +62,7 @@ class Notices {
   xmpp::StanzaIds& ids_;
   Contacts& contacts_;
   NoticesUser& user_;
+  bool receipt_on_200_ = false;
   Figures figures_;
   pb::Envelope envelope_;  // reused
 };

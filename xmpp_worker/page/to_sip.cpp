@@ -10,6 +10,7 @@
 #include "common/base/random_seed.h"
 #include "common/bus/edge/ending_of.h"
 #include "common/bus/edge/item_reader.h"
+#include "xmpp_worker/outcomes/outcomes.h"
 #include "xmpp_worker/page/words.h"
 #include "xmpp_worker/xmpp/stream/names.h"
 

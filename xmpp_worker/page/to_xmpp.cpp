@@ -7,6 +7,7 @@
 
 #include "common/base/text.h"
 #include "common/bus/edge/ending_of.h"
+#include "xmpp_worker/outcomes/outcomes.h"
 #include "xmpp_worker/page/words.h"
 #include "xmpp_worker/xmpp/stream/names.h"
 
@@ -21,13 +22,6 @@ using xmpp::StanzaId;
 constexpr Duration kPatience = std::chrono::seconds(10);         // with a link that is not up
 constexpr Duration kTypingHolds = std::chrono::seconds(120);     // RFC 3994 3.3
 constexpr Duration kLookAtHeld = std::chrono::milliseconds(50);  // has it room, is it time?
-
-pb::Outcome refusal(const xmpp::StanzaError& error, bool full_jid) {
-  pb::Outcome outcome;
-  *outcome.mutable_stanza_error() = from_stanza_error(error, full_jid);
-  outcome.set_text(error.text);
-  return outcome;
-}
 
 }  // namespace
 
@@ -102,26 +96,14 @@ bool may_hold(const Link& link, Time now) {
 }
 
 void ToXmpp::hold(Way& way, const pb::Envelope& envelope, Time begin_before) {
-  if (!may_hold(way.link, clock_.now())) return end_unwritten(envelope, link_down_outcome(way.link));
+  if (!may_hold(way.link, clock_.now()))
+    return end_unwritten(envelope, link_down_outcome(way.link, clock_.now()));
   if (held_ >= max_held_)
     return end_unwritten(
         envelope, bus::failure(pb::OVERLOADED, fmt::format("{} messages wait for XMPP streams", max_held_)));
   way.held.push_back({envelope, begin_before});
   ++held_;
   arrange(way);
-}
-
-pb::Outcome ToXmpp::link_down_outcome(const Link& link) const {
-  const std::string why = "no XMPP stream: " + link.reason();
-  if (!link.condition().empty()) {
-    const char* type = link.condition() == "remote-server-not-found" ? "cancel" : "wait";
-    return refusal({type, std::string(link.condition()), why}, false);
-  }
-  pb::Outcome outcome = bus::failure(pb::LINK_DOWN, why);
-  const Time retry = link.retry_at();
-  const auto wait_s = retry == kNever ? 2 : to_ms(retry - clock_.now()) / 1000 + 1;
-  outcome.set_retry_after_s(static_cast<uint32_t>(std::clamp<int64_t>(wait_s, 2, 30)));
-  return outcome;
 }
 
 void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
@@ -420,7 +402,7 @@ void ToXmpp::end_held(Way& way) {
     each = way.held.erase(each);
     --held_;
     end_unwritten(held.envelope, given_up
-                                     ? link_down_outcome(way.link)
+                                     ? link_down_outcome(way.link, clock_.now())
                                      : bus::failure(pb::DEADLINE, "waited too long for the XMPP stream"));
   }
 }
@@ -466,7 +448,8 @@ void ToXmpp::link_gone(Link& link) {
   if (way == nullptr) return;
   way->proof.stream_ended();
   held_ -= way->held.size();
-  for (const Held& each : std::exchange(way->held, {})) end_unwritten(each.envelope, link_down_outcome(link));
+  for (const Held& each : std::exchange(way->held, {}))
+    end_unwritten(each.envelope, link_down_outcome(link, clock_.now()));
   by_link_.erase(&link);
   ways_.erase(way->number);
 }

@@ -132,7 +132,6 @@ class ToXmpp {
   void turn(Way&);
   void arrange(Way&);  // after whatever changed it
   void end_unwritten(const pb::Envelope&, const pb::Outcome&);
-  pb::Outcome link_down_outcome(const xmpp::Link&) const;
   void end(uint64_t number, const pb::Outcome&);
   void bounce(const xmpp::StanzaId&, const Answer&);
   void pong(const xmpp::StanzaId&, const Answer&);

@@ -1,11 +1,7 @@
 #include "xmpp_worker/page/words.h"
 
-#include <fmt/format.h>
-
 #include <iterator>
 #include <utility>
-
-#include "common/bus/edge/envelope_name.h"
 
 namespace stox::worker {
 namespace {
@@ -90,71 +86,6 @@ void from_stanza(const xmpp::Stanza& stanza, const xmpp::MessageContent& content
   for (const auto& [state, name] : kStates) {
     if (name == content.state) message->set_state(state);
   }
-}
-
-pb::StanzaError from_stanza_error(const xmpp::StanzaError& error, bool full_jid) {
-  pb::StanzaError out;
-  out.set_type(error.type);
-  out.set_condition(error.condition);
-  out.set_text(error.text);
-  out.set_address(error.address);
-  out.set_full_jid(full_jid);
-  out.set_legacy_code(error.legacy_code);
-  return out;
-}
-
-xmpp::StanzaError to_stanza_error(pb::Reason reason) {
-  switch (reason) {
-    case pb::NO_TARGET:
-      return {"wait", "resource-constraint", "The gateway cannot reach SIP at the moment"};
-    case pb::OVERLOADED:
-      return {"wait", "resource-constraint", "The gateway has too many messages under way"};
-    case pb::LINK_DOWN:
-      return {"wait", "resource-constraint", "The gateway is not connected at the moment"};
-    case pb::STOPPING:
-      return {"wait", "resource-constraint", "The gateway is being restarted"};
-    case pb::DEADLINE:
-      return {"wait", "remote-server-timeout", "No answer in time"};
-    case pb::IN_DOUBT:
-      return {"wait", "remote-server-timeout", "No answer; the message may have been delivered"};
-    case pb::UNSUPPORTED:
-      return {"cancel", "feature-not-implemented", "The gateway cannot pass on such a message"};
-    default:
-      return {"cancel", "internal-server-error", "The gateway could not deliver the message"};
-  }
-}
-
-xmpp::StanzaError to_stanza_error(const pb::Outcome& outcome) {
-  if (outcome.reason() != pb::NOT_GIVEN || !outcome.has_stanza_error())
-    return to_stanza_error(outcome.reason());
-  return to_stanza_error(outcome.stanza_error());
-}
-
-xmpp::StanzaError to_stanza_error(const pb::StanzaError& said) {
-  xmpp::StanzaError error{said.type(), said.condition(), said.text()};
-  error.address = said.address();
-  error.legacy_code = said.legacy_code();
-  return error;
-}
-
-void write_envelope_name(const std::string& origin, uint64_t epoch, uint64_t number, std::string* out) {
-  bus::write_envelope_name(origin, epoch, number, *out);
-}
-
-std::string describe(const pb::Outcome& outcome) {
-  if (outcome.verdict() == pb::DELIVERED) return "delivered";
-  if (outcome.verdict() == pb::PASSED_ON) return "passed on, not proved";
-  std::string out;
-  if (outcome.has_stanza_error()) {
-    const pb::StanzaError& said = outcome.stanza_error();
-    out = fmt::format("{} ({})", said.condition().empty() ? "code " + said.legacy_code() : said.condition(),
-                      said.type());
-    if (!said.text().empty()) out += ": " + said.text();
-    return out;
-  }
-  out = pb::Reason_Name(outcome.reason());
-  if (!outcome.text().empty()) out += ": " + outcome.text();
-  return out;
 }
 
 }  // namespace stox::worker

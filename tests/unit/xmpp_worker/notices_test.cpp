@@ -15,11 +15,16 @@ const char* const kBob = "bob*sip.test@gw.test";
 
 class NoticesTest : public testing::Test, public NoticesUser {
  protected:
-  void submit_notice(pb::Envelope& e) override {
+  bool submit_notice(pb::Envelope& e) override {
     EXPECT_EQ(e.conversation(), std::string(kAnn) + " " + kBob);
     const pb::Receipt& receipt = e.xmpp_message().receipt();
     notices.push_back(pb::Receipt::Kind_Name(receipt.kind()) + " " + receipt.id() + " " +
                       std::to_string(receipt.date_s()));
+    return true;
+  }
+  bool send_receipt(std::string_view, std::string_view to, std::string_view xml) override {
+    receipts.push_back(std::string(to) + ": " + std::string(xml));
+    return true;
   }
   void submit_typing(pb::Envelope& e) override {
     typing.push_back(pb::XmppMessage::State_Name(e.xmpp_message().state()) + " " + e.xmpp_message().from() +
@@ -63,7 +68,7 @@ class NoticesTest : public testing::Test, public NoticesUser {
   xmpp::StanzaIds ids{"secret", "component-1", 7};
   Contacts contacts{clock};
   Notices subject{ids, contacts, *this};
-  std::vector<std::string> notices, typing;
+  std::vector<std::string> notices, typing, receipts;
   uint64_t number = 0;
 };
 
@@ -74,6 +79,23 @@ TEST_F(NoticesTest, AReceiptIsANotificationOfWhatTheIdSays) {
   received(id, "ann@x.test/laptop");  // of each of her clients may come one
   displayed(id);                      // not asked for
   EXPECT_THAT(told(), ElementsAre());
+}
+
+TEST_F(NoticesTest, A200IsAReceiptWhereTheSiteSaysSo) {
+  pb::Outcome arrived;
+  arrived.set_verdict(pb::DELIVERED);
+  subject.accepted("ann@x.test/phone", kBob, "m1", "asked-1", arrived);
+  EXPECT_THAT(receipts, ElementsAre());
+  subject.take_200_for_receipt(true);
+  subject.accepted("ann@x.test/phone", kBob, "m1", "asked-1", arrived);
+  ASSERT_EQ(receipts.size(), 1u);
+  EXPECT_THAT(receipts[0], testing::StartsWith("ann@x.test/phone: <message "));
+  EXPECT_THAT(receipts[0], testing::HasSubstr("<received xmlns='urn:xmpp:receipts' id='m1'/>"));
+  subject.accepted("ann@x.test/phone", kBob, "m1", "asked-1", arrived);
+  EXPECT_EQ(receipts.size(), 1u) << "once";
+  arrived.set_will_be_told(true);
+  subject.accepted("ann@x.test/phone", kBob, "m2", "asked-2", arrived);
+  EXPECT_EQ(receipts.size(), 1u) << "a notification is to come";
 }
 
 TEST_F(NoticesTest, DisplayedImpliesReceived) {

@@ -1,5 +1,10 @@
 #include "xmpp_worker/xmpp/stanza/services.h"
 
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "xmpp_worker/xmpp/stanza/capabilities.h"
 #include "xmpp_worker/xmpp/stream/names.h"
 
 namespace stox::xmpp {
@@ -12,28 +17,37 @@ constexpr std::string_view kNoCalls = "This is a SIP user, who can be written to
 constexpr std::string_view kFeatures[] = {ns::kDiscoInfo,    ns::kDiscoItems, ns::kVersion, ns::kPing,
                                           "jid\\20escaping", ns::kReceipts,   ns::kMarkers, ns::kChatStates};
 
+constexpr const char* kUserCategory = "client";
+constexpr const char* kUserType = "phone";
+
 bool is_domain(std::string_view jid) { return jid.find('@') == std::string_view::npos; }
 
-bool write_info(const Stanza& request, const ServiceInfo& info, XmlWriter& xml) {
-  open_result(xml, request).open("query", ns::kDiscoInfo).open("identity");
+std::vector<std::string_view> features_of(bool of_domain, const ServiceInfo& info) {
+  std::vector<std::string_view> out(std::begin(kFeatures), std::end(kFeatures));
+  if (of_domain) out.push_back(ns::kLast);
+  if (of_domain && info.contact) out.push_back(ns::kGateway);
+  if (!of_domain && info.name_of) out.insert(out.end(), {ns::kVcardTemp, ns::kVcard4});
+  return out;
+}
+
+bool write_info(const Stanza& request, std::string_view node, const ServiceInfo& info, XmlWriter& xml) {
+  open_result(xml, request).open("query", ns::kDiscoInfo).attribute_unless_empty("node", node);
+  xml.open("identity");
   if (is_domain(request.to)) {
     xml.attribute("category", "gateway").attribute("type", "simple").attribute("name", info.name);
   } else {
-    xml.attribute("category", "client").attribute("type", "phone");
+    xml.attribute("category", kUserCategory).attribute("type", kUserType);
   }
   xml.close();
-  const auto write_feature = [&xml](std::string_view feature) {
+  for (const std::string_view feature : features_of(is_domain(request.to), info))
     xml.open("feature").attribute("var", feature).close();
-  };
-  for (const std::string_view feature : kFeatures) write_feature(feature);
-  if (is_domain(request.to)) write_feature(ns::kLast);
-  if (!is_domain(request.to) && info.name_of) {
-    write_feature(ns::kVcardTemp);
-    write_feature(ns::kVcard4);
-  }
-  if (is_domain(request.to) && info.contact) write_feature(ns::kGateway);
   xml.close().close();
   return true;
+}
+
+// XEP-0115: a user with these features, as our presence names it.
+bool is_user_version(const Stanza& request, std::string_view node, const ServiceInfo& info) {
+  return !is_domain(request.to) && node == std::string(kCapsNode) + "#" + user_caps_version(info);
 }
 
 bool write_failure(const Stanza& request, const char* condition, XmlWriter& xml, std::string_view text = {}) {
@@ -92,8 +106,11 @@ bool answer_get(const Stanza& request, const ServiceInfo& info, XmlWriter& xml) 
     open_result(xml, request).open("query", ns::kVersion);
     xml.leaf("name", "stox").leaf("version", info.version).close().close();
   } else if (query.is("query", ns::kDiscoInfo) || query.is("query", ns::kDiscoItems)) {
-    if (!query.attribute("node").empty()) return write_failure(request, "item-not-found", xml);
-    if (query.ns() == ns::kDiscoInfo) return write_info(request, info, xml);
+    const std::string_view node = query.attribute("node");
+    const bool is_known =
+        node.empty() || (query.ns() == ns::kDiscoInfo && is_user_version(request, node, info));
+    if (!is_known) return write_failure(request, "item-not-found", xml);
+    if (query.ns() == ns::kDiscoInfo) return write_info(request, node, info, xml);
     open_result(xml, request).open("query", ns::kDiscoItems).close().close();
   } else if (query.is("query", ns::kLast) && is_domain(request.to)) {
     open_result(xml, request).open("query", ns::kLast);
@@ -139,6 +156,10 @@ bool answer(const Stanza& stanza, const ServiceInfo& info, XmlWriter& xml) {
   if (stanza.type == "get") return answer_get(stanza, info, xml);
   if (stanza.type == "set") return answer_set(stanza, info, xml);
   return false;
+}
+
+std::string user_caps_version(const ServiceInfo& info) {
+  return caps_version(kUserCategory, kUserType, features_of(false, info));
 }
 
 bool is_about_features(const Stanza& stanza) {

@@ -29,6 +29,9 @@ struct ServiceInfo {
   enum class Unsupported { kGrant, kOnline, kStrict } unsupported = Unsupported::kGrant;
 };
 
+// The version of the features that SIP users have (XEP-0115), for their presence to carry.
+std::string user_caps_version(const ServiceInfo&);
+
 // It asks a user of ours for his features (XEP-0030), or shows him those of its sender (XEP-0115).
 bool is_about_features(const Stanza&);
 

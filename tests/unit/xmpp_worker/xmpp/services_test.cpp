@@ -59,6 +59,31 @@ TEST(Services, SaysWhatItIs) {
             "<name>stox</name><version>1.2</version></query></iq>");
 }
 
+// Computed by another program from the features (XEP-0115 5.1).
+TEST(Services, TheFeaturesOfSipUsersHaveAVersionThatCanBeAskedFor) {
+  const std::string version = "fpuL3FfMs0jBXdeAjGmLm669CvI=";
+  EXPECT_EQ(user_caps_version(info()), version);
+  ServiceInfo with_names = info();
+  with_names.name_of = [](std::string_view, std::string_view) { return ""; };
+  EXPECT_EQ(user_caps_version(with_names), "5rh9mQAgWEiHgFt6tiefyZhyxdk=");
+
+  const auto ask = [](const std::string& node, const std::string& to, const char* what = "info") {
+    return iq(
+        "<query xmlns='http://jabber.org/protocol/disco#" + std::string(what) + "' node='" + node + "'/>",
+        to);
+  };
+  const std::string node = "https://stox.invalid#" + version;
+  const std::string user = iq("<query xmlns='http://jabber.org/protocol/disco#info'/>", "b@gw.test");
+  std::string with_node = ask(node, "b@gw.test/sip");
+  EXPECT_THAT(with_node,
+              HasSubstr("<query xmlns='http://jabber.org/protocol/disco#info' node='" + node + "'>"));
+  EXPECT_EQ(with_node.substr(with_node.find("<identity")), user.substr(user.find("<identity")));
+  EXPECT_THAT(ask(node, "gw.test"), HasSubstr("item-not-found")) << "the domain has others";
+  EXPECT_THAT(ask(node, "b@gw.test", "items"), HasSubstr("item-not-found"));
+  EXPECT_THAT(ask("https://stox.invalid#" + user_caps_version(with_names), "b@gw.test"),
+              HasSubstr("item-not-found"));
+}
+
 TEST(Services, RefusesWhatItDoesNotKnow) {
   EXPECT_THAT(iq("<query xmlns='http://jabber.org/protocol/disco#info' node='n'/>"),
               HasSubstr("<error type='cancel' by='gw.test'><item-not-found "));

@@ -1,0 +1,30 @@
+// What became of an envelope, between the words of XMPP and those of the bus.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/base/clock.h"
+#include "proto/delivery.pb.h"
+#include "xmpp_worker/xmpp/stream/errors.h"
+#include "xmpp_worker/xmpp/stream/link.h"
+
+namespace stox::worker {
+
+pb::StanzaError from_stanza_error(const xmpp::StanzaError&, bool full_jid);
+xmpp::StanzaError to_stanza_error(const pb::StanzaError&);
+// How a failure is told to who sent the stanza: what SIP said, or the gateway's own failure in words that
+// need no knowledge of it (errors: "The gateway's own failures").
+xmpp::StanzaError to_stanza_error(const pb::Outcome&);
+xmpp::StanzaError to_stanza_error(pb::Reason);
+
+// origin.epoch.number, in the place of what was there.
+void write_envelope_name(const std::string& origin, uint64_t epoch, uint64_t number, std::string* out);
+// For people: "delivered", "forbidden (auth): not you", "DEADLINE: no answer in time".
+std::string describe(const pb::Outcome&);
+
+// Outcomes of what did not reach XMPP: by what XMPP said, and because the link is not up.
+pb::Outcome refusal(const xmpp::StanzaError&, bool full_jid);
+pb::Outcome link_down_outcome(const xmpp::Link&, Time now);
+
+}  // namespace stox::worker
