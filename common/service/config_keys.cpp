@@ -74,6 +74,8 @@ const std::vector<Key<GatewayConfig>>& keys() {
       row(text("aliases_file", &S::aliases_file, check_path), kHup, "A file with more lines of aliases."),
       row(one_of("display_names", &S::display_names, {"nick", "vcard", "off"}), kHup,
           "Names of XMPP users in From: what they call themselves, also from their vCard, or none."),
+      row(flag("presence", &S::presence), kRestart,
+          "XMPP and SIP users see in which state the other is, if he lets them."),
       row(one_of("presence_unsupported", &S::presence_unsupported, {"grant", "online", "strict"}), kHup,
           "A SIP user without a presence service: a contact that is offline, one that is online, or "
           "refused."),

@@ -384,6 +384,8 @@ INSTANTIATE_TEST_SUITE_P(
         WrongGateway{
             "display_names = \"nicks\"",
             "F:4:17: gateway.display_names \"nicks\" is none of nick, vcard, off; did you mean \"nick\"?"},
+        WrongGateway{"presence = true", ""},
+        WrongGateway{"presence = \"on\"", "F:4:12: gateway.presence must be true or false, without quotes"},
         WrongGateway{
             "presence_unsupported = \"offline\"",
             "F:4:24: gateway.presence_unsupported \"offline\" is none of grant, online, strict; did you mean "
