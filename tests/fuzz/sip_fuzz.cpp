@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "sip_front/sip/dialog/dialog.h"
 #include "sip_front/sip/message/framing.h"
 #include "sip_front/sip/message/writer.h"
 #include "sip_front/sip/policy/request_check.h"
+#include "sip_front/sip/subscription/event_header.h"
 
 namespace {
 
@@ -63,6 +65,49 @@ void relay(const Message& read) {
   require(!again.has(HeaderName::kRoute) && !again.has(HeaderName::kContact));
 }
 
+std::size_t routes(const Message& message) {
+  std::size_t count = 0;
+  message.each_value(HeaderName::kRoute, [&](std::string_view) { return ++count > 0; });
+  return count;
+}
+
+// What a stranger's SUBSCRIBE says becomes the head of our NOTIFYs (RFC 3261 12.1.1).
+void notify(const Message& read) {
+  event_of(read);
+  subscription_state_of(read);
+  expires_of(read);
+  min_expires_of(read);
+  accepts(read, "application/pidf+xml");
+  const auto dialog = dialog_of_request(read, "t");
+  if (!dialog) return;
+  require(dialog->route_set.size() <= kMaxRoutes && belongs(*dialog, read) == (read.to.tag == "t"));
+  Request request;
+  request.method = Method::kNotify;
+  request.request_uri = dialog->remote_target;
+  request.from_uri = dialog->local_uri;
+  request.from_tag = dialog->local_tag;
+  request.to_uri = dialog->remote_uri;
+  request.to_tag = dialog->remote_tag;
+  request.call_id = dialog->call_id;
+  request.sent_by = "192.0.2.1";
+  request.branch = "z9hG4bKb";
+  request.route_set = dialog->route_set;
+  request.contact = "sip:192.0.2.1";
+  request.lines = "Event: presence\r\nSubscription-State: active;expires=5\r\n";
+  request.content_type = "application/pidf+xml";
+  request.body = "<x/>";
+  std::string out;
+  if (!write_request(out, request)) return;
+  Message again;
+  if (!parse_datagram(out, again)) return;  // some value is over its limit
+  require(again.method == Method::kNotify && again.body == "<x/>" && again.call_id == read.call_id);
+  require(again.request_uri == dialog->remote_target && again.to.tag == read.from.tag);
+  require(routes(again) == dialog->route_set.size());
+  const auto event = event_of(again);
+  const auto state = subscription_state_of(again);
+  require(event && event->package == "presence" && state && state->expires_s == 5u);
+}
+
 // Kinds and sizes of what is cut off a stream that comes in two pieces.
 std::vector<std::size_t> cuts(std::string_view stream, std::size_t split) {
   std::vector<std::size_t> out;
@@ -101,6 +146,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
     check_request(message, {}, policy, Methods().set());
     check_content(message);
     relay(message);
+    notify(message);
   } else {
     check_fault(message, parsed.error(), {}, policy);
   }
