@@ -85,7 +85,7 @@ void Inbound::take(const ReceivedRequest& received) {
   shares_.take(claim);
 }
 
-// Of the message that fill() has read. Who is trusted for his address, as a proxy is, stands for many.
+// Of the message that fill() has read.
 Shares::Claim Inbound::claim_of(const sip::Flow& flow) {
   const auto domain_in = [](std::string_view address) { return address.substr(address.rfind('@') + 1); };
   const std::string_view from = from_key_, to = to_key_;
@@ -93,12 +93,7 @@ Shares::Claim Inbound::claim_of(const sip::Flow& flow) {
   const auto separator = user.rfind(reception_.policy().domain_separator);
   const std::string_view to_domain =
       separator == std::string_view::npos ? domain_in(to) : user.substr(separator + 1);
-  std::string source;
-  if (!reception_.policy().trust_at(flow.listener).networks.contain(flow.peer)) {
-    flow.peer.append_ip(source);
-    source = source_network(source);
-  }
-  return shares_.claim({from, source}, {domain_in(from), to_domain});
+  return shares_.claim({from, reception_.source_of(flow)}, {domain_in(from), to_domain});
 }
 
 // A typing state is answered at once: whatever becomes of it, nobody is told (RFC 3994).

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/base/shares.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
 #include "sip_front/sip/subscription/event_header.h"
@@ -176,6 +177,13 @@ void Reception::answer(const ReceivedRequest& received, uint16_t status, std::st
 
 void Reception::refuse(const ReceivedRequest& received, Verdict verdict, std::string_view detail) {
   apply(std::move(verdict), received.message, received.flow, detail);
+}
+
+std::string Reception::source_of(const sip::Flow& flow) const {
+  std::string address;
+  if (policy_.trust_at(flow.listener).networks.contain(flow.peer)) return address;
+  flow.peer.append_ip(address);
+  return source_network(address);
 }
 
 Verdict Reception::check(const sip::Message& request, const sip::Flow& flow) const {

@@ -67,6 +67,9 @@ class Reception {
   // As answer(), and the operator hears of it: counted by reason, logged, shown by `stoxctl tap --refused`.
   // `detail`: what would let it in, for people; empty: nothing is known.
   void refuse(const ReceivedRequest&, sip::Verdict, std::string_view detail = {});
+  // The network that it comes from, for shares of what is bounded (source_network); empty: who is trusted for
+  // his address, as a proxy is, speaks for many.
+  std::string source_of(const sip::Flow&) const;
   // That the operator's configuration lets messages of this peer in.
   void let_in(const sip::Flow& flow) { refusals_.let_in(flow.peer, clock_.now()); }
   // Which tag our answers to it have in To, unless it has one: the local tag of a dialog that it makes.
