@@ -71,7 +71,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   front->bus_ = std::move(*bus);
   front->open_taken();
   front->open_formats();
-  front->open_watches();
+  front->open_presence();
 
   front->proxy_uri_ = context.config.gateway.outbound_proxy;
   front->tell_serving(pb::READY);
@@ -137,9 +137,9 @@ void Front::begin(const pb::Envelope& envelope, Time begin_before) {
 
 void Front::begin_presence(const pb::Envelope& envelope) {
   const pb::Presence& presence = envelope.has_sip_state() ? envelope.sip_state() : envelope.sip_presence();
-  if (!watching_) {
-    finish(envelope.id(), bus::failure(pb::UNSUPPORTED, "gateway.presence is off"));
-  } else if (watching_->watches().take(presence) == Watches::Took::kOverloaded) {
+  if (!watching_) return finish(envelope.id(), bus::failure(pb::UNSUPPORTED, "gateway.presence is off"));
+  notifying_->watchers().take(presence);  // a state is for both
+  if (watching_->watches().take(presence) == Watches::Took::kOverloaded) {
     finish(envelope.id(), bus::failure(pb::OVERLOADED, "no more SIP users can be watched now"));
   } else {
     presences_.push_back(envelope.id());
@@ -147,7 +147,8 @@ void Front::begin_presence(const pb::Envelope& envelope) {
 }
 
 Time Front::turn_presence() {
-  const Time due = watching_ ? watching_->turn() : kNever;
+  if (!watching_) return kNever;
+  const Time due = std::min(watching_->turn(), notifying_->turn());
   for (const pb::EnvelopeId& id : std::exchange(presences_, {})) {
     pb::Outcome outcome;
     outcome.set_verdict(pb::DELIVERED);
@@ -157,7 +158,9 @@ Time Front::turn_presence() {
 }
 
 void Front::ended(uint64_t number, const pb::Outcome& outcome) {
-  if (!watching_ || !watching_->watches().ended(number, outcome)) inbound_.ended(number, outcome);
+  const bool is_presence = watching_ && (watching_->watches().ended(number, outcome) ||
+                                         notifying_->watchers().ended(number, outcome));
+  if (!is_presence) inbound_.ended(number, outcome);
   end_of_turn_.ask();
 }
 
@@ -167,6 +170,10 @@ bool Front::is_connected() const { return edge().has_mapper(); }
 
 void Front::members_changed() {
   if (taken_) taken_->set_targets(edge().possible_targets());
+  if (notifying_) {
+    notifying_->members_changed(edge().members());
+    end_of_turn_.ask();
+  }
   check_status();
   if (drained_) end_of_turn_.ask();
 }
@@ -204,17 +211,29 @@ void Front::open_formats() {
   if (!kept) context_.log.warn("{}; what SIP peers take is learnt anew after a restart", kept.error().text);
 }
 
-void Front::open_watches() {
+void Front::open_presence() {
   if (!context_.config.gateway.presence) return;
-  PresenceOutbox::Outlet& outlet = *this;
+  const std::string path = context_.config.runtime.state_directory + "/" + context_.identity.full;
+  PresenceOutbox::Outlet& bus = *this;
   watching_ = std::make_unique<Watching>(make_watch_options(context_.config), context_.loop.clock(),
-                                         context_.log, random_, reception_, sender_, outlet);
-  const auto kept = watching_->watches().keep_in(context_.config.runtime.state_directory + "/" +
-                                                 context_.identity.full + ".watches");
-  if (!kept) {
+                                         context_.log, random_, reception_, sender_, bus);
+  notifying_ =
+      std::make_unique<Notifying>(reception_.policy().domain_separator, context_.loop.clock(), context_.log,
+                                  reception_, sender_, static_cast<RequestSender::Outlet&>(*this), bus);
+  if (const auto kept = watching_->watches().keep_in(path + ".watches"); !kept) {
     context_.log.warn("{}; whom XMPP users watch is known again only when they log in anew after a restart",
                       kept.error().text);
   }
+  if (const auto kept = notifying_->keep_in(path + ".watchers"); !kept) {
+    context_.log.warn("{}; after a restart SIP users see no XMPP user before their phones subscribe anew",
+                      kept.error().text);
+  }
+}
+
+void Front::drain_presence(bool on) {
+  if (!watching_) return;
+  watching_->drain(on);
+  notifying_->drain(on);
 }
 
 Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
@@ -396,7 +415,7 @@ void Front::drain(std::function<void()> done) {
   draining_ = true;
   drained_ = std::move(done);
   reception_.drain();
-  if (watching_) watching_->drain(true);
+  drain_presence(true);
   tell_serving(pb::DRAINING);
   check_status();
   end_of_turn_.ask();
@@ -406,7 +425,7 @@ void Front::accept_new(bool on) {
   if (drained_) return;  // it ends
   draining_ = !on;
   reception_.drain(!on);
-  if (watching_) watching_->drain(!on);
+  drain_presence(!on);
   tell_serving(on ? pb::READY : pb::DRAINING);
   check_status();
 }

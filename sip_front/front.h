@@ -18,6 +18,7 @@
 #include "sip_front/page/inbound.h"
 #include "sip_front/page/outbound.h"
 #include "sip_front/page/taken_requests.h"
+#include "sip_front/presence/notifying.h"
 #include "sip_front/presence/watching.h"
 #include "sip_front/request/reception.h"
 #include "sip_front/request/request_sender.h"
@@ -113,7 +114,8 @@ class Front final : public service::Process,
   void note_certificate(const net::TlsContext&);
   void open_taken();
   void open_formats();
-  void open_watches();
+  void open_presence();
+  void drain_presence(bool on);
   void begin_presence(const pb::Envelope&);
   Time turn_presence();
   void notice_standstill();
@@ -130,7 +132,9 @@ class Front final : public service::Process,
   Inbound inbound_;
   RequestSender sender_;
   Outbound outbound_;
-  std::unique_ptr<Watching> watching_;     // null: gateway.presence is off
+  // Both null: gateway.presence is off.
+  std::unique_ptr<Watching> watching_;
+  std::unique_ptr<Notifying> notifying_;
   std::vector<pb::EnvelopeId> presences_;  // that end when what they say is kept
   std::unique_ptr<net::Resolver> resolver_;
   std::optional<sip::NextHop> next_hop_, way_back_;

@@ -149,6 +149,7 @@ std::vector<Metric> Front::metrics() const {
   sender_.add_metrics(out);
   outbound_.add_metrics(out);
   if (watching_) watching_->watches().add_metrics(out);
+  if (notifying_) notifying_->watchers().add_metrics(out);
   const auto add = [&](Metric::Kind kind, const char* name, const char* help, auto value) {
     out.push_back({kind, name, help, static_cast<double>(value), {}});
   };

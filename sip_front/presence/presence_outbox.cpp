@@ -8,7 +8,6 @@
 namespace stox {
 namespace {
 
-constexpr Duration kBeginWithin = std::chrono::seconds(60), kEndWithin = std::chrono::seconds(90);
 constexpr Duration kLookForRoom = std::chrono::seconds(1);
 
 // A second try would end alike: an address that the other side cannot have, a process that knows no presence.

@@ -21,6 +21,7 @@ class PresenceOutbox {
  public:
   static constexpr std::size_t kMaxUnderWay = 256;
   static constexpr std::size_t kMax = 200'000;
+  static constexpr Duration kBeginWithin = std::chrono::seconds(60), kEndWithin = std::chrono::seconds(90);
   static constexpr Duration kFirstRetry = std::chrono::seconds(1), kLongestRetry = std::chrono::seconds(60);
 
   class Outlet {

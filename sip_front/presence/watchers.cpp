@@ -458,7 +458,6 @@ Time Watchers::turn() {
 }
 
 std::vector<Watchers::Listed> Watchers::list() const {
-  constexpr const char* kNames[] = {"pending", "approved", "refused"};
   std::vector<Listed> out;
   for (const auto& [key, pair] : pairs_) {
     Time expires = Time::min();
@@ -467,10 +466,28 @@ std::vector<Watchers::Listed> Watchers::list() const {
     }
     const int64_t expires_us =
         expires == Time::min() ? 0 : clock_.wall_us() + (expires - clock_.now()).count();
-    out.push_back({pair.watcher, pair.presentity, kNames[static_cast<std::size_t>(pair.state)], pair.since_us,
-                   expires_us, pair.subscriptions.size(), pair.error});
+    out.push_back({pair.watcher, pair.presentity, kStates.at(static_cast<std::size_t>(pair.state)),
+                   pair.since_us, expires_us, pair.subscriptions.size(), pair.error});
   }
   return out;
+}
+
+void Watchers::add_metrics(std::vector<service::Metric>& out) const {
+  using Kind = service::Metric::Kind;
+  std::array<std::size_t, kStates.size()> counts{};
+  for (const auto& [key, pair] : pairs_) ++counts.at(static_cast<std::size_t>(pair.state));
+  for (std::size_t i = 0; i < kStates.size(); ++i) {
+    out.push_back({Kind::kGauge,
+                   "stox_presence_watchers",
+                   "SIP users who watch an XMPP user, pairs, by what the XMPP user says",
+                   static_cast<double>(counts.at(i)),
+                   {{"state", kStates.at(i)}}});
+  }
+  out.push_back({Kind::kGauge,
+                 "stox_presence_subscriptions",
+                 "Subscriptions of SIP users to XMPP users",
+                 static_cast<double>(notifier_.size()),
+                 {}});
 }
 
 }  // namespace stox

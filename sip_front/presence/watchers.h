@@ -8,6 +8,7 @@
 //      \-----------UNSUBSCRIBED, from either----------> refused, remembered for 24 h
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "common/base/clock.h"
 #include "common/base/deadlines.h"
 #include "common/base/result.h"
+#include "common/service/process.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
 #include "proto/presence.pb.h"
@@ -84,9 +86,11 @@ class Watchers : private sip::NotifierUser {
   };
   std::vector<Listed> list() const;
   std::size_t size() const { return notifier_.size(); }
+  void add_metrics(std::vector<service::Metric>&) const;
 
  private:
   enum class State : uint8_t { kPending, kApproved, kRefused };
+  static constexpr std::array<const char*, 3> kStates = {"pending", "approved", "refused"};
   struct Seen {
     Device device;
     Time at;  // when it was last heard of
