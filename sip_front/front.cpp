@@ -224,7 +224,7 @@ void Front::open_presence() {
     context_.log.warn("{}; whom XMPP users watch is known again only when they log in anew after a restart",
                       kept.error().text);
   }
-  if (const auto kept = notifying_->keep_in(path + ".watchers"); !kept) {
+  if (const auto kept = notifying_->watchers().keep_in(path + ".watchers"); !kept) {
     context_.log.warn("{}; after a restart SIP users see no XMPP user before their phones subscribe anew",
                       kept.error().text);
   }

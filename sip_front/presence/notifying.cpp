@@ -1,6 +1,5 @@
 #include "sip_front/presence/notifying.h"
 
-#include <memory>
 #include <utility>
 
 namespace stox {
@@ -30,14 +29,6 @@ Notifying::Notifying(char domain_separator, const Clock& clock, service::Log& lo
       bus_(bus),
       watchers_(kMaxDialogs, domain_separator, clock, *this) {
   reception_.add(sip::Method::kSubscribe, "presence", *this);
-}
-
-Result<void> Notifying::keep_in(const std::string& path) {
-  auto file = std::make_unique<KeptWatchers>(path, clock_);
-  auto left = file->open();
-  if (!left) return tl::make_unexpected(left.error());
-  watchers_.restore(std::move(file), std::move(*left));
-  return {};
 }
 
 void Notifying::take(const ReceivedRequest& received) {

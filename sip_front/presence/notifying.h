@@ -31,9 +31,6 @@ class Notifying final : public RequestHandler, private RequestSender::User, priv
             const RequestSender::Outlet& transports, PresenceOutbox::Outlet& bus);
   ~Notifying() override { sender_.give_up(*this); }
 
-  // Once, before anything else: goes on with what the process before us has left there. An Error in words for
-  // an operator: the watchers there are from now on are forgotten with the process.
-  Result<void> keep_in(const std::string& path);
   Watchers& watchers() { return watchers_; }
   const Watchers& watchers() const { return watchers_; }
 

@@ -102,21 +102,27 @@ sip::Notifier::Taken Watchers::subscribe(const sip::Message& request, std::strin
   return taken;
 }
 
-void Watchers::restore(std::unique_ptr<KeptWatchers> kept, std::vector<KeptWatchers::Kept> left) {
-  kept_ = std::move(kept);
+Result<void> Watchers::keep_in(const std::string& path) {
+  auto file = std::make_unique<KeptTable>(path);
+  const auto left = file->open();
+  if (!left) return tl::make_unexpected(left.error());
+  file_ = std::move(file);
   Time at = clock_.now();
-  for (KeptWatchers::Kept& one : left) {
-    const std::string key = conversation_key(one.watcher, one.presentity);
-    one.subscription.resource = address_key(one.presentity);
-    const bool approved = one.subscription.active;
-    Pair& pair = pair_of(key, one.watcher, one.presentity);
+  for (const std::string& record : *left) {
+    auto one = read_kept(record, clock_);
+    if (!one) continue;
+    const std::string key = conversation_key(one->watcher, one->presentity);
+    one->subscription.resource = address_key(one->presentity);
+    const bool approved = one->subscription.active;
+    Pair& pair = pair_of(key, one->watcher, one->presentity);
     if (approved) pair.state = State::kApproved;
-    const sip::Id id = notifier_.restore(std::move(one.subscription), address_key(one.watcher));
+    const sip::Id id = notifier_.restore(std::move(one->subscription), address_key(one->watcher));
     add(id, key, pair);
     keep(id, pair);  // with its higher CSeq, for who comes after us
     if (pair.ask_at == kNever) ask_at(key, pair, at += kApart);
   }
   commit();
+  return {};
 }
 
 Watchers::Pair& Watchers::pair_of(const std::string& key, std::string_view watcher,
@@ -147,7 +153,7 @@ Watchers::Pair* Watchers::find(sip::Id id) {
 void Watchers::gone(sip::Id id, std::string_view) {
   const auto found = pairs_.find(key_of_[id.slot]);
   key_of_[id.slot].clear();
-  if (kept_) kept_->remove(id);
+  if (file_) file_->remove(id.number());
   if (found == pairs_.end()) return;
   std::erase(found->second.subscriptions, id);
   erase_if_idle(found);
@@ -166,12 +172,13 @@ void Watchers::erase_if_idle(Pairs::iterator at) {
 }
 
 void Watchers::keep(sip::Id id, const Pair& pair) {
-  if (kept_) kept_->put(id, {*notifier_.find(id), pair.watcher, pair.presentity});
+  if (file_)
+    file_->put(id.number(), write_kept({*notifier_.find(id), pair.watcher, pair.presentity}, clock_));
 }
 
 void Watchers::commit() {
-  if (!kept_ || clock_.now() < keep_again_at_) return;
-  const auto done = kept_->commit();
+  if (!file_ || clock_.now() < keep_again_at_) return;
+  const auto done = file_->commit();
   if (!done && keep_again_at_ == Time()) outlet_.not_kept(done.error().text);
   keep_again_at_ = done ? Time() : clock_.now() + kTick;
 }

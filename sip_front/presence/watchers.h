@@ -1,7 +1,7 @@
 // SIP sees XMPP: the watchers of XMPP users (RFC 3856, RFC 8048 5.2). For each pair of a SIP user and the
 // XMPP user whom he watches there is one question to XMPP, one approval, and the devices of the XMPP user;
 // each dialog of the pair is a subscription of the notifier's. Addresses are SIP URIs. Nothing of it ends
-// because a process ends: see kept_watchers.h. Free of I/O: requests, presence and time come in, envelopes
+// because a process ends: see kept_watcher.h. Free of I/O: requests, presence and time come in, envelopes
 // and NOTIFYs go out by an Outlet.
 //
 //   pending --SUBSCRIBED, or an available STATE--> approved
@@ -24,7 +24,8 @@
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
 #include "proto/presence.pb.h"
-#include "sip_front/presence/kept_watchers.h"
+#include "sip_front/presence/kept_table.h"
+#include "sip_front/presence/kept_watcher.h"
 #include "sip_front/presence/pidf.h"
 #include "sip_front/presence/xmpp_reach.h"
 #include "sip_front/sip/subscription/notifier.h"
@@ -59,8 +60,9 @@ class Watchers : private sip::NotifierUser {
   // references must outlive it.
   Watchers(std::size_t max, char domain_separator, const Clock&, Outlet&);
 
-  // What a process before us has left, and where to keep what there is from now on.
-  void restore(std::unique_ptr<KeptWatchers>, std::vector<KeptWatchers::Kept>);
+  // Once, before anything else: goes on with what the process before us has left there. An Error in words for
+  // an operator: the watchers there are from now on are forgotten with the process.
+  Result<void> keep_in(const std::string& path);
 
   // A SUBSCRIBE of `sender` (an addr-spec), from `source` if that is not trusted to speak for many. The
   // NOTIFY that follows its answer goes out in turn().
@@ -164,8 +166,8 @@ class Watchers : private sip::NotifierUser {
   Deadlines<std::string> due_;                 // keys of pairs
   Time look_at_domains_at_ = kNever;           // while one is gone
   std::size_t refused_ = 0;
-  std::unique_ptr<KeptWatchers> kept_;
-  Time keep_again_at_{};  // when what could not be written is tried again
+  std::unique_ptr<KeptTable> file_;  // null: nothing is kept
+  Time keep_again_at_{};             // when what could not be written is tried again
 };
 
 }  // namespace stox

@@ -164,27 +164,28 @@ void Watches::erase(uint64_t id) {
 }
 
 Result<void> Watches::keep_in(const std::string& path) {
-  auto file = std::make_unique<KeptWatches>(path);
-  auto left = file->open();
+  auto file = std::make_unique<KeptTable>(path);
+  const auto left = file->open();
   if (!left) return tl::make_unexpected(left.error());
   file_ = std::move(file);
   const Time now = clock_.now();
-  for (const KeptWatches::Kept& one : *left) {
-    const Duration silent = seconds(clock_.wall_us() / 1'000'000 - one.watch.heard_s());
+  for (const std::string& bytes : *left) {
+    pb::KeptWatch kept;
     uint64_t twin = 0;
-    if (silent >= kForget || find(one.watch.user(), one.watch.contact(), &twin) != nullptr) {
-      file_->remove(one.id);
-      continue;
-    }
-    Watch& w = add(one.id, one.watch.user(), one.watch.contact());
-    w.asked = one.watch.asked();
-    w.worked = one.watch.worked();
+    if (!kept.ParseFromString(bytes) || find(kept.user(), kept.contact(), &twin) != nullptr) continue;
+    const Duration silent = seconds(clock_.wall_us() / 1'000'000 - kept.heard_s());
+    if (silent >= kForget) continue;
+    const uint64_t id = last_id_ + 1;
+    Watch& w = add(id, kept.user(), kept.contact());
+    w.asked = kept.asked();
+    w.worked = kept.worked();
     w.heard = now - std::max(silent, Duration{0});
-    for (const auto& told : one.watch.told()) w.arrived[told.device()] = told.mark();
+    for (const auto& told : kept.told()) w.arrived[told.device()] = told.mark();
     w.told = w.arrived;
-    ask(one.id, w, now + Duration(random_.between(0, static_cast<uint32_t>(kSpread.count()))));
-    w.kept = hash64(record_of(w).SerializeAsString(), 1);
+    ask(id, w, now + Duration(random_.between(0, static_cast<uint32_t>(kSpread.count()))));
+    keep(id, w);
   }
+  keep_only();
   return {};
 }
 
@@ -207,9 +208,9 @@ pb::KeptWatch Watches::record_of(const Watch& w) const {
 
 void Watches::keep(uint64_t id, Watch& w) {
   if (!file_) return;
-  const pb::KeptWatch record = record_of(w);
-  const uint64_t hash = hash64(record.SerializeAsString(), 1);
-  if (hash != std::exchange(w.kept, hash)) file_->put(id, record);
+  std::string record = record_of(w).SerializeAsString();
+  const uint64_t hash = hash64(record, 1);
+  if (hash != std::exchange(w.kept, hash)) file_->put(id, std::move(record));
 }
 
 // --- what XMPP says

@@ -19,7 +19,8 @@
 #include "common/service/log.h"
 #include "common/service/process.h"
 #include "proto/presence.pb.h"
-#include "sip_front/presence/kept_watches.h"
+#include "proto/watch.pb.h"
+#include "sip_front/presence/kept_table.h"
 #include "sip_front/presence/pidf.h"
 #include "sip_front/presence/presence_outbox.h"
 #include "sip_front/sip/message/random.h"
@@ -157,7 +158,7 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
   sip::Random& random_;
   sip::Subscriber subscriber_;
   PresenceOutbox outbox_;
-  std::unique_ptr<KeptWatches> file_;  // null: nothing is kept
+  std::unique_ptr<KeptTable> file_;  // null: nothing is kept
   bool file_failed_ = false;
   uint64_t last_id_ = 0;
   std::unordered_map<uint64_t, Watch> watches_;

@@ -84,7 +84,7 @@ class NotifyingTest : public testing::Test,
   void start() {
     process_.reset();
     process_ = std::make_unique<Process>(*this);
-    ASSERT_TRUE(process_->notifying.keep_in(folder_ + "/sip-1.watchers"));
+    ASSERT_TRUE(process_->notifying.watchers().keep_in(folder_ + "/sip-1.watchers"));
     pb::Member worker;
     worker.set_name("component-1");
     worker.set_role(pb::WORKER);

@@ -54,10 +54,8 @@ class WatchersTest : public ::testing::Test, protected Watchers::Outlet {
   void start() {
     watchers_.reset();
     watchers_ = std::unique_ptr<Watchers>(new Watchers(1000, '*', clock_, *this));
-    auto kept = std::make_unique<KeptWatchers>(folder_ + "/front.watchers", clock_);
-    auto left = kept->open();
-    ASSERT_TRUE(left) << left.error().text;
-    watchers_->restore(std::move(kept), std::move(*left));
+    const auto kept = watchers_->keep_in(folder_ + "/front.watchers");
+    ASSERT_TRUE(kept) << kept.error().text;
     told_.clear();
     asked_.clear();
     unanswered_.clear();
