@@ -48,6 +48,8 @@ class Front final : public service::Process,
   nlohmann::json peers() const override;
   nlohmann::json known_peers() const override;
   std::size_t forget_peers(const std::string& peer) override { return outbound_.formats().forget(peer); }
+  nlohmann::json presence(const std::vector<std::string>& user) const override;
+  std::size_t forget_presence(const std::vector<std::string>& user) override;
   nlohmann::json queues() const override;
   nlohmann::json inflight() const override;
   nlohmann::json failed() const override;

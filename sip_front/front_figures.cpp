@@ -118,6 +118,41 @@ json Front::known_peers() const {
   return list;
 }
 
+json Front::presence(const std::vector<std::string>& user) const {
+  json list = json::array();
+  if (!watching_) return list;
+  const auto add = [&](const char* kind, const std::string& from, const std::string& to, const auto& one,
+                       int64_t expires_us) {
+    list.push_back({{"from", from},
+                    {"to", to},
+                    {"kind", kind},
+                    {"state", one.state},
+                    {"since_us", one.since_us},
+                    {"expires_us", expires_us},
+                    {"error", one.error}});
+  };
+  for (const std::string& address : user.empty() ? std::vector<std::string>{""} : user) {
+    for (const auto& one : watching_->watches().list(address, kMaxListed - list.size())) {
+      const int64_t left_us = (one.expires_at - context_.loop.now()).count();
+      add("watch", one.user, one.contact, one,
+          one.expires_at == kNever ? 0 : context_.loop.clock().wall_us() + left_us);
+    }
+    for (const auto& one : notifying_->watchers().list(address, kMaxListed - list.size()))
+      add("watcher", one.from, one.to, one, one.expires_us);
+  }
+  return list;
+}
+
+std::size_t Front::forget_presence(const std::vector<std::string>& user) {
+  std::size_t forgotten = 0;
+  for (const std::string& address : user) {
+    if (watching_ && !address.empty())
+      forgotten += watching_->watches().forget(address) + notifying_->watchers().forget(address);
+  }
+  end_of_turn_.ask();
+  return forgotten;
+}
+
 json Front::inflight() const {
   const Time now = context_.loop.now();
   json list = json::array();

@@ -20,6 +20,14 @@ std::string text_at(const json& request, const char* key) {
   return found != request.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+std::vector<std::string> texts_at(const json& request, const char* key) {
+  std::vector<std::string> out;
+  for (const json& one : request.value(key, json::array())) {
+    if (one.is_string()) out.push_back(one.get<std::string>());
+  }
+  return out;
+}
+
 json failure(const std::string& text) { return {{"ok", false}, {"error", text}}; }
 
 json hop_json(const Hop& hop) {
@@ -80,6 +88,13 @@ void Commands::answer(const json& request, const Reply& reply) {
   if (command == "peers") return reply({{"ok", true}, {"peers", process_.known_peers()}});
   if (command == "forget_peers")
     return reply({{"ok", true}, {"forgotten", process_.forget_peers(text_at(request, "peer"))}});
+  if (command == "presence")
+    return reply({{"ok", true}, {"presence", process_.presence(texts_at(request, "user"))}});
+  if (command == "forget_presence") {
+    const std::vector<std::string> user = texts_at(request, "user");
+    if (user.empty()) return reply(failure("forget_presence needs \"user\", a list of ways to write one"));
+    return reply({{"ok", true}, {"forgotten", process_.forget_presence(user)}});
+  }
   if (command == "drain" || command == "resume") {
     process_.accept_new(command == "resume");
     return reply(status());
@@ -115,7 +130,8 @@ void Commands::answer(const json& request, const Reply& reply) {
   }
   reply(failure(
       fmt::format("unknown command \"{}\"; known: status, queues, streams, inflight, messages, failed, "
-                  "forget_failed, retry, drain, resume, reload, restart, peers, forget_peers, trace, tap, "
+                  "forget_failed, retry, drain, resume, reload, restart, peers, forget_peers, presence, "
+                  "forget_presence, trace, tap, "
                   "send, loglevel",
                   printable(command, 40))));
 }
@@ -210,10 +226,8 @@ json Commands::forget_failed() {
 json Commands::messages(const json& request) const {
   const std::string domain = ascii_lower(text_at(request, "domain"));
   const bool only_failed = request.value("failed", json()) == true;
-  std::vector<std::string> users;
-  for (const json& one : request.value("users", json::array())) {
-    if (one.is_string()) users.push_back(ascii_lower(one.get<std::string>()));
-  }
+  std::vector<std::string> users = texts_at(request, "users");
+  for (std::string& user : users) user = ascii_lower(user);
   const auto last = request.find("last");
   const int64_t wanted =
       last != request.end() && last->is_number_integer() ? last->get<int64_t>() : kMaxListed;

@@ -70,6 +70,12 @@ class Process {
   // all: how many there were. `stoxctl peers`.
   virtual nlohmann::json known_peers() const;
   virtual std::size_t forget_peers(const std::string& /*peer*/) { return 0; }
+  // Who sees whom: [{"from","to","kind","state","since_us","expires_us","error"}]. `from` and `to` are
+  // addr-specs. Kind "watch": an XMPP user sees a SIP user; "watcher": the other way. Times are Unix times,
+  // `expires_us` is 0 without a subscription. Of a user, by the ways to write him, or (empty) of all; and
+  // forgetting what is known of him: how many there were. A front's only. `stoxctl presence`.
+  virtual nlohmann::json presence(const std::vector<std::string>& user) const;
+  virtual std::size_t forget_presence(const std::vector<std::string>& /*user*/) { return 0; }
   // XMPP streams, for `stoxctl streams`: [{"own_domain","domain","direction","state","address","tls",
   // "authentication","bidi","stream_management","unacked","stanzas_in","stanzas_out","idle_ms","retry_ms",
   // "reason"}]. A worker's only.

@@ -242,6 +242,7 @@ Result<std::string> Process::retry(const std::string& id, bool /*again*/) {
   return error(id + " is no message that was given up here");
 }
 nlohmann::json Process::known_peers() const { return nlohmann::json::array(); }
+nlohmann::json Process::presence(const std::vector<std::string>&) const { return nlohmann::json::array(); }
 nlohmann::json Process::streams() const { return nlohmann::json::array(); }
 
 namespace {

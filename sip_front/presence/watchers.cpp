@@ -464,9 +464,12 @@ Time Watchers::turn() {
   return std::min({next, due_.next(), look_at_domains_at_});
 }
 
-std::vector<Watchers::Listed> Watchers::list() const {
+std::vector<Watchers::Listed> Watchers::list(std::string_view address, std::size_t max) const {
   std::vector<Listed> out;
+  const std::string of = address_key(address);
   for (const auto& [key, pair] : pairs_) {
+    if (out.size() >= max) break;
+    if (!is_of(pair, of)) continue;
     Time expires = Time::min();
     for (const sip::Id id : pair.subscriptions) {
       if (const sip::Subscription* one = notifier_.find(id)) expires = std::max(expires, one->expires);
@@ -474,9 +477,33 @@ std::vector<Watchers::Listed> Watchers::list() const {
     const int64_t expires_us =
         expires == Time::min() ? 0 : clock_.wall_us() + (expires - clock_.now()).count();
     out.push_back({pair.watcher, pair.presentity, kStates.at(static_cast<std::size_t>(pair.state)),
-                   pair.since_us, expires_us, pair.subscriptions.size(), pair.error});
+                   pair.since_us, expires_us, pair.error});
   }
   return out;
+}
+
+bool Watchers::is_of(const Pair& pair, std::string_view key) {
+  return key.empty() || address_key(pair.watcher) == key || address_key(pair.presentity) == key;
+}
+
+std::size_t Watchers::forget(std::string_view address) {
+  const std::string of = address_key(address);
+  std::size_t forgotten = 0;
+  for (auto at = pairs_.begin(); at != pairs_.end();) {
+    const auto one = at++;
+    Pair& pair = one->second;
+    if (!is_of(pair, of)) continue;
+    ++forgotten;
+    if (pair.state == State::kRefused) --refused_;
+    pair.state = State::kPending;
+    pair.asked = Time::min();
+    pair.ask_at = pair.silent_at = pair.forget_at = kNever;
+    pair.known = false;
+    pair.devices.clear();
+    terminate_all(pair, Reason::kDeactivated);
+    erase_if_idle(one);
+  }
+  return forgotten;
 }
 
 void Watchers::add_metrics(std::vector<service::Metric>& out) const {

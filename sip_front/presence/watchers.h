@@ -83,10 +83,12 @@ class Watchers : private sip::NotifierUser {
     const char* state;     // pending, approved, refused
     int64_t since_us;      // Unix time
     int64_t expires_us;    // Unix time; of its dialog that expires last; 0: there is none
-    std::size_t dialogs;
-    std::string error;  // the last one; empty: none since it last went well
+    std::string error;     // the last one; empty: none since it last went well
   };
-  std::vector<Listed> list() const;
+  // Of one watcher or presentity, or (empty) all; at most `max`.
+  std::vector<Listed> list(std::string_view address, std::size_t max) const;
+  // Refusals, too. Phones are told to subscribe anew, and XMPP is asked anew then. How many there were.
+  std::size_t forget(std::string_view address);
   std::size_t size() const { return notifier_.size(); }
   void add_metrics(std::vector<service::Metric>&) const;
 
@@ -131,6 +133,7 @@ class Watchers : private sip::NotifierUser {
   void send_notify(sip::Id id, const sip::Notify& notify) override { outlet_.send_notify(id, notify); }
   void gone(sip::Id, std::string_view why) override;
 
+  static bool is_of(const Pair&, std::string_view address_key);  // empty: any
   Pair& pair_of(const std::string& key, std::string_view watcher, std::string_view presentity);
   Pair* find(sip::Id);
   void erase_if_idle(Pairs::iterator);

@@ -25,6 +25,11 @@ class ActorDouble : public Process {
   json inflight() const override { return {{{"id", "sip-1.5.1"}}}; }
   json known_peers() const override { return {{{"peer", "bob@sip.test"}}}; }
   std::size_t forget_peers(const std::string& peer) override { return peer.empty() ? 7 : 1; }
+  json presence(const std::vector<std::string>& user) const override {
+    return user.empty() ? json{{{"from", "sip:bob@sip.test"}}, {{"from", "sip:eve@sip.test"}}}
+                        : json{{{"from", user.back()}}};
+  }
+  std::size_t forget_presence(const std::vector<std::string>& user) override { return user.size(); }
   void send(const json& request, Reply reply) override {
     reply({{"ok", true}, {"outcome", request["text"]}});
   }
@@ -58,6 +63,14 @@ TEST_F(AskedProcess, WhatIsKnownOfPeersIsToldAndForgotten) {
   EXPECT_EQ(ask({{"command", "peers"}})["peers"][0]["peer"], "bob@sip.test");
   EXPECT_EQ(ask({{"command", "forget_peers"}, {"peer", "sip:bob@sip.test"}})["forgotten"], 1);
   EXPECT_EQ(ask({{"command", "forget_peers"}})["forgotten"], 7);
+}
+
+TEST_F(AskedProcess, WhoSeesWhomIsToldAndForgotten) {
+  const json ways = {"bob@sip.test", "bob*sip.test@gw.test", 7};
+  EXPECT_EQ(ask({{"command", "presence"}})["presence"].size(), 2u);
+  EXPECT_EQ(ask({{"command", "presence"}, {"user", ways}})["presence"][0]["from"], "bob*sip.test@gw.test");
+  EXPECT_EQ(ask({{"command", "forget_presence"}, {"user", ways}})["forgotten"], 2);
+  EXPECT_EQ(ask({{"command", "forget_presence"}})["ok"], false) << "never all by mistake";
 }
 
 TEST_F(AskedProcess, StatusTellsWhoItIsHowItIsAndItsPeers) {
@@ -188,7 +201,8 @@ TEST_F(AskedProcess, AnUnknownCommandListsTheKnown) {
   EXPECT_EQ(ask({{"command", "tap\n"}})["error"],
             "unknown command \"tap\\n\"; known: status, queues, streams, inflight, messages, failed, "
             "forget_failed, "
-            "retry, drain, resume, reload, restart, peers, forget_peers, trace, tap, send, loglevel");
+            "retry, drain, resume, reload, restart, peers, forget_peers, presence, forget_presence, trace, "
+            "tap, send, loglevel");
   EXPECT_EQ(ask({{"command", 1}})["ok"], false);
 }
 

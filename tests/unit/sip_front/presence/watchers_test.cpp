@@ -344,7 +344,7 @@ TEST_F(WatchersTest, AUserWhoIsNotThereEndsTheSubscription) {
     say(Presence::FAILED, condition);
     EXPECT_EQ(last(), "terminated;reason=noresource") << condition;
   }
-  EXPECT_TRUE(watchers_->list().empty());
+  EXPECT_TRUE(watchers_->list({}, 100).empty());
 }
 
 TEST_F(WatchersTest, OtherErrorsEndNothingAndAreTriedAgain) {
@@ -353,7 +353,7 @@ TEST_F(WatchersTest, OtherErrorsEndNothingAndAreTriedAgain) {
   outcome(pb::PASSED_ON);
   say(Presence::FAILED, "remote-server-timeout");
   EXPECT_EQ(last(), "pending");
-  EXPECT_EQ(watchers_->list().at(0).error, "remote-server-timeout");
+  EXPECT_EQ(watchers_->list({}, 100).at(0).error, "remote-server-timeout");
   pass(seconds(7));
   EXPECT_EQ(asked(Presence::SUBSCRIBE), 2u);
 }
@@ -411,7 +411,7 @@ TEST_F(WatchersTest, WhatNobodyRefreshesEnds) {
   is(true);
   pass(seconds(600));
   EXPECT_EQ(last(), "terminated;reason=timeout");
-  EXPECT_TRUE(watchers_->list().empty());
+  EXPECT_TRUE(watchers_->list({}, 100).empty());
 }
 
 TEST_F(WatchersTest, TheNextProcessGoesOnWithoutBeingAsked) {
@@ -529,13 +529,40 @@ TEST_F(WatchersTest, PresenceForNobodyHereIsLeftToOthers) {
 
 TEST_F(WatchersTest, TheListSaysWhoWatchesWhom) {
   approved();
-  const auto list = watchers_->list();
+  const auto list = watchers_->list({}, 100);
   ASSERT_EQ(list.size(), 1u);
   EXPECT_EQ(list[0].from, kRomeo);
   EXPECT_EQ(list[0].to, kJuliet);
   EXPECT_STREQ(list[0].state, "approved");
-  EXPECT_EQ(list[0].dialogs, 1u);
   EXPECT_GT(list[0].expires_us, list[0].since_us);
+}
+
+TEST_F(WatchersTest, WhatIsForgottenBeginsAnew) {
+  approved();
+  EXPECT_EQ(watchers_->forget("nurse*x.test@gw.test"), 0u);
+  EXPECT_EQ(watchers_->list("juliet*x.test@gw.test", 10).size(), 1u);
+  EXPECT_TRUE(watchers_->list("nurse*x.test@gw.test", 10).empty());
+  EXPECT_EQ(watchers_->forget("juliet*x.test@gw.test"), 1u);
+  turn();
+  EXPECT_EQ(last(), "terminated;reason=deactivated");
+  EXPECT_TRUE(watchers_->list({}, 10).empty());
+  subscribe({.tag = "second"});
+  pass(milliseconds(10));
+  EXPECT_EQ(last(), "pending");
+  EXPECT_EQ(asked(Presence::SUBSCRIBE), 2u);
+}
+
+TEST_F(WatchersTest, ARefusalCanBeForgotten) {
+  subscribe({});
+  pass(milliseconds(10));
+  outcome(pb::PASSED_ON);
+  say(Presence::UNSUBSCRIBED);
+  EXPECT_EQ(watchers_->list(kRomeo, 10).at(0).state, std::string("refused"));
+  EXPECT_EQ(watchers_->forget("romeo@sip.test"), 1u);
+  EXPECT_TRUE(watchers_->list({}, 10).empty());
+  subscribe({.tag = "second"});
+  turn();
+  EXPECT_EQ(last(), "pending");
 }
 
 }  // namespace
