@@ -11,6 +11,7 @@
 #include "ctl/control_client.h"
 #include "ctl/messages.h"
 #include "ctl/output.h"
+#include "ctl/presence.h"
 #include "ctl/processes.h"
 #include "ctl/queues.h"
 #include "ctl/reload.h"
@@ -107,6 +108,22 @@ std::vector<Known> edges_of(const Options& options) {
   std::vector<Known> out = known_processes(options.config);
   std::erase_if(out, [](const Known& one) { return one.role == service::Role::kMapper; });
   return out;
+}
+
+std::vector<Known> fronts_of(const Options& options) {
+  std::vector<Known> out = known_processes(options.config);
+  std::erase_if(out, [](const Known& one) { return one.role != service::Role::kSipFront; });
+  return out;
+}
+
+// Asks them to forget something, and says how many there were.
+ExitCode forget(const Options& options, const std::vector<Known>& known, const json& request) {
+  ExitCode code = kFine;
+  int64_t forgotten = 0;
+  for (const auto& [process, answer] : gather(known, request, &code))
+    forgotten += number_at(answer, "forgotten");
+  print(options, {{"forgotten", forgotten}}, fmt::format("{} forgotten\n", forgotten));
+  return code;
 }
 
 }  // namespace
@@ -403,13 +420,23 @@ ExitCode peers(const Options& options) {
 }
 
 ExitCode forget_peers(const Options& options, const std::string& peer) {
+  return forget(options, known_processes(options.config), {{"command", "forget_peers"}, {"peer", peer}});
+}
+
+ExitCode presence(const Options& options, const std::string& user) {
   ExitCode code = kFine;
-  int64_t forgotten = 0;
-  const json request = {{"command", "forget_peers"}, {"peer", peer}};
-  for (const auto& [process, answer] : gather(known_processes(options.config), request, &code))
-    forgotten += number_at(answer, "forgotten");
-  print(options, {{"forgotten", forgotten}}, fmt::format("{} forgotten\n", forgotten));
+  json request = {{"command", "presence"}};
+  if (!user.empty()) request["user"] = ways_for_sip(user, options.config);
+  const json rows = in_order(gather_rows(fronts_of(options), request, "presence", &code));
+  print_list(options, {{"presence", rows}}, code, rows.empty(),
+             user.empty() ? "nobody sees anybody\n" : "this user sees nobody, and nobody sees this user\n",
+             presence_text(rows, SystemClock().wall_us()));
   return code;
+}
+
+ExitCode forget_presence(const Options& options, const std::string& user) {
+  const json request = {{"command", "forget_presence"}, {"user", ways_for_sip(user, options.config)}};
+  return forget(options, fronts_of(options), request);
 }
 
 ExitCode loglevel(const Options& options, const std::string& name, const std::string& level, unsigned for_s) {

@@ -47,6 +47,10 @@ ExitCode send(const Options&, const std::string& from, const std::string& to, co
               std::chrono::milliseconds timeout);
 ExitCode peers(const Options&);                                  // what is remembered of users' clients
 ExitCode forget_peers(const Options&, const std::string& peer);  // empty: all
+// Who sees whom; of a user, written as SIP or XMPP users do, or (empty) all. And what is known of one is
+// forgotten.
+ExitCode presence(const Options&, const std::string& user);
+ExitCode forget_presence(const Options&, const std::string& user);
 ExitCode sip(const Options&);
 struct TapOptions {
   unsigned for_s = 60;

@@ -145,6 +145,15 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
       ->callback([&a] { a.clear = true; })
       ->add_option("URI", a.id, "of one peer; all if left out");
 
+  CLI::App* presence =
+      add("presence", "who sees whom: XMPP users watch SIP users, and are watched by them",
+          [&](const auto& o) { return a.clear ? ctl::forget_presence(o, a.id) : ctl::presence(o, a.name); });
+  presence->add_option("--user", a.name, "a user's address, as SIP or as XMPP users write it");
+  presence->add_subcommand("forget", "ends it, so that all begins anew; nobody is removed from a roster")
+      ->callback([&a] { a.clear = true; })
+      ->add_option("USER", a.id, "a user's address, as SIP or as XMPP users write it")
+      ->required();
+
   add("sip", "the SIP fronts: listeners, connections, transactions, what was refused and why",
       [](const auto& o) { return ctl::sip(o); });
   CLI::App* tap =

@@ -48,6 +48,11 @@ def test_a_phone_sees_an_xmpp_user(new_site):
     assert (answer.status, answer.get("expires")) == (200, "600")
     assert watcher.told() == "pending"
     watcher.until("active open")
+    [pair] = [one for one in site.stox.ctl_json("presence", "--user", juliet.bare)["presence"] if one["kind"] == "watcher"]
+    assert (pair["from"], pair["state"], pair["process"]) == (romeo.uri, "approved", "sip-1")
+    assert pair["since_us"] < pair["expires_us"]
+    assert romeo.uri in site.stox.ctl("presence").stdout
+    assert site.stox.ctl_json("presence", "--user", "nurse@xmpp.test")["presence"] == []
     juliet.send_raw("<presence><show>dnd</show></presence>")
     assert watcher.told() == "active open busy"
 
@@ -66,6 +71,10 @@ def test_a_phone_sees_an_xmpp_user(new_site):
     watcher.until("active open")
     juliet.send_raw(f"<presence type='unsubscribed' to='{site.jid(romeo)}'/>")
     watcher.until("terminated;reason=rejected")
+    [pair] = [one for one in site.stox.ctl_json("presence", "--user", romeo.uri)["presence"] if one["kind"] == "watcher"]
+    assert pair["state"] == "refused"
+    assert site.stox.ctl_json("presence", "forget", juliet.bare)["forgotten"] >= 1
+    assert site.stox.ctl_json("presence")["presence"] == []
     assert watcher.subscribe().status == 481
 
 
