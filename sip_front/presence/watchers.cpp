@@ -343,6 +343,7 @@ void Watchers::ask(const std::string& key, Pair& pair) {
   pair.ask_at = kNever;
   if (pair.state == State::kRefused || pair.subscriptions.empty()) return;
   if (!domains_[pair.domain].reach.there) return;  // asked when it is
+  if (by_number_.size() >= kMaxUnderWay) return ask_at(key, pair, clock_.now() + kTick);
   const bool probes = pair.state == State::kApproved;
   pb::Envelope envelope;
   pb::Presence& presence = probes ? *envelope.mutable_sip_state() : *envelope.mutable_sip_presence();

@@ -42,6 +42,7 @@ class Watchers : private sip::NotifierUser {
   static constexpr Duration kGivenUp = std::chrono::minutes(10);      // pending ones, without a way to ask
   static constexpr Duration kFirstRetry = std::chrono::seconds(5), kLastRetry = std::chrono::minutes(10);
   static constexpr Duration kApart = std::chrono::milliseconds(5);  // questions that are asked all at once
+  static constexpr std::size_t kMaxUnderWay = 256;                  // questions, so that messages find room
   static constexpr std::size_t kMaxDevices = 32;                    // of one user, that are kept
   static constexpr std::size_t kMaxRefused = 10'000;                // pairs that are remembered
 

@@ -462,6 +462,21 @@ TEST_F(WatchersTest, RestoredOnesAreAskedForOneByOne) {
   EXPECT_EQ(asked_.size(), 100u);
 }
 
+TEST_F(WatchersTest, QuestionsLeaveRoomForMessages) {
+  constexpr int kPairs = 300;
+  for (int i = 0; i < kPairs; ++i) {
+    const std::string who = "sip:user" + std::to_string(i) + "*x.test@gw.test";
+    subscribe({.tag = std::to_string(i), .to = who});
+  }
+  pass(minutes(1));
+  EXPECT_EQ(asked_.size(), Watchers::kMaxUnderWay);
+  pb::Outcome passed_on;
+  passed_on.set_verdict(pb::PASSED_ON);
+  for (uint64_t number = 1; number <= Watchers::kMaxUnderWay; ++number) watchers_->ended(number, passed_on);
+  pass(seconds(2));
+  EXPECT_EQ(asked_.size(), std::size_t{kPairs});
+}
+
 TEST_F(WatchersTest, WithoutAWayToXmppWatchersKeepTheLastStateForAMinute) {
   approved();
   is(true);
