@@ -169,6 +169,7 @@ Result<void> Watches::keep_in(const std::string& path) {
   if (!left) return tl::make_unexpected(left.error());
   file_ = std::move(file);
   const Time now = clock_.now();
+  const Duration spread = std::min<Duration>(kSpread, kApart * left->size());
   for (const std::string& bytes : *left) {
     pb::KeptWatch kept;
     uint64_t twin = 0;
@@ -182,7 +183,7 @@ Result<void> Watches::keep_in(const std::string& path) {
     w.heard = now - std::max(silent, Duration{0});
     for (const auto& told : kept.told()) w.arrived[told.device()] = told.mark();
     w.told = w.arrived;
-    ask(id, w, now + Duration(random_.between(0, static_cast<uint32_t>(kSpread.count()))));
+    ask(id, w, now + Duration(random_.between(0, static_cast<uint32_t>(spread.count()))));
     keep(id, w);
   }
   keep_only();
@@ -458,8 +459,8 @@ void Watches::ended(uint64_t number, Reason reason) {
   uint64_t id = 0;
   Watch* const w = without_subscription(number, &id, reason == Reason::kNoresource ? 404 : 403);
   if (w == nullptr) return;
-  // Who could see was let see, and that has been taken back; otherwise as a refusal of the SUBSCRIBE.
-  if (w->asked || w->granting || w->standing == Standing::kActive)
+  // What has been taken back leaves the user his contact, as a server may say it of many at once by mistake.
+  if (w->asked || w->granting)
     return refuse(id, *w, reason == Reason::kNoresource ? why_nobody(404) : std::string());
   unsupported(*w);
   keep(id, *w);

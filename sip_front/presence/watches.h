@@ -1,7 +1,7 @@
 // XMPP users who watch SIP users: to SIP we are the subscriber of each pair (RFC 3856, RFC 6665 4.1), to XMPP
 // the server of the SIP user (RFC 6121 sections 3 and 4, RFC 8048 5.2). A pair is a watch; it outlives its
 // subscriptions and, in a file, the process. Nobody's contact is taken from him but by a refusal of what he
-// has just asked for, or by the SIP user who had let him see. Free of I/O but for that file.
+// has just asked for. Free of I/O but for that file.
 #pragma once
 
 #include <array>
@@ -39,7 +39,8 @@ struct WatchOptions {
 class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
  public:
   static constexpr uint32_t kExpires = 3600;                         // s, that is asked for
-  static constexpr Duration kSpread = std::chrono::seconds(30);      // of the first requests after a start
+  // The first requests after a start: one in each kApart on average, and all of them within kSpread.
+  static constexpr Duration kApart = std::chrono::milliseconds(3), kSpread = std::chrono::seconds(30);
   static constexpr Duration kDark = std::chrono::seconds(60);        // without a dialog: told as unavailable
   static constexpr Duration kFirstRetry = std::chrono::seconds(30);  // doubled each time
   static constexpr Duration kLongestRetry = std::chrono::hours(1);
