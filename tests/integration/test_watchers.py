@@ -47,6 +47,8 @@ def test_a_phone_sees_an_xmpp_user(new_site):
     answer = watcher.subscribe()
     assert (answer.status, answer.get("expires")) == (200, "600")
     assert watcher.told() == "pending"
+    juliet.asked_by(site.jid(romeo))
+    juliet.say_presence(to=site.jid(romeo), type="subscribed")
     watcher.until("active open")
     [pair] = [one for one in site.stox.ctl_json("presence", "--user", juliet.bare)["presence"] if one["kind"] == "watcher"]
     assert (pair["from"], pair["state"], pair["process"]) == (romeo.uri, "approved", "sip-1")

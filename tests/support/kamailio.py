@@ -1,4 +1,4 @@
-"""A real Kamailio: registrar of one SIP domain, and the proxy between its users and the gateway."""
+"""A real Kamailio: registrar of one SIP domain, and the proxy between its users and the gateway; also its presence server."""
 import shutil
 
 from support import loopback
@@ -13,9 +13,11 @@ def _replace(text, old, new):
 
 class Kamailio(Child):
     def __init__(self, folder, host, front, domain="sip.test", gateway_domain="sip-xmpp.test", password="pw",
-                 challenge=None, authority=None, front_tls=None):
+                 challenge=None, authority=None, front_tls=None, presence=False, presence_expires=3600):
         """front: "HOST:PORT" of the gateway's SIP front, front_tls: of its TLS listener. challenge: the algorithm by
-        which the gateway must prove itself, too. authority: for a TLS listener (support.certificates.Authority)."""
+        which the gateway must prove itself, too. authority: for a TLS listener (support.certificates.Authority).
+        presence: "server": users publish here, and who watches them subscribes here; "phones": SUBSCRIBE goes to them;
+        "refused": SUBSCRIBE gets 403. presence_expires: seconds that a SUBSCRIBE is good for, at most."""
         folder.mkdir()
         self.host, self.domain, self.password = host, domain, password
         self.port = loopback.free_port(host, 5060)
@@ -58,10 +60,54 @@ modparam("tls", "ca_list", "{authority.ca}")
     exit;
   }}
   if ($rd !=""")
+        if presence:
+            text = self._with_presence(text, folder, presence, presence_expires)
         config.write_text(text)
         program = shutil.which("kamailio") or "/usr/sbin/kamailio"
         super().__init__("kamailio", [program, "-DD", "-E", "-f", config, "-Y", folder, "-P", folder / "pid",
                                       "-m", 32, "-M", 4], folder)
+
+    def _with_presence(self, text, folder, presence, expires):
+        """Kept in memory. Dialogs of SUBSCRIBE go by this proxy, and a contact that is one of its addresses is looked up."""
+        shutil.copytree("/usr/share/kamailio/dbtext/kamailio", folder / "db")
+        text = _replace(text, "\nrequest_route {\n", f"""
+loadmodule "db_text.so"
+loadmodule "presence.so"
+loadmodule "presence_xml.so"
+modparam("presence|presence_xml", "db_url", "text://{folder}/db")
+modparam("presence", "subs_db_mode", 0)
+modparam("presence", "publ_cache", 2)
+modparam("presence", "max_expires", {expires})
+modparam("presence", "server_address", "sip:{self.host}:{self.port}")
+modparam("presence_xml", "force_active", 1)
+
+request_route {{
+""")
+        text = _replace(text, "  # Nobody speaks for a user of ours", """  if (has_totag()) {
+    loose_route();
+    if (is_method("SUBSCRIBE") && uri == myself && $rU == "") {
+      handle_subscribe();
+      exit;
+    }
+    if (uri == myself && !lookup("location")) {
+      sl_send_reply("404", "Gone");
+      exit;
+    }
+    t_relay();
+    exit;
+  }
+  if (is_method("SUBSCRIBE")) record_route();
+
+  # Nobody speaks for a user of ours""")
+        asked = {"server": 'if (is_method("SUBSCRIBE")) {\n    handle_subscribe();\n    exit;\n  }\n',
+                 "refused": 'if (is_method("SUBSCRIBE")) {\n    sl_send_reply("403", "Not here");\n    exit;\n  }\n',
+                 "phones": ""}[presence]
+        return _replace(text, '  if (!lookup("location")) {\n    sl_send_reply("404", "Not registered");', f"""  if (is_method("PUBLISH")) {{
+    handle_publish();
+    exit;
+  }}
+  {asked}  if (!lookup("location")) {{
+    sl_send_reply("404", "Not registered");""")
 
     def start(self):
         super().start()

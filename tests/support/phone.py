@@ -30,19 +30,22 @@ class _Phone(Child):
 
 
 class Baresip(_Phone):
-    def __init__(self, folder, host, proxy, name, contact, transport="udp", authority=None, domain=None):
+    def __init__(self, folder, host, proxy, name, contact, transport="udp", authority=None, domain=None, watches=False,
+                 publishes=False):
         """contact: the SIP URI that say() writes to. domain: of its address, if it does not register; then `proxy` is
-        who gets all its requests, say a support.stox.Stox."""
+        who gets all its requests, say a support.stox.Stox. watches: the contact's presence; publishes: its own. It
+        always answers who asks it."""
         folder.mkdir()
         self.up = "baresip is ready" if domain else "200 OK"
         # It listens with TLS at the next port.
         self.host, self.port = host, loopback.free_port(host, 5060)
         self.tls_port = self.port + 1
         account = "regint=0" if domain else f"auth_user={name};auth_pass={proxy.password};regint=600"
+        account += ";pubint=300" if publishes else ""
         domain = domain or proxy.domain
         port = proxy.tls_port if transport == "tls" else proxy.port
         modules = ["module_tmp uuid.so", "module stdio.so", "module_app account.so", "module_app contact.so",
-                   "module_app menu.so"]
+                   "module_app menu.so", "module_app presence.so"]
         settings = ["module_path /usr/lib/baresip/modules", f"sip_listen {host}:{self.port}"]
         if transport == "tls":
             both = folder / "certificate.pem"
@@ -52,17 +55,22 @@ class Baresip(_Phone):
         (folder / "accounts").write_text(
             f'<sip:{name}@{domain};transport={transport}>;{account};'
             f'outbound="sip:{proxy.host}:{port};transport={transport}"\n')
-        (folder / "contacts").write_text(f'"contact" <{contact}>\n')
+        (folder / "contacts").write_text(f'"contact" <{contact}>{";presence=p2p" if watches else ""}\n')
         super().__init__(f"baresip-{transport}", ["baresip", "-4", "-f", folder], folder)
 
     def say(self, text):
         self.type("/message " + text)
 
+    def is_available(self, yes):
+        self.type("/presence_online" if yes else "/presence_offline")
+
 
 class Linphone(_Phone):
     up = "to [LinphoneRegistrationOk]"
 
-    def __init__(self, folder, host, proxy, name, contact, transport="udp", authority=None):
+    def __init__(self, folder, host, proxy, name, contact, transport="udp", authority=None, watches=False,
+                 publishes=False):
+        """watches: the contact's presence; publishes: its own."""
         folder.mkdir()
         for data in ".local/share/linphone", ".config/linphone":
             (folder / data).mkdir(parents=True)
@@ -92,8 +100,12 @@ reg_route={route}
 reg_identity=sip:{name}@{proxy.domain}
 reg_expires=600
 reg_sendregister=1
-publish=0
-""")
+publish={int(publishes)}
+""" + (f"""[friend_0]
+url="Contact" <{contact}>
+pol=accept
+subscribe=1
+""" if watches else ""))
         super().__init__(f"linphone-{transport}", ["linphonec", "-d", 6, "-l", folder / "diary", "-c", folder / "linphonerc"], folder,
                          {"HOME": str(folder), "LANG": "C.UTF-8"})
         self.diary = folder / "diary"

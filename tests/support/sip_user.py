@@ -147,11 +147,14 @@ class SipUser:
 
     def message_through_proxy(self, to, body, **how):
         """A MESSAGE through a proxy that asks for a password."""
-        response = self.message(to, body, **how)
+        return self.through_proxy("MESSAGE", to, body, **how)
+
+    def through_proxy(self, method, to, body="", within=PATIENCE, **how):
+        response = self.send(method, to, body, **how).answer(within)
         if response.status == 407:
-            credentials = self._digest("MESSAGE", to, response.get("proxy-authenticate"))
+            credentials = self._digest(method, to, response.get("proxy-authenticate"))
             headers = [*how.pop("headers", ()), ("Proxy-Authorization", credentials)]
-            response = self.message(to, body, headers=headers, **how)
+            response = self.send(method, to, body, headers=headers, **how).answer(within)
         return response
 
     def next_request(self, within=PATIENCE):

@@ -9,7 +9,7 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
 from support import background
-from support.waiting import PATIENCE
+from support.waiting import PATIENCE, eventually
 
 
 _CONDITIONS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
@@ -36,6 +36,17 @@ class Message:
         return self.element.find(f"{{{namespace}}}{name}")
 
 
+@dataclasses.dataclass(frozen=True)
+class Presence:
+    """A stanza as it came."""
+
+    sender: str
+    type: str  # "available" if it has none
+    show: str = ""
+    status: str = ""
+    priority: int = 0
+
+
 class _Client(slixmpp.ClientXMPP):
     def __init__(self, jid, password, inbox, online):
         super().__init__(jid, password)
@@ -45,8 +56,9 @@ class _Client(slixmpp.ClientXMPP):
             self.register_plugin(plugin)
         self.add_event_handler("session_start", self._came_online)
         self.presences = queue.Queue()  # (from, type), the type of presence itself being "available"
-        self.register_handler(Callback("every presence", MatchXPath("{jabber:client}presence"), lambda p: self.presences.put(
-            (str(p["from"]), p.xml.get("type", "available")))))
+        self.seen = []  # every Presence that came
+        self.auto_authorize = self.auto_subscribe = None  # the test says what is done
+        self.register_handler(Callback("every presence", MatchXPath("{jabber:client}presence"), self._saw))
         self.register_handler(Callback("every message", MatchXPath("{jabber:client}message"), self._took_in))
         self.add_event_handler("failed_all_auth", lambda _: self.online.put("authentication failed"))
         self.add_event_handler("connection_failed", lambda reason: self.online.put(f"connection failed: {reason}"))
@@ -55,6 +67,12 @@ class _Client(slixmpp.ClientXMPP):
         self.send_presence()
         await self.get_roster()
         self.online.put("online")
+
+    def _saw(self, stanza):
+        text = lambda name: stanza.xml.findtext(f"{{jabber:client}}{name}") or ""
+        self.seen.append(Presence(str(stanza["from"]), stanza.xml.get("type", "available"), text("show"), text("status"),
+                                  int(text("priority") or 0)))
+        self.presences.put((self.seen[-1].sender, self.seen[-1].type))
 
     def _took_in(self, stanza):
         message = Message(str(stanza["from"]), str(stanza["to"]), stanza["id"], stanza["type"], stanza["body"],
@@ -162,6 +180,7 @@ class XmppUser:
         def ask():
             self._client.add_event_handler("presence_error", lambda p: came.put(p["type"]))
             self._client.add_event_handler("presence_subscribed", lambda p: came.put(p["type"]))
+            self._client.add_event_handler("presence_unsubscribed", lambda p: came.put(p["type"]))
             self._client.send_presence_subscription(pto=jid)
 
         background.call(ask)
@@ -175,6 +194,36 @@ class XmppUser:
         """Waits for presence of this type."""
         while (came := self._client.presences.get(timeout=within)) != (jid, wanted):
             assert came != (jid, "error"), f"{jid} answers with an error"
+
+    def say_presence(self, to=None, type=None, show=None, status=None, priority=None):
+        """To everybody who may see it, or to one."""
+        background.call(lambda: self._client.send_presence(pto=to, ptype=type, pshow=show, pstatus=status,
+                                                           ppriority=priority))
+
+    def seen_of(self, jid):
+        """What has come from this bare address so far, oldest first."""
+        return [p for p in list(self._client.seen) if p.sender.partition("/")[0] == jid]
+
+    def sees(self, jid, type="available", show="", status=None, within=PATIENCE):
+        """Waits until the last state of this contact is so; status: None for any."""
+
+        def is_so():
+            states = [p for p in self.seen_of(jid) if p.type in ("available", "unavailable")]
+            return states and (states[-1].type, states[-1].show) == (type, show) and status in (None, states[-1].status)
+
+        try:
+            eventually(is_so, f"{self.full} sees {jid} {type} {show} {status or ''}", within)
+        except AssertionError as why:
+            raise AssertionError(f"{why}; saw {self.seen_of(jid)}") from None
+
+    def asked_by(self, jid, within=PATIENCE):
+        """Waits until this contact has asked to see us."""
+        eventually(lambda: any(p.type == "subscribe" for p in self.seen_of(jid)), f"{jid} asks {self.full}", within)
+
+    def roster(self):
+        """{bare address: subscription, with "+ask" while an answer is waited for}."""
+        query = self.ask(self.bare, "<query xmlns='jabber:iq:roster'/>")
+        return {item.get("jid"): item.get("subscription") + ("+ask" if item.get("ask") else "") for item in query}
 
     def ping(self, jid):
         """None if it answered, else the error's condition."""

@@ -1,0 +1,176 @@
+"""XMPP users see in which state SIP users are: by Kamailio's presence server, and by phones asked directly."""
+import pytest
+
+from support import loopback
+from support.ejabberd import Ejabberd
+from support.jabberd2 import Jabberd2
+from support.phone import Baresip, Linphone
+from support.prosody import Prosody
+from support.publisher import Publisher
+from support.site import Site
+from support.waiting import eventually
+
+PRESENCE = {"with_proxy": True, "gateway": {"presence": True}}
+SERVER = {**PRESENCE, "proxy": {"presence": "server"}}
+
+
+def types_of(user, jid):
+    return {presence.type for presence in user.seen_of(jid)}
+
+
+class TestByAPresenceServer:
+    @pytest.fixture(scope="class", params=[Prosody, Ejabberd, Jabberd2])
+    def standing_site(self, request):
+        site = Site(server=request.param, **SERVER).start()
+        yield site
+        site.stop()
+
+    def test_a_contact_goes_through_its_states(self, site):
+        romeo, juliet = site.sip_user("romeo", registered=True), site.xmpp_user("juliet")
+        desk, mobile = Publisher(romeo, "desk"), Publisher(romeo, "mobile")
+        contact = site.jid(romeo)
+        desk.publish(activity="busy", note="at the desk")
+        assert juliet.subscribe(contact) == ["subscribed"]
+        juliet.sees(contact, show="dnd", status="at the desk")
+        assert juliet.roster()[contact] == "to"
+
+        desk.publish(activity="away")
+        juliet.sees(contact, show="away", status="")
+        desk.publish(note="back")
+        juliet.sees(contact, status="back")
+        # The best of several devices counts.
+        mobile.publish("closed")
+        desk.publish(note="still here")
+        juliet.sees(contact, status="still here")
+        mobile.publish()
+        desk.leave()
+        juliet.sees(contact, status="")
+        mobile.leave()
+        juliet.sees(contact, "unavailable")
+
+        # A client that comes later.
+        desk.publish(note="here again")
+        juliet.sees(contact, status="here again")
+        second = site.xmpp_user("juliet", resource="garden")
+        second.sees(contact, status="here again")
+
+        juliet.say_presence(to=contact, type="unsubscribe")
+        eventually(lambda: juliet.roster().get(contact) == "none", "the contact shows nothing any more")
+        juliet.sees(contact, "unavailable")
+        desk.leave()
+
+
+class TestByPhones:
+    @pytest.fixture(scope="class")
+    def standing_site(self):
+        site = Site(**PRESENCE, proxy={"presence": "phones"}).start()
+        yield site
+        site.stop()
+
+    def test_a_baresip_is_asked_directly(self, site, tmp_path):
+        juliet = site.xmpp_user("juliet")
+        phone = Baresip(tmp_path / "baresip", loopback.address(230), site.kamailio, "rosaline", site.sip_uri(juliet)).start()
+        contact = "rosaline*sip.test@xmpp-sip.test"
+        assert juliet.subscribe(contact) == ["subscribed"]
+        phone.is_available(True)
+        juliet.sees(contact)
+        phone.is_available(False)
+        juliet.sees(contact, "unavailable")
+        phone.is_available(True)
+        juliet.sees(contact)
+        phone.stop()
+
+
+class TestWhoPublishes:
+    @pytest.fixture(scope="class")
+    def standing_site(self):
+        site = Site(**SERVER).start()
+        yield site
+        site.stop()
+
+    # COMPAT(linphone 5.1): what unpublishes has no Content-Length over UDP, which Kamailio's presence server answers with 400.
+    @pytest.mark.parametrize("kind, transport", [(Baresip, "udp"), (Linphone, "tcp")])
+    def test_a_phone_comes_and_goes(self, site, tmp_path, kind, transport):
+        juliet = site.xmpp_user("juliet")
+        name = kind.__name__.lower()
+        contact = f"{name}*sip.test@xmpp-sip.test"
+        assert juliet.subscribe(contact) == ["subscribed"]
+        phone = kind(tmp_path / name, loopback.address(231), site.kamailio, name, site.sip_uri(juliet), transport,
+                     publishes=True).start()
+        if kind is Baresip:
+            phone.is_available(True)
+        juliet.sees(contact)
+        if kind is Baresip:
+            phone.is_available(False)
+        else:
+            phone.type("quit")
+        juliet.sees(contact, "unavailable")
+
+
+def test_an_old_contact_stays_whatever_its_proxy_says(new_site):
+    """Contacts of the time before presence was switched on are in rosters; a proxy may let no SUBSCRIBE pass."""
+    site = new_site(with_proxy=True, proxy={"presence": "refused"}).start()
+    juliet = site.xmpp_user("juliet")
+    contacts = [f"friend{i}*sip.test@xmpp-sip.test" for i in range(4)]
+    for contact in contacts:
+        assert juliet.subscribe(contact) == ["subscribed"]
+    site.stox.configuration["gateway"]["presence"] = True
+    site.stox.write()
+    for name in "mapper-1", "component-1", "sip-1":
+        site.stox.restart(name)
+    site.stox.ready()
+
+    juliet = site.xmpp_user("juliet", resource="garden")
+    for contact in contacts:
+        juliet.sees(contact, "unavailable", status="no presence known")
+    assert {juliet.roster()[contact] for contact in contacts} == {"to"}
+    eventually(lambda: "403" in site.stox.ctl("status").stdout, "the operator reads that SUBSCRIBE is refused")
+
+    # What a user asks for now is refused as the proxy says.
+    assert juliet.subscribe("stranger*sip.test@xmpp-sip.test") == ["unsubscribed"]
+    assert {juliet.roster()[contact] for contact in contacts} == {"to"}
+
+
+@pytest.mark.parametrize("unsupported, said, state", [("grant", "subscribed", "unavailable"), ("online", "subscribed", "available"),
+                                                      ("strict", "unsubscribed", None)])
+def test_a_phone_without_presence(new_site, unsupported, said, state):
+    site = new_site(with_proxy=True, proxy={"presence": "phones"},
+                    gateway={"presence": True, "presence_unsupported": unsupported}).start()
+    romeo, juliet = site.sip_user("romeo", registered=True), site.xmpp_user("juliet")
+    romeo.automatic = (489, "Bad Event")
+    assert juliet.subscribe(site.jid(romeo)) == [said]
+    if state:
+        juliet.sees(site.jid(romeo), state)
+
+
+@pytest.mark.parametrize("victim", ["sip-1", "mapper-1", "component-1", "prosody", "kamailio"])
+def test_a_death_changes_no_roster_and_the_next_change_is_seen(new_site, victim):
+    # A presence server that forgets its subscriptions is asked again when they are to be refreshed.
+    proxy = {"presence": "server", "presence_expires": 10 if victim == "kamailio" else 3600}
+    site = new_site(**PRESENCE, proxy=proxy).start()
+    romeo, juliet = site.sip_user("romeo", registered=True), site.xmpp_user("juliet")
+    desk, contact = Publisher(romeo, "desk"), site.jid(romeo)
+    desk.publish(activity="busy")
+    assert juliet.subscribe(contact) == ["subscribed"]
+    juliet.sees(contact, show="dnd")
+    before = len(juliet.seen_of(contact))
+
+    dead = {"prosody": site.xmpp_server, "kamailio": site.kamailio}.get(victim)
+    if dead:
+        dead.kill()
+        dead.start()
+    else:
+        site.stox.kill(victim)
+        site.stox.processes[victim].start()
+    site.stox.ready()
+    if victim == "prosody":
+        juliet = site.xmpp_user("juliet", resource="garden")
+        before = 0
+        juliet.sees(contact, show="dnd")
+    if victim == "kamailio":
+        romeo.register()
+        desk.tag = None
+    desk.publish(activity="away")
+    juliet.sees(contact, show="away")
+    assert {p.type for p in juliet.seen_of(contact)[before:]} == {"available"}
+    assert juliet.roster()[contact] == "to"
