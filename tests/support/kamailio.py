@@ -68,7 +68,7 @@ modparam("tls", "ca_list", "{authority.ca}")
                                       "-m", 32, "-M", 4], folder)
 
     def _with_presence(self, text, folder, presence, expires):
-        """Kept in memory. Dialogs of SUBSCRIBE go by this proxy, and a contact that is one of its addresses is looked up."""
+        """Kept in memory. Dialogs of SUBSCRIBE go by this proxy, and a contact that is a user's address (Linphone's) is looked up."""
         shutil.copytree("/usr/share/kamailio/dbtext/kamailio", folder / "db")
         text = _replace(text, "\nrequest_route {\n", f"""
 loadmodule "db_text.so"
@@ -89,7 +89,7 @@ request_route {{
       handle_subscribe();
       exit;
     }
-    if (uri == myself && !lookup("location")) {
+    if ($rd == "DOMAIN" && !lookup("location")) {
       sl_send_reply("404", "Gone");
       exit;
     }
@@ -98,7 +98,7 @@ request_route {{
   }
   if (is_method("SUBSCRIBE")) record_route();
 
-  # Nobody speaks for a user of ours""")
+  # Nobody speaks for a user of ours""".replace("DOMAIN", self.domain))
         asked = {"server": 'if (is_method("SUBSCRIBE")) {\n    handle_subscribe();\n    exit;\n  }\n',
                  "refused": 'if (is_method("SUBSCRIBE")) {\n    sl_send_reply("403", "Not here");\n    exit;\n  }\n',
                  "phones": ""}[presence]

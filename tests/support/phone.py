@@ -1,4 +1,5 @@
 """Real user agents, behind the proxy or by themselves: baresip and linphonec, told what to do on their standard input."""
+import re
 import subprocess
 
 from support import loopback
@@ -25,8 +26,12 @@ class _Phone(Child):
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
 
-    def shows(self, text):
-        eventually(lambda: text in self.log(1000), f"{self.name} shows {text!r}")
+    def shown(self):
+        """What it has printed, without colours."""
+        return re.sub("\x1b\\[[0-9;]*m", "", self.log(1000))
+
+    def shows(self, text, times=1):
+        eventually(lambda: self.shown().count(text) >= times, f"{self.name} shows {text!r}")
 
 
 class Baresip(_Phone):
