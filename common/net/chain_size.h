@@ -9,7 +9,7 @@ struct x509_store_ctx_st;
 namespace stox::net {
 
 // Of one handshake message, on the wire (RFC 8446 4.4.2).
-constexpr long kMaxChainBytes = 24'576;
+constexpr long kMaxChainBytes = 16'384;
 // Values in the DER of the whole chain, names among them. One with a hundred names has about 400.
 constexpr std::size_t kMaxChainValues = 600;
 // Of one that nobody we trust has signed: whoever shows it has not proved anything.

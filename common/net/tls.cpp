@@ -2,7 +2,9 @@
 
 #include <arpa/inet.h>
 #include <openssl/bio.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -28,6 +30,7 @@ struct FreeOpenssl {
   void operator()(EXTENDED_KEY_USAGE* u) const { EXTENDED_KEY_USAGE_free(u); }
   void operator()(BIO* b) const { BIO_free_all(b); }
   void operator()(SSL* s) const { SSL_free(s); }
+  void operator()(EVP_PKEY* k) const { EVP_PKEY_free(k); }
 };
 
 template <class T>
@@ -115,6 +118,31 @@ bool may_be_used_for_tls(X509* x, const std::string& more) {
   return false;
 }
 
+// The DER of a certificate that says nothing; empty: it could not be made.
+std::string empty_certificate() {
+  const Owned<EVP_PKEY> key(EVP_EC_gen("P-256"));
+  const Owned<X509> made(X509_new());
+  unsigned char* der = nullptr;
+  if (!key || !made || X509_gmtime_adj(X509_getm_notBefore(made.get()), 0) == nullptr ||
+      X509_gmtime_adj(X509_getm_notAfter(made.get()), 0) == nullptr ||
+      X509_set_pubkey(made.get(), key.get()) != 1 || X509_sign(made.get(), key.get(), EVP_sha256()) <= 0)
+    return {};
+  const int size = i2d_X509(made.get(), &der);
+  std::string out(reinterpret_cast<const char*>(der), size > 0 ? static_cast<std::size_t>(size) : 0);
+  OPENSSL_free(der);
+  return out;
+}
+
+// Whoever refers to it has an empty one then: d2i_X509() writes over what it is given.
+void make_empty(X509* x) {
+  static const std::string empty = empty_certificate();
+  if (empty.empty()) return;
+  const auto* at = reinterpret_cast<const unsigned char*>(empty.data());
+  X509_up_ref(x);  // a failure would take one
+  X509* same = x;
+  if (d2i_X509(&same, &at, static_cast<long>(empty.size())) != nullptr) X509_free(x);
+}
+
 void read_certificate(X509* x, Certificate& out) {
   out.names = read_names(x);
   out.subject = text_of(X509_get_subject_name(x));
@@ -151,6 +179,7 @@ struct TlsSession::State {
   Result<void> handshake();
   bool is_hello_too_large(std::string_view bytes);
   void look_at_peer();
+  void forget_certificates();
   Result<void> failure(int result);
 
   static State& of(BIO* bio) { return *static_cast<State*>(BIO_get_data(bio)); }
@@ -340,6 +369,7 @@ Result<void> TlsSession::State::handshake() {
   if (result != 1) return failure(result);
   established = true;
   look_at_peer();
+  forget_certificates();
   return {};
 }
 
@@ -358,6 +388,14 @@ void TlsSession::State::look_at_peer() {
     peer.valid = false;
     peer.problem = "its extended key usage allows neither TLS servers nor TLS clients";
   }
+}
+
+// OpenSSL keeps what the peer has shown as long as the session lives, decoded and as it came, and nothing
+// takes it out of a session. What is asked of it has been read by now.
+void TlsSession::State::forget_certificates() {
+  if (X509* const own = SSL_get0_peer_certificate(ssl.get())) make_empty(own);
+  const STACK_OF(X509)* const chain = SSL_get_peer_cert_chain(ssl.get());
+  for (int i = 0; i < sk_X509_num(chain); ++i) make_empty(sk_X509_value(chain, i));
 }
 
 Result<void> TlsSession::start(std::string& wire) {
@@ -405,6 +443,7 @@ void TlsSession::close(std::string& wire) {
 bool TlsSession::is_established() const { return s_->established; }
 bool TlsSession::is_closed_by_peer() const { return s_->closed; }
 const PeerCertificate& TlsSession::peer() const { return s_->peer; }
+PeerCertificate TlsSession::take_peer() { return std::move(s_->peer); }
 
 std::string_view TlsSession::alpn() const {
   const unsigned char* name = nullptr;

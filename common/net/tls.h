@@ -104,6 +104,7 @@ class TlsSession {
   bool is_established() const;
   bool is_closed_by_peer() const;       // properly, by close_notify; a bare end of the connection is a cut
   const PeerCertificate& peer() const;  // once established
+  PeerCertificate take_peer();          // the same for who keeps it: the session has none afterwards
   std::string_view alpn() const;        // as agreed; empty = none
   std::string description() const;      // "TLSv1.3, TLS_AES_256_GCM_SHA384"
 

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "common/base/jid.h"
 #include "common/base/text.h"
 
@@ -32,14 +30,20 @@ bool address_is(std::string_view address, std::string_view domain) {
 
 }  // namespace
 
+NameList::NameList(const std::vector<std::string>& names) {
+  std::size_t size = 0;
+  for (const std::string& name : names) size += name.size() + 1;
+  joined_.reserve(size);
+  for (const std::string& name : names) {
+    if (name.find('\0') == std::string::npos) joined_.append(name).push_back('\0');
+  }
+}
+
 bool has_name(const PeerNames& peer, std::string_view domain) {
   const std::string ascii = ascii_domain(domain).value_or(std::string(domain));
-  const auto any = [](const std::vector<std::string>& names, auto matches) {
-    return std::any_of(names.begin(), names.end(), matches);
-  };
-  return any(peer.dns, [&](const std::string& name) { return dns_name_is(name, ascii); }) ||
-         any(peer.srv_names, [&](const std::string& name) { return srv_name_is(name, ascii); }) ||
-         any(peer.xmpp_addrs, [&](const std::string& name) { return address_is(name, domain); });
+  return peer.dns.any([&](std::string_view name) { return dns_name_is(name, ascii); }) ||
+         peer.srv_names.any([&](std::string_view name) { return srv_name_is(name, ascii); }) ||
+         peer.xmpp_addrs.any([&](std::string_view name) { return address_is(name, domain); });
 }
 
 std::string why_not(const PeerNames& peer, std::string_view domain) {
@@ -48,7 +52,10 @@ std::string why_not(const PeerNames& peer, std::string_view domain) {
     return fmt::format("its certificate \"{}\" is not valid: {}", one_line(peer.subject, 100), peer.problem);
   std::string names;
   for (const auto* list : {&peer.dns, &peer.srv_names, &peer.xmpp_addrs}) {
-    for (const std::string& name : *list) names += (names.empty() ? "" : ", ") + name;
+    list->any([&](std::string_view name) {
+      names.append(names.empty() ? "" : ", ").append(name);
+      return false;
+    });
   }
   return fmt::format("its certificate \"{}\" is not for {} but for {}", one_line(peer.subject, 100), domain,
                      names.empty() ? "no name at all" : one_line(names, 200));

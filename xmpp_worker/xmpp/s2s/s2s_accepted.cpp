@@ -105,8 +105,8 @@ void S2sAccepted::socket_received(std::string_view bytes) {
 
 void S2sAccepted::socket_closed(const std::string& why) { machine_.disconnected(why, site_.loop.now()); }
 
-void S2sAccepted::tls_established(const net::TlsSession& session) {
-  machine_.tls_established(names_of(session.peer()), session.description(), site_.loop.now());
+void S2sAccepted::tls_established(net::TlsSession& session) {
+  machine_.tls_established(names_of(session.take_peer()), session.description(), site_.loop.now());
 }
 
 void S2sAccepted::fill_output(std::string& out) {

@@ -70,7 +70,7 @@ class S2sAccepted final : public S2sCarrier, private S2sInboundUser, private Str
   void socket_connected() override {}
   void socket_received(std::string_view bytes) override;
   void socket_closed(const std::string& why) override;
-  void tls_established(const net::TlsSession&) override;
+  void tls_established(net::TlsSession&) override;
   void fill_output(std::string& out) override;
   void start_tls(std::string_view begun);
   void arrange();

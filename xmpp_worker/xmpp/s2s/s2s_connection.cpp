@@ -81,8 +81,8 @@ void S2sConnection::socket_received(std::string_view bytes) {
 
 void S2sConnection::socket_closed(const std::string& why) { machine.disconnected(why, site_.loop.now()); }
 
-void S2sConnection::tls_established(const net::TlsSession& session) {
-  machine.tls_established(names_of(session.peer()), session.description(), site_.loop.now());
+void S2sConnection::tls_established(net::TlsSession& session) {
+  machine.tls_established(names_of(session.take_peer()), session.description(), site_.loop.now());
   arrange();
 }
 

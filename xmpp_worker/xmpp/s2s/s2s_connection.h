@@ -49,7 +49,7 @@ class S2sConnection final : private S2sOutboundUser, private StreamSocketUser {
   void socket_connected() override {}
   void socket_received(std::string_view bytes) override;
   void socket_closed(const std::string& why) override;
-  void tls_established(const net::TlsSession&) override;
+  void tls_established(net::TlsSession&) override;
   void fill_output(std::string& out) override;
 
   S2sSite& site_;

@@ -20,6 +20,7 @@ bool S2sSite::is_insecure(std::string_view domain) const {
 
 PeerNames names_of(const net::PeerCertificate& certificate) {
   PeerNames out{certificate.present, certificate.valid, certificate.problem, certificate.subject};
+  if (!out.valid) return out;  // nobody asks for its names
   out.dns = certificate.names.dns;
   out.srv_names = certificate.names.srv_names;
   out.xmpp_addrs = certificate.names.xmpp_addrs;

@@ -26,7 +26,7 @@ class StreamSocketUser {
   virtual void socket_received(std::string_view bytes) = 0;  // with TLS maybe none: unsent() has changed
   virtual void socket_closed(const std::string& why) = 0;    // also: could not connect. Not after close()
   virtual void fill_output(std::string& out) = 0;            // append what is to be sent now
-  virtual void tls_established(const net::TlsSession&) {}    // behind start_tls()
+  virtual void tls_established(net::TlsSession&) {}          // behind start_tls()
 };
 
 class StreamSocket : private net::Reader {

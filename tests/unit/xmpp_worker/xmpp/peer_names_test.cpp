@@ -51,6 +51,15 @@ TEST(PeerNames, XmppAddresses) {
   EXPECT_FALSE(stands_for(peer, "example.net"));
 }
 
+TEST(PeerNames, OneThatEndsEarlyInCStandsForNothing) {
+  using std::string_literals::operator""s;
+  const PeerNames peer = with_dns({"a.test"s, "evil.test\0b.test"s, "c.test"s});
+  EXPECT_TRUE(has_name(peer, "a.test"));
+  EXPECT_FALSE(has_name(peer, "evil.test"));
+  EXPECT_FALSE(has_name(peer, "b.test"));
+  EXPECT_TRUE(has_name(peer, "c.test"));
+}
+
 TEST(PeerNames, OfACertificateThatIsNotTrustedCountForNothing) {
   PeerNames peer = with_dns({"example.org"});
   peer.valid = false;
