@@ -23,8 +23,10 @@ constexpr std::size_t kBytesOfToken = 4;    // for each of the longest token's: 
 
 // A token that is longer than this when a fragment ends is kept back until its end is there.
 constexpr std::size_t kKeepToken = 4096;
-constexpr std::size_t kSlice = 65'536;
-constexpr std::size_t kHeader = 4'096;  // of a stream, whoever sends it
+// Fed to the parser at once: its buffer is at least as large, and stays so.
+constexpr std::size_t kSlice = 65'536, kSmallSlice = 1'024;
+constexpr std::size_t kSmallStanza = 10'000;  // where no larger one may come, slices are small
+constexpr std::size_t kHeader = 4'096;        // of a stream, whoever sends it
 
 constexpr std::string_view kNotUtf8("\0\xfe\xff", 3);
 
@@ -152,7 +154,8 @@ std::size_t XmlStream::event_end() const {
 void XmlStream::feed(std::string_view bytes) {
   while (!bytes.empty() && next_ != Next::kStop) {
     if (!keeps_token_) {
-      bytes.remove_prefix(parse(bytes.substr(0, kSlice)));
+      const bool is_small = limits_.fatal_bytes <= kSmallStanza;
+      bytes.remove_prefix(parse(bytes.substr(0, is_small ? kSmallSlice : kSlice)));
       continue;
     }
     const std::size_t end = find_end_of_tag(bytes);

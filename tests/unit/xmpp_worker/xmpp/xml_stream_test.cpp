@@ -153,6 +153,8 @@ TEST(XmlStream, EndsAtTheFatalLimits) {
   EXPECT_EQ(after_header("<message>" + deep, limits), "failed policy-violation\n");
   EXPECT_EQ(read(std::string(30'000, ' '), limits), "failed policy-violation\n");
   EXPECT_EQ(read(std::string(11'000, ' '), XmlLimits::before_authentication()), "failed policy-violation\n");
+  EXPECT_EQ(after_header("<auth>" + std::string(7'000, 'x'), XmlLimits::before_authentication()),
+            "failed policy-violation\n");
   EXPECT_EQ(after_header(std::string(50'000, ' ') + "<iq/>", limits), "{jabber:component:accept}iq\n");
 }
 
