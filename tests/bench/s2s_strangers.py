@@ -32,14 +32,30 @@ def says(data):
     return run
 
 
-def with_tls(peer, context):
+def with_tls(peer, context, half_a_record=False):
     peer.sendall(BEGIN + b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
     text = b""
     while b"<proceed" not in text:
         text += peer.recv(65536)
-    tls = context.wrap_socket(peer)
-    tls.sendall(BEGIN + b"<a>" + b"x" * 9_000)
-    return tls
+    came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(came, goes)
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            peer.sendall(goes.read())
+            came.write(peer.recv(65536))
+    tls.write(BEGIN + b"<a>" + b"x" * 5_500)
+    peer.sendall(goes.read())
+    if half_a_record:
+        tls.write(b"x" * 16_384)
+        peer.sendall(goes.read()[:16_384])
+    return peer
+
+
+def with_half_a_record(peer, context):
+    return with_tls(peer, context, True)
 
 
 def client(site, *names):
@@ -53,12 +69,14 @@ def client(site, *names):
 STATES = [
     ("silent", says(b""), ()),
     ("a ClientHello that promises 16 kB and does not end", says(b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc" + b"x" * 16_000), ()),
-    ("an element of 9 kB that does not end", says(BEGIN + b"<a>" + b"x" * 9_000), ()),
-    ("many elements of 9 kB that do not end", says(BEGIN + b"<a>" + b"<b/>" * 2_200), ()),
+    ("an element of 5 kB that does not end", says(BEGIN + b"<a>" + b"x" * 5_500), ()),
+    ("many elements of 5 kB that do not end", says(BEGIN + b"<a>" + b"<b/>" * 1_300), ()),
     ("120 answers of dialback that are not read", says(BEGIN + VERIFY * 120), ()),
-    ("TLS and an element of 9 kB that does not end", with_tls, ()),
-    ("the same with a certificate of 100 names", with_tls, [f"DNS:name-{i}.evil.test" for i in range(100)]),
-    ("the same with a certificate of 450 names", with_tls, [f"DNS:n{i}" for i in range(450)]),
+    ("TLS and an element of 5 kB that does not end", with_tls, ()),
+    ("the same and a record of TLS that does not end", with_half_a_record, ()),
+    ("the same with a certificate of 100 names", with_half_a_record, [f"DNS:name-{i}.evil.test" for i in range(100)]),
+    ("the same with a certificate of 450 names", with_half_a_record, [f"DNS:n{i}" for i in range(450)]),
+    ("the same with a certificate of 60 long names", with_half_a_record, ["DNS:n", *(f"DNS:{'n' * 200}{i}" for i in range(60))]),
 ]
 
 
