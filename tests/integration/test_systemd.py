@@ -44,7 +44,7 @@ class Installed:
         self.prosody = Prosody(folder / "prosody", next(hosts), users=["juliet"]).start()
         self.configure()
 
-    def configure(self, level="info", more="", port=None):
+    def configure(self, level="info", more="", port=None, bind=""):
         self.machine.write("/etc/stox/stox.toml", f"""
 [gateway]
 gateway_domain = "sip-xmpp.test"
@@ -54,6 +54,7 @@ level = "{level}"
 {more}
 [[mapper]]
 name = "mapper-1"
+{bind and f'bind = "{bind}"'}
 [[sip_front]]
 name = "sip-1"
 listen = ["udp:{self.host}:{self.port}"]
@@ -205,3 +206,32 @@ def test_it_leaves_no_core(installed, unit):
     pid = installed.start().machine.unit(unit, "MainPID")
     limits = installed.machine.run("cat", f"/proc/{pid}/limits").stdout
     assert next(line for line in limits.splitlines() if line.startswith("Max core")).split()[4:6] == ["0", "0"]
+
+
+def test_keys_of_the_bus_are_for_who_runs_there_also_on_a_host_that_they_were_copied_to(installed):
+    machine, bind = installed.machine, f"tcp://{installed.host}:{loopback.free_port(installed.host)}"
+    installed.configure(bind=bind)  # which is none without keys
+    said = machine.run("stoxctl", "keys").stdout
+    installed.configure(bind=bind, more=said[said.index("[bus.curve]\nmapper_public_key"):])
+
+    def as_user(user, *words):
+        return machine.run("setpriv", f"--reuid={user}", f"--regid={machine.run('id', '-g', user).stdout.strip()}",
+                           "--clear-groups", *words, check=False)
+
+    def wrong():
+        """What the processes' user is told of its keys."""
+        checks = [as_user("stox", unit.partition("@")[0], "-n", unit.partition("@")[2], "--check") for unit in UNITS]
+        return [done.stdout + done.stderr for done in checks if done.returncode != 0]
+
+    try:
+        assert wrong() == []
+        # As root's copies are, and then what it prints for them, as it stands there.
+        machine.run("sh", "-euc", "chown -R 0:0 /etc/stox/keys; chmod 700 /etc/stox/keys; chmod 600 /etc/stox/keys/*")
+        assert [".key" in each and "Permission denied" in each for each in wrong()] == [True] * len(UNITS)
+        [command] = [line for line in said.splitlines() if line.startswith("    chown ")]
+        machine.run("sh", "-euc", command)
+        assert wrong() == []
+        assert as_user("nobody", "cat", "/etc/stox/keys/sip-1.key").returncode != 0
+        installed.start().crosses()
+    finally:
+        machine.run("rm", "-rf", "/etc/stox/keys")
