@@ -1,11 +1,12 @@
 """Processes that are told to take nothing new, and restarts of a running site: nothing is lost or doubled."""
 import collections
+import json
 import threading
 
 import pytest
 
 from support.child import Child
-from support.stox import NAMES, PROGRAMS
+from support.stox import NAMES, PROGRAMS, XMPP_DOMAIN
 from support.waiting import eventually
 
 
@@ -75,8 +76,9 @@ def test_nobody_of_that_name(new_site):
 class Load:
     """Messages both ways until it is told to stop."""
 
-    def __init__(self, site):
-        self.site, self.stopping = site, threading.Event()
+    def __init__(self, site, domains=(XMPP_DOMAIN,)):
+        """domains: in which the XMPP user writes SIP users, one after the other."""
+        self.site, self.domains, self.stopping = site, domains, threading.Event()
         self.juliet = site.xmpp_user("juliet")
         self.senders = [site.sip_user(f"romeo{i}") for i in range(3)]
         self.receiver = site.sip_user("mercutio")
@@ -98,7 +100,8 @@ class Load:
         for i in range(10**6):
             if self.stopping.is_set():
                 return
-            self.sent[self.juliet.send(self.site.jid_at_host(self.receiver), f"number {i}")] = f"number {i}"
+            to = self.site.jid_at_host(self.receiver).replace(XMPP_DOMAIN, self.domains[i % len(self.domains)])
+            self.sent[self.juliet.send(to, f"number {i}")] = f"number {i}"
             self.stopping.wait(0.01)
 
     def stop(self):
@@ -128,8 +131,10 @@ class Load:
         assert not [body for body, status in self.answers.items() if status == 503 and body in arrived]
         assert set(self.answers.values()) <= {200, 503}, self.site.stox.ctl("failed", "sip-1").stdout
         assert sum(arrived.values()) > 20 and sum(received.values()) > 20
-        order = [int(body.split()[1]) for body in received]
-        assert order == sorted(order), "out of order"
+        numbers = [int(body.split()[1]) for body in received]
+        for each in range(len(self.domains)):
+            order = [number for number in numbers if number % len(self.domains) == each]
+            assert order == sorted(order), "out of order"
 
 
 @pytest.fixture
@@ -231,6 +236,40 @@ def test_what_all_processes_share_waits_for_a_rolling_restart(new_site):
     assert not any("restart_pending" in process for process in site.stox.status().values())
     assert romeo.message(after, "after it").status == 200
     assert [juliet.next_message().body for _ in range(3)] == ["before it", "as before", "after it"]
+
+
+def test_another_domain_of_ours_comes_by_a_rolling_restart_under_load(supervised):
+    site, stox, new = supervised, supervised.stox, "new-sip.test"
+    with open(site.xmpp_server.folder / "prosody.cfg.lua", "a") as configuration:
+        configuration.write(f'Component "{new}"\n component_secret = "{site.xmpp_server.secret}"\n')
+    # The status before each of them is restarted, in a file of its name.
+    runtime = stox.configuration["runtime"]
+    runtime["restart_command"] = (f"{PROGRAMS}/stoxctl -f {stox.file} status --json >{stox.folder}/before-{{name}}; "
+                                  + runtime["restart_command"])
+    stox.write()
+    site.start()
+    stox.configuration["gateway"]["xmpp_domain"] = new
+    stox.write()
+    stox.ctl("reload")
+    load = Load(site, [XMPP_DOMAIN, new])
+    eventually(lambda: len(load.answers) > 20 and len(load.sent) > 20, "the load is on")
+    said = stox.ctl("status").stdout
+    as_before = dict(load.answers)
+    done = stox.ctl("rolling-restart", "--timeout", 60)
+    load.stop()
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all(f"{name}: restart pending: gateway.xmpp_domain" in said for name in NAMES), said
+    assert set(as_before.values()) == {200}
+    for at, name in enumerate(NAMES):
+        status = json.loads((stox.folder / f"before-{name}").read_text())
+        pending = {one["name"] for one in status["processes"] if "gateway.xmpp_domain" in one.get("restart_pending", [])}
+        assert pending == set(NAMES[at:])
+    assert "restart pending" not in stox.ctl("status").stdout
+    load.check()
+    assert load.senders[0].message(site.sip_uri(load.juliet), "after it").status == 200
+    message = load.juliet.next_message()
+    assert message.body == "after it" and message.sender.endswith(f"@{new}")
 
 
 def test_who_was_restarted_alone_with_other_shared_keys_gets_and_gives_nothing(new_site):
