@@ -13,6 +13,8 @@ namespace {
 using namespace stox;
 using namespace stox::bus;
 
+constexpr Duration kLife = std::chrono::seconds(8);  // of an envelope: each second of it takes time here
+
 class Actor : public EdgeUser {
  public:
   void begin(const pb::Envelope& e, Time) override {
@@ -54,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
     e.set_conversation("a b");
     e.mutable_sip_message()->set_call_id("c");
     const Time now = bus.clock().now();
-    return sip.edge->submit(e, now + std::chrono::seconds(25), now + std::chrono::seconds(25)) ? 1 : 0;
+    return sip.edge->submit(e, now + kLife, now + kLife) ? 1 : 0;
   };
   worker.waits = true;
   int submitted = submit();
@@ -62,12 +64,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   bus.inject("sip-1", "m-1", bytes);
   bus.inject("m-1", "w-1", bytes);
   bus.inject("m-1", "sip-1", bytes);
-  bus.advance(std::chrono::seconds(5));
+  bus.advance(std::chrono::seconds(2));
   worker.finish();
-  bus.advance(std::chrono::seconds(30));
+  bus.advance(kLife + std::chrono::seconds(2));
   hold(sip.ends == submitted, "what was on its way ends once");
   submitted += submit();
-  bus.advance(std::chrono::seconds(30));
+  bus.advance(kLife + std::chrono::seconds(2));
   hold(sip.ends == submitted, "what follows ends once");
   return 0;
 }
