@@ -32,7 +32,7 @@ def says(data):
     return run
 
 
-def with_tls(peer, context, half_a_record=False):
+def with_tls(peer, context, half_a_record=False, half_a_handshake=False):
     peer.sendall(BEGIN + b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
     text = b""
     while b"<proceed" not in text:
@@ -46,6 +46,9 @@ def with_tls(peer, context, half_a_record=False):
         except ssl.SSLWantReadError:
             peer.sendall(goes.read())
             came.write(peer.recv(65536))
+    if half_a_handshake:
+        peer.sendall(goes.read()[:-500])
+        return peer
     tls.write(BEGIN + b"<a>" + b"x" * 5_500)
     peer.sendall(goes.read())
     if half_a_record:
@@ -58,6 +61,10 @@ def with_half_a_record(peer, context):
     return with_tls(peer, context, True)
 
 
+def with_half_a_handshake(peer, context):
+    return with_tls(peer, context, half_a_handshake=True)
+
+
 def client(site, *names):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -66,17 +73,19 @@ def client(site, *names):
     return context
 
 
+LONG = ["DNS:n", *(f"DNS:{'n' * 200}{i}" for i in range(60))]
 STATES = [
     ("silent", says(b""), ()),
     ("a ClientHello that promises 16 kB and does not end", says(b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc" + b"x" * 16_000), ()),
     ("an element of 5 kB that does not end", says(BEGIN + b"<a>" + b"x" * 5_500), ()),
     ("many elements of 5 kB that do not end", says(BEGIN + b"<a>" + b"<b/>" * 1_300), ()),
     ("120 answers of dialback that are not read", says(BEGIN + VERIFY * 120), ()),
+    ("a handshake in the middle of a certificate of 60 long names", with_half_a_handshake, LONG),
     ("TLS and an element of 5 kB that does not end", with_tls, ()),
     ("the same and a record of TLS that does not end", with_half_a_record, ()),
     ("the same with a certificate of 100 names", with_half_a_record, [f"DNS:name-{i}.evil.test" for i in range(100)]),
     ("the same with a certificate of 450 names", with_half_a_record, [f"DNS:n{i}" for i in range(450)]),
-    ("the same with a certificate of 60 long names", with_half_a_record, ["DNS:n", *(f"DNS:{'n' * 200}{i}" for i in range(60))]),
+    ("the same with a certificate of 60 long names", with_half_a_record, LONG),
 ]
 
 
