@@ -4,7 +4,7 @@ import pytest
 from support import loopback
 from support.ejabberd import Ejabberd
 from support.jabberd2 import Jabberd2
-from support.phone import Baresip, Linphone
+from support.phone import Baresip, Linphone, Sofia
 from support.prosody import Prosody
 from support.publisher import Publisher
 from support.site import Site
@@ -218,3 +218,70 @@ def test_a_death_changes_no_roster_and_the_next_change_is_seen(new_site, tmp_pat
     phone.stop()
     said = {p.type for jid, seen in before.items() for p in juliet.seen_of(jid)[seen:]}
     assert said <= {"available", "unavailable", "probe"} and juliet.roster() == roster
+
+
+class TestANotifierOnAnotherStack:
+    @pytest.fixture(scope="class")
+    def standing_site(self):
+        site = Site(gateway={"presence": True}).start()
+        yield site
+        site.stop()
+
+    @pytest.fixture
+    def contact(self, site, tmp_path):
+        """A user agent on sofia-sip, whom juliet has just asked: (agent, its address, juliet)."""
+        juliet = site.xmpp_user("juliet")
+        agent = Sofia(tmp_path / "sofia", loopback.address(235), site.stox, "sofia", site.sip_uri(juliet)).start()
+        jid = f"sofia*{agent.host}\\3a{agent.port}@xmpp-sip.test"
+        juliet.say_presence(to=jid, type="subscribe")
+        agent.shows("watched by sip:juliet*xmpp.test@sip-xmpp.test for 3600")
+        yield agent, jid, juliet
+        juliet.say_presence(to=jid, type="unsubscribe")
+        agent.stop()
+
+    def types(self, juliet, jid):
+        return [p.type for p in juliet.seen_of(jid)]
+
+    def test_he_lets_her_see_him_after_a_while(self, contact):
+        agent, jid, juliet = contact
+        agent.tells("pending")
+        agent.shows("told 200")
+        assert self.types(juliet, jid) == [] and juliet.roster()[jid] == "none+ask"
+        agent.tells("active", "open")
+        juliet.sees(jid)
+        agent.shows("told 200", times=2)
+        agent.tells("active", "closed")
+        juliet.sees(jid, "unavailable")
+        assert self.types(juliet, jid) == ["subscribed", "available", "unavailable"]
+
+    def test_he_refuses(self, contact):
+        agent, jid, juliet = contact
+        agent.tells("pending")
+        agent.shows("told 200")
+        agent.tells("terminated;reason=rejected")
+        eventually(lambda: "unsubscribed" in self.types(juliet, jid), "she hears that he refuses")
+        assert juliet.roster()[jid] == "none"
+
+    @pytest.mark.parametrize("reason", ["deactivated", "timeout"])
+    def test_she_subscribes_anew_when_his_side_says_so(self, contact, reason):
+        agent, jid, juliet = contact
+        agent.tells("active", "open")
+        juliet.sees(jid)
+        agent.shows("told 200")
+        agent.tells(f"terminated;reason={reason}")
+        agent.shows("watched by", times=2)
+        agent.tells("active", "closed")
+        juliet.sees(jid, "unavailable")
+        assert "unsubscribed" not in self.types(juliet, jid) and juliet.roster()[jid] == "to"
+
+    @pytest.mark.parametrize("reason", ["rejected", "noresource", "giveup;retry-after=600", "probation;retry-after=600", "mood"])
+    def test_she_keeps_a_contact_who_is_taken_back(self, contact, reason):
+        agent, jid, juliet = contact
+        agent.tells("active", "open")
+        juliet.sees(jid)
+        agent.shows("told 200")
+        agent.tells(f"terminated;reason={reason}")
+        agent.shows("told 200", times=2)
+        if reason in ("rejected", "noresource"):
+            juliet.sees(jid, "unavailable")
+        assert "unsubscribed" not in self.types(juliet, jid) and juliet.roster()[jid] == "to"

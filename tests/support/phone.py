@@ -133,3 +133,7 @@ class Sofia(_Phone):
 
     def say(self, text):
         self.type(f"{self.contact} {text}")
+
+    def tells(self, state, basic=""):
+        """Notifies its last watcher: a Subscription-State, and open or closed."""
+        self.type(f"= {state} {basic}".rstrip())
