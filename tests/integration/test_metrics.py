@@ -33,7 +33,7 @@ def families(text):
 @pytest.fixture(scope="module")
 def texts():
     """Of each process, after messages with every kind of end."""
-    site = Site(with_tls=True)
+    site = Site(with_tls=True, gateway={"presence": True})
     sections = [site.stox.configuration[role][0] for role in ("sip_front", "mapper", "xmpp_worker")]
     for section in sections:
         section["metrics"] = f"{site.stox.host}:{loopback.free_port(site.stox.host)}"
