@@ -5,6 +5,7 @@ from support import loopback
 from support.ejabberd import Ejabberd
 from support.jabberd2 import Jabberd2
 from support.phone import Baresip, Linphone, Sofia
+from support.profanity import Profanity
 from support.prosody import Prosody
 from support.publisher import Publisher
 from support.site import Site
@@ -139,6 +140,38 @@ class TestWhoPublishes:
         else:
             phone.type("quit")
         juliet.sees(contact, "unavailable")
+
+
+def test_a_terminal_client_sees_and_is_seen(new_site, tmp_path):
+    site = new_site(**SERVER).start()
+    romeo = site.sip_user("romeo", registered=True)
+    desk, contact, watcher = Publisher(romeo, "desk"), site.jid(romeo), "benvolio*sip.test@xmpp-sip.test"
+    juliet = Profanity(tmp_path / "profanity", site.xmpp_server, "juliet").start()
+    juliet.type(f"/sub request {contact}")
+    # COMPAT(profanity 0.13): that is how it says that she may see him.
+    juliet.shows(f"Subscription received from {contact}")
+    desk.publish(note="at the desk")
+    juliet.shows(f'++ {contact} (sip) is online, "at the desk"')
+    desk.publish(activity="busy", note="on the phone")
+    juliet.shows(f'++ {contact} (sip) is dnd, "on the phone"')
+    desk.publish(activity="away")
+    juliet.shows(f"++ {contact} (sip) is away")
+    desk.leave()
+    juliet.shows(f"-- {contact} (sip) is offline")
+
+    phone = Linphone(tmp_path / "linphone", loopback.address(236), site.kamailio, "benvolio", site.sip_uri(juliet),
+                     watches=True).start()
+    juliet.shows(f"Received authorization request from {watcher}")
+    juliet.type(f"/sub allow {watcher}")
+    phone.shows("is Online")
+    juliet.type("/status set dnd")
+    phone.shows("is Busy")
+    juliet.type("/status set away")
+    phone.shows("is Away")
+    juliet.type("/quit")
+    phone.shows("is Offline")
+    phone.stop()
+    juliet.stop()
 
 
 def test_an_old_contact_stays_whatever_its_proxy_says(new_site):
