@@ -170,7 +170,8 @@ bool Front::is_connected() const { return edge().has_mapper(); }
 
 void Front::members_changed() {
   if (taken_) taken_->set_targets(edge().possible_targets());
-  if (notifying_) {
+  if (watching_) {
+    watching_->watches().members_changed(edge().members());
     notifying_->members_changed(edge().members());
     end_of_turn_.ask();
   }

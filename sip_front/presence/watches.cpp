@@ -352,8 +352,32 @@ void Watches::tell(Watch& w) {
     const auto known = before.extract(device.address);
     if (known.empty() || known.mapped() != mark) say_state(device.address, w.user, device.state);
   }
+  if (w.said < clock_.now() - kUnnoticed) w.gone.clear();
   for (const auto& [device, mark] : before) {
-    if (is_available(mark)) say_state(device, w.user, {});
+    if (!is_available(mark)) continue;
+    say_state(device, w.user, {});
+    if (w.gone.size() < kMaxGone) w.gone.push_back(device);
+  }
+}
+
+void Watches::members_changed(const std::vector<pb::Member>& members) {
+  XmppReach reach = reach_of({}, members);
+  const bool is_less = reach_.has_more_than(reach);
+  reach_ = std::move(reach);
+  if (!is_less || say_again_at_ != kNever) return;
+  say_again_at_ = clock_.now() + kOnTheWay;
+  say_again_since_ = clock_.now() - kUnnoticed;
+}
+
+void Watches::say_again() {
+  say_again_at_ = kNever;
+  for (auto& [id, w] : watches_) {
+    if (w.said < say_again_since_) continue;
+    for (const std::string& device : w.gone) {
+      if (!w.told.contains(device)) say_state(device, w.user, {});
+    }
+    doubt(w.told);
+    tell(w);
   }
 }
 
@@ -361,6 +385,7 @@ void Watches::delivered(const pb::Presence& presence) {
   uint64_t id = 0;
   Watch* const w = find(presence.to(), presence.from(), &id);
   if (w == nullptr) return;
+  if (presence.kind() == pb::Presence::STATE) w->said = clock_.now();
   if (presence.kind() == pb::Presence::SUBSCRIBED) {
     w->granting = false;
     tell(*w);
@@ -568,10 +593,11 @@ void Watches::look_at(uint64_t id) {
 
 Time Watches::turn() {
   const Time now = clock_.now();
+  if (say_again_at_ <= now) say_again();
   while (const auto id = deadlines_.pop_due(now)) look_at(*id);
   const Time next = std::min(subscriber_.turn(now), outbox_.turn(now));
   keep_only();
-  return std::min(next, deadlines_.next());
+  return std::min({next, deadlines_.next(), say_again_at_});
 }
 
 Time Watches::keep_only() {

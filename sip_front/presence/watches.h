@@ -18,11 +18,13 @@
 #include "common/base/deadlines.h"
 #include "common/service/log.h"
 #include "common/service/process.h"
+#include "proto/control.pb.h"
 #include "proto/presence.pb.h"
 #include "proto/watch.pb.h"
 #include "sip_front/presence/kept_table.h"
 #include "sip_front/presence/pidf.h"
 #include "sip_front/presence/presence_outbox.h"
+#include "sip_front/presence/xmpp_reach.h"
 #include "sip_front/sip/message/random.h"
 #include "sip_front/sip/policy/rate_limit.h"
 #include "sip_front/sip/subscription/subscriber.h"
@@ -47,7 +49,10 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
   static constexpr Duration kAskAgain = std::chrono::hours(24);     // who knows no presence
   static constexpr Duration kPause = std::chrono::minutes(5);       // after the user's last device has gone
   static constexpr Duration kForget = std::chrono::hours(24 * 30);  // without a stanza of the user
-  static constexpr std::size_t kMaxOnline = 16;                     // devices of a user that are counted
+  static constexpr Duration kUnnoticed = std::chrono::seconds(60);  // the death of a stream
+  static constexpr Duration kOnTheWay = std::chrono::seconds(2);    // outcomes from before it
+  static constexpr std::size_t kMaxGone = 64;
+  static constexpr std::size_t kMaxOnline = 16;  // devices of a user that are counted
 
   // All references must outlive it.
   Watches(const WatchOptions&, const Clock&, service::Log&, sip::Random&, sip::SubscribeSender&,
@@ -71,6 +76,9 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
   bool ended(uint64_t number, const pb::Outcome& outcome) {
     return outbox_.ended(number, outcome, clock_.now());
   }
+  // The edges of the bus, whenever they, or what they serve, have changed. What was said in a stream to XMPP
+  // that broke may be lost, though the bus had it: it is said again.
+  void members_changed(const std::vector<pb::Member>&);
   Time turn();
   // In its place while nothing is to be asked or said: what is so is kept.
   Time keep_only();
@@ -110,6 +118,8 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
     bool failed = false;  // last time
     Duration back_off{};
     Time heard{}, tried{};
+    Time said = Time::min();        // when the bus last had a state for him
+    std::vector<std::string> gone;  // devices that he was told of as gone, of late
     Time try_at = kNever, dark_at = kNever, pause_at = kNever;
     Time wake_at = kNever;  // the earliest that deadlines_ has for it
     uint64_t kept = 0;      // hash of what stands in the file
@@ -138,6 +148,7 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
   void take_document(Watch&, std::string_view type, std::string_view body);
   void grant(Watch&);
   void tell(Watch&);
+  void say_again();
   void answer_probe(Watch&, const std::string& prober);
   void say(const Watch&, pb::Presence::Kind, std::string text = {});
   void say_state(const std::string& device, const std::string& to, const pb::PresenceState&);
@@ -168,6 +179,8 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
   std::unordered_map<std::string, std::size_t> of_user_;  // how many, by key
   sip::RateLimit new_by_user_, new_by_domain_;
   Deadlines<uint64_t> deadlines_;
+  XmppReach reach_;  // of any domain
+  Time say_again_at_ = kNever, say_again_since_{};
   uint64_t unreadable_ = 0, overloaded_ = 0;
 };
 

@@ -130,6 +130,10 @@ class Scene : public sip::SubscribeSender, public PresenceOutbox::Outlet {
     said_before_ = said.size();
     notify(state, body);
   }
+  void stream(const std::vector<pb::Member>& members) {
+    watches->members_changed(members);
+    turn();
+  }
   void turn() {
     for (next = watches->turn(); !dead_stream && !under_way_.empty(); next = watches->turn()) {
       for (const uint64_t number : std::exchange(under_way_, {})) {
@@ -664,6 +668,55 @@ TEST(Watches, NewOnesComeNotTooFast) {
   taken = 0;
   for (int i = 0; i < 1000; ++i) ask("sip:u" + std::to_string(i) + "*x.test@gw.test", i);
   EXPECT_LE(taken, 400);
+}
+
+// --- the death of a stream
+
+std::vector<pb::Member> worker(uint64_t connection) {
+  pb::Member member;
+  member.set_role(pb::WORKER);
+  member.set_name("component-1");
+  member.mutable_serving()->set_state(pb::READY);
+  member.mutable_serving()->set_backend(pb::COMPONENT);
+  member.mutable_serving()->set_connection(connection);
+  return {member};
+}
+
+TEST(Watches, WhatWasSaidInAStreamThatBrokeIsSaidAgain) {
+  Scene s;
+  s.stream(worker(1));
+  s.xmpp(pb::Presence::SUBSCRIBE);
+  s.accept(kDesk);
+  s.take();
+  s.stream({});
+  s.pass(5s);
+  EXPECT_EQ(s.take(), Texts{"sip open 'at desk'"});
+  s.stream(worker(2));
+  s.pass(5s);
+  EXPECT_EQ(s.take(), Texts{});
+  s.notify("active", kClosed);
+  s.take();
+  s.stream(worker(3));
+  s.pass(5s);
+  EXPECT_EQ(s.take(), Texts{"sip closed"});
+  s.notify("active", {});
+  s.pass(61s);
+  s.take();
+  s.stream(worker(4));
+  s.pass(5s);
+  EXPECT_EQ(s.take(), Texts{}) << "that arrived";
+}
+
+TEST(Watches, ADeviceThatWentWithAStreamIsGone) {
+  Scene s;
+  s.stream(worker(1));
+  s.xmpp(pb::Presence::SUBSCRIBE);
+  s.accept(kOpen);
+  s.notify("active", {});
+  s.take();
+  s.stream(worker(2));
+  s.pass(5s);
+  EXPECT_EQ(s.take(), Texts{"sip closed"});
 }
 
 // --- the death of the process
