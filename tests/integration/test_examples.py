@@ -11,6 +11,8 @@ import pytest
 from support import loopback
 from support.certificates import Authority
 from support.machine import CannotBoot, Machine
+from support.phone import Baresip
+from support.publisher import Publisher
 from support.sip_user import SipUser
 from support.stox import PROGRAMS, REPOSITORY
 from support.waiting import eventually
@@ -49,6 +51,7 @@ def machine(network):
             text = made.run("cat", "/etc/stox/stox.toml").stdout
             for key in "gateway_domain", "xmpp_domain", "outbound_proxy":
                 text = once(text, f"\n# {key} = ", f"\n{key} = ")
+            text = once(text, "\n[gateway]\n", "\n[gateway]\npresence = true\n")
             made.write("/etc/stox/stox.toml", once(text, '# xmpp_password = "..."', 'xmpp_password = "s3cret"'))
             made.run("systemctl", "start", "stox.target")
             yield made
@@ -195,9 +198,11 @@ def kamailio(request, machine, authority):
     text = stock
     defines = ["WITH_TLS", "WITH_WEBSOCKET"]
     if request.param == "with-authentication":
-        # Instead of MySQL, which the tests do without, tables in files.
-        defines += ["WITH_AUTH", 'DBURL "text:///etc/kamailio/dbtext"']
+        # Instead of MySQL, which the tests do without, tables in files, and presence in memory.
+        defines += ["WITH_AUTH", "WITH_PRESENCE", 'DBURL "text:///etc/kamailio/dbtext"']
         text = once(text, "#!ifdef WITH_MYSQL\nloadmodule", 'loadmodule "db_text.so"\n#!ifdef WITH_MYSQL\nloadmodule')
+        text = once(text, 'modparam("presence", "db_url", DBURL)', 'modparam("presence", "db_url", DBURL)\n'
+                    'modparam("presence", "subs_db_mode", 0)\nmodparam("presence", "publ_cache", 2)')
         machine.run("cp", "-rT", "/usr/share/kamailio/dbtext/kamailio", "/etc/kamailio/dbtext")
         rows = [f"{i}:romeo{i}:sip.example.org:pw:-:-\n" for i in range(1, 50)]
         machine.write("/etc/kamailio/dbtext/subscriber",
@@ -207,7 +212,7 @@ def kamailio(request, machine, authority):
     # What the example says.
     example = (EXAMPLES / "kamailio.cfg").read_text()
     line, include = re.search(r"#     (route\(STOX\);) ", example)[1], re.search(r"#     (include_file .*\")", example)[1]
-    text = once(text, "\troute(AUTH);\n", f"\t{line}\n\troute(AUTH);\n") + include + "\n"
+    text = once(text, "\troute(WITHINDLG);\n", f"\t{line}\n\troute(WITHINDLG);\n") + include + "\n"
     put(machine, "/etc/kamailio/stox.cfg", example)
     certificate, key = authority.sign(f"IP:{HERE}", "DNS:sip.example.org", stem="kamailio")
     put(machine, "/etc/kamailio/kamailio-selfsigned.pem", certificate.read_text())
@@ -243,14 +248,76 @@ def test_a_phone_and_an_xmpp_client_write_to_each_other(machine, kamailio, julie
     romeo.close()
 
 
+# What Baresip asks of a support.kamailio.Kamailio.
+PROXY = types.SimpleNamespace(host=HERE, port=5060, domain="sip.example.org", password="pw")
+JULIET = "sip:juliet*localhost@sip-xmpp.example.org"
+
+
+def baresip(folder, **how):
+    name = next(names)
+    made = Baresip(folder / name, loopback.address(7), PROXY, name, JULIET, **how)
+    return made.start(), f"{name}*sip.example.org@xmpp-sip.example.org"
+
+
+def has_contact(phone, state):
+    def is_so():
+        phone.type("/contacts")
+        return (re.findall(r"(\w+) contact <", phone.shown()) or [""])[-1] == state
+
+    eventually(is_so, f"{phone.name} has its contact {state}")
+
+
+def test_an_xmpp_user_sees_a_phone_come_and_go(machine, kamailio, juliet, authority, tmp_path):
+    ready(machine)
+    if kamailio == "with-authentication":  # and presence server
+        romeo = phone("udp", authority).register()
+        contact = f"{romeo.uri.partition(':')[2].replace('@', '*')}@xmpp-sip.example.org"
+        desk = Publisher(romeo, "desk")
+        desk.publish(activity="busy", note="at the desk")
+        assert juliet.subscribe(contact) == ["subscribed"]
+        juliet.sees(contact, show="dnd", status="at the desk")
+        desk.leave()
+        juliet.sees(contact, "unavailable")
+        desk.publish()
+        juliet.sees(contact)
+        romeo.close()
+    else:
+        romeo, contact = baresip(tmp_path)
+        assert juliet.subscribe(contact) == ["subscribed"]
+        romeo.is_available(True)
+        juliet.sees(contact)
+        romeo.is_available(False)
+        juliet.sees(contact, "unavailable")
+        romeo.stop()
+
+
+def test_a_phone_sees_an_xmpp_user_come_and_go(machine, kamailio, juliet, tmp_path):
+    # COMPAT(ejabberd 23): its file lets nobody be asked by more than five contacts a minute.
+    transport = "tcp" if kamailio == "with-authentication" else "udp"
+    ready(machine)
+    romeo, contact = baresip(tmp_path, transport=transport, watches=True)
+    juliet.asked_by(contact)
+    juliet.say_presence(to=contact, type="subscribed")
+    has_contact(romeo, "Online")
+    juliet.say_presence(show="dnd")
+    has_contact(romeo, "Busy")
+    juliet.say_presence(type="unavailable")
+    has_contact(romeo, "Offline")
+    romeo.stop()
+
+
 def test_nobody_speaks_for_others(machine, kamailio, authority):
     ready(machine)
     stranger = phone("udp", authority)
     try:
         to = "sip:juliet*localhost@sip-xmpp.example.org"
         assert stranger.message(to, "psst", sender="sip:mallory@elsewhere.example").status == 403
+        # As in a dialog, of which there is none.
+        within = [("To", f"<{to}>;tag=made-up"), ("Route", "<sip:127.0.0.1:5060;lr>"), ("Route", "<sip:127.0.0.1:5080;lr>")]
+        assert stranger.message(to, "psst", sender="sip:mallory@elsewhere.example", headers=within).status == 403
         if kamailio == "with-authentication":
             assert stranger.message(to, "psst").status == 407
+            assert stranger.message(to, "psst", headers=within).status == 407
             stranger.password = "guessed"
             assert stranger.message_through_proxy(to, "psst").status == 407
     finally:
