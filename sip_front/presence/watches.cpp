@@ -301,11 +301,15 @@ void Watches::state(const pb::Presence& presence, const std::string& user, const
   if (w == nullptr) return;
   w->heard = clock_.now();
   const std::string device(device_in(presence.from()));
-  std::erase_if(w->online, [&](const std::string& one) { return device.empty() || one == device; });
+  const auto left =
+      std::erase_if(w->online, [&](const std::string& one) { return device.empty() || one == device; });
   if (presence.state().available()) {
     if (w->online.size() < kMaxOnline) w->online.push_back(device);
     w->pause_at = kNever;
     if (w->standing == Standing::kPaused) ask(id, *w);
+  } else if (left == 0 && device.empty()) {
+    // COMPAT(Prosody 0.12): so it acknowledges that the contact asks to see him, and a probe would be
+    // answered by `unsubscribed`, as if he had refused.
   } else if (w->online.empty() && w->pause_at == kNever) {
     // He may have devices that we have not heard of since the start.
     say(*w, pb::Presence::PROBE);

@@ -10,6 +10,7 @@ from support.prosody import Prosody
 from support.publisher import Publisher
 from support.site import Site
 from support.waiting import eventually
+from support.watcher import Watcher
 
 PRESENCE = {"with_proxy": True, "gateway": {"presence": True}}
 SERVER = {**PRESENCE, "proxy": {"presence": "server"}}
@@ -59,6 +60,23 @@ class TestByAPresenceServer:
         eventually(lambda: juliet.roster().get(contact) == "none", "the contact shows nothing any more")
         juliet.sees(contact, "unavailable")
         desk.leave()
+
+    def test_two_see_each_other(self, site):
+        romeo, juliet = site.sip_user("romeo", registered=True), site.xmpp_user("juliet")
+        desk, contact = Publisher(romeo, "desk"), site.jid(romeo)
+        desk.publish(activity="busy")
+        assert juliet.subscribe(contact) == ["subscribed"]
+        juliet.sees(contact, show="dnd")
+        watcher = Watcher(site.sip_user("romeo"), site.sip_uri(juliet))
+        watcher.subscribe()
+        juliet.asked_by(contact)
+        juliet.say_presence(to=contact, type="subscribed")
+        watcher.until("active open")
+        assert juliet.roster()[contact] == "both"
+        juliet.say_presence(show="away")
+        watcher.until("active open away")
+        desk.leave()
+        juliet.sees(contact, "unavailable")
 
 
 class TestPhonesWatch:

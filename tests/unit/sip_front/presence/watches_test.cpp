@@ -576,6 +576,17 @@ TEST(Watches, NobodyIsAskedForWhoIsAway) {
   EXPECT_EQ(s.take(), Texts{"sip open"});
 }
 
+TEST(Watches, UnavailableOfWhoWasNotSeenIsNoLeave) {
+  Scene s;
+  s.xmpp(pb::Presence::SUBSCRIBE);
+  s.accept(kDesk);
+  s.take();
+  s.online("", false);
+  EXPECT_EQ(s.take(), Texts{}) << "he need not have let the contact see him";
+  s.pass(10min);
+  EXPECT_EQ(s.standing(), "active");
+}
+
 TEST(Watches, AProbeAfterAPauseIsAnsweredWhenTheStateIsKnown) {
   Scene s;
   s.xmpp(pb::Presence::SUBSCRIBE);
