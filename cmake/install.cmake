@@ -39,6 +39,7 @@ install(FILES deploy/man/stox.toml.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 
 file(GLOB documents CONFIGURE_DEPENDS doc/*.md)
 install(FILES README.md ${documents} DESTINATION ${documents_dir})
+install(DIRECTORY doc/images DESTINATION ${documents_dir})
 install(DIRECTORY deploy/examples DESTINATION ${documents_dir})
 install(DIRECTORY deploy/supervisord DESTINATION ${documents_dir}/examples)
 install(FILES deploy/stox.toml DESTINATION ${documents_dir}/examples)
