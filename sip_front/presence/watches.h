@@ -40,7 +40,7 @@ struct WatchOptions {
 
 class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
  public:
-  static constexpr uint32_t kExpires = 3600;                         // s, that is asked for
+  static constexpr uint32_t kExpires = 3600;  // s, that is asked for
   // The first requests after a start: one in each kApart on average, and all of them within kSpread.
   static constexpr Duration kApart = std::chrono::milliseconds(3), kSpread = std::chrono::seconds(30);
   static constexpr Duration kDark = std::chrono::seconds(60);        // without a dialog: told as unavailable
@@ -49,7 +49,7 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
   static constexpr Duration kAskAgain = std::chrono::hours(24);     // who knows no presence
   static constexpr Duration kPause = std::chrono::minutes(5);       // after the user's last device has gone
   static constexpr Duration kForget = std::chrono::hours(24 * 30);  // without a stanza of the user
-  static constexpr Duration kUnnoticed = std::chrono::seconds(60);  // the death of a stream
+  static constexpr Duration kUnnoticed = std::chrono::minutes(5);   // the death of an idle stream
   static constexpr Duration kOnTheWay = std::chrono::seconds(2);    // outcomes from before it
   static constexpr std::size_t kMaxGone = 64;
   static constexpr std::size_t kMaxOnline = 16;  // devices of a user that are counted
