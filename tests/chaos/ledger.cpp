@@ -211,7 +211,7 @@ void Ledger::violation(std::string_view what, uint64_t number, std::string_view 
   violated_(out.dump());
 }
 
-std::string Ledger::report() const {
+nlohmann::json Ledger::report() const {
   using nlohmann::json;
   json out = {{"lost", lost_},
               {"doubled", doubled_},
@@ -253,7 +253,7 @@ std::string Ledger::report() const {
                          {"silent_at_us", silent_at_[index]}};
   }
   out["died_with_server"] = died_with_server_;
-  return out.dump();
+  return out;
 }
 
 void Ledger::write_disturbed(const std::string& file) const {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -66,7 +67,7 @@ class Ledger {
   void begin() { began_us_ = last_arrival_[0] = last_arrival_[1] = now(); }
   void end();    // of the load: silence counts until here
   void close();  // nothing more can come
-  std::string report() const;
+  nlohmann::json report() const;
   // Messages that failed or took more than a second: when they were sent, one a line.
   void write_disturbed(const std::string& file) const;
 

@@ -1,17 +1,21 @@
 // stox-chaos-ends: SIP users on one side of the gateway, XMPP users on the other, and a ledger of what became
 // of each message. It prints "ready" when all doors (xmpp_side.h) are open; lines on standard input then say
-//   go | rate N | cut DOOR | stall DOOR SECONDS | broken DOOR | killed DOOR | server-killed DOOR | stop
-// (doors by number; "killed": its worker will be, now). What breaks a promise is printed as a line of JSON;
-// after "stop" it waits for what is owed and prints the report; it ends with its input.
+//   watch | go SECONDS | rate N | cut DOOR | stall DOOR SECONDS | broken DOOR | killed DOOR | server-killed
+//   DOOR | stop
+// ("watch": presence begins, and "ready" is printed again when all see each other; doors by number; "killed":
+// its worker will be, now). What breaks a promise is printed as a line of JSON; after "stop" it waits for
+// what is owed and prints the report; it ends with its input.
 #include <poll.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <random>
 #include <sstream>
 
 #include "tests/chaos/ledger.h"
+#include "tests/chaos/presence.h"
 #include "tests/chaos/sip_side.h"
 #include "tests/chaos/xmpp_side.h"
 
@@ -19,6 +23,7 @@ namespace stox::chaos {
 namespace {
 
 constexpr int64_t kTurn = 5'000;
+constexpr uint32_t kPairs = 48;   // who see each other
 constexpr uint32_t kChatty = 64;  // conversations that half of the messages are of
 
 struct Options {
@@ -54,18 +59,23 @@ class Run {
         ledger_(options.conversations, options.journal,
                 [](const std::string& json) { std::cout << json << std::endl; }),
         sip_(ends::parse_address(options.sip), addresses(options.fronts), options.conversations, ledger_),
-        xmpp_(addresses(options.workers), servers(options.servers), options.conversations, ledger_) {}
+        xmpp_(addresses(options.workers), servers(options.servers), options.conversations, ledger_),
+        presence_(sip_, xmpp_, addresses(options.fronts), std::min(kPairs, options.conversations),
+                  options.seed, [](const std::string& json) { std::cout << json << std::endl; }) {}
 
   void run(const std::string& disturbed) {
     while (!xmpp_.ready()) turn();
     std::cout << "ready" << std::endl;
     while (!stopping_) turn();
     ledger_.end();
-    while (!ended_ && (sip_.waiting() > 0 || xmpp_.owed())) turn();
+    presence_.end();
+    while (!ended_ && (sip_.waiting() > 0 || xmpp_.owed() || presence_.owed())) turn();
     for (const auto late = ends::now_us() + 2'000'000; ends::now_us() < late;) turn();
     ledger_.close();
     if (!disturbed.empty()) ledger_.write_disturbed(disturbed);
-    std::cout << "report " << ledger_.report() << std::endl;
+    auto report = ledger_.report();
+    report["presence"] = presence_.report();
+    std::cout << "report " << report.dump() << std::endl;
     while (!ended_) turn();  // the streams stay until the gateway has been looked at
   }
 
@@ -90,6 +100,11 @@ class Run {
     if (loading_ && !stopping_) say_what_is_due();
     sip_.repeat();
     xmpp_.turn();
+    presence_.turn();
+    if (watching_ && presence_.all_seen()) {
+      watching_ = false;
+      std::cout << "ready" << std::endl;
+    }
     sip_.flush();
     xmpp_.flush();
     // What happens within a few milliseconds is handled together.
@@ -124,7 +139,12 @@ class Run {
     std::size_t door = 0;
     double seconds = 0;
     words >> word;
-    if (word == "go") {
+    if (word == "watch") {
+      watching_ = true;
+      presence_.begin();
+    } else if (word == "go") {
+      words >> seconds;
+      presence_.go(seconds);
       loading_ = true;
       counted_us_ = ends::now_us();
       ledger_.begin();
@@ -154,9 +174,10 @@ class Run {
   Ledger ledger_;
   SipSide sip_;
   XmppSide xmpp_;
+  Presence presence_;
   std::vector<pollfd> polled_;
   int64_t counted_us_ = 0, last_turn_us_ = 0;
-  bool loading_ = false, stopping_ = false, ended_ = false, next_to_sip_ = false;
+  bool watching_ = false, loading_ = false, stopping_ = false, ended_ = false, next_to_sip_ = false;
 };
 
 int run(int argc, char** argv) {

@@ -17,7 +17,9 @@ class Report:
         self.disturbed = sorted(int(line.split()[0]) / 1e6 for line in disturbed.splitlines())
 
     def good(self):
-        return not (self.violations or self.ledger["lost"] or self.ledger["doubled"] or self.ledger["reordered"])
+        ledger, presence = self.ledger, self.ledger["presence"]
+        return not (self.violations or ledger["lost"] or ledger["doubled"] or ledger["reordered"] or presence["wrong"] or
+                    presence["broken"])
 
     def recoveries(self):
         """By kind: seconds from the beginning of a fault (of one that ends a process or connection) or from its end
@@ -44,7 +46,7 @@ class Report:
                  f"{options.conversations} conversations each way, {len(self.faults)} faults", ""]
         lines += self._messages() + [""] + self._faults() + [""] + self._killed() + self.asked.lines()
         lines += [""] + self.levels.lines(options.verbose)
-        lines += ["", f"lost {ledger['lost']}, doubled {ledger['doubled']}, reordered {ledger['reordered']}"]
+        lines += ["", *self._presence(), "", f"lost {ledger['lost']}, doubled {ledger['doubled']}, reordered {ledger['reordered']}"]
         if ledger["reordered_after_kill"]:
             lines.append(f"({ledger['reordered_after_kill']} overtaken while in the journal of a worker that was killed)")
         if ledger["came_after_doubt"]:
@@ -53,6 +55,14 @@ class Report:
         if ledger["came_behind"]:
             lines.append(f"({ledger['came_behind']} came to a worker behind later ones, by a stream that their server had left)")
         return "\n".join(lines)
+
+    def _presence(self):
+        presence = self.ledger["presence"]
+        seen = (f"{presence['wrong']} pairs see what is not so" if presence["wrong"] else
+                f"all see what is so, {presence['settled_s']:.1f} s after the end")
+        apart = f"; {presence['between_servers']} not, of those between servers" if presence["between_servers"] else ""
+        return [f"presence: {presence['pairs']} pairs, {presence['changes']} changes; {seen}{apart}",
+                *(f"{count:>8}  {what}" for what, count in presence["broken"].items())]
 
     def _messages(self):
         ledger, options = self.ledger, self.options

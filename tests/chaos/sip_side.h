@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tests/chaos/ledger.h"
@@ -30,6 +32,12 @@ class SipSide {
  public:
   SipSide(const sockaddr_in& here, std::vector<sockaddr_in> fronts, uint32_t conversations, Ledger&);
 
+  // Sees each datagram first; true: it was for somebody else.
+  using Other = std::function<bool(std::string_view bytes, const sockaddr_in& from)>;
+  void show_first(Other other) { other_ = std::move(other); }
+  const std::string& here() const { return here_; }  // ADDRESS:PORT
+  std::string& next(const sockaddr_in& to) { return socket_.next(to); }
+
   int descriptor() const { return socket_.descriptor(); }
   bool idle(uint32_t conversation) const { return !busy_[conversation]; }
   void message(uint32_t conversation);
@@ -53,6 +61,7 @@ class SipSide {
   std::vector<bool> busy_;      // by conversation
   std::vector<uint8_t> front_;  // by conversation; another one after a 503
   std::size_t waiting_ = 0;
+  Other other_;
   ends::Repeats repeats_;
 };
 

@@ -151,7 +151,7 @@ class ChaosSite(Stox):
     def _write(self, name, connect):
         configuration = {
             "gateway": {"gateway_domain": "sip-xmpp.test", "xmpp_domain": OURS["sip.test"],
-                        "outbound_proxy": f"sip:{SIP_USERS};transport=udp",
+                        "outbound_proxy": f"sip:{SIP_USERS};transport=udp", "presence": True,
                         "gwmap": {**OURS, **{d: d for d in [*PLAYED_DOMAINS, PROSODY_DOMAIN, *REMOTE_DOMAINS]}}},
             "runtime": {"directory": str(self.folder / "run"), "state_directory": str(self.folder / "state"),
                         "drain_seconds": 10},

@@ -174,6 +174,17 @@ void XmppSide::message(uint32_t conversation) {
   ++c.pending;
 }
 
+bool XmppSide::write(uint32_t conversation, std::string_view xml) {
+  std::size_t door = conversations_[conversation].door;
+  if (!is_real(door)) {
+    door = conversation / 2 % played_;
+    for (std::size_t i = 1; i < played_ && !up(door); ++i) door = (door + 1) % played_;
+  }
+  if (!up(door)) return false;
+  doors_[door].stream->out() += xml;
+  return true;
+}
+
 void XmppSide::settle(uint64_t number) {
   Conversation& c = conversations_[ledger_.at(number).conversation];
   if (c.left_behind > 0) {  // they were written before those of the stream that is up now
@@ -245,6 +256,8 @@ void XmppSide::stanza(std::size_t door, const ends::ReadStanza& stanza) {
     // Through a real server an error may be the server's own, while the gateway is not there.
     if (stanza.id.starts_with(kProof) && (stanza.type == "result" || !is_real(door)))
       proved(doors_[door], number_of(std::string_view(stanza.id).substr(kProof.size())));
+  } else if (stanza.name == "presence") {
+    if (other_) other_(stanza);
   } else if (stanza.name == "message" && stanza.type == "error") {
     number = number_of(stanza.id);
     if (!ledger_.known(number)) return;

@@ -11,9 +11,11 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -47,6 +49,12 @@ class XmppSide {
   void cut(std::size_t door) { end_stream(door); }
   void stall(std::size_t door, double seconds);  // reads nothing for so long
   void broken(std::size_t door);
+
+  // What is no message and no ping.
+  void show_others(std::function<void(const ends::ReadStanza&)> other) { other_ = std::move(other); }
+  // For the users of this conversation: at its door, of a played server at another if that is closed. False:
+  // there is none, and it is gone.
+  bool write(uint32_t conversation, std::string_view xml);
 
   bool can_send(uint32_t conversation) const;
   void message(uint32_t conversation);  // only if it can
@@ -89,6 +97,7 @@ class XmppSide {
   std::minstd_rand random_;
   uint64_t pings_ = 0;
   int64_t pinged_us_ = 0;
+  std::function<void(const ends::ReadStanza&)> other_;
 };
 
 }  // namespace stox::chaos

@@ -1,5 +1,7 @@
-"""What tests/chaos makes of what it measured: a process that grows is found, one that is level is not."""
+"""What tests/chaos makes of what it measured: a process that grows is found, one that is level is not; what fails a run."""
+import pytest
 from chaos.levels import LONG, SPAN, WARM, Levels
+from chaos.report import Report
 
 
 def life(memory, descriptors=lambda at: 30, seconds=LONG + 60):
@@ -29,3 +31,22 @@ def test_descriptors_that_are_not_closed_are_found():
 def test_a_short_life_says_nothing():
     levels = life(lambda at: 30 + at, seconds=LONG - 60)
     assert levels.long_lives() == [] and levels.grown() == []
+
+
+def report(violations=(), **figures):
+    presence = {"pairs": 3, "changes": 70, "wrong": 0, "between_servers": 0, "broken": {}, "settled_s": 1.5, **figures}
+    return Report(None, {"lost": 0, "doubled": 0, "reordered": 0, "presence": presence}, [], "", None, None, list(violations))
+
+
+def test_presence_that_is_as_it_should_be():
+    assert report().good()
+    assert report(between_servers=1).good()
+    assert report()._presence() == ["presence: 3 pairs, 70 changes; all see what is so, 1.5 s after the end"]
+
+
+@pytest.mark.parametrize("figures, said", [
+    ({"wrong": 2}, "presence: 3 pairs, 70 changes; 2 pairs see what is not so"),
+    ({"broken": {"an XMPP user got unsubscribed": 1}}, "       1  an XMPP user got unsubscribed")])
+def test_presence_fails_a_run(figures, said):
+    assert not report(**figures).good()
+    assert said in report(**figures)._presence()

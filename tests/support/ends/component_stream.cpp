@@ -106,7 +106,7 @@ void ComponentStream::started(std::string_view name, const char** attributes) {
       if (key == "type") current_.type = attributes[1];
     }
   } else if (depth_ == 3) {
-    text_ = name == "body" ? &current_.body : nullptr;
+    text_ = name == "body" ? &current_.body : name == "status" ? &current_.status : nullptr;
     in_error_ = name == "error";
     current_.ping = current_.ping || name == "ping";
   } else if (depth_ == 4 && in_error_) {

@@ -11,7 +11,7 @@
 namespace stox::ends {
 
 struct ReadStanza {
-  std::string name, from, to, id, type, body;
+  std::string name, from, to, id, type, body, status;
   std::string condition;  // of an error: the name of the first child of <error/>
   std::string text;       // of an error
   bool ping = false;

@@ -79,7 +79,7 @@ void write_response(std::string_view head, std::string_view status, std::string&
   out.append("SIP/2.0 ").append(status).append("\r\n");
   for (const auto name : {"\r\nVia:", "\r\nFrom:", "\r\nCall-ID:", "\r\nCSeq:", "\r\nTo:"})
     copy_headers(head, name, out);
-  out.insert(out.size() - 2, ";tag=end");
+  if (out.find(";tag=", out.rfind("\r\nTo:")) == std::string::npos) out.insert(out.size() - 2, ";tag=end");
   out += "Content-Length: 0\r\n\r\n";
 }
 
