@@ -106,28 +106,31 @@ void Translation::set_members(const std::vector<pb::Member>& members) {
 }
 
 const std::vector<Translation::Row>& Translation::rows() {
+  using Of = service::Trace::Of;
   static const std::vector<Row> kRows = {
-      {&pb::Envelope::has_sip_message, &Translation::to_xmpp, &Translation::to_xmpp_},
-      {&pb::Envelope::has_xmpp_message, &Translation::to_sip, &Translation::to_sip_},
-      {&pb::Envelope::has_sip_presence, &Translation::presence_to_xmpp, &Translation::to_xmpp_},
-      {&pb::Envelope::has_sip_state, &Translation::presence_to_xmpp, &Translation::to_xmpp_},
-      {&pb::Envelope::has_xmpp_presence, &Translation::presence_to_sip, &Translation::to_sip_},
-      {&pb::Envelope::has_xmpp_state, &Translation::presence_to_sip, &Translation::to_sip_},
+      {&pb::Envelope::has_sip_message, &Translation::to_xmpp, &Translation::to_xmpp_, Of::kMessage},
+      {&pb::Envelope::has_xmpp_message, &Translation::to_sip, &Translation::to_sip_, Of::kMessage},
+      {&pb::Envelope::has_sip_presence, &Translation::presence_to_xmpp, &Translation::to_xmpp_,
+       Of::kPresence},
+      {&pb::Envelope::has_sip_state, &Translation::presence_to_xmpp, &Translation::to_xmpp_, Of::kPresence},
+      {&pb::Envelope::has_xmpp_presence, &Translation::presence_to_sip, &Translation::to_sip_, Of::kPresence},
+      {&pb::Envelope::has_xmpp_state, &Translation::presence_to_sip, &Translation::to_sip_, Of::kPresence},
   };
   return kRows;
 }
 
 bus::Placement Translation::place(pb::Envelope& envelope) {
+  using Of = service::Trace::Of;
+  const auto row =
+      std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return (envelope.*r.is_in)(); });
   service::Trace::Handle handle = 0;
-  service::Hop& hop = trace_.add(&handle);
+  service::Hop& hop = trace_.add(&handle, row == rows().end() ? Of::kMessage : row->trace);
   hop.trace_id = envelope.trace_id();
   hop.came_us = clock_.wall_us();
   write(envelope.id(), hop.envelope);
   const uint64_t hash = hash64(hop.envelope);
   open_[hash % kOpen] = {hash, handle};
 
-  const auto row =
-      std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return (envelope.*r.is_in)(); });
   if (row == rows().end()) {
     hop.decision = "refused: a body that this version does not know";
     return unknown_body();

@@ -56,6 +56,7 @@ class Translation {
     bool (pb::Envelope::*is_in)() const;
     bus::Placement (Translation::*translate)(pb::Envelope&, service::Hop&);
     Passed Translation::*passed;
+    service::Trace::Of trace;
   };
   static const std::vector<Row>& rows();
 

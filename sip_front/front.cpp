@@ -138,12 +138,26 @@ void Front::begin(const pb::Envelope& envelope, Time begin_before) {
 void Front::begin_presence(const pb::Envelope& envelope) {
   const pb::Presence& presence = envelope.has_sip_state() ? envelope.sip_state() : envelope.sip_presence();
   if (!watching_) return finish(envelope.id(), bus::failure(pb::UNSUPPORTED, "gateway.presence is off"));
+  note_presence(envelope, presence, ", to the SIP side");
   notifying_->watchers().take(presence);  // a state is for both
   if (watching_->watches().take(presence) == Watches::Took::kOverloaded) {
     finish(envelope.id(), bus::failure(pb::OVERLOADED, "no more SIP users can be watched now"));
   } else {
     presences_.push_back(envelope.id());
   }
+}
+
+Result<uint64_t> Front::submit_presence(pb::Envelope& envelope, Time begin_before, Time end_by) {
+  envelope.set_trace_id(random_.id());
+  note_presence(envelope, envelope.has_sip_state() ? envelope.sip_state() : envelope.sip_presence(),
+                ", to a mapper");
+  return edge().submit(envelope, begin_before, end_by);
+}
+
+void Front::note_presence(const pb::Envelope& envelope, const pb::Presence& presence, const char* where) {
+  context_.trace.presence_passed(envelope.trace_id(), presence.from(), presence.to(),
+                                 pb::Presence::Kind_Name(presence.kind()) + where,
+                                 context_.loop.clock().wall_us());
 }
 
 Time Front::turn_presence() {

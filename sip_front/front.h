@@ -104,9 +104,7 @@ class Front final : public service::Process,
   std::string contact(const sip::Flow& flow) const override { return transports_->contact(flow); }
   void send(const sip::Flow& flow, std::string_view bytes) override { transports_->send(flow, bytes); }
   // presence
-  Result<uint64_t> submit_presence(pb::Envelope& envelope, Time begin_before, Time end_by) override {
-    return edge().submit(envelope, begin_before, end_by);
-  }
+  Result<uint64_t> submit_presence(pb::Envelope&, Time begin_before, Time end_by) override;
   // outbound
   bool may_redirect_to(std::string_view host) const override;
   void finish(const pb::EnvelopeId&, pb::Outcome) override;
@@ -119,6 +117,7 @@ class Front final : public service::Process,
   void open_presence();
   void drain_presence(bool on);
   void begin_presence(const pb::Envelope&);
+  void note_presence(const pb::Envelope&, const pb::Presence&, const char* where);
   Time turn_presence();
   void notice_standstill();
   void log_listeners();

@@ -150,6 +150,10 @@ void Worker::begin_message(const pb::Envelope& envelope, Time begin_before) {
 void Worker::begin_presence(const pb::Envelope& envelope, Time begin_before) {
   if (!has_presence_)
     return finish(envelope.id(), bus::failure(pb::UNSUPPORTED, "gateway.presence is false"));
+  const pb::Presence& presence = envelope.has_xmpp_state() ? envelope.xmpp_state() : envelope.xmpp_presence();
+  context_.trace.presence_passed(envelope.trace_id(), presence.from(), presence.to(),
+                                 pb::Presence::Kind_Name(presence.kind()) + ", to XMPP",
+                                 context_.loop.clock().wall_us());
   presence_to_xmpp_.begin(envelope, begin_before);
 }
 

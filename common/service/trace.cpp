@@ -1,20 +1,19 @@
 #include "common/service/trace.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/text.h"
 
 namespace stox::service {
 
-Hop& Trace::add(Handle* handle) {
-  if (handle != nullptr) *handle = next_;
-  ++next_;
-  if (ring_.size() < kMessages) {
-    if (ring_.empty())
-      ring_.reserve(kMessages);  // no move of thousands of hops later; untouched pages are free
-    return ring_.emplace_back();
+Hop& Trace::Ring::add() {
+  ++next;
+  if (hops.size() < max) {
+    if (hops.empty()) hops.reserve(max);  // no move of thousands of hops later; untouched pages are free
+    return hops.emplace_back();
   }
-  Hop& hop = ring_[(next_ - 2) % kMessages];
+  Hop& hop = hops[(next - 2) % max];
   for (std::string* text : {&hop.trace_id, &hop.envelope, &hop.message_id, &hop.other_id, &hop.from, &hop.to,
                             &hop.decision, &hop.outcome}) {
     text->clear();  // keeps its memory
@@ -25,9 +24,26 @@ Hop& Trace::add(Handle* handle) {
   return hop;
 }
 
+Hop& Trace::add(Handle* handle, Of of) {
+  Ring& ring = rings_[static_cast<int>(of)];
+  if (handle != nullptr) *handle = 2 * ring.next + static_cast<Handle>(of);
+  return ring.add();
+}
+
 Hop* Trace::at(Handle handle) {
-  if (handle == 0 || handle >= next_ || next_ - handle > kMessages) return nullptr;
-  return &ring_[(handle - 1) % kMessages];
+  Ring& ring = rings_[handle % 2];
+  return ring.has(handle / 2) ? &ring.hops[(handle / 2 - 1) % ring.max] : nullptr;
+}
+
+void Trace::presence_passed(std::string_view trace_id, std::string_view from, std::string_view to,
+                            std::string decision, int64_t now_us) {
+  Hop& hop = add(nullptr, Of::kPresence);
+  hop.trace_id = trace_id;
+  hop.from = from;
+  hop.to = to;
+  hop.decision = std::move(decision);
+  hop.came_us = hop.went_us = now_us;
+  show(hop);
 }
 
 std::vector<const Hop*> Trace::find(std::string_view id) const {
@@ -36,22 +52,22 @@ std::vector<const Hop*> Trace::find(std::string_view id) const {
   const std::string lower = ascii_lower(id);  // trace ids may be typed in either case
   const bool may_be_trace = lower.size() >= kShortId && lower.size() <= 32 &&
                             lower.find_first_not_of("0123456789abcdef") == std::string::npos;
-  const Handle oldest = next_ - ring_.size();
-  for (Handle handle = oldest; handle < next_; ++handle) {
-    const Hop& hop = ring_[(handle - 1) % kMessages];
-    const bool is_trace =
-        may_be_trace && hop.trace_id.size() == 16 && to_hex(hop.trace_id).starts_with(lower);
-    if (is_trace || hop.envelope == id || hop.message_id == id || hop.other_id == id) out.push_back(&hop);
+  for (const Ring& ring : rings_) {
+    for (uint64_t number = ring.oldest(); number < ring.next; ++number) {
+      const Hop& hop = ring.at(number);
+      const bool is_trace =
+          may_be_trace && hop.trace_id.size() == 16 && to_hex(hop.trace_id).starts_with(lower);
+      if (is_trace || hop.envelope == id || hop.message_id == id || hop.other_id == id) out.push_back(&hop);
+    }
   }
   return out;
 }
 
 std::vector<const Hop*> Trace::last(std::size_t max, const std::function<bool(const Hop&)>& which) const {
   std::vector<const Hop*> out;
-  const Handle oldest = next_ - ring_.size();
-  for (Handle handle = next_; handle > oldest && out.size() < max; --handle) {
-    const Hop& hop = ring_[(handle - 2) % kMessages];
-    if (which(hop)) out.push_back(&hop);
+  const Ring& ring = rings_[static_cast<int>(Of::kMessage)];
+  for (uint64_t number = ring.next - 1; number >= ring.oldest() && number > 0 && out.size() < max; --number) {
+    if (which(ring.at(number))) out.push_back(&ring.at(number));
   }
   std::reverse(out.begin(), out.end());
   return out;

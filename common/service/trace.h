@@ -1,5 +1,6 @@
-// The way of the last messages through this process: what `stoxctl trace` and `stoxctl send` show. Never
-// bodies. A ring that allocates nothing once its strings have grown.
+// The way of the last messages, and of the last presence, through this process: what `stoxctl trace` and
+// `stoxctl send` show. Never bodies. Rings that allocate nothing once their strings have grown; presence, of
+// which there is more, takes no message's place.
 #pragma once
 
 #include <cstdint>
@@ -38,19 +39,23 @@ class TraceWatcher {
 
 class Trace {
  public:
-  static constexpr std::size_t kMessages = 10'000;
+  static constexpr std::size_t kMessages = 10'000, kPresences = 2'000;
+  enum class Of : uint8_t { kMessage, kPresence };
   using Handle = uint64_t;  // 0 = none
 
-  // A cleared slot to fill, replacing the oldest; the reference lives until the next add.
-  Hop& add(Handle* handle = nullptr);
+  // A cleared slot to fill, replacing the oldest of its kind; the reference lives until the next add.
+  Hop& add(Handle* handle = nullptr, Of = Of::kMessage);
   Hop* at(Handle);  // null once overwritten
+  // Presence that passed at `now_us` (wall clock), shown to whoever taps.
+  void presence_passed(std::string_view trace_id, std::string_view from, std::string_view to,
+                       std::string decision, int64_t now_us);
 
   // So many hexadecimal digits stand for a trace id that begins with them.
   static constexpr std::size_t kShortId = 6;
   // All hops for which id is the trace id or its first digits, the envelope id, message id or other id;
   // oldest first.
   std::vector<const Hop*> find(std::string_view id) const;
-  // Of the hops that `which` chooses the last `max`, oldest first.
+  // Of the messages that `which` chooses the last `max`, oldest first.
   std::vector<const Hop*> last(std::size_t max, const std::function<bool(const Hop&)>& which) const;
 
   // Of the messages that came in here: counted when they end, whether or not their hop is still here.
@@ -72,8 +77,17 @@ class Trace {
  private:
   TraceWatcher* watcher_ = nullptr;
   MessageFigures messages_;
-  std::vector<Hop> ring_;
-  Handle next_ = 1;
+  struct Ring {
+    std::size_t max;
+    std::vector<Hop> hops;
+    uint64_t next = 1;
+
+    bool has(uint64_t number) const { return number > 0 && number < next && next - number <= max; }
+    uint64_t oldest() const { return next - hops.size(); }
+    const Hop& at(uint64_t number) const { return hops[(number - 1) % max]; }
+    Hop& add();
+  };
+  Ring rings_[2] = {{kMessages, {}}, {kPresences, {}}};  // by Of
 };
 
 }  // namespace stox::service

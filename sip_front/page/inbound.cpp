@@ -141,8 +141,7 @@ void Inbound::fill_conversation() {
   // Decoded, a user part may be any bytes; the mapper will refuse it, but the bus must carry it there.
   if (!is_utf8(conversation)) conversation = to_hex(conversation);
   envelope_.set_conversation(std::move(conversation));
-  const std::array<uint64_t, 2> id = {random_.next(), random_.next()};
-  envelope_.set_trace_id(std::string(reinterpret_cast<const char*>(id.data()), sizeof id));
+  envelope_.set_trace_id(random_.id());
 }
 
 // Hands the envelope that fill() made to the bus; returns who waits for its end.

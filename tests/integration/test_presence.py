@@ -1,4 +1,8 @@
 """XMPP users see in which state SIP users are: by Kamailio's presence server, and by phones asked directly."""
+import re
+import select
+import subprocess
+
 import pytest
 
 from support import loopback
@@ -9,6 +13,7 @@ from support.profanity import Profanity
 from support.prosody import Prosody
 from support.publisher import Publisher
 from support.site import Site
+from support.stox import PROGRAMS
 from support.waiting import eventually
 from support.watcher import Watcher
 
@@ -192,9 +197,35 @@ def test_a_terminal_client_sees_and_is_seen(new_site, tmp_path):
     juliet.stop()
 
 
+def test_a_change_is_traced_through_all_processes(new_site):
+    site = new_site(**SERVER).start()
+    romeo, juliet = site.sip_user("romeo", registered=True), site.xmpp_user("juliet")
+    desk = Publisher(romeo, "desk")
+    desk.publish()
+    assert juliet.subscribe(site.jid(romeo)) == ["subscribed"]
+    juliet.sees(site.jid(romeo))
+    tap = subprocess.Popen([PROGRAMS / "stoxctl", "-f", site.stox.file, "tap"], stdout=subprocess.PIPE, text=True)
+    try:
+        def passed():
+            """It may not be watching yet: there is always another change."""
+            desk.publish(activity="busy")
+            desk.publish(activity="away")
+            return select.select([tap.stdout], [], [], 0.5)[0]
+
+        eventually(passed, "a change is seen to pass")
+        line = tap.stdout.readline()
+    finally:
+        tap.terminate()
+        tap.communicate()
+    assert "romeo@sip.test" in line or "romeo*sip.test" in line
+    [trace] = re.findall(r"\b[0-9a-f]{8,32}\b", line)[:1]
+    shown = site.stox.ctl("trace", trace).stdout
+    assert all(name in shown for name in ("sip-1", "mapper-1", "component-1")), shown
+
+
 def test_an_old_contact_stays_whatever_its_proxy_says(new_site):
     """Contacts of the time before presence was switched on are in rosters; a proxy may let no SUBSCRIBE pass."""
-    site = new_site(with_proxy=True, proxy={"presence": "refused"}).start()
+    site = new_site(with_proxy=True, proxy={"presence": "refused"}, gateway={"presence": False}).start()
     juliet = site.xmpp_user("juliet")
     contacts = [f"friend{i}*sip.test@xmpp-sip.test" for i in range(4)]
     for contact in contacts:

@@ -90,14 +90,9 @@ void PresenceToSip::submit(const Presence& presence, const std::string& pair, co
   if (!number) return not_taken(presence, asked, bus::failure(reason, number.error().text));
   ++figures_.taken;
   if (asked != nullptr) asked_[*number] = *asked;
-  // States would take the places of messages.
-  if (is_of_device(presence)) return;
-  service::Hop& hop = trace_.add();
-  hop.trace_id = trace_id;
-  hop.from = presence.from();
-  hop.to = presence.to();
-  hop.decision = Presence::Kind_Name(presence.kind()) + ", to a mapper, for " + front;
-  hop.came_us = hop.went_us = clock_.wall_us();
+  trace_.presence_passed(trace_id, presence.from(), presence.to(),
+                         Presence::Kind_Name(presence.kind()) + ", to a mapper, for " + front,
+                         clock_.wall_us());
 }
 
 void PresenceToSip::not_taken(const Presence& presence, const Asked* asked, const pb::Outcome& outcome) {

@@ -26,6 +26,11 @@ uint32_t Random::between(uint32_t low, uint32_t high) {
   return low + static_cast<uint32_t>(next() % (high - low + 1));
 }
 
+std::string Random::id() {
+  const std::array<uint64_t, 2> halves = {next(), next()};
+  return std::string(reinterpret_cast<const char*>(halves.data()), sizeof halves);
+}
+
 std::string Random::hex() {
   std::string out;
   append_hex(out, next(), 16);

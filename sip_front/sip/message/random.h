@@ -14,6 +14,7 @@ class Random {
   uint64_t next();
   uint32_t between(uint32_t low, uint32_t high);  // both included; of a small range
   std::string hex();                              // 16 digits
+  std::string id();                               // 16 raw bytes
 
  private:
   std::array<uint64_t, 256> pool_;

@@ -29,6 +29,24 @@ TEST(Trace, FindsByEveryIdOldestFirst) {
   EXPECT_TRUE(trace.find("").empty()) << "hops without a message id are not meant";
 }
 
+TEST(Trace, PresenceTakesNoMessagesPlace) {
+  Trace trace;
+  Trace::Handle message = 0, presence = 0;
+  trace.add(&message).message_id = "call@h";
+  trace.add(&presence, Trace::Of::kPresence).trace_id = kTraceId;
+  ASSERT_NE(trace.at(presence), nullptr);
+  EXPECT_EQ(trace.at(presence)->trace_id, kTraceId);
+  for (std::size_t i = 0; i <= Trace::kMessages; ++i)
+    trace.presence_passed(kTraceId, "a", "b", "STATE, to XMPP", 5);
+  EXPECT_EQ(trace.find("call@h").size(), 1U);
+  EXPECT_EQ(trace.at(message)->message_id, "call@h");
+  EXPECT_EQ(trace.at(presence), nullptr) << "a newer one has its place";
+  const auto passed = trace.find("4bf92f");
+  ASSERT_EQ(passed.size(), Trace::kPresences);
+  EXPECT_EQ(passed[0]->decision, "STATE, to XMPP");
+  EXPECT_EQ(trace.last(9, [](const Hop&) { return true; }).size(), 1U) << "messages only";
+}
+
 TEST(Trace, TheFirstDigitsOfATraceIdAreEnough) {
   Trace trace;
   trace.add().trace_id = kTraceId;
