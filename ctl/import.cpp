@@ -279,7 +279,7 @@ class Import {
              "the gateway has no such setting");
       if (one.module == "pua_xmpp")
         note(&out_.not_carried, place(one), fmt::format("modparam(\"pua_xmpp\", \"{}\", ...)", one.name),
-             "[gateway] presence = true has the gateway do what it did; see doc/presence.md");
+             "the gateway does what it did; see doc/presence.md");
     }
     for (const std::string& one : config_.problems)
       note(&out_.not_carried, "", one, "look whether it matters");

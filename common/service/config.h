@@ -43,7 +43,7 @@ struct GatewayConfig {
   std::map<std::string, std::string> aliases;  // name or number -> bare JID, those of aliases_file, too
   std::string aliases_file;                    // lines like those of aliases; empty = none
   std::string display_names = "nick";          // towards SIP; or vcard, off (both ways)
-  bool presence = false;                       // who may see whom, and in which state, crosses
+  bool presence = true;                        // who may see whom, and in which state, crosses
   std::string presence_unsupported = "grant";  // of a SIP user without presence: or online, strict
 };
 

@@ -59,10 +59,15 @@ def test_how_long_it_runs(site):
     assert 0 <= int(answer.get("seconds")) < 3600
 
 
-def test_a_contact_on_a_roster_shows_no_error(site):
+def test_a_contact_who_cannot_be_is_refused(site):
     juliet = site.xmpp_user("juliet")
-    presences = juliet.subscribe(USER)
-    assert "subscribed" in presences and "error" not in presences
+    assert juliet.subscribe("romeo*nowhere.invalid@xmpp-sip.test") == ["unsubscribed"]
+
+
+def test_without_presence_every_contact_is_granted_and_offline(new_site):
+    juliet = new_site(gateway={"presence": False}).start().xmpp_user("juliet")
+    assert juliet.subscribe(USER) == ["subscribed"]
+    assert {presence.type for presence in juliet.seen_of(USER)} <= {"subscribed", "unavailable"}
 
 
 def test_it_is_there_for_who_has_subscribed(site):

@@ -51,7 +51,6 @@ def machine(network):
             text = made.run("cat", "/etc/stox/stox.toml").stdout
             for key in "gateway_domain", "xmpp_domain", "outbound_proxy":
                 text = once(text, f"\n# {key} = ", f"\n{key} = ")
-            text = once(text, "\n[gateway]\n", "\n[gateway]\npresence = true\n")
             made.write("/etc/stox/stox.toml", once(text, '# xmpp_password = "..."', 'xmpp_password = "s3cret"'))
             made.run("systemctl", "start", "stox.target")
             yield made

@@ -91,5 +91,6 @@ def test_two_workers_of_one_domain(federation, server):
 def test_who_asks_first_is_answered(federation):
     """Their certificate was enough: there is no stream to them yet that the answer could take."""
     site = federation(make=prosody_tls()).start()
-    juliet = site.xmpp_user("juliet")
-    assert "subscribed" in juliet.subscribe(f"romeo@{XMPP_DOMAIN}")
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    romeo.automatic = (489, "Bad Event")
+    assert "subscribed" in juliet.subscribe(site.jid_at_host(romeo))

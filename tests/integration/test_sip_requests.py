@@ -23,13 +23,26 @@ def test_options_are_answered(site, transport, to):
     assert (answer.get("accept-encoding"), answer.get("accept-language"), answer.get("supported")) == ("deflate, gzip, identity", "*", "")
 
 
-@pytest.mark.parametrize("method", ["INVITE", "SUBSCRIBE", "REGISTER", "PUBLISH", "NOTIFY", "INFO", "BYE"])
+@pytest.mark.parametrize("method", ["INVITE", "REGISTER", "PUBLISH", "INFO", "BYE"])
 def test_another_known_method_is_not_allowed(site, method):
     answer = site.sip_user("romeo").request(method, JULIET)
 
     assert answer.status in ((405, 481) if method == "BYE" else (405,))
     if answer.status == 405:
         assert "MESSAGE" in answer.get("allow")
+
+
+@pytest.mark.parametrize("event", [None, "dialog"])
+@pytest.mark.parametrize("method", ["SUBSCRIBE", "NOTIFY"])
+def test_only_presence_can_be_subscribed_to(site, method, event):
+    answer = site.sip_user("romeo").request(method, JULIET, headers=[("Event", event)] if event else [])
+    assert (answer.status, answer.get("allow-events")) == (489, "presence")
+
+
+@pytest.mark.parametrize("method", ["SUBSCRIBE", "NOTIFY"])
+def test_without_presence_nothing_can_be_subscribed_to(new_site, method):
+    site = new_site(gateway={"presence": False}).start()
+    assert site.sip_user("romeo").request(method, JULIET, headers=[("Event", "presence")]).status == 405
 
 
 def test_a_caller_is_told_that_nobody_can_be_called(site):
@@ -48,7 +61,7 @@ def test_an_unknown_method_is_not_implemented(site):
 
 def test_other_methods_can_be_answered_as_openser_did(new_site):
     site = new_site(gateway={"unhandled_method_status": 503}).start()
-    answer = site.sip_user("romeo").request("SUBSCRIBE", JULIET)
+    answer = site.sip_user("romeo").request("PUBLISH", JULIET)
     assert (answer.status, answer.reason) == (503, "Service unavailable")
 
 
