@@ -188,7 +188,7 @@ class Worker final : public service::Process,
   ToXmpp to_xmpp_;
   std::unique_ptr<StanzaJournal> journal_;  // null if it is switched off
   ToSip to_sip_;
-  bool has_presence_ = false;
+  const bool has_presence_;  // as fronts: until a restart
   PresenceToSip presence_to_sip_;
   PresenceToXmpp presence_to_xmpp_;
   std::unique_ptr<Streams> streams_;

@@ -92,6 +92,7 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
                 : ComponentStreams::create(context, *section, worker->serves_.front(), worker->ids_, *worker);
   if (!streams) return tl::make_unexpected(streams.error());
   worker->streams_ = std::move(*streams);
+  worker->presence_to_xmpp_.write_again_after_breaks(is_server);
   bus::EdgeOptions options;
   options.name = context.identity.full;
   options.role = pb::WORKER;
@@ -135,6 +136,7 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
                .separator = separator_of(context.config.gateway),
                .max_in_flight = config.max_in_flight},
               context.loop.clock(), context.log, context.trace, *this, journal_.get()),
+      has_presence_(context.config.gateway.presence),
       presence_to_sip_(config.max_in_flight / 4, context.loop.clock(), context.log, context.trace, *this),
       presence_to_xmpp_(context.loop.clock(), context.log, *this),
       alarm_(context.loop, [this] { turn(); }),
@@ -172,7 +174,6 @@ void Worker::take_settings(const service::GatewayConfig& gateway) {
       return names_.of_sip_user(user, sip_user);
     };
   }
-  has_presence_ = gateway.presence;
   presence_to_xmpp_.set_caps_version(xmpp::user_caps_version(info));
 }
 

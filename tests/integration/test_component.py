@@ -1,4 +1,7 @@
 """What XMPP clients ask the gateway itself."""
+import signal
+
+from support.waiting import eventually
 
 GATEWAY = "xmpp-sip.test"
 USER = "romeo*sip.test@xmpp-sip.test"
@@ -65,9 +68,18 @@ def test_a_contact_who_cannot_be_is_refused(site):
 
 
 def test_without_presence_every_contact_is_granted_and_offline(new_site):
-    juliet = new_site(gateway={"presence": False}).start().xmpp_user("juliet")
+    site = new_site(gateway={"presence": False}).start()
+    juliet = site.xmpp_user("juliet")
     assert juliet.subscribe(USER) == ["subscribed"]
     assert {presence.type for presence in juliet.seen_of(USER)} <= {"subscribed", "unavailable"}
+
+    # HUP does not bring it, to none of the processes.
+    site.stox.configuration["gateway"]["presence"] = True
+    site.stox.write()
+    for name in site.stox.names:
+        site.stox.processes[name].signal(signal.SIGHUP)
+        eventually(lambda: "configuration read" in site.stox.log(name), f"{name} has read it")
+    assert juliet.subscribe("benvolio*sip.test@xmpp-sip.test") == ["subscribed"]
 
 
 def test_it_is_there_for_who_has_subscribed(site):

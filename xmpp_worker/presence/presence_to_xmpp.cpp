@@ -40,14 +40,13 @@ std::size_t PresenceToXmpp::size_of(const Held& each) {
 
 std::size_t PresenceToXmpp::held() const {
   std::size_t sum = 0;
-  for (const auto& [link, waiting] : waiting_) sum += waiting.stanzas.size();
+  for (const auto& [link, waiting] : waiting_) sum += waiting.size();
   return sum;
 }
 
 void PresenceToXmpp::begin(const pb::Envelope& envelope, Time begin_before) {
   const Presence& presence = envelope.has_xmpp_state() ? envelope.xmpp_state() : envelope.xmpp_presence();
-  Held each{envelope.id(), presence.from(), presence.to(), {}, presence.kind() == Presence::STATE,
-            begin_before};
+  Held each{envelope.id(), presence.from(), presence.to(), {}, presence.kind(), begin_before};
   const auto type = presence_type(presence);
   if (!type) return fail(each, bus::failure(pb::UNSUPPORTED, "XMPP has no such presence"));
   Link* link = user_.link(xmpp::domain_of(each.from), xmpp::domain_of(each.to));
@@ -55,16 +54,17 @@ void PresenceToXmpp::begin(const pb::Envelope& envelope, Time begin_before) {
     return fail(each, bus::failure(pb::OVERLOADED, "there is no room for another XMPP stream"));
   each.xml = written(presence, *type, caps_version_, clock_.wall_us() / 1'000'000);
   const bool at_once = link->is_up() && link->has_room() && !waiting_.contains(link);
-  at_once ? write(*link, each) : hold(*link, std::move(each));
+  at_once ? write(*link, std::move(each)) : hold(*link, std::move(each));
 }
 
-void PresenceToXmpp::write(Link& link, const Held& each) {
+void PresenceToXmpp::write(Link& link, Held&& each) {
   switch (link.send(each.from, each.xml)) {
     case Link::Sent::kWritten: {
       ++figures_.written;
       pb::Outcome outcome;
       outcome.set_verdict(pb::PASSED_ON);
-      return user_.finish(each.id, outcome);
+      end(each, outcome);
+      return remember(link, std::move(each));
     }
     case Link::Sent::kTooLarge:
       return fail(each, refusal({"modify", "policy-violation", "Presence too large"}, false));
@@ -80,65 +80,106 @@ void PresenceToXmpp::hold(Link& link, Held&& each) {
   if (is_stopping_) return fail(each, bus::failure(pb::STOPPING, "this worker stops"));
   if (!link.is_up() && link.is_refused()) return fail(each, link_down_outcome(link, clock_.now()));
   const auto known = waiting_.find(&link);
-  if (known != waiting_.end() && each.is_state) {
-    const auto older = known->second.states.find(key_of(each));
-    if (older != known->second.states.end())
-      user_.finish(take(known->second, older->second).id,
-                   bus::failure(pb::SUPERSEDED, "a newer one took its place"));
+  if (known != waiting_.end()) {
+    const auto older = known->second.state_like(each);
+    if (older != known->second.end())
+      end(known->second.take(older), bus::failure(pb::SUPERSEDED, "a newer one took its place"));
   }
-  const std::size_t size = size_of(each), of_link = known == waiting_.end() ? 0 : known->second.bytes;
+  const std::size_t size = size_of(each), of_link = known == waiting_.end() ? 0 : known->second.bytes();
   if (of_link + size > kMaxOfLink || bytes_ + size > kMax) {
     fail(each, bus::failure(pb::OVERLOADED, "too much presence waits for XMPP streams"));
-    if (known != waiting_.end() && known->second.stanzas.empty()) waiting_.erase(known);
+    if (known != waiting_.end() && known->second.empty()) waiting_.erase(known);
     return;
   }
-  add(waiting_[&link], std::move(each));
+  waiting_.try_emplace(&link, bytes_).first->second.add(std::move(each));
 }
 
-void PresenceToXmpp::add(Waiting& waiting, Held&& each) {
-  waiting.bytes += size_of(each);
+void PresenceToXmpp::Stanzas::add(Held&& each) {
   bytes_ += size_of(each);
-  waiting.stanzas.push_back(std::move(each));
-  const auto last = std::prev(waiting.stanzas.end());
-  if (last->is_state) waiting.states[key_of(*last)] = last;
+  all_ += size_of(each);
+  list_.push_back(std::move(each));
+  const auto last = std::prev(list_.end());
+  if (last->kind == Presence::STATE) states_[key_of(*last)] = last;
 }
 
-PresenceToXmpp::Held PresenceToXmpp::take(Waiting& waiting, std::list<Held>::iterator which) {
+PresenceToXmpp::Held PresenceToXmpp::Stanzas::take(std::list<Held>::iterator which) {
   Held each = std::move(*which);
-  waiting.stanzas.erase(which);
-  if (each.is_state) waiting.states.erase(key_of(each));
-  waiting.bytes -= size_of(each);
+  list_.erase(which);
+  if (each.kind == Presence::STATE) states_.erase(key_of(each));
   bytes_ -= size_of(each);
+  all_ -= size_of(each);
   return each;
+}
+
+std::list<PresenceToXmpp::Held>::iterator PresenceToXmpp::Stanzas::state_like(const Held& each) {
+  const auto found = each.kind == Presence::STATE ? states_.find(key_of(each)) : states_.end();
+  return found == states_.end() ? list_.end() : found->second;
+}
+
+// A question or a refusal that comes late could be an answer to what has happened since.
+void PresenceToXmpp::remember(Link& link, Held&& each) {
+  if (!writes_again_ || (each.kind != Presence::STATE && each.kind != Presence::SUBSCRIBED)) return;
+  const Time now = clock_.now();
+  if (each.id.number() != 0) each.until = now + kUnnoticed;
+  each.id.Clear();
+  Stanzas& written = written_.try_emplace(&link, written_bytes_).first->second;
+  const auto older = written.state_like(each);
+  if (older != written.end()) written.take(older);
+  written.add(std::move(each));
+  while (!written.empty() && (written.front().until <= now || written_bytes_ > kMaxWritten))
+    written.take(written.begin());
+  if (written.empty()) written_.erase(&link);
+}
+
+void PresenceToXmpp::write_again(Link& link) {
+  const auto found = written_.find(&link);
+  if (found == written_.end()) return;
+  while (!found->second.empty()) {
+    Held each = found->second.take(found->second.begin());
+    const auto waiting = waiting_.find(&link);
+    const bool is_old =
+        waiting != waiting_.end() && waiting->second.state_like(each) != waiting->second.end();
+    if (!is_old && each.until > clock_.now()) hold(link, std::move(each));
+  }
+  written_.erase(found);
+}
+
+void PresenceToXmpp::forget_written() {
+  for (auto entry = written_.begin(); entry != written_.end();) {
+    Stanzas& written = entry->second;
+    while (!written.empty() && written.front().until <= clock_.now()) written.take(written.begin());
+    entry = written.empty() ? written_.erase(entry) : std::next(entry);
+  }
 }
 
 void PresenceToXmpp::about_to_write(Link& link) {
   const auto found = waiting_.find(&link);
   if (found == waiting_.end()) return;
-  Waiting& waiting = found->second;
-  while (!waiting.stanzas.empty() && link.is_up() && link.has_room()) {
-    const Held each = take(waiting, waiting.stanzas.begin());
+  Stanzas& waiting = found->second;
+  while (!waiting.empty() && link.is_up() && link.has_room()) {
+    Held each = waiting.take(waiting.begin());
     if (each.until > clock_.now())
-      write(link, each);
+      write(link, std::move(each));
     else
       fail(each, bus::failure(pb::DEADLINE, "waited too long for the XMPP stream"));
   }
-  if (waiting.stanzas.empty()) waiting_.erase(found);
+  if (waiting.empty()) waiting_.erase(found);
 }
 
 void PresenceToXmpp::turn() {
+  forget_written();
   const Time now = clock_.now();
   for (auto entry = waiting_.begin(); entry != waiting_.end();) {
     auto& [link, waiting] = *entry;
-    for (auto each = waiting.stanzas.begin(); each != waiting.stanzas.end();) {
+    for (auto each = waiting.begin(); each != waiting.end();) {
       const auto which = each++;
       if (which->until <= now || link->is_refused())
-        fail(take(waiting, which), link->is_up()
-                                       ? bus::failure(pb::OVERLOADED, "the XMPP server does not read")
-                                       : link_down_outcome(*link, now));
+        fail(waiting.take(which), link->is_up()
+                                      ? bus::failure(pb::OVERLOADED, "the XMPP server does not read")
+                                      : link_down_outcome(*link, now));
     }
-    if (!waiting.stanzas.empty() && link->is_up() && link->has_room()) link->write_soon();
-    entry = waiting.stanzas.empty() ? waiting_.erase(entry) : std::next(entry);
+    if (!waiting.empty() && link->is_up() && link->has_room()) link->write_soon();
+    entry = waiting.empty() ? waiting_.erase(entry) : std::next(entry);
   }
 }
 
@@ -148,24 +189,22 @@ void PresenceToXmpp::link_up(Link& link) {
 
 // What had found no room is a reason for another stream.
 void PresenceToXmpp::link_down(Link& link) {
+  write_again(link);
   const auto found = waiting_.find(&link);
-  if (found != waiting_.end())
-    (void)user_.link(link.own_domain(), xmpp::domain_of(found->second.stanzas.front().to));
+  if (found != waiting_.end()) (void)user_.link(link.own_domain(), xmpp::domain_of(found->second.front().to));
 }
 
 void PresenceToXmpp::link_gone(Link& link) {
-  const auto found = waiting_.find(&link);
-  if (found == waiting_.end()) return;
-  const Waiting gone = std::move(found->second);
-  waiting_.erase(found);
-  bytes_ -= gone.bytes;
-  for (const Held& each : gone.stanzas) fail(each, link_down_outcome(link, clock_.now()));
+  written_.erase(&link);
+  const auto gone = waiting_.extract(&link);
+  if (gone.empty()) return;
+  for (const Held& each : gone.mapped()) fail(each, link_down_outcome(link, clock_.now()));
 }
 
 void PresenceToXmpp::drop_held(pb::Reason reason, const char* why) {
-  bytes_ = 0;
-  for (const auto& [link, waiting] : std::exchange(waiting_, {})) {
-    for (const Held& each : waiting.stanzas) fail(each, bus::failure(reason, why));
+  const Ways dropped = std::exchange(waiting_, {});
+  for (const auto& [link, waiting] : dropped) {
+    for (const Held& each : waiting) fail(each, bus::failure(reason, why));
   }
 }
 
@@ -177,7 +216,11 @@ void PresenceToXmpp::stop() {
 void PresenceToXmpp::fail(const Held& each, const pb::Outcome& outcome) {
   ++figures_.failed;
   log_.debug("presence from {} to {}: not written: {}", each.from, each.to, describe(outcome));
-  user_.finish(each.id, outcome);
+  end(each, outcome);
+}
+
+void PresenceToXmpp::end(const Held& each, const pb::Outcome& outcome) {
+  if (each.id.number() != 0) user_.finish(each.id, outcome);
 }
 
 }  // namespace stox::worker

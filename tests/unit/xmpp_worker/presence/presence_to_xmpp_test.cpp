@@ -59,6 +59,10 @@ class PresenceToXmppTest : public testing::Test, public PresenceToXmppUser {
     subject.about_to_write(stream.component);
     return stream.take();
   }
+  void break_down() {
+    stream.break_down();
+    subject.link_down(stream.component);
+  }
   pb::Reason reason(uint64_t number) {
     EXPECT_EQ(outcomes.count(number), 1u);
     EXPECT_EQ(outcomes[number].verdict(), pb::FAILED);
@@ -263,6 +267,49 @@ TEST_F(PresenceToXmppTest, NobodySpeaksForAnotherDomain) {
   const uint64_t number = begin(one);
   EXPECT_EQ(outcomes[number].stanza_error().condition(), "internal-server-error");
   EXPECT_EQ(stream.take(), "");
+}
+
+// A stream can be dead for minutes before that is noticed.
+TEST_F(PresenceToXmppTest, WhatABrokenStreamMayHaveLostIsWrittenAgain) {
+  subject.write_again_after_breaks(true);
+  stream.come_up();
+  EXPECT_THAT(written(presence(pb::Presence::SUBSCRIBED)), HasSubstr("'subscribed'"));
+  EXPECT_THAT(written(state(true, "one")), HasSubstr("one"));
+  EXPECT_THAT(written(state(true, "two")), HasSubstr("two"));
+  EXPECT_THAT(written(presence(pb::Presence::SUBSCRIBE)), HasSubstr("'subscribe'"));
+  EXPECT_THAT(written(presence(pb::Presence::UNSUBSCRIBED)), HasSubstr("'unsubscribed'"));
+  clock.advance(seconds(200));
+  break_down();
+  EXPECT_EQ(subject.held(), 2u);
+  std::string again = written_when_up();
+  EXPECT_LT(again.find("'subscribed'"), again.find("two"));
+  EXPECT_THAT(again, Not(HasSubstr("one")));
+  EXPECT_THAT(again, Not(HasSubstr("unsubscribed")));
+  EXPECT_EQ(outcomes.size(), 5u) << "each has ended once";
+
+  // However often it breaks, for so long and no longer.
+  clock.advance(seconds(101));
+  break_down();
+  EXPECT_EQ(written_when_up(), "");
+}
+
+TEST_F(PresenceToXmppTest, WhatIsNewerIsNotReplacedByWhatWasWrittenBefore) {
+  subject.write_again_after_breaks(true);
+  stream.come_up();
+  EXPECT_THAT(written(state(true, "one")), HasSubstr("one"));
+  stream.break_down();
+  begin(state(true, "two"));
+  subject.link_down(stream.component);
+  const std::string again = written_when_up();
+  EXPECT_THAT(again, HasSubstr("two"));
+  EXPECT_THAT(again, Not(HasSubstr("one")));
+}
+
+TEST_F(PresenceToXmppTest, AComponentLeavesItToTheFront) {
+  stream.come_up();
+  EXPECT_THAT(written(state(true, "one")), HasSubstr("one"));
+  break_down();
+  EXPECT_EQ(subject.held(), 0u);
 }
 
 }  // namespace
