@@ -118,7 +118,7 @@ void Front::settle() {
   sender_.turn();  // first, as what it tells makes others do something
   const Time presence_due = turn_presence();
   const Time due = std::min({reception_.turn(), outbound_.turn(), presence_due});
-  if (drained_ && inbound_.idle() && outbound_.idle() && edge().in_flight() == 0 && edge().begun() == 0 &&
+  if (drained_ && inbound_.idle() && outbound_.idle() && edge().awaited() == 0 && edge().begun() == 0 &&
       edge().has_last_envelope())
     std::exchange(drained_, nullptr)();
   alarm_.set(net::about(std::min({due, sender_.next_turn(), tick_})));
@@ -376,7 +376,7 @@ void Front::find_hops(const RequestSender::Way& way, std::size_t size, std::func
 service::Status Front::status() const {
   if (draining_) {
     return {service::State::kDraining,
-            fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
+            fmt::format("{} messages are under way", edge().awaited() + edge().begun())};
   }
   // Ready when the others have been restarted, for which nobody need wait.
   if (edge().restart_pending()) return {service::State::kReady, bus_->why_no_mapper()};

@@ -32,7 +32,7 @@ std::vector<json> unreachable_domains(const json& streams) {
 
 service::Status Worker::status() const {
   if (draining_)
-    return {State::kDraining, fmt::format("{} messages are under way", edge().in_flight() + edge().begun())};
+    return {State::kDraining, fmt::format("{} messages are under way", edge().awaited() + edge().begun())};
   // Ready when the others have been restarted, for which nobody need wait.
   if (edge().restart_pending()) return {State::kReady, bus_->why_no_mapper()};
   if (!edge().has_mapper()) return {State::kStarting, bus_->why_no_mapper()};

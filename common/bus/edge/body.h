@@ -17,6 +17,8 @@ struct BodyKind {
   bool repeat_in_doubt = false;
   // One that has not been sent when a later one of its conversation is submitted ends as SUPERSEDED.
   bool newest_wins = false;
+  // Whoever submits it says it anew if it is lost: no process that drains waits for its end.
+  bool fleeting = false;
   Duration patience = kPatience;
 };
 

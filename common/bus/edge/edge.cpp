@@ -540,6 +540,7 @@ bool Edge::restart_pending() const {
   });
 }
 std::size_t Edge::in_flight() const { return s_->origin.size(); }
+std::size_t Edge::awaited() const { return s_->origin.awaited(); }
 std::size_t Edge::begun() const { return s_->memory.pending(); }
 std::size_t Edge::hand_overs_waiting() const { return s_->hand_overs.waiting(); }
 uint64_t Edge::hand_overs_given_up() const { return s_->hand_overs.given_up(); }

@@ -95,6 +95,7 @@ class Edge : public WireUser {
   bool has_mapper() const;                  // a ready one
   bool restart_pending() const;   // none is ready, but one is there with other values of the shared keys
   std::size_t in_flight() const;  // as origin
+  std::size_t awaited() const;    // of these, all that are not fleeting (BodyKind)
   std::size_t begun() const;      // as target: begun and not finished
   std::size_t limit() const;
   std::size_t hand_overs_waiting() const;  // not acknowledged

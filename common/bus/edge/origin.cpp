@@ -133,6 +133,7 @@ Origin::Entry& Origin::insert(pb::Envelope& envelope, uint64_t number) {
   entry.envelope.Swap(&envelope);
   const BodyKind* kind = options_.bodies.of(entry.envelope);
   entry.kind = kind != nullptr ? *kind : BodyKind{};
+  if (!entry.kind.fleeting) ++awaited_;
   entry.number = number;
   Conversation& conversation = conversations_[entry.envelope.conversation()];
   entry.envelope.set_conversation_number(
@@ -348,6 +349,7 @@ void Origin::end(Entry& entry, const pb::Outcome& outcome) {
   if (outcome.verdict() == pb::FAILED && outcome.reason() != pb::NOT_GIVEN &&
       outcome.reason() != pb::SUPERSEDED)
     note_given_up(entry, outcome);
+  if (!entry.kind.fleeting) --awaited_;
   const uint64_t number = entry.number;
   const auto conversation = conversations_.find(entry.envelope.conversation());
   std::erase(conversation->second, &entry);

@@ -76,6 +76,7 @@ class Origin {
   void turn();
   Time next() const { return deadlines_.next(); }
   std::size_t size() const { return entries_.size(); }
+  std::size_t awaited() const { return awaited_; }  // that are not fleeting
   Duration oldest() const;
   std::vector<InFlight> list(std::size_t max) const;
   const std::deque<GivenUp>& given_up() const { return given_up_; }
@@ -132,6 +133,7 @@ class Origin {
   Time route_seen_;   // when there was a ready mapper last
   Time target_seen_;  // when there was any target last
   std::unordered_map<uint64_t, std::unique_ptr<Entry>> entries_;
+  std::size_t awaited_ = 0;
   // Of restored entries, whose numbers were given by a process before us: ours for them.
   std::map<std::pair<uint64_t, uint64_t>, uint64_t> restored_;  // (epoch, number)
   std::vector<std::unique_ptr<Entry>> spare_;                   // ended ones, their strings kept

@@ -99,6 +99,25 @@ TEST_F(BodyTest, ANewerOneTakesThePlaceOfWhatWasNotSent) {
   EXPECT_EQ(actors_["sip-2"].began, std::vector<std::string>{"here"});
 }
 
+TEST_F(BodyTest, WhatIsFleetingIsNotAwaited) {
+  with_rows({{.field = kSip, .fleeting = true, .patience = std::chrono::seconds(60)},
+             {.field = kXmpp, .patience = std::chrono::seconds(60)}});
+  bus_.kill("sip-2");
+  send_to("w-1", "sip-2", "state");
+  EXPECT_EQ(worker().edge->in_flight(), 1U);
+  EXPECT_EQ(worker().edge->awaited(), 0U);
+  pb::Envelope message;
+  message.set_to("sip-2");
+  message.mutable_xmpp_message();
+  const Time end = bus_.clock().now() + std::chrono::seconds(20);
+  const uint64_t number = worker().edge->submit(message, end, end).value();
+  EXPECT_EQ(worker().edge->awaited(), 1U);
+  bus_.advance(std::chrono::seconds(30));
+  EXPECT_TRUE(worker().outcomes.contains(number));
+  EXPECT_EQ(worker().edge->in_flight(), 1U);
+  EXPECT_EQ(worker().edge->awaited(), 0U);
+}
+
 TEST_F(BodyTest, OthersKeepTheirOrder) {
   with_rows({{.field = kSip}});
   bus_.kill("sip-2");
