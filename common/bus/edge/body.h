@@ -17,7 +17,8 @@ struct BodyKind {
   bool repeat_in_doubt = false;
   // One that has not been sent when a later one of its conversation is submitted ends as SUPERSEDED.
   bool newest_wins = false;
-  // Whoever submits it says it anew if it is lost: no process that drains waits for its end.
+  // Whoever submits it says it anew if it is lost: no process that drains waits for its end, and it is not
+  // among those given up, that can be sent once more.
   bool fleeting = false;
   Duration patience = kPatience;
 };

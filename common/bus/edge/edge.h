@@ -104,7 +104,7 @@ class Edge : public WireUser {
   bool has_in_flight(const std::string& conversation, Time submitted_until) const;  // as origin
   std::vector<InFlight> list_in_flight(std::size_t max) const;
   std::vector<LinkFigures> links() const;
-  const std::deque<GivenUp>& given_up() const;  // the last ones, latest last
+  const std::deque<GivenUp>& given_up() const;  // the last ones, latest last; none that are fleeting
   // Submits a copy of one, by its id as text (ORIGIN.EPOCH.NUMBER), as a message of its own. Its outcome is a
   // hop of its trace. Returns the trace id in hex. `again`: also if that was done before.
   Result<std::string> retry(const std::string& id, bool again);

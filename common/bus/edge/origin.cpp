@@ -347,7 +347,7 @@ void Origin::fail(Entry& entry, pb::Reason reason, std::string text) {
 
 void Origin::end(Entry& entry, const pb::Outcome& outcome) {
   if (outcome.verdict() == pb::FAILED && outcome.reason() != pb::NOT_GIVEN &&
-      outcome.reason() != pb::SUPERSEDED)
+      outcome.reason() != pb::SUPERSEDED && !entry.kind.fleeting)
     note_given_up(entry, outcome);
   if (!entry.kind.fleeting) --awaited_;
   const uint64_t number = entry.number;

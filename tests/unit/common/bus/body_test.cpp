@@ -118,6 +118,17 @@ TEST_F(BodyTest, WhatIsFleetingIsNotAwaited) {
   EXPECT_EQ(worker().edge->awaited(), 0U);
 }
 
+TEST_F(BodyTest, WhatIsFleetingIsNotKeptForARetry) {
+  for (const bool fleeting : {false, true}) {
+    with_rows({{.field = kSip, .fleeting = fleeting}});
+    const uint64_t number = send_to("w-1", "sip-9", "1");
+    bus_.run();
+    EXPECT_EQ(worker().outcomes[number].reason(), pb::NO_TARGET);
+    EXPECT_EQ(worker().edge->given_up().size(), fleeting ? 0U : 1U);
+    worker().outcomes.clear();
+  }
+}
+
 TEST_F(BodyTest, OthersKeepTheirOrder) {
   with_rows({{.field = kSip}});
   bus_.kill("sip-2");
