@@ -23,8 +23,7 @@ bool is_of_device(const Presence& presence) {
 }
 
 bool is_for_one_front(const Presence& presence) {
-  return presence.kind() == Presence::SUBSCRIBE || presence.kind() == Presence::UNSUBSCRIBE ||
-         presence.kind() == Presence::PROBE;
+  return presence.kind() == Presence::SUBSCRIBE || presence.kind() == Presence::PROBE;
 }
 
 // No front waits for another, nor one device, nor a probe, for a state.

@@ -1,6 +1,7 @@
 // The way of presence from XMPP to the bus: what users ask of SIP users, grant and refuse them, and in which
 // state they are. What a user asks goes to the one front that watches the SIP user for him; the rest goes to
-// all fronts, of which those that have a watcher of the user take it. Each takes one envelope.
+// all fronts, of which those that have a watcher of the user take it, or had the watch that he ends (another
+// may have it from while that one was away). Each takes one envelope.
 #pragma once
 
 #include <cstddef>

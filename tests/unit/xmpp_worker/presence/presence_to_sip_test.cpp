@@ -88,16 +88,25 @@ TEST_F(PresenceToSipTest, WhatAUserAsksGoesToOneFront) {
   EXPECT_EQ(asked.trace_id(), "0123456789abcdef");
   const std::vector<std::string> front = to();
 
-  ASSERT_TRUE(presence("unsubscribe"));
-  EXPECT_EQ(envelopes[0].xmpp_presence().kind(), pb::Presence::UNSUBSCRIBE);
-  EXPECT_EQ(envelopes[0].conversation(), asked.conversation()) << "in this order";
-  EXPECT_EQ(to(), front);
-
   ASSERT_TRUE(presence("probe"));
   EXPECT_EQ(envelopes[0].xmpp_state().kind(), pb::Presence::PROBE);
   EXPECT_EQ(envelopes[0].xmpp_state().from(), "ann@x.test/Phone");
   EXPECT_EQ(envelopes[0].xmpp_state().to(), "bob*sip.test@gw.test");
   EXPECT_EQ(to(), front);
+}
+
+// One that was away for long may have what another has taken over.
+TEST_F(PresenceToSipTest, WhatAUserEndsEndsAtEveryFront) {
+  ASSERT_TRUE(presence("subscribe"));
+  const pb::Envelope asked = std::exchange(envelopes, {}).at(0);
+  ASSERT_TRUE(presence("unsubscribe"));
+  std::map<std::string, std::string> conversations;  // by front
+  for (const pb::Envelope& each : envelopes) {
+    EXPECT_EQ(each.xmpp_presence().kind(), pb::Presence::UNSUBSCRIBE);
+    conversations[each.to()] = each.conversation();
+  }
+  EXPECT_EQ(conversations.at(asked.to()), asked.conversation()) << "in this order";
+  EXPECT_THAT(to(), ElementsAre("sip-1", "sip-2", "sip-3"));
 }
 
 TEST_F(PresenceToSipTest, WhatConcernsWatchersGoesToEveryFront) {
