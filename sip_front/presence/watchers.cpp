@@ -134,8 +134,10 @@ Watchers::Pair& Watchers::pair_of(const std::string& key, std::string_view watch
   pair.presentity = presentity;
   pair.domain = xmpp_domain_of(presentity, separator_);
   pair.since_us = clock_.wall_us();
+  pair.made = clock_.now();
   Domain& domain = domains_[pair.domain];
-  if (domain.pairs++ == 0) look_at_domain(pair.domain, domain);
+  if (domain.pairs.empty()) look_at_domain(pair.domain, domain);
+  domain.pairs.insert(key);
   return pair;
 }
 
@@ -143,6 +145,9 @@ void Watchers::add(sip::Id id, const std::string& key, Pair& pair) {
   key_of_.resize(std::max<std::size_t>(key_of_.size(), id.slot + 1));
   key_of_[id.slot] = key;
   pair.subscriptions.push_back(id);
+  if (pair.state != State::kPending || pair.give_up_at != kNever || domains_[pair.domain].reach.there) return;
+  pair.give_up_at = clock_.now() + kGivenUp;
+  due_.add(pair.give_up_at, key);
 }
 
 Watchers::Pair* Watchers::find(sip::Id id) {
@@ -167,7 +172,9 @@ void Watchers::erase_if_idle(Pairs::iterator at) {
   if (pair.state == State::kRefused && pair.forget_at > clock_.now()) return;
   if (pair.state == State::kRefused) --refused_;
   by_number_.erase(pair.under_way);
-  if (const auto domain = domains_.find(pair.domain); --domain->second.pairs == 0) domains_.erase(domain);
+  const auto domain = domains_.find(pair.domain);
+  domain->second.pairs.erase(at->first);
+  if (domain->second.pairs.empty()) domains_.erase(domain);
   pairs_.erase(at);
 }
 
@@ -404,43 +411,45 @@ void Watchers::look_at_domains() {
 void Watchers::look_at_domain(const std::string& name, Domain& domain) {
   const Time now = clock_.now();
   const XmppReach before = std::exchange(domain.reach, outlet_.reach(name));
-  const auto each = [&](auto what) {
-    for (auto& [key, pair] : pairs_) {
-      if (pair.domain == name) what(key, pair);
-    }
-  };
-  if (!domain.reach.there) {
-    if (domain.gone_at == kNever) domain.gone_at = now;
-    look_at_domains_at_ = std::min(look_at_domains_at_, now + kTick);
-    if (now - domain.gone_at >= kUnreachable && !std::exchange(domain.told, true)) {
-      each([&](const std::string&, Pair& pair) {
-        if (pair.state != State::kApproved) return;
-        pair.unreachable = true;
-        tell(pair);
-      });
-    }
-    if (now - domain.gone_at >= kGivenUp) {
-      const int64_t since_us = clock_.wall_us() - kGivenUp.count();
-      each([&](const std::string&, Pair& pair) {
-        if (pair.state == State::kPending && pair.since_us <= since_us)
-          terminate_all(pair, Reason::kGiveup, kGiveupRetryAfter);
-      });
-    }
-    return;
-  }
+  if (!domain.reach.there) return look_at_gone(domain);
   const bool is_back = domain.gone_at != kNever || domain.reach.has_more_than(before);
   domain.gone_at = kNever;
-  domain.told = false;
+  domain.told = domain.gave_up = false;
   if (!is_back) return;
   // Servers do not say again what was lost on the way to us.
   Time at = now;
-  each([&](const std::string& key, Pair& pair) {
+  for (const std::string& key : domain.pairs) {
+    Pair& pair = pairs_.at(key);
     const bool may_ask =
         pair.asked == Time::min() || pair.back_off > Duration{0} || now >= pair.asked + kAskedAgain;
     pair.back_off = Duration{0};
     if (pair.state == State::kApproved || (pair.state == State::kPending && may_ask))
       ask_at(key, pair, at += kApart);
-  });
+  }
+}
+
+void Watchers::look_at_gone(Domain& domain) {
+  const Time now = clock_.now();
+  if (domain.gone_at == kNever) domain.gone_at = now;
+  look_at_domains_at_ = std::min(look_at_domains_at_, now + kTick);
+  if (now - domain.gone_at >= kUnreachable && !std::exchange(domain.told, true)) {
+    for (const std::string& key : domain.pairs) {
+      Pair& pair = pairs_.at(key);
+      if (pair.state != State::kApproved) continue;
+      pair.unreachable = true;
+      tell(pair);
+    }
+  }
+  if (now - domain.gone_at >= kGivenUp && !std::exchange(domain.gave_up, true)) {
+    // Who has come later has a time of his own.
+    for (const std::string& key : domain.pairs) {
+      if (Pair& pair = pairs_.at(key); pair.made <= domain.gone_at) give_up(pair);
+    }
+  }
+}
+
+void Watchers::give_up(Pair& pair) {
+  if (pair.state == State::kPending) terminate_all(pair, Reason::kGiveup, kGiveupRetryAfter);
 }
 
 void Watchers::look_at(Pairs::iterator at) {
@@ -448,6 +457,11 @@ void Watchers::look_at(Pairs::iterator at) {
   Pair& pair = at->second;
   if (pair.ask_at <= now && pair.under_way == 0) ask(at->first, pair);
   if (pair.silent_at <= now) silence(pair);
+  if (pair.give_up_at <= now) {
+    pair.give_up_at = kNever;
+    const Time gone_at = domains_[pair.domain].gone_at;
+    if (gone_at != kNever && now - gone_at >= kGivenUp) give_up(pair);
+  }
   if (pair.forget_at <= now) erase_if_idle(at);
 }
 

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -112,8 +113,10 @@ class Watchers : private sip::NotifierUser {
     Time ask_at = kNever;       // next
     Time silent_at = kNever;    // the end of the time in which a probe is answered
     Time forget_at = kNever;    // of a refusal
-    uint64_t under_way = 0;     // number of the envelope; 0: none
-    bool probing = false;       // that is a probe
+    Time made{};
+    Time give_up_at = kNever;  // of one that has come while there was no way to its domain
+    uint64_t under_way = 0;    // number of the envelope; 0: none
+    bool probing = false;      // that is a probe
     Duration back_off{0};
     std::string error;
     // In which state the presentity is.
@@ -123,10 +126,10 @@ class Watchers : private sip::NotifierUser {
   };
   using Pairs = std::map<std::string, Pair>;  // by conversation_key(watcher, presentity)
   struct Domain {
-    std::size_t pairs = 0;
+    std::set<std::string> pairs;  // their keys
     XmppReach reach;
     Time gone_at = kNever;
-    bool told = false;
+    bool told = false, gave_up = false;  // since then
   };
 
   // of the notifier
@@ -157,6 +160,8 @@ class Watchers : private sip::NotifierUser {
   void silence(Pair&);
   void look_at(Pairs::iterator);
   void look_at_domain(const std::string& name, Domain&);
+  void look_at_gone(Domain&);
+  void give_up(Pair&);
   void look_at_domains();
 
   char separator_;

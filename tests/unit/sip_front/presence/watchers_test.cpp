@@ -535,6 +535,41 @@ TEST_F(WatchersTest, WhoComesWhileThereIsNoWayIsAskedForWhenThereIs) {
   EXPECT_EQ(asked(Presence::SUBSCRIBE), 1u);
 }
 
+TEST_F(WatchersTest, WhoComesWhileThereIsNoWayWaitsForTenMinutesToo) {
+  xmpp(false);
+  pass(minutes(5));
+  subscribe({.expires = 3600});
+  pass(minutes(9));
+  EXPECT_EQ(last(), "pending") << "his domain has been gone for longer";
+  pass(minutes(1));
+  EXPECT_EQ(last(), "terminated;reason=giveup;retry-after=600");
+  EXPECT_TRUE(watchers_->list({}, 10).empty());
+  subscribe({.tag = "second", .expires = 3600});
+  xmpp(true, 2);
+  xmpp(false);
+  pass(minutes(9));
+  EXPECT_EQ(last(), "pending");
+  pass(minutes(1) + seconds(1));
+  EXPECT_EQ(last(), "terminated;reason=giveup;retry-after=600");
+}
+
+// Each second, each change of the bus and each new domain must cost the pairs of one domain, not all: with a
+// look at all pairs for each domain this would take minutes.
+TEST_F(WatchersTest, ManyDomainsCostNoMoreThanTheirPairs) {
+  constexpr std::size_t kDomains = 20'000;
+  watchers_ = std::unique_ptr<Watchers>(new Watchers(100'000, '*', clock_, *this));
+  for (std::size_t i = 0; i < kDomains; ++i) {
+    const std::string number = std::to_string(i);
+    ASSERT_EQ(subscribe({.tag = number, .expires = 3600, .to = "sip:a*x" + number + ".test@gw.test"}).status,
+              200);
+  }
+  xmpp(false);
+  for (int i = 0; i < 10; ++i) pass(seconds(1));
+  EXPECT_EQ(watchers_->size(), kDomains);
+  pass(minutes(10));
+  EXPECT_EQ(watchers_->size(), 0u);
+}
+
 TEST_F(WatchersTest, PresenceForNobodyHereIsLeftToOthers) {
   EXPECT_FALSE(is(true));
   EXPECT_FALSE(say(Presence::SUBSCRIBED));
