@@ -1,5 +1,7 @@
 #include "xmpp_worker/presence/fronts.h"
 
+#include <algorithm>
+
 #include "common/base/hash.h"
 
 namespace stox::worker {
@@ -20,6 +22,15 @@ std::vector<std::string> Fronts::all() const {
     if (counts(gone_at)) out.push_back(name);
   }
   return out;
+}
+
+void Fronts::leave_those_there(std::vector<std::string>* names) const {
+  if (std::none_of(gone_at_.begin(), gone_at_.end(), [](const auto& each) { return each.second == kNever; }))
+    return;
+  std::erase_if(*names, [this](const std::string& name) {
+    const auto found = gone_at_.find(name);
+    return found == gone_at_.end() || found->second != kNever;
+  });
 }
 
 std::string Fronts::of(std::string_view pair) const {

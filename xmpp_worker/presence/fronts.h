@@ -22,6 +22,9 @@ class Fronts {
   void update(const std::vector<pb::Member>&);
 
   std::vector<std::string> all() const;
+  // Takes those out that have gone; none while no front is there, as it looks for a moment when a mapper
+  // dies.
+  void leave_those_there(std::vector<std::string>* names) const;
   // The one that has what a user asks of a SIP user; every worker finds the same. Empty: there is none.
   std::string of(std::string_view pair) const;
 

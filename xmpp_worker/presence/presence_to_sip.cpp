@@ -17,6 +17,9 @@ using pb::Presence;
 // A front that is restarted is waited for.
 constexpr Duration kBeginWithin = Fronts::kBackWithin;
 constexpr Duration kEndWithin = kBeginWithin + std::chrono::seconds(30);
+// But what waits for it takes a place of those that all fronts share: only while so many times of what is
+// kept free are free. A front that is back asks for the states of all whom its users see.
+constexpr std::size_t kFreeToWait = 2;
 
 bool is_of_device(const Presence& presence) {
   return presence.kind() == Presence::STATE || presence.kind() == Presence::PROBE;
@@ -56,10 +59,15 @@ bool PresenceToSip::take(const xmpp::Stanza& stanza) {
   const Asked* waits = *kind == Presence::SUBSCRIBE ? &asked : nullptr;
 
   const std::string pair = conversation_key(presence.from(), presence.to());
-  const auto fronts = targets(presence, pair);
-  pb::Reason reason = pb::NO_TARGET;
+  auto fronts = targets(presence, pair);
   if (fronts.empty()) {
-    not_taken(presence, waits, bus::failure(reason, "no SIP front is known"));
+    not_taken(presence, waits, bus::failure(pb::NO_TARGET, "no SIP front is known"));
+    return true;
+  }
+  pb::Reason reason = pb::OVERLOADED;
+  if (!user_.room(fronts.size() + kFreeToWait * kept_free_, &reason)) fronts_.leave_those_there(&fronts);
+  if (fronts.empty()) {
+    not_taken(presence, waits, bus::failure(reason, "its SIP front is away, and too much waits already"));
   } else if (const auto room = user_.room(fronts.size() + kept_free_, &reason); !room) {
     not_taken(presence, waits, bus::failure(reason, room.error().text));
   } else {

@@ -73,6 +73,17 @@ TEST_F(FrontsTest, OneThatHasGoneForLongLosesThem) {
   for (const auto& [pair, front] : of_pairs()) EXPECT_EQ(front, "sip-2");
 }
 
+TEST_F(FrontsTest, TellThoseThatAreThere) {
+  std::vector<std::string> names = {"sip-1", "sip-2"};
+  there_are({"sip-1", "sip-2"});
+  there_are({});
+  fronts.leave_those_there(&names);
+  EXPECT_THAT(names, ElementsAre("sip-1", "sip-2")) << "a mapper has died";
+  there_are({"sip-2"});
+  fronts.leave_those_there(&names);
+  EXPECT_THAT(names, ElementsAre("sip-2"));
+}
+
 TEST_F(FrontsTest, ThatNobodyIsToldOfForAMomentAreNotForgotten) {
   there_are({"sip-1", "sip-2"});
   there_are({});

@@ -288,6 +288,31 @@ TEST_F(PresenceToSipTest, LeavesRoomForMessages) {
   EXPECT_THAT(sent[0], HasSubstr("<error type='wait' by='gw.test'><resource-constraint "));
 }
 
+TEST_F(PresenceToSipTest, FrontsThatAreAwayKeepNothingFromThoseThere) {
+  ASSERT_TRUE(presence("subscribe"));
+  const std::string away = to().at(0);
+  std::vector<std::string> there = {"sip-1", "sip-2", "sip-3"};
+  std::erase(there, away);
+  there_are(there);
+  max_in_flight = 30;  // ten of them are to stay free, and twenty if anything is to wait
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(presence(""));
+  EXPECT_THAT(envelopes, SizeIs(9)) << "there is room";
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(presence(""));
+  EXPECT_THAT(envelopes, SizeIs(15)) << "only for those that are there";
+  for (std::size_t i = 9; i < 15; ++i) EXPECT_NE(envelopes[i].to(), away);
+
+  ASSERT_TRUE(presence("probe"));
+  EXPECT_THAT(envelopes, SizeIs(15));
+  ASSERT_TRUE(presence("subscribe"));
+  EXPECT_THAT(envelopes, SizeIs(15));
+  ASSERT_THAT(sent, SizeIs(1));
+  EXPECT_THAT(sent[0], HasSubstr("<error type='wait' by='gw.test'><resource-constraint "));
+
+  there_are({});  // a mapper has died
+  ASSERT_TRUE(presence(""));
+  EXPECT_THAT(envelopes, SizeIs(18));
+}
+
 TEST_F(PresenceToSipTest, WithoutAnyFrontWhoSubscribesIsToldSo) {
   there_are({});
   clock.advance(seconds(90));
