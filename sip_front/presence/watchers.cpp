@@ -147,7 +147,7 @@ void Watchers::add(sip::Id id, const std::string& key, Pair& pair) {
   pair.subscriptions.push_back(id);
   if (pair.state != State::kPending || pair.give_up_at != kNever || domains_[pair.domain].reach.there) return;
   pair.give_up_at = clock_.now() + kGivenUp;
-  due_.add(pair.give_up_at, key);
+  set_alarm(key, pair);
 }
 
 Watchers::Pair* Watchers::find(sip::Id id) {
@@ -169,9 +169,10 @@ void Watchers::gone(sip::Id id, std::string_view) {
 void Watchers::erase_if_idle(Pairs::iterator at) {
   Pair& pair = at->second;
   if (!pair.subscriptions.empty()) return;
-  if (pair.state == State::kRefused && pair.forget_at > clock_.now()) return;
+  if (pair.state == State::kRefused && pair.forget_at > clock_.now()) return set_alarm(at->first, pair);
   if (pair.state == State::kRefused) --refused_;
   by_number_.erase(pair.under_way);
+  alarms_.set(at->first, pair.wake_at, kNever);
   const auto domain = domains_.find(pair.domain);
   domain->second.pairs.erase(at->first);
   if (domain->second.pairs.empty()) domains_.erase(domain);
@@ -263,8 +264,8 @@ void Watchers::refuse(Pairs::iterator at) {
     ++refused_;
     pair.state = State::kRefused;
     pair.forget_at = clock_.now() + kRefusedFor;
-    due_.add(pair.forget_at, at->first);
   }
+  set_alarm(at->first, pair);
   terminate_all(pair, Reason::kRejected);
 }
 
@@ -278,8 +279,10 @@ void Watchers::failed(Pairs::iterator at, std::string_view condition, std::strin
   if (pair.state == State::kRefused) return;
   std::string error(condition);
   if (!text.empty()) error.append(": ").append(text);
-  if (pair.state == State::kPending && says_nobody(condition))
+  if (pair.state == State::kPending && says_nobody(condition)) {
+    pair.ask_at = kNever;
     return terminate_all(pair, Reason::kNoresource);
+  }
   try_again(at->first, pair, std::move(error));
 }
 
@@ -338,7 +341,7 @@ void Watchers::silence(Pair& pair) {
 
 void Watchers::ask_at(const std::string& key, Pair& pair, Time at) {
   pair.ask_at = at;
-  due_.add(at, key);
+  set_alarm(key, pair);
 }
 
 void Watchers::ask_to_let_in(const std::string& key, Pair& pair) {
@@ -370,10 +373,13 @@ void Watchers::ask(const std::string& key, Pair& pair) {
 
 void Watchers::try_again(const std::string& key, Pair& pair, std::string error) {
   pair.error = one_line(error, 200);
+  const Time now = clock_.now();
+  // However often it fails meanwhile.
+  if (pair.ask_at != kNever && pair.ask_at > now) return;
   pair.back_off = std::clamp(pair.back_off * 2, kFirstRetry, kLastRetry);
   const auto jitter =
       Duration(static_cast<int64_t>(hash64(key) % static_cast<uint64_t>(pair.back_off.count() / 4)));
-  ask_at(key, pair, clock_.now() + pair.back_off + jitter);
+  ask_at(key, pair, now + pair.back_off + jitter);
 }
 
 bool Watchers::ended(uint64_t number, const pb::Outcome& outcome) {
@@ -389,14 +395,12 @@ bool Watchers::ended(uint64_t number, const pb::Outcome& outcome) {
     const std::string why = outcome.text().empty() ? pb::Reason_Name(outcome.reason()) : outcome.text();
     const bool is_nobody = outcome.reason() == pb::NOT_GIVEN && says_nobody(outcome.sip_status().code());
     failed(found, is_nobody ? "item-not-found" : "", why);
-    return true;
+  } else {
+    pair.back_off = Duration{0};
+    if (pair.state == State::kApproved && pair.probing)
+      pair.silent_at = clock_.now() + (pair.devices.empty() ? kSilence : kLongerSilence);
   }
-  pair.back_off = Duration{0};
-  if (pair.state == State::kApproved && pair.probing) {
-    pair.silent_at = clock_.now() + (pair.devices.empty() ? kSilence : kLongerSilence);
-    due_.add(pair.silent_at, key);
-  }
-  if (pair.ask_at <= clock_.now()) due_.add(clock_.now(), key);
+  set_alarm(key, pair);
   return true;
 }
 
@@ -452,9 +456,16 @@ void Watchers::give_up(Pair& pair) {
   if (pair.state == State::kPending) terminate_all(pair, Reason::kGiveup, kGiveupRetryAfter);
 }
 
+void Watchers::set_alarm(const std::string& key, Pair& pair) {
+  const Time ask_at = pair.under_way == 0 ? pair.ask_at : kNever;
+  const Time forget_at = pair.subscriptions.empty() ? pair.forget_at : kNever;
+  alarms_.set(key, pair.wake_at, std::min({ask_at, pair.silent_at, pair.give_up_at, forget_at}));
+}
+
 void Watchers::look_at(Pairs::iterator at) {
   const Time now = clock_.now();
   Pair& pair = at->second;
+  pair.wake_at = kNever;
   if (pair.ask_at <= now && pair.under_way == 0) ask(at->first, pair);
   if (pair.silent_at <= now) silence(pair);
   if (pair.give_up_at <= now) {
@@ -462,7 +473,8 @@ void Watchers::look_at(Pairs::iterator at) {
     const Time gone_at = domains_[pair.domain].gone_at;
     if (gone_at != kNever && now - gone_at >= kGivenUp) give_up(pair);
   }
-  if (pair.forget_at <= now) erase_if_idle(at);
+  if (pair.forget_at <= now && pair.subscriptions.empty()) return erase_if_idle(at);
+  set_alarm(at->first, pair);
 }
 
 Time Watchers::turn() {
@@ -471,12 +483,10 @@ Time Watchers::turn() {
     look_at_domains_at_ = kNever;
     look_at_domains();
   }
-  while (const auto key = due_.pop_due(now)) {
-    if (const auto found = pairs_.find(*key); found != pairs_.end()) look_at(found);
-  }
+  while (const auto key = alarms_.pop_due(now)) look_at(pairs_.find(*key));
   const Time next = notifier_.turn(now);
   commit();
-  return std::min({next, due_.next(), look_at_domains_at_});
+  return std::min({next, alarms_.next(), look_at_domains_at_});
 }
 
 std::vector<Watchers::Listed> Watchers::list(std::string_view address, std::size_t max) const {
@@ -515,6 +525,7 @@ std::size_t Watchers::forget(std::string_view address) {
     pair.ask_at = pair.silent_at = pair.forget_at = kNever;
     pair.known = false;
     pair.devices.clear();
+    set_alarm(one->first, pair);
     terminate_all(pair, Reason::kDeactivated);
     erase_if_idle(one);
   }

@@ -18,8 +18,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/alarms.h"
 #include "common/base/clock.h"
-#include "common/base/deadlines.h"
 #include "common/base/result.h"
 #include "common/service/process.h"
 #include "proto/delivery.pb.h"
@@ -115,6 +115,7 @@ class Watchers : private sip::NotifierUser {
     Time forget_at = kNever;    // of a refusal
     Time made{};
     Time give_up_at = kNever;  // of one that has come while there was no way to its domain
+    Time wake_at = kNever;     // what alarms_ has for it
     uint64_t under_way = 0;    // number of the envelope; 0: none
     bool probing = false;      // that is a probe
     Duration back_off{0};
@@ -159,6 +160,7 @@ class Watchers : private sip::NotifierUser {
   void try_again(const std::string& key, Pair&, std::string error);
   void silence(Pair&);
   void look_at(Pairs::iterator);
+  void set_alarm(const std::string& key, Pair&);
   void look_at_domain(const std::string& name, Domain&);
   void look_at_gone(Domain&);
   void give_up(Pair&);
@@ -172,7 +174,7 @@ class Watchers : private sip::NotifierUser {
   std::map<std::string, Domain> domains_;
   std::vector<std::string> key_of_;  // by the slot of a subscription; empty: a fetch of who is in no pair
   std::map<uint64_t, std::string> by_number_;  // envelopes under way
-  Deadlines<std::string> due_;                 // keys of pairs
+  Alarms<std::string> alarms_;                 // keys of pairs
   Time look_at_domains_at_ = kNever;           // while one is gone
   std::size_t refused_ = 0;
   std::unique_ptr<KeptTable> file_;  // null: nothing is kept

@@ -41,13 +41,12 @@ Notifier::Taken Notifier::take(const Message& request, std::string_view local_ta
   taken.lines = record_route_lines(request) + "Expires: " + std::to_string(expires_s) + "\r\n";
   Entry& entry = *slots_.find(taken.id);
   entry.kept.expires = now + std::chrono::seconds(expires_s);
-  if (expires_s > 0) {
-    due_.add(entry.kept.expires, taken.id);
-  } else {
+  if (expires_s == 0) {
     entry.occasion = taken.kind == Kind::kFetched ? Occasion::kFetched : Occasion::kUnsubscribed;
     terminate(taken.id, Reason::kTimeout, now);
   }
   want(taken.id, now);
+  set_alarm(taken.id, entry);
   return taken;
 }
 
@@ -89,9 +88,8 @@ Id Notifier::add(Subscription kept, const Shares::Claim& claim) {
 
 Id Notifier::restore(Subscription kept, std::string_view subscriber) {
   kept.dialog.local_cseq += kCSeqJump;
-  const Time expires = kept.expires;
   const Id id = add(std::move(kept), shares_.claim({subscriber, {}}));
-  due_.add(expires, id);
+  set_alarm(id, *slots_.find(id));
   return id;
 }
 
@@ -128,7 +126,13 @@ void Notifier::want(Id id, Time at) {
   if (entry.wanted && entry.not_before <= at) return;
   entry.wanted = true;
   entry.not_before = at;
-  if (!entry.under_way) due_.add(at, id);
+  set_alarm(id, entry);
+}
+
+void Notifier::set_alarm(Id id, Entry& entry) {
+  const Time notify_at = entry.wanted && !entry.under_way ? entry.not_before : kNever;
+  const Time expires = entry.terminated ? kNever : entry.kept.expires;
+  alarms_.set(id.number(), entry.wake_at, std::min(notify_at, expires));
 }
 
 void Notifier::answered(Id id, const Message& response, Time now) {
@@ -144,7 +148,7 @@ void Notifier::answered(Id id, const Message& response, Time now) {
     entry->wanted = true;
     entry->not_before = now + rest;
   }
-  if (entry->wanted) due_.add(entry->not_before, id);
+  set_alarm(id, *entry);
 }
 
 void Notifier::unanswered(Id id) {
@@ -158,7 +162,7 @@ void Notifier::undelivered(Id id, Time now) {
   entry->under_way = false;
   entry->wanted = true;
   entry->not_before = now + kAgain;
-  due_.add(entry->not_before, id);
+  set_alarm(id, *entry);
 }
 
 void Notifier::used_cseq(Id id, uint32_t cseq) {
@@ -167,13 +171,15 @@ void Notifier::used_cseq(Id id, uint32_t cseq) {
 }
 
 Time Notifier::turn(Time now) {
-  while (const auto id = due_.pop_due(now)) {
-    const Entry* entry = slots_.find(*id);
-    if (entry == nullptr) continue;
-    if (!entry->terminated && entry->kept.expires <= now) terminate(*id, Reason::kTimeout, now);
-    if (entry->wanted && !entry->under_way && entry->not_before <= now) send(*id, now);
+  while (const auto number = alarms_.pop_due(now)) {
+    const Id id = Id::of(*number);
+    Entry& due = *slots_.find(id);
+    due.wake_at = kNever;
+    if (!due.terminated && due.kept.expires <= now) terminate(id, Reason::kTimeout, now);
+    if (due.wanted && !due.under_way && due.not_before <= now) send(id, now);
+    if (Entry* entry = slots_.find(id)) set_alarm(id, *entry);
   }
-  return due_.next();
+  return alarms_.next();
 }
 
 void Notifier::send(Id id, Time now) {
@@ -205,6 +211,7 @@ void Notifier::send(Id id, Time now) {
 
 void Notifier::drop(Id id, std::string_view why) {
   Entry& entry = *slots_.find(id);
+  alarms_.set(id.number(), entry.wake_at, kNever);
   user_.gone(id, why);
   shares_.release(entry.claim);
   if (const auto of_one = of_one_.find(entry.kept.resource); --of_one->second == 0) of_one_.erase(of_one);

@@ -13,8 +13,8 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "common/base/alarms.h"
 #include "common/base/clock.h"
-#include "common/base/deadlines.h"
 #include "common/base/shares.h"
 #include "sip_front/sip/dialog/dialog.h"
 #include "sip_front/sip/message/message.h"
@@ -127,12 +127,14 @@ class Notifier {
     bool under_way = false;        // one has gone out and is not answered
     Time not_before{};             // of the one that is wanted
     Time last_body = Time::min();  // when one with a body went out
+    Time wake_at = kNever;         // what alarms_ has for it
   };
 
   Taken begin(const Message&, std::string_view local_tag, const Asker&, bool lasts);
   Taken go_on(const Message&, const Event&, bool lasts);
   Id add(Subscription, const Shares::Claim&);
   void want(Id, Time at);
+  void set_alarm(Id, Entry&);
   void send(Id, Time now);
   void drop(Id, std::string_view why);
 
@@ -142,7 +144,7 @@ class Notifier {
   Slots<Entry> slots_;
   std::unordered_map<std::string, Id> by_tag_;           // local tags, which are ours: nobody can choose them
   std::unordered_map<std::string, std::size_t> of_one_;  // by resource
-  Deadlines<Id> due_;                                    // expiry, and NOTIFYs that are wanted
+  Alarms<uint64_t> alarms_;                              // ids: expiry, and NOTIFYs that are wanted
   std::string lines_;                                    // scratch
 };
 

@@ -221,6 +221,15 @@ TEST_F(NotifierTest, WhatNobodyRefreshesEnds) {
   EXPECT_EQ(notifier_.size(), 0u);
 }
 
+TEST_F(NotifierTest, ARefreshLeavesNothingOfTheExpiryBefore) {
+  const Id id = active();
+  pass(seconds(100));
+  take(in_dialog(6, 600));
+  pass(seconds(0));
+  answer(id, 200);
+  EXPECT_EQ(notifier_.turn(now_), now_ + seconds(600));
+}
+
 TEST_F(NotifierTest, AnEndWaitsForTheNotifyUnderWay) {
   const Id id = take(kSubscribe).id;
   pass(seconds(0));

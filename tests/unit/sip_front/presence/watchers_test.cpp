@@ -372,6 +372,28 @@ TEST_F(WatchersTest, WhatDidNotGetThroughIsAskedAgainLaterAndLater) {
   EXPECT_EQ(asked(Presence::SUBSCRIBE), 3u);
 }
 
+TEST_F(WatchersTest, ErrorsThatGoOnDoNotPutOffTheNextQuestion) {
+  subscribe({});
+  pass(milliseconds(10));
+  outcome(pb::PASSED_ON);
+  for (int i = 0; i < 20; ++i) {
+    say(Presence::FAILED, "remote-server-timeout");
+    pass(seconds(1));
+    if (asked(Presence::SUBSCRIBE) == 2) break;
+  }
+  EXPECT_EQ(asked(Presence::SUBSCRIBE), 2u);
+}
+
+TEST_F(WatchersTest, ARefusalIsForgottenByItself) {
+  approved();
+  say(Presence::UNSUBSCRIBED);
+  pass(hours(23));
+  EXPECT_EQ(watchers_->list({}, 10).size(), 1u);
+  pass(hours(1));
+  EXPECT_TRUE(watchers_->list({}, 10).empty());
+  EXPECT_EQ(watchers_->turn(), kNever) << "there is nothing to be looked at";
+}
+
 TEST_F(WatchersTest, ARefreshIsToldTheWholeStateAtOnce) {
   approved();
   is(true);
