@@ -161,7 +161,8 @@ void Subscriber::no_answer(uint64_t token, uint32_t cseq, uint16_t status, Time 
 void Subscriber::granted(Subscription& s, uint32_t expires_s, Time now) {
   const uint32_t held = std::clamp(expires_s, 1u, s.wanted.expires_s);
   s.expires_at = now + seconds(held);
-  if (s.live) s.ask_at = now + refresh_after(held, random_);
+  // A shorter grant lapses, and new dialogs are bounded.
+  if (s.live) s.ask_at = now + std::max<Duration>(refresh_after(held, random_), kRefreshAgain);
 }
 
 void Subscriber::refused(uint64_t number, Subscription& s, uint16_t status, const Message* response,
@@ -263,7 +264,11 @@ void Subscriber::terminated(uint64_t number, Subscription& s, const Subscription
 
 void Subscriber::start_anew(uint64_t number, Subscription& s, SubscriberUser::Reason reason, Time at,
                             Time now) {
-  if (!s.restarts.take(now)) at = std::max<Time>(at, now + seconds(60 / kRestartsPerMinute));
+  if (!s.restarts.take(now)) {
+    const Time later = now + seconds(60 / kRestartsPerMinute);
+    s.restarts.take(later);  // what there is then is for this one
+    at = std::max(at, later);
+  }
   new_dialog(number, s);
   s.ask_at = at;
   set_alarm(number, s);

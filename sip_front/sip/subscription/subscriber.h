@@ -60,7 +60,7 @@ class Subscriber {
   static constexpr Duration kLongestRetry = std::chrono::hours(24);    // whatever the notifier asks for
   static constexpr uint32_t kRestartsPerMinute = 3;                    // new dialogs in place of old ones
   static constexpr uint32_t kMaxExpires = 86'400;                      // s, that a 423 may ask for
-  static constexpr Duration kRefreshAgain = std::chrono::seconds(30);  // after one that failed
+  static constexpr Duration kRefreshAgain = std::chrono::seconds(30);  // after the last, whatever it granted
 
   struct Wanted {
     std::string local_uri, remote_uri;  // addr-specs: From; To and first Request-URI

@@ -203,6 +203,23 @@ TEST(Subscriber, TheNotifierMayShortenIt) {
   EXPECT_EQ(s.asked.size(), 2u);
 }
 
+TEST(Subscriber, AShortGrantIsNotRefreshedAllTheTime) {
+  for (const std::string expires : {"0", "1", "5", "31"}) {
+    Scene s;
+    s.activate(expires);
+    std::size_t seen = 1;
+    for (int i = 0; i < 600; ++i) {
+      s.pass(1s);
+      if (s.asked.size() == seen) continue;
+      seen = s.asked.size();
+      s.answer(200, "Expires: " + expires + "\n");
+      s.notify("active;expires=" + expires, "<open/>");
+    }
+    EXPECT_GT(s.asked.size(), 10u) << expires;
+    EXPECT_LT(s.asked.size(), 40u) << expires << ": three a minute";
+  }
+}
+
 TEST(Subscriber, AsksForAsLongAsTheNotifierWants) {
   Scene s;
   s.begin();
