@@ -17,6 +17,10 @@ constexpr uint32_t kLongestRetry = 600;  // that a Retry-After of a watcher gets
 // 12.2.1.2).
 bool ends_subscription(uint16_t status) { return status == 408 || ends_dialog(status); }
 
+std::string pair_key(std::string_view subscriber, std::string_view resource) {
+  return std::string(subscriber).append(1, '\n').append(resource);
+}
+
 Notifier::Taken refuse(uint16_t status, std::string lines = {}, std::string reason = {},
                        uint32_t retry_after_s = 0) {
   return {Notifier::Kind::kRefused, {}, status, std::move(reason), std::move(lines), retry_after_s};
@@ -54,6 +58,10 @@ Notifier::Taken Notifier::begin(const Message& request, std::string_view local_t
                                 bool lasts) {
   auto dialog = dialog_of_request(request, local_tag);
   if (!dialog) return refuse(400, {}, "Bad Contact Or Record-Route");
+  std::string pair = lasts ? pair_key(asker.subscriber, asker.resource) : std::string();
+  if (const auto of_pair = of_pair_.find(pair);
+      of_pair != of_pair_.end() && of_pair->second.size() >= kMaxOfPair)
+    drop(of_pair->second.front(), "too many of the same subscriber");
   const auto claim = shares_.claim({asker.subscriber, asker.source});
   if (slots_.size() >= shares_.bound()) return refuse(503, {}, {}, kFullRetryAfter);
   const auto of_one = of_one_.find(std::string(asker.resource));
@@ -61,7 +69,7 @@ Notifier::Taken Notifier::begin(const Message& request, std::string_view local_t
     return refuse(480, {}, "Too many subscriptions", kFullRetryAfter);
   Subscription kept{
       std::move(*dialog), std::string(event_of(request)->id), std::string(asker.resource), false, {}};
-  return {lasts ? Kind::kNew : Kind::kFetched, add(std::move(kept), claim)};
+  return {lasts ? Kind::kNew : Kind::kFetched, add(std::move(kept), claim, std::move(pair))};
 }
 
 Notifier::Taken Notifier::go_on(const Message& request, const Event& event, bool lasts) {
@@ -74,12 +82,14 @@ Notifier::Taken Notifier::go_on(const Message& request, const Event& event, bool
   return {lasts ? Kind::kRefreshed : Kind::kUnsubscribed, found->second};
 }
 
-Id Notifier::add(Subscription kept, const Shares::Claim& claim) {
+Id Notifier::add(Subscription kept, const Shares::Claim& claim, std::string pair) {
   const Id id = slots_.take();
   Entry& entry = slots_[id.slot];
   entry = Entry{};
   entry.kept = std::move(kept);
   entry.claim = claim;
+  entry.pair = std::move(pair);
+  if (!entry.pair.empty()) of_pair_[entry.pair].push_back(id);
   shares_.take(claim);
   ++of_one_[entry.kept.resource];
   by_tag_[entry.kept.dialog.local_tag] = id;
@@ -88,7 +98,8 @@ Id Notifier::add(Subscription kept, const Shares::Claim& claim) {
 
 Id Notifier::restore(Subscription kept, std::string_view subscriber) {
   kept.dialog.local_cseq += kCSeqJump;
-  const Id id = add(std::move(kept), shares_.claim({subscriber, {}}));
+  std::string pair = pair_key(subscriber, kept.resource);
+  const Id id = add(std::move(kept), shares_.claim({subscriber, {}}), std::move(pair));
   set_alarm(id, *slots_.find(id));
   return id;
 }
@@ -215,6 +226,10 @@ void Notifier::drop(Id id, std::string_view why) {
   user_.gone(id, why);
   shares_.release(entry.claim);
   if (const auto of_one = of_one_.find(entry.kept.resource); --of_one->second == 0) of_one_.erase(of_one);
+  if (const auto of_pair = of_pair_.find(entry.pair); of_pair != of_pair_.end()) {
+    std::erase(of_pair->second, id);
+    if (of_pair->second.empty()) of_pair_.erase(of_pair);
+  }
   by_tag_.erase(entry.kept.dialog.local_tag);
   slots_.free(id);
 }

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "common/base/alarms.h"
 #include "common/base/clock.h"
@@ -62,6 +63,7 @@ class Notifier {
  public:
   static constexpr uint32_t kMinExpires = 60, kMaxExpires = 3600;  // seconds
   static constexpr std::size_t kMaxOfOne = 200;                    // subscriptions to one resource
+  static constexpr std::size_t kMaxOfPair = 10;                    // of these, of one subscriber
   static constexpr Duration kBetween = std::chrono::seconds(5);    // NOTIFYs with a body (RFC 3856 6.10)
   static constexpr Duration kAgain = std::chrono::seconds(30);     // after a failure that may pass
   static constexpr uint32_t kCSeqJump = 1000;                      // see restore()
@@ -89,7 +91,8 @@ class Notifier {
   };
   // A SUBSCRIBE. `local_tag`: what the answer's To will have, if the request's has none. Sends nothing: after
   // the answer has gone out, turn() sends the NOTIFY that follows it. One that is new is pending until
-  // activate() or terminate().
+  // activate() or terminate(). For one too many of the same subscriber to the same resource his oldest is
+  // gone, without a NOTIFY.
   Taken take(const Message& request, std::string_view local_tag, const Asker&, Time now);
 
   const Subscription* find(Id) const;
@@ -119,6 +122,7 @@ class Notifier {
   struct Entry {
     Subscription kept;
     Shares::Claim claim;
+    std::string pair;         // its key in of_pair_; empty: a fetch
     bool terminated = false;  // and its last NOTIFY is to go out
     SubscriptionState::Reason reason = SubscriptionState::Reason::kNone;
     uint32_t retry_after_s = 0;
@@ -132,7 +136,7 @@ class Notifier {
 
   Taken begin(const Message&, std::string_view local_tag, const Asker&, bool lasts);
   Taken go_on(const Message&, const Event&, bool lasts);
-  Id add(Subscription, const Shares::Claim&);
+  Id add(Subscription, const Shares::Claim&, std::string pair);
   void want(Id, Time at);
   void set_alarm(Id, Entry&);
   void send(Id, Time now);
@@ -144,8 +148,9 @@ class Notifier {
   Slots<Entry> slots_;
   std::unordered_map<std::string, Id> by_tag_;           // local tags, which are ours: nobody can choose them
   std::unordered_map<std::string, std::size_t> of_one_;  // by resource
-  Alarms<uint64_t> alarms_;                              // ids: expiry, and NOTIFYs that are wanted
-  std::string lines_;                                    // scratch
+  std::unordered_map<std::string, std::vector<Id>> of_pair_;  // by subscriber and resource, oldest first
+  Alarms<uint64_t> alarms_;                                   // ids: expiry, and NOTIFYs that are wanted
+  std::string lines_;                                         // scratch
 };
 
 }  // namespace stox::sip

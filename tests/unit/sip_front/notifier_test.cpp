@@ -48,10 +48,11 @@ class NotifierTest : public ::testing::Test, protected NotifierUser {
   }
   void gone(Id, std::string_view why) override { gone_.emplace_back(why); }
 
-  Notifier::Taken take(const std::string& text, std::string_view tag = "ours") {
+  Notifier::Taken take(const std::string& text, std::string_view tag = "ours",
+                       std::string_view subscriber = "romeo") {
     const Datagram request(text);
     EXPECT_TRUE(request.parsed) << text;
-    return notifier_.take(request.message, tag, {"juliet", "romeo", ""}, now_);
+    return notifier_.take(request.message, tag, {"juliet", subscriber, ""}, now_);
   }
   // Of the dialog that kSubscribe began.
   static std::string in_dialog(int cseq, int expires, std::string_view tag = "ours") {
@@ -281,11 +282,33 @@ TEST_F(NotifierTest, AnOverloadedWatcherIsToldLater) {
 
 TEST_F(NotifierTest, OneResourceHasABoundedNumber) {
   for (std::size_t i = 0; i < Notifier::kMaxOfOne; ++i)
-    ASSERT_EQ(take(kSubscribe, std::to_string(i)).status, 200);
+    ASSERT_EQ(take(kSubscribe, std::to_string(i), "romeo" + std::to_string(i)).status, 200);
   const auto refused = take(kSubscribe, "more");
   EXPECT_EQ(refused.status, 480);
   EXPECT_GT(refused.retry_after_s, 0u);
   EXPECT_EQ(take(in_dialog(6, 600, "1")).status, 200) << "a refresh is none more";
+}
+
+TEST_F(NotifierTest, OneSubscriberLeavesRoomForOthersAndHisOldestGivesWay) {
+  for (std::size_t i = 0; i < Notifier::kMaxOfOne; ++i) {
+    ASSERT_EQ(take(kSubscribe, std::to_string(i)).status, 200);
+    if (i + 1 == Notifier::kMaxOfPair) EXPECT_TRUE(gone_.empty());
+  }
+  EXPECT_EQ(notifier_.size(), Notifier::kMaxOfPair);
+  EXPECT_EQ(take(kSubscribe, "another's", "paris").status, 200);
+  pass(seconds(0));
+  EXPECT_EQ(sent_.size(), Notifier::kMaxOfPair + 1) << "who gave way is told nothing";
+  EXPECT_EQ(take(in_dialog(6, 600, "0")).status, 481);
+  EXPECT_EQ(take(in_dialog(6, 600, "199")).status, 200);
+  EXPECT_EQ(take(in_dialog(6, 600, "190")).status, 200);
+  EXPECT_EQ(take(in_dialog(6, 600, "189")).status, 481);
+}
+
+TEST_F(NotifierTest, AFetchTakesNoSubscriptionsPlace) {
+  for (std::size_t i = 0; i < Notifier::kMaxOfPair; ++i) take(kSubscribe, std::to_string(i));
+  EXPECT_EQ(take(replaced(kSubscribe, "Expires: 600", "Expires: 0"), "fetch").kind, Kind::kFetched);
+  pass(seconds(0));
+  EXPECT_EQ(take(in_dialog(6, 600, "0")).status, 200);
 }
 
 TEST_F(NotifierTest, AllTogetherAreBounded) {

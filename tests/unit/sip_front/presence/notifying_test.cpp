@@ -278,7 +278,9 @@ TEST_F(NotifyingTest, WhatMayNotPassIsRefused) {
 TEST_F(NotifyingTest, AnAorThatIsWatchedTooOftenIsRefusedForNow) {
   const auto nth = [](int n) {
     const std::string number = std::to_string(n);
-    return replaced(replaced(kSubscribe, "z9hG4bK1", "z9hG4bKm" + number), "call-1", "call-m" + number);
+    const std::string call =
+        replaced(replaced(kSubscribe, "z9hG4bK1", "z9hG4bKm" + number), "call-1", "call-m" + number);
+    return replaced(call, "From: <sip:bob@", "From: <sip:bob" + number + "@");
   };
   for (int n = 0; n < static_cast<int>(sip::Notifier::kMaxOfOne); ++n) {
     EXPECT_EQ(receive(nth(n)), "SIP/2.0 200 OK");
