@@ -9,6 +9,7 @@ from support.phone import Baresip
 from support.prosody import Prosody
 from support.site import Site
 from support.stox import GATEWAY_DOMAIN
+from support.waiting import eventually
 from support.watcher import Watcher
 
 
@@ -50,6 +51,22 @@ def test_a_phone_sees_an_xmpp_user(new_site):
     assert site.stox.ctl_json("presence", "forget", juliet.bare)["forgotten"] >= 1
     assert site.stox.ctl_json("presence")["presence"] == []
     assert watcher.subscribe().status == 481
+
+
+def test_a_front_that_ends_waits_for_no_presence(new_site):
+    site = new_site(gateway={"presence": True})
+    site.stox.configuration["runtime"]["drain_seconds"] = 3600
+    site.stox.write()
+    site.start()
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    site.stox.processes["component-1"].freeze()
+    assert Watcher(romeo, site.sip_uri(juliet)).subscribe().status == 200
+    eventually(lambda: site.stox.in_flight("sip-1") > 0, "she is asked")
+    assert site.stox.processes["sip-1"].stop(within=40) == 0
+    site.stox.processes["component-1"].thaw()
+    site.stox.start("sip-1")
+    site.stox.ready()
+    juliet.asked_by(site.jid(romeo))
 
 
 def test_nobody_is_watched_who_is_not_there(new_site):
