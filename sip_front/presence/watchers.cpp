@@ -40,7 +40,11 @@ std::string xmpp_domain_of(std::string_view address, char separator) {
 bool says_nobody(std::string_view condition) {
   return condition == "item-not-found" || condition == "jid-malformed" || condition == "gone";
 }
-bool says_nobody(uint32_t status) { return status == 404 || status == 410 || status == 484 || status == 604; }
+// A domain that is not found has a 404, too, and may be there again.
+bool says_nobody(const pb::SipStatus& status) {
+  const uint32_t code = status.code();
+  return !status.unresolvable() && (code == 404 || code == 410 || code == 484 || code == 604);
+}
 
 // But for the time since when it is so.
 bool says_the_same(const pb::PresenceState& a, pb::PresenceState b) {
@@ -393,7 +397,7 @@ bool Watchers::ended(uint64_t number, const pb::Outcome& outcome) {
   pair.under_way = 0;
   if (outcome.verdict() == pb::FAILED && outcome.reason() != pb::SUPERSEDED) {
     const std::string why = outcome.text().empty() ? pb::Reason_Name(outcome.reason()) : outcome.text();
-    const bool is_nobody = outcome.reason() == pb::NOT_GIVEN && says_nobody(outcome.sip_status().code());
+    const bool is_nobody = outcome.reason() == pb::NOT_GIVEN && says_nobody(outcome.sip_status());
     failed(found, is_nobody ? "item-not-found" : "", why);
   } else {
     pair.back_off = Duration{0};

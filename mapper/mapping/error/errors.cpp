@@ -291,6 +291,7 @@ pb::SipStatus to_sip(const pb::StanzaError& error, const ErrorSettings& settings
   pb::SipStatus status = sip_status(code, is_mute ? std::string_view("The recipient's server did not answer")
                                                   : std::string_view(error.text()));
   if (row.retry_after || (wait && row.if_wait != 0)) status.set_retry_after_s(kRetryAfterS);
+  status.set_unresolvable(condition == "remote-server-not-found");
   return status;
 }
 

@@ -267,6 +267,12 @@ TEST_F(Errors, SilenceAndMissingNamesAreTheirOwnErrors) {
   EXPECT_EQ(to_xmpp(status, addresses_).type(), "cancel");
 }
 
+TEST_F(Errors, ADomainThatIsNotFoundIsToldFromAUserWhoIsNotThere) {
+  EXPECT_TRUE(
+      to_sip(stanza_error("remote-server-not-found", "cancel", ""), settings_, addresses_).unresolvable());
+  EXPECT_FALSE(to_sip(stanza_error("item-not-found", "cancel", ""), settings_, addresses_).unresolvable());
+}
+
 TEST_F(Errors, AStatusLineCannotInjectIntoAStanza) {
   pb::SipStatus status;
   status.set_code(403);

@@ -347,6 +347,38 @@ TEST_F(WatchersTest, AUserWhoIsNotThereEndsTheSubscription) {
   EXPECT_TRUE(watchers_->list({}, 100).empty());
 }
 
+TEST_F(WatchersTest, AnAnswerThatThereIsNoSuchUserEndsTheSubscriptionButNotThatThereIsNoSuchDomain) {
+  pb::Outcome outcome;
+  outcome.set_verdict(pb::FAILED);
+  outcome.mutable_sip_status()->set_code(404);
+  outcome.mutable_sip_status()->set_unresolvable(true);
+  subscribe({});
+  pass(milliseconds(10));
+  watchers_->ended(number_, outcome);
+  pass(seconds(7));
+  EXPECT_EQ(last(), "pending");
+  EXPECT_EQ(asked(Presence::SUBSCRIBE), 2u) << "it may be there again";
+  outcome.mutable_sip_status()->set_unresolvable(false);
+  watchers_->ended(number_, outcome);
+  turn();
+  EXPECT_EQ(last(), "terminated;reason=noresource");
+}
+
+TEST_F(WatchersTest, TheOldestDialogOfAPairWithTooManyIsForgottenByTheNextProcessToo) {
+  for (std::size_t i = 0; i <= sip::Notifier::kMaxOfPair; ++i) {
+    subscribe({.tag = std::to_string(i)});
+    turn();
+  }
+  EXPECT_EQ(watchers_->size(), sip::Notifier::kMaxOfPair);
+  start();
+  EXPECT_EQ(watchers_->size(), sip::Notifier::kMaxOfPair);
+  EXPECT_EQ(subscribe({.tag = "0", .cseq = 2}).status, 481);
+  EXPECT_EQ(subscribe({.tag = "1", .cseq = 2}).status, 200);
+  is(true);
+  EXPECT_EQ(last(), "active open");
+  EXPECT_EQ(told_.size(), sip::Notifier::kMaxOfPair);
+}
+
 TEST_F(WatchersTest, OtherErrorsEndNothingAndAreTriedAgain) {
   subscribe({});
   pass(milliseconds(10));
