@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/addressing.h"
+#include "sip_front/presence/device_uri.h"
 
 namespace stox {
 namespace {
@@ -34,16 +35,56 @@ std::string PresenceOutbox::key_of(const pb::Presence& presence) {
 }
 
 void PresenceOutbox::send(pb::Presence presence, Time) {
-  std::string key = key_of(presence);
+  const std::string key = key_of(presence);
   const auto [found, is_new] = items_.try_emplace(key);
-  if (is_new && items_.size() > kMax) {
-    ++dropped_;
-    items_.erase(found);
-    return;
+  if (is_new) {
+    found->second.domain = xmpp_domain_of(presence.to());
+    Domain& domain = domains_[found->second.domain];
+    // That somebody is let in, or not, is never lost for what others have to say.
+    const bool may_be_dropped =
+        presence.kind() == pb::Presence::STATE || presence.kind() == pb::Presence::PROBE;
+    ++domain.items;
+    if (may_be_dropped && (items_.size() > kMax || domain.items > kMaxOfDomain)) {
+      ++dropped_;
+      return erase(found);
+    }
   }
   // What is under way is older, and what becomes of it matters no more.
-  found->second = {std::move(presence)};
-  ready_.push_back(std::move(key));
+  Item& item = found->second;
+  item.presence = std::move(presence);
+  item.number = 0;
+  item.back_off = {};
+  item.refused = 0;
+  make_ready(key, item);
+}
+
+void PresenceOutbox::erase(std::unordered_map<std::string, Item>::iterator item) {
+  const auto domain = domains_.find(item->second.domain);
+  items_.erase(item);
+  if (--domain->second.items == 0 && domain->second.under_way == 0 && !domain->second.has_turn)
+    domains_.erase(domain);
+}
+
+void PresenceOutbox::make_ready(const std::string& key, Item& item) {
+  if (item.is_ready) return;
+  item.is_ready = true;
+  Domain& domain = domains_[item.domain];
+  domain.ready.push_back(key);
+  wants_turn(item.domain, domain);
+}
+
+void PresenceOutbox::wants_turn(const std::string& name, Domain& domain) {
+  if (domain.has_turn || domain.ready.empty() || domain.under_way >= kMaxUnderWayOfDomain) return;
+  domain.has_turn = true;
+  turns_.push_back(name);
+}
+
+void PresenceOutbox::no_longer_under_way(const std::string& name) {
+  const auto domain = domains_.find(name);
+  --domain->second.under_way;
+  wants_turn(name, domain->second);
+  if (domain->second.items == 0 && domain->second.under_way == 0 && !domain->second.has_turn)
+    domains_.erase(domain);
 }
 
 bool PresenceOutbox::submit(const std::string& key, Item& item, Time now) {
@@ -55,29 +96,39 @@ bool PresenceOutbox::submit(const std::string& key, Item& item, Time now) {
   const auto number = outlet_.submit_presence(envelope, now + kBeginWithin, now + kEndWithin);
   if (!number) return false;
   item.number = *number;
-  under_way_[*number] = key;
+  ++domains_[item.domain].under_way;
+  under_way_[*number] = {key, item.domain};
   return true;
+}
+
+// A state that one device has asked for it asks for again. That somebody is let in must be heard: a server
+// that is not known for a moment, or a process of before, is no reason to forget it.
+bool PresenceOutbox::is_given_up(Item& item, const pb::Outcome& outcome) const {
+  constexpr uint32_t kPatience = 60;
+  const pb::Presence& presence = item.presence;
+  if (presence.kind() == pb::Presence::STATE && !device_in(presence.to()).empty()) return true;
+  if (!is_hopeless(outcome)) return false;
+  return presence.kind() != pb::Presence::SUBSCRIBED || ++item.refused > kPatience;
 }
 
 bool PresenceOutbox::ended(uint64_t number, const pb::Outcome& outcome, Time now) {
   const auto one = under_way_.find(number);
   if (one == under_way_.end()) return false;
-  const std::string key = std::move(one->second);
+  const UnderWay was = std::move(one->second);
   under_way_.erase(one);
-  const auto found = items_.find(key);
-  if (found == items_.end() || found->second.number != number) return true;
-  const bool is_delivered = outcome.verdict() != pb::FAILED;
-  if (!is_delivered && !is_hopeless(outcome)) {
-    later(key, found->second, now);
-    return true;
+  const auto found = items_.find(was.key);
+  if (found != items_.end() && found->second.number == number) {
+    const bool is_delivered = outcome.verdict() != pb::FAILED;
+    if (!is_delivered && !is_given_up(found->second, outcome)) {
+      later(was.key, found->second, now);
+    } else {
+      const pb::Presence presence = found->second.presence;
+      erase(found);
+      if (!is_delivered) ++dropped_;
+      is_delivered ? user_.delivered(presence) : user_.dropped(presence);
+    }
   }
-  const pb::Presence presence = std::move(found->second.presence);
-  items_.erase(found);
-  if (is_delivered) {
-    user_.delivered(presence);
-  } else {
-    ++dropped_;
-  }
+  no_longer_under_way(was.domain);
   return true;
 }
 
@@ -88,18 +139,29 @@ void PresenceOutbox::later(const std::string& key, Item& item, Time now) {
 }
 
 Time PresenceOutbox::turn(Time now) {
-  while (const auto key = again_.pop_due(now)) ready_.push_back(*key);
-  while (now >= no_room_until_ && under_way_.size() < kMaxUnderWay && !ready_.empty()) {
-    const std::string key = ready_.front();
+  while (const auto key = again_.pop_due(now)) {
+    const auto found = items_.find(*key);
+    if (found != items_.end() && found->second.number == 0) make_ready(*key, found->second);
+  }
+  while (now >= no_room_until_ && under_way_.size() < kMaxUnderWay && !turns_.empty()) {
+    const std::string name = turns_.front();
+    Domain& domain = domains_[name];
+    const std::string key = domain.ready.front();
     const auto found = items_.find(key);
-    // Twice in the queue if a newer one took its place.
-    if (found != items_.end() && found->second.number == 0 && !submit(key, found->second, now)) {
+    // It may have been dropped since, or a newer one of its key be under way.
+    const bool is_wanted = found != items_.end() && found->second.is_ready && found->second.number == 0;
+    if (is_wanted && !submit(key, found->second, now)) {
       no_room_until_ = now + kLookForRoom;
       break;
     }
-    ready_.pop_front();
+    if (found != items_.end()) found->second.is_ready = false;
+    turns_.pop_front();
+    domain.ready.pop_front();
+    domain.has_turn = false;
+    wants_turn(name, domain);
+    if (domain.items == 0 && domain.under_way == 0 && !domain.has_turn) domains_.erase(name);
   }
-  return ready_.empty() ? again_.next()
+  return turns_.empty() ? again_.next()
                         : std::min(again_.next(), std::max(no_room_until_, now + kLookForRoom));
 }
 

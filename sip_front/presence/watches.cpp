@@ -93,6 +93,7 @@ Watches::Watches(const WatchOptions& options, const Clock& clock, service::Log& 
       random_(random),
       subscriber_(2 * options.max_watches, random, sender, *this),  // with those that are being ended
       outbox_(outlet, *this),
+      shares_(options.max_watches),
       new_by_user_(random.next()),
       new_by_domain_(random.next()) {}
 
@@ -133,6 +134,7 @@ Watches::Watch& Watches::add(uint64_t id, std::string user, std::string contact)
   w.since_us = clock_.wall_us();
   by_pair_[w.key] = id;
   ++of_user_[address_key(w.user)];
+  shares_.take(share_of(w.user));
   return w;
 }
 
@@ -142,6 +144,7 @@ Watches::Watch* Watches::make(const std::string& user, const std::string& contac
   const auto own = of_user_.find(key);
   if (watches_.size() >= options_.max_watches ||
       (own != of_user_.end() && own->second >= options_.max_watches_per_user) ||
+      !shares_.allows(share_of(user), watches_.size()) ||
       !new_by_user_.take(key, options_.new_per_user, now) ||
       !new_by_domain_.take(ascii_lower(host_of(contact)), options_.new_per_domain, now)) {
     ++overloaded_;
@@ -157,6 +160,7 @@ void Watches::erase(uint64_t id) {
   const auto found = watches_.find(id);
   stop_asking(found->second);
   by_pair_.erase(found->second.key);
+  shares_.release(share_of(found->second.user));
   const auto own = of_user_.find(address_key(found->second.user));
   if (--own->second == 0) of_user_.erase(own);
   if (file_) file_->remove(id);
@@ -358,7 +362,10 @@ void Watches::tell(Watch& w) {
   }
   if (w.said < clock_.now() - kUnnoticed) w.gone.clear();
   for (const auto& [device, mark] : before) {
-    if (!is_available(mark)) continue;
+    if (!is_available(mark)) {
+      w.arrived.erase(device);
+      continue;
+    }
     say_state(device, w.user, {});
     if (w.gone.size() < kMaxGone) w.gone.push_back(device);
   }
@@ -401,6 +408,16 @@ void Watches::delivered(const pb::Presence& presence) {
       w->arrived[presence.from()] = mark_of(presence.state());
     }
   }
+  keep(id, *w);
+}
+
+// He does not know that he is let in: he is owed it when he asks again.
+void Watches::dropped(const pb::Presence& presence) {
+  uint64_t id = 0;
+  Watch* const w = find(presence.to(), presence.from(), &id);
+  if (w == nullptr || presence.kind() != pb::Presence::SUBSCRIBED || !w->granting) return;
+  w->granting = false;
+  w->asked = true;
   keep(id, *w);
 }
 
@@ -463,6 +480,9 @@ void Watches::take_document(Watch& w, std::string_view type, std::string_view bo
       return;
     }
     devices = std::move(*read);
+    std::stable_partition(devices.begin(), devices.end(),
+                          [](const Device& each) { return each.state.available(); });
+    if (devices.size() > kMaxDevices) devices.resize(kMaxDevices);
   }
   const int64_t now_s = clock_.wall_us() / 1'000'000;
   for (Device& device : devices) {

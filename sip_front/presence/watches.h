@@ -16,11 +16,13 @@
 
 #include "common/base/clock.h"
 #include "common/base/deadlines.h"
+#include "common/base/shares.h"
 #include "common/service/log.h"
 #include "common/service/process.h"
 #include "proto/control.pb.h"
 #include "proto/presence.pb.h"
 #include "proto/watch.pb.h"
+#include "sip_front/presence/device_uri.h"
 #include "sip_front/presence/kept_table.h"
 #include "sip_front/presence/pidf.h"
 #include "sip_front/presence/presence_outbox.h"
@@ -52,7 +54,8 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
   static constexpr Duration kUnnoticed = std::chrono::minutes(5);   // the death of an idle stream
   static constexpr Duration kOnTheWay = std::chrono::seconds(2);    // outcomes from before it
   static constexpr std::size_t kMaxGone = 64;
-  static constexpr std::size_t kMaxOnline = 16;  // devices of a user that are counted
+  static constexpr std::size_t kMaxOnline = 16;   // devices of a user that are counted
+  static constexpr std::size_t kMaxDevices = 16;  // of a contact that are told, available ones first
 
   // All references must outlive it.
   Watches(const WatchOptions&, const Clock&, service::Log&, sip::Random&, sip::SubscribeSender&,
@@ -132,11 +135,15 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
   void failed(uint64_t number, uint16_t status, uint32_t retry_after_s) override;
   // outbox
   void delivered(const pb::Presence&) override;
+  void dropped(const pb::Presence&) override;
 
   Watch* find(std::string_view user, std::string_view contact, uint64_t* id);
   Watch* of_subscription(uint64_t number, uint64_t* id);
   Watch* without_subscription(uint64_t number, uint64_t* id, uint16_t status);
   Watch* make(const std::string& user, const std::string& contact, uint64_t* id);
+  Shares::Claim share_of(const std::string& user) const {
+    return shares_.claim({user}, {xmpp_domain_of(user)});
+  }
   Watch& add(uint64_t id, std::string user, std::string contact);
   Took subscribe(const std::string& user, const std::string& contact);
   void unsubscribe(const std::string& user, const std::string& contact);
@@ -177,6 +184,7 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
   std::unordered_map<std::string, uint64_t> by_pair_;
   std::unordered_map<uint64_t, uint64_t> by_subscription_;
   std::unordered_map<std::string, std::size_t> of_user_;  // how many, by key
+  Shares shares_;                                         // by domain of the users
   sip::RateLimit new_by_user_, new_by_domain_;
   Deadlines<uint64_t> deadlines_;
   XmppReach reach_;  // of any domain

@@ -22,12 +22,14 @@ struct Scene : PresenceOutbox::Outlet, PresenceOutbox::User {
     return ++last;
   }
   void delivered(const pb::Presence& presence) override { arrived.push_back(presence.text()); }
+  void dropped(const pb::Presence& presence) override { refused.push_back(presence.text()); }
 
-  void send(pb::Presence::Kind kind, const std::string& from, const std::string& text) {
+  void send(pb::Presence::Kind kind, const std::string& from, const std::string& text,
+            const std::string& to = "sip:ann*x.test@gw.test") {
     pb::Presence presence;
     presence.set_kind(kind);
     presence.set_from(from);
-    presence.set_to("sip:ann*x.test@gw.test");
+    presence.set_to(to);
     presence.set_text(text);
     outbox.send(presence, now);
     outbox.turn(now);
@@ -49,7 +51,7 @@ struct Scene : PresenceOutbox::Outlet, PresenceOutbox::User {
   Time now = from_us(1'000'000'000);
   bool full = false;
   uint64_t last = 0;
-  Texts submitted, arrived;
+  Texts submitted, arrived, refused;
   PresenceOutbox outbox{*this, *this};
 };
 
@@ -98,12 +100,39 @@ TEST(PresenceOutbox, WhatCouldNotBeTakenIsSaidAgain) {
 
 TEST(PresenceOutbox, WhatCannotBeSaidIsDropped) {
   Scene s;
-  s.send(pb::Presence::SUBSCRIBED, "sip:bob@sip.test", "yes");
+  s.send(pb::Presence::STATE, "sip:bob@sip.test;gr=sip", "here");
   s.end(1, pb::FAILED, pb::UNSUPPORTED);
-  s.send(pb::Presence::SUBSCRIBED, "sip:bob@sip.test", "yes");
+  s.send(pb::Presence::UNSUBSCRIBED, "sip:bob@sip.test", "no");
   s.end(2, pb::FAILED, pb::NOT_GIVEN, 404);
   EXPECT_EQ(s.outbox.size(), 0u);
   EXPECT_EQ(s.outbox.dropped(), 2u);
+  EXPECT_EQ(s.refused, (Texts{"here", "no"}));
+}
+
+// His server is not known for a moment, or a worker of before knows no presence.
+TEST(PresenceOutbox, ThatSomebodyIsLetInIsSaidForLong) {
+  Scene s;
+  s.send(pb::Presence::SUBSCRIBED, "sip:bob@sip.test", "yes");
+  for (uint64_t i = 1; i <= 60; ++i) {
+    EXPECT_EQ(s.take().size(), 1u) << i;
+    i % 2 == 0 ? s.end(i, pb::FAILED, pb::UNSUPPORTED) : s.end(i, pb::FAILED, pb::NOT_GIVEN, 404);
+    s.pass(seconds(60));
+  }
+  EXPECT_TRUE(s.refused.empty());
+  s.end(61, pb::FAILED, pb::NOT_GIVEN, 404);
+  EXPECT_EQ(s.refused, Texts{"yes"});
+  EXPECT_EQ(s.outbox.size(), 0u);
+}
+
+TEST(PresenceOutbox, WhatOneDeviceAskedForItAsksForAgain) {
+  Scene s;
+  s.send(pb::Presence::STATE, "sip:bob@sip.test;gr=sip", "here", "sip:ann*x.test@gw.test;gr=desk");
+  s.end(1, pb::FAILED, pb::LINK_DOWN);
+  EXPECT_EQ(s.outbox.size(), 0u);
+}
+
+std::string user_of(std::size_t i, const std::string& domain) {
+  return "sip:u" + std::to_string(i) + "*" + domain + "@gw.test";
 }
 
 TEST(PresenceOutbox, WaitsForRoomAndLeavesSome) {
@@ -115,10 +144,39 @@ TEST(PresenceOutbox, WaitsForRoomAndLeavesSome) {
   s.pass(seconds(1));
   EXPECT_EQ(s.take(), Texts{"presence yes"});
   for (std::size_t i = 0; i < 2 * PresenceOutbox::kMaxUnderWay; ++i)
-    s.send(pb::Presence::SUBSCRIBED, "sip:b" + std::to_string(i) + "@sip.test", "yes");
+    s.send(pb::Presence::SUBSCRIBED, "sip:bob@sip.test", "yes",
+           user_of(i, "d" + std::to_string(i) + ".test"));
   EXPECT_EQ(s.take().size(), PresenceOutbox::kMaxUnderWay - 1);
   s.end(1, pb::DELIVERED);
   EXPECT_EQ(s.take().size(), 1u);
+}
+
+TEST(PresenceOutbox, ADomainThatCannotBeReachedHoldsUpNoOther) {
+  Scene s;
+  for (std::size_t i = 0; i < 1000; ++i)
+    s.send(pb::Presence::STATE, "sip:bob@sip.test;gr=sip", "here", user_of(i, "dead.test"));
+  EXPECT_EQ(s.take().size(), PresenceOutbox::kMaxUnderWayOfDomain);
+  s.send(pb::Presence::STATE, "sip:bob@sip.test;gr=sip", "now", user_of(1, "alive.test"));
+  EXPECT_EQ(s.take(), Texts{"state now"});
+  for (uint64_t i = 1; i <= PresenceOutbox::kMaxUnderWayOfDomain; ++i) s.end(i, pb::FAILED, pb::DEADLINE);
+  EXPECT_EQ(s.take().size(), PresenceOutbox::kMaxUnderWayOfDomain) << "others of the domain have their turn";
+
+  // A newer one in the queue is there once, whatever becomes of the older.
+  for (int i = 0; i < 100; ++i)
+    s.send(pb::Presence::STATE, "sip:bob@sip.test;gr=sip", "newer", user_of(999, "dead.test"));
+  EXPECT_EQ(s.outbox.size(), 1001u);
+}
+
+TEST(PresenceOutbox, OneDomainDoesNotFillIt) {
+  Scene s;
+  s.full = true;
+  for (std::size_t i = 0; i <= PresenceOutbox::kMaxOfDomain; ++i)
+    s.send(pb::Presence::STATE, "sip:bob@sip.test;gr=sip", "here", user_of(i, "flood.test"));
+  EXPECT_EQ(s.outbox.size(), PresenceOutbox::kMaxOfDomain);
+  EXPECT_EQ(s.outbox.dropped(), 1u);
+  s.send(pb::Presence::SUBSCRIBED, "sip:bob@sip.test", "yes", user_of(1, "flood.test"));
+  s.send(pb::Presence::STATE, "sip:bob@sip.test;gr=sip", "here", user_of(1, "x.test"));
+  EXPECT_EQ(s.outbox.dropped(), 1u);
 }
 
 }  // namespace

@@ -232,6 +232,17 @@ TEST(Watches, ADeviceThatIsMissingIsUnavailable) {
   EXPECT_EQ(s.take(), Texts{"desk closed"});
 }
 
+TEST(Watches, OfManyDevicesThoseThatAreThereAreTold) {
+  Scene s;
+  s.xmpp(pb::Presence::SUBSCRIBE);
+  std::string tuples;
+  for (int i = 0; i < 60; ++i) tuples += tuple(i == 59 ? "open" : "closed", {}, "ID-d" + std::to_string(i));
+  s.accept(pidf(tuples));
+  const Texts told = s.take();
+  EXPECT_EQ(told.size(), 1 + Watches::kMaxDevices);
+  EXPECT_EQ(std::count(told.begin(), told.end(), "d59 open"), 1);
+}
+
 TEST(Watches, WhatIsNoPresenceDocumentChangesNothing) {
   Scene s;
   s.xmpp(pb::Presence::SUBSCRIBE);
