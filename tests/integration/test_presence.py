@@ -21,10 +21,6 @@ PRESENCE = {"with_proxy": True, "gateway": {"presence": True}}
 SERVER = {**PRESENCE, "proxy": {"presence": "server"}}
 
 
-def types_of(user, jid):
-    return {presence.type for presence in user.seen_of(jid)}
-
-
 class TestByAPresenceServer:
     @pytest.fixture(scope="class", params=[Prosody, Ejabberd, Jabberd2])
     def standing_site(self, request):
