@@ -20,10 +20,11 @@
 //   reload           taken, waiting, error: as Reloaded
 //   restart          as status; it drains and ends, and its supervisor starts it again
 //   streams  action ("", close, reconnect), domain     streams: Process::streams(), or count
-//   presence, forget_presence  user     presence: Process::presence(), or forgotten: how many there were;
-//   user: the ways to write one, a list trace    id      hops: those that the id names, oldest first others
-//   others: [{"name"}], the processes that a relay can reach relay    to, request: what the process `to`
-//   answers to the request, asked over the bus; a failure with
+//   presence user    presence: Process::presence(); user: the ways to write one, a list
+//   forget_presence  user     forgotten: how many there were
+//   trace    id      hops: those that the id names, oldest first
+//   others   others: [{"name"}], the processes that a relay can reach
+//   relay    to, request: what the process `to` answers to the request, asked over the bus; a failure with
 //            "unreachable": true if there is no way to it
 //   send     from, to, text     what Process::send says, when it is known
 //   loglevel level, for_s (0 = for good)     was: the level before
