@@ -61,13 +61,7 @@ void Watching::subscribe(uint64_t token, const Request& request) {
 
 void Watching::fill(uint64_t token, sip::Request& request) {
   const Sent& sent = sent_.find(token)->second;
-  request.request_uri = sent.dialog.remote_target;
-  request.from_uri = sent.dialog.local_uri;
-  request.from_tag = sent.dialog.local_tag;
-  request.to_uri = sent.dialog.remote_uri;
-  request.to_tag = sent.dialog.remote_tag;
-  request.call_id = sent.dialog.call_id;
-  request.route_set = sent.dialog.route_set;
+  sip::address_within(sent.dialog, request);
   request.lines = sent.lines;
 }
 

@@ -83,15 +83,9 @@ void notify(const Message& read) {
   require(dialog->route_set.size() <= kMaxRoutes && belongs(*dialog, read) == (read.to.tag == "t"));
   Request request;
   request.method = Method::kNotify;
-  request.request_uri = dialog->remote_target;
-  request.from_uri = dialog->local_uri;
-  request.from_tag = dialog->local_tag;
-  request.to_uri = dialog->remote_uri;
-  request.to_tag = dialog->remote_tag;
-  request.call_id = dialog->call_id;
+  address_within(*dialog, request);
   request.sent_by = "192.0.2.1";
   request.branch = "z9hG4bKb";
-  request.route_set = dialog->route_set;
   request.contact = "sip:192.0.2.1";
   request.lines = "Event: presence\r\nSubscription-State: active;expires=5\r\n";
   request.content_type = "application/pidf+xml";

@@ -51,6 +51,16 @@ std::string next_hop_uri(const Dialog& dialog) {
   return route ? std::string(route->uri) : dialog.remote_target;
 }
 
+void address_within(const Dialog& dialog, Request& request) {
+  request.request_uri = dialog.remote_target;
+  request.from_uri = dialog.local_uri;
+  request.from_tag = dialog.local_tag;
+  request.to_uri = dialog.remote_uri;
+  request.to_tag = dialog.remote_tag;
+  request.call_id = dialog.call_id;
+  request.route_set = dialog.route_set;
+}
+
 Result<Dialog> dialog_of_request(const Message& request, std::string_view local_tag) {
   Dialog dialog;
   dialog.call_id = request.call_id;

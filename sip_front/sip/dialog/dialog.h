@@ -9,6 +9,7 @@
 
 #include "common/base/result.h"
 #include "sip_front/sip/message/message.h"
+#include "sip_front/sip/message/writer.h"
 
 namespace stox::sip {
 
@@ -31,6 +32,9 @@ constexpr std::size_t kMaxRoutes = 16;
 // Where the first request within it goes: the first route, which is an addr-spec then, else the remote target
 // (12.2.1.1). Loose routing is what everybody speaks; a strict router gets what a loose one would.
 std::string next_hop_uri(const Dialog&);
+
+// All that a request within it has of it (12.2.1.1), but for the CSeq; slices of it.
+void address_within(const Dialog&, Request&);
 
 // As the one who answers (12.1.1): of the request that makes it, and the tag that our answer gives. An Error
 // when it has no Contact that can be read, or more than kMaxRoutes routes; it is answered 400.

@@ -75,21 +75,16 @@ void Subscriber::end(uint64_t number, Time now) {
 
 void Subscriber::set_alarm(uint64_t number, Subscription& s) {
   const Time at = std::min({s.asking ? kNever : s.ask_at, s.expires_at, s.notify_by});
-  if (at >= s.wake_at) return;
-  s.wake_at = at;
-  deadlines_.add(at, number);
+  alarms_.set(number, s.wake_at, at);
 }
 
 Time Subscriber::turn(Time now) {
-  while (const auto number = deadlines_.pop_due(now)) look_at(*number, now);
-  return deadlines_.next();
+  while (const auto number = alarms_.pop_due(now)) look_at(*number, now);
+  return alarms_.next();
 }
 
 void Subscriber::look_at(uint64_t number, Time now) {
-  const auto found = subscriptions_.find(number);
-  if (found == subscriptions_.end()) return;
-  Subscription& s = found->second;
-  if (s.wake_at > now) return;  // an entry of before
+  Subscription& s = subscriptions_.find(number)->second;
   s.wake_at = kNever;
   if (s.notify_by <= now) {
     if (s.live && !s.ending) return start_anew(number, s, Reason::kNone, now, now);
@@ -277,6 +272,7 @@ void Subscriber::start_anew(uint64_t number, Subscription& s, SubscriberUser::Re
 
 void Subscriber::erase(uint64_t number) {
   const auto found = subscriptions_.find(number);
+  alarms_.set(number, found->second.wake_at, kNever);
   by_tag_.erase(found->second.dialog.local_tag);
   subscriptions_.erase(found);
 }

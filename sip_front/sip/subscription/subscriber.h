@@ -11,9 +11,9 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "common/base/alarms.h"
 #include "common/base/bucket.h"
 #include "common/base/clock.h"
-#include "common/base/deadlines.h"
 #include "sip_front/sip/dialog/dialog.h"
 #include "sip_front/sip/message/message.h"
 #include "sip_front/sip/message/random.h"
@@ -112,7 +112,7 @@ class Subscriber {
     Time ask_at = kNever;
     Time expires_at = kNever;
     Time notify_by = kNever;  // Timer N
-    Time wake_at = kNever;    // the earliest that deadlines_ has for it
+    Time wake_at = kNever;    // what alarms_ has for it
     Bucket restarts;
   };
   Subscription* asked_by(uint64_t token, uint64_t* number);
@@ -134,7 +134,7 @@ class Subscriber {
   uint64_t last_number_ = 0;
   std::unordered_map<uint64_t, Subscription> subscriptions_;
   std::unordered_map<std::string, uint64_t> by_tag_;  // local tags are ours and random
-  Deadlines<uint64_t> deadlines_;
+  Alarms<uint64_t> alarms_;
 };
 
 }  // namespace stox::sip
