@@ -9,6 +9,7 @@
 #include "common/base/shortened.h"
 #include "common/base/text.h"
 #include "common/bodies/bodies.h"
+#include "common/bodies/presence.h"
 #include "common/bus/edge/ending_of.h"
 #include "common/bus/edge/envelope_name.h"
 #include "common/bus/zmq/queues_json.h"
@@ -136,9 +137,9 @@ void Front::begin(const pb::Envelope& envelope, Time begin_before) {
 }
 
 void Front::begin_presence(const pb::Envelope& envelope) {
-  const pb::Presence& presence = envelope.has_sip_state() ? envelope.sip_state() : envelope.sip_presence();
+  const pb::Presence& presence = presence_in(envelope);
   if (!watching_) return finish(envelope.id(), bus::failure(pb::UNSUPPORTED, "gateway.presence is off"));
-  note_presence(envelope, presence, ", to the SIP side");
+  note_presence(envelope, ", to the SIP side");
   notifying_->watchers().take(presence);  // a state is for both
   if (watching_->watches().take(presence) == Watches::Took::kOverloaded) {
     finish(envelope.id(), bus::failure(pb::OVERLOADED, "no more SIP users can be watched now"));
@@ -149,12 +150,12 @@ void Front::begin_presence(const pb::Envelope& envelope) {
 
 Result<uint64_t> Front::submit_presence(pb::Envelope& envelope, Time begin_before, Time end_by) {
   envelope.set_trace_id(random_.id());
-  note_presence(envelope, envelope.has_sip_state() ? envelope.sip_state() : envelope.sip_presence(),
-                ", to a mapper");
+  note_presence(envelope, ", to a mapper");
   return edge().submit(envelope, begin_before, end_by);
 }
 
-void Front::note_presence(const pb::Envelope& envelope, const pb::Presence& presence, const char* where) {
+void Front::note_presence(const pb::Envelope& envelope, const char* where) {
+  const pb::Presence& presence = presence_in(envelope);
   context_.trace.presence_passed(envelope.trace_id(), presence.from(), presence.to(),
                                  pb::Presence::Kind_Name(presence.kind()) + where,
                                  context_.loop.clock().wall_us());

@@ -117,7 +117,7 @@ class Front final : public service::Process,
   void open_presence();
   void drain_presence(bool on);
   void begin_presence(const pb::Envelope&);
-  void note_presence(const pb::Envelope&, const pb::Presence&, const char* where);
+  void note_presence(const pb::Envelope&, const char* where);
   Time turn_presence();
   void notice_standstill();
   void log_listeners();

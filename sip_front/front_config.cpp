@@ -171,6 +171,7 @@ WatchOptions make_watch_options(const service::Config& config) {
   using Unsupported = WatchOptions::Unsupported;
   const std::string& unsupported = config.gateway.presence_unsupported;
   WatchOptions options;
+  if (!config.gateway.domain_separator.empty()) options.domain_separator = config.gateway.domain_separator[0];
   options.unsupported = unsupported == "strict"   ? Unsupported::kStrict
                         : unsupported == "online" ? Unsupported::kOnline
                                                   : Unsupported::kGrant;

@@ -5,6 +5,7 @@
 
 #include "common/base/jid.h"
 #include "common/base/text.h"
+#include "common/bodies/presence.h"
 #include "common/bus/edge/ending_of.h"
 #include "xmpp_worker/outcomes/outcomes.h"
 #include "xmpp_worker/xmpp/stream/names.h"
@@ -150,7 +151,7 @@ void Worker::begin_message(const pb::Envelope& envelope, Time begin_before) {
 void Worker::begin_presence(const pb::Envelope& envelope, Time begin_before) {
   if (!has_presence_)
     return finish(envelope.id(), bus::failure(pb::UNSUPPORTED, "gateway.presence is false"));
-  const pb::Presence& presence = envelope.has_xmpp_state() ? envelope.xmpp_state() : envelope.xmpp_presence();
+  const pb::Presence& presence = presence_in(envelope);
   context_.trace.presence_passed(envelope.trace_id(), presence.from(), presence.to(),
                                  pb::Presence::Kind_Name(presence.kind()) + ", to XMPP",
                                  context_.loop.clock().wall_us());

@@ -28,6 +28,12 @@ std::string address_key(std::string_view address) {
   return ascii_lower(address.substr(0, address.find('/')));
 }
 
+std::string_view xmpp_domain_in(std::string_view address_key, char domain_separator) {
+  const std::string_view user = address_key.substr(0, address_key.rfind('@'));
+  const auto at = user.rfind(domain_separator);
+  return at == std::string_view::npos ? std::string_view() : user.substr(at + 1);
+}
+
 std::optional<std::string> refuse_separator(std::string_view separator) {
   if (separator.size() != 1) return "it must be exactly one ASCII character, such as *";
   const char c = separator[0];

@@ -23,6 +23,10 @@ std::optional<std::string> phone_number(std::string_view text);
 // parameters, headers and resource do not count.
 std::string address_key(std::string_view address);
 
+// The XMPP domain that the key of a SIP address has in its user part, behind the separator; empty: it has
+// none, as with gwmap.
+std::string_view xmpp_domain_in(std::string_view address_key, char domain_separator);
+
 // The key of a conversation: the sender's, a space, the recipient's.
 std::string conversation_key(std::string_view sender, std::string_view recipient);
 // The same of their address_key()s.

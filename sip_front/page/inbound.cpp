@@ -89,11 +89,9 @@ void Inbound::take(const ReceivedRequest& received) {
 Shares::Claim Inbound::claim_of(const sip::Flow& flow) {
   const auto domain_in = [](std::string_view address) { return address.substr(address.rfind('@') + 1); };
   const std::string_view from = from_key_, to = to_key_;
-  const std::string_view user = to.substr(0, to.rfind('@'));
-  const auto separator = user.rfind(reception_.policy().domain_separator);
-  const std::string_view to_domain =
-      separator == std::string_view::npos ? domain_in(to) : user.substr(separator + 1);
-  return shares_.claim({from, reception_.source_of(flow)}, {domain_in(from), to_domain});
+  const std::string_view on_xmpp = xmpp_domain_in(to, reception_.policy().domain_separator);
+  return shares_.claim({from, reception_.source_of(flow)},
+                       {domain_in(from), on_xmpp.empty() ? domain_in(to) : on_xmpp});
 }
 
 // A typing state is answered at once: whatever becomes of it, nobody is told (RFC 3994).

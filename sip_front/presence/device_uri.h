@@ -9,8 +9,5 @@ namespace stox {
 // As written, still percent-encoded; empty: the address is the user's.
 std::string_view device_in(std::string_view uri);
 std::string without_device(std::string_view uri);
-// Of the XMPP user who has this address on SIP, only to tell domains apart: what stands behind the separator
-// in its user part, or (gwmap) its host.
-std::string xmpp_domain_of(std::string_view uri);
 
 }  // namespace stox

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/addressing.h"
+#include "common/bodies/presence.h"
 #include "sip_front/presence/device_uri.h"
 
 namespace stox {
@@ -15,6 +16,7 @@ constexpr Duration kLookForRoom = std::chrono::seconds(1);
 bool is_hopeless(const pb::Outcome& outcome) {
   if (outcome.reason() == pb::UNSUPPORTED || outcome.reason() == pb::SUPERSEDED) return true;
   const uint32_t code = outcome.sip_status().code();
+  if (outcome.sip_status().unresolvable()) return false;
   return outcome.has_sip_status() && code >= 400 && code != 408 && code != 480 && code / 100 != 5;
 }
 
@@ -34,17 +36,15 @@ std::string PresenceOutbox::key_of(const pb::Presence& presence) {
   }
 }
 
-void PresenceOutbox::send(pb::Presence presence, Time) {
+void PresenceOutbox::send(pb::Presence presence, std::string xmpp_domain) {
   const std::string key = key_of(presence);
   const auto [found, is_new] = items_.try_emplace(key);
   if (is_new) {
-    found->second.domain = xmpp_domain_of(presence.to());
+    found->second.domain = std::move(xmpp_domain);
     Domain& domain = domains_[found->second.domain];
     // That somebody is let in, or not, is never lost for what others have to say.
-    const bool may_be_dropped =
-        presence.kind() == pb::Presence::STATE || presence.kind() == pb::Presence::PROBE;
     ++domain.items;
-    if (may_be_dropped && (items_.size() > kMax || domain.items > kMaxOfDomain)) {
+    if (is_of_device(presence.kind()) && (items_.size() > kMax || domain.items > kMaxOfDomain)) {
       ++dropped_;
       return erase(found);
     }
@@ -59,10 +59,16 @@ void PresenceOutbox::send(pb::Presence presence, Time) {
 }
 
 void PresenceOutbox::erase(std::unordered_map<std::string, Item>::iterator item) {
-  const auto domain = domains_.find(item->second.domain);
+  const std::string domain = std::move(item->second.domain);
   items_.erase(item);
-  if (--domain->second.items == 0 && domain->second.under_way == 0 && !domain->second.has_turn)
-    domains_.erase(domain);
+  --domains_[domain].items;
+  erase_if_idle(domain);
+}
+
+void PresenceOutbox::erase_if_idle(const std::string& name) {
+  const auto found = domains_.find(name);
+  const Domain& domain = found->second;
+  if (domain.items == 0 && domain.under_way == 0 && !domain.has_turn) domains_.erase(found);
 }
 
 void PresenceOutbox::make_ready(const std::string& key, Item& item) {
@@ -80,18 +86,16 @@ void PresenceOutbox::wants_turn(const std::string& name, Domain& domain) {
 }
 
 void PresenceOutbox::no_longer_under_way(const std::string& name) {
-  const auto domain = domains_.find(name);
-  --domain->second.under_way;
-  wants_turn(name, domain->second);
-  if (domain->second.items == 0 && domain->second.under_way == 0 && !domain->second.has_turn)
-    domains_.erase(domain);
+  Domain& domain = domains_[name];
+  --domain.under_way;
+  wants_turn(name, domain);
+  erase_if_idle(name);
 }
 
 bool PresenceOutbox::submit(const std::string& key, Item& item, Time now) {
   pb::Envelope envelope;
-  const bool is_state =
-      item.presence.kind() == pb::Presence::STATE || item.presence.kind() == pb::Presence::PROBE;
-  *(is_state ? envelope.mutable_sip_state() : envelope.mutable_sip_presence()) = item.presence;
+  *(is_of_device(item.presence.kind()) ? envelope.mutable_sip_state() : envelope.mutable_sip_presence()) =
+      item.presence;
   envelope.set_conversation(key);
   const auto number = outlet_.submit_presence(envelope, now + kBeginWithin, now + kEndWithin);
   if (!number) return false;
@@ -101,8 +105,8 @@ bool PresenceOutbox::submit(const std::string& key, Item& item, Time now) {
   return true;
 }
 
-// A state that one device has asked for it asks for again. That somebody is let in must be heard: a server
-// that is not known for a moment, or a process of before, is no reason to forget it.
+// A state that one device has asked for it asks for again. That somebody is let in must be heard: a process
+// of before, which knows no presence, is no reason to forget it.
 bool PresenceOutbox::is_given_up(Item& item, const pb::Outcome& outcome) const {
   constexpr uint32_t kPatience = 60;
   const pb::Presence& presence = item.presence;
@@ -159,7 +163,7 @@ Time PresenceOutbox::turn(Time now) {
     domain.ready.pop_front();
     domain.has_turn = false;
     wants_turn(name, domain);
-    if (domain.items == 0 && domain.under_way == 0 && !domain.has_turn) domains_.erase(name);
+    erase_if_idle(name);
   }
   return turns_.empty() ? again_.next()
                         : std::min(again_.next(), std::max(no_room_until_, now + kLookForRoom));

@@ -42,9 +42,10 @@ class PresenceOutbox {
 
   PresenceOutbox(Outlet&, User&);  // which must outlive it
 
-  // Leaves with the next turn(). A STATE takes the place of one from and to the same addresses, a PROBE too,
-  // everything else that of one from and to the same users.
-  void send(pb::Presence, Time now);
+  // Leaves with the next turn(). `xmpp_domain`: whom it is for; by it they take turns. A STATE takes the
+  // place of one from and to the same addresses, a PROBE too, everything else that of one from and to the
+  // same users.
+  void send(pb::Presence, std::string xmpp_domain);
   // Of an envelope; false: it is none of its own.
   bool ended(uint64_t number, const pb::Outcome&, Time now);
   Time turn(Time now);
@@ -55,7 +56,7 @@ class PresenceOutbox {
  private:
   struct Item {
     pb::Presence presence;
-    std::string domain;   // of XMPP, of whom it is for
+    std::string domain;
     uint64_t number = 0;  // of the envelope that is under way; 0 = none
     Duration back_off{};
     uint32_t refused = 0;   // how often, in a way that is final for most
@@ -71,6 +72,7 @@ class PresenceOutbox {
   void make_ready(const std::string& key, Item&);
   void wants_turn(const std::string& name, Domain&);
   void erase(std::unordered_map<std::string, Item>::iterator);
+  void erase_if_idle(const std::string& domain);
   void no_longer_under_way(const std::string& domain);
   bool submit(const std::string& key, Item&, Time now);
   void later(const std::string& key, Item&, Time now);

@@ -28,14 +28,6 @@ std::string address_of(std::string_view text, bool with_port) {
   return out + host_port(uri->host, with_port ? uri->port : uint16_t{0});
 }
 
-// The XMPP domain that an address has before its @; empty: it has none there.
-std::string xmpp_domain_of(std::string_view address, char separator) {
-  const std::string key = address_key(address);
-  const std::string_view user = std::string_view(key).substr(0, key.rfind('@'));
-  const auto at = user.rfind(separator);
-  return at == std::string_view::npos ? std::string() : std::string(user.substr(at + 1));
-}
-
 // RFC 8048 5.2.1: there is no such user, and never will be by that name.
 bool says_nobody(std::string_view condition) {
   return condition == "item-not-found" || condition == "jid-malformed" || condition == "gone";
@@ -136,9 +128,8 @@ Watchers::Pair& Watchers::pair_of(const std::string& key, std::string_view watch
   if (!is_new) return pair;
   pair.watcher = watcher;
   pair.presentity = presentity;
-  pair.domain = xmpp_domain_of(presentity, separator_);
+  pair.domain = xmpp_domain_in(address_key(presentity), separator_);
   pair.since_us = clock_.wall_us();
-  pair.made = clock_.now();
   Domain& domain = domains_[pair.domain];
   if (domain.pairs.empty()) look_at_domain(pair.domain, domain);
   domain.pairs.insert(key);
@@ -149,7 +140,11 @@ void Watchers::add(sip::Id id, const std::string& key, Pair& pair) {
   key_of_.resize(std::max<std::size_t>(key_of_.size(), id.slot + 1));
   key_of_[id.slot] = key;
   pair.subscriptions.push_back(id);
-  if (pair.state != State::kPending || pair.give_up_at != kNever || domains_[pair.domain].reach.there) return;
+  if (pair.give_up_at == kNever && !domains_[pair.domain].reach.there) give_up_later(key, pair);
+}
+
+void Watchers::give_up_later(const std::string& key, Pair& pair) {
+  if (pair.state != State::kPending) return;
   pair.give_up_at = clock_.now() + kGivenUp;
   set_alarm(key, pair);
 }
@@ -249,6 +244,7 @@ void Watchers::approve(Pairs::iterator at) {
   }
   pair.state = State::kApproved;
   pair.since_us = clock_.wall_us();
+  pair.back_off = Duration{0};
   pair.error.clear();
   for (const sip::Id id : pair.subscriptions) {
     notifier_.activate(id, clock_.now());
@@ -299,6 +295,7 @@ void Watchers::take_state(Pairs::iterator at, const pb::Presence& presence) {
   const bool is_first = !pair.known || pair.unreachable;
   pair.known = true;
   pair.unreachable = false;
+  pair.back_off = Duration{0};
   pair.error.clear();
   if (update(pair, presence) || is_first) tell(pair);
 }
@@ -337,6 +334,7 @@ void Watchers::silence(Pair& pair) {
   const bool is_first = !pair.known || pair.unreachable;
   pair.known = true;
   pair.unreachable = false;
+  pair.back_off = Duration{0};
   const auto left = std::erase_if(pair.devices, [&](const Seen& seen) { return seen.at < pair.probed; });
   if (left > 0 || is_first) tell(pair);
 }
@@ -399,10 +397,8 @@ bool Watchers::ended(uint64_t number, const pb::Outcome& outcome) {
     const std::string why = outcome.text().empty() ? pb::Reason_Name(outcome.reason()) : outcome.text();
     const bool is_nobody = outcome.reason() == pb::NOT_GIVEN && says_nobody(outcome.sip_status());
     failed(found, is_nobody ? "item-not-found" : "", why);
-  } else {
-    pair.back_off = Duration{0};
-    if (pair.state == State::kApproved && pair.probing)
-      pair.silent_at = clock_.now() + (pair.devices.empty() ? kSilence : kLongerSilence);
+  } else if (pair.state == State::kApproved && pair.probing) {
+    pair.silent_at = clock_.now() + (pair.devices.empty() ? kSilence : kLongerSilence);
   }
   set_alarm(key, pair);
   return true;
@@ -422,7 +418,7 @@ void Watchers::look_at_domain(const std::string& name, Domain& domain) {
   if (!domain.reach.there) return look_at_gone(domain);
   const bool is_back = domain.gone_at != kNever || domain.reach.has_more_than(before);
   domain.gone_at = kNever;
-  domain.told = domain.gave_up = false;
+  domain.told = false;
   if (!is_back) return;
   // Servers do not say again what was lost on the way to us.
   Time at = now;
@@ -438,7 +434,10 @@ void Watchers::look_at_domain(const std::string& name, Domain& domain) {
 
 void Watchers::look_at_gone(Domain& domain) {
   const Time now = clock_.now();
-  if (domain.gone_at == kNever) domain.gone_at = now;
+  if (domain.gone_at == kNever) {
+    domain.gone_at = now;
+    for (const std::string& key : domain.pairs) give_up_later(key, pairs_.at(key));
+  }
   look_at_domains_at_ = std::min(look_at_domains_at_, now + kTick);
   if (now - domain.gone_at >= kUnreachable && !std::exchange(domain.told, true)) {
     for (const std::string& key : domain.pairs) {
@@ -448,16 +447,6 @@ void Watchers::look_at_gone(Domain& domain) {
       tell(pair);
     }
   }
-  if (now - domain.gone_at >= kGivenUp && !std::exchange(domain.gave_up, true)) {
-    // Who has come later has a time of his own.
-    for (const std::string& key : domain.pairs) {
-      if (Pair& pair = pairs_.at(key); pair.made <= domain.gone_at) give_up(pair);
-    }
-  }
-}
-
-void Watchers::give_up(Pair& pair) {
-  if (pair.state == State::kPending) terminate_all(pair, Reason::kGiveup, kGiveupRetryAfter);
 }
 
 void Watchers::set_alarm(const std::string& key, Pair& pair) {
@@ -475,7 +464,8 @@ void Watchers::look_at(Pairs::iterator at) {
   if (pair.give_up_at <= now) {
     pair.give_up_at = kNever;
     const Time gone_at = domains_[pair.domain].gone_at;
-    if (gone_at != kNever && now - gone_at >= kGivenUp) give_up(pair);
+    if (pair.state == State::kPending && gone_at != kNever && now - gone_at >= kGivenUp)
+      terminate_all(pair, Reason::kGiveup, kGiveupRetryAfter);
   }
   if (pair.forget_at <= now && pair.subscriptions.empty()) return erase_if_idle(at);
   set_alarm(at->first, pair);

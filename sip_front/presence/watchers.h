@@ -113,11 +113,10 @@ class Watchers : private sip::NotifierUser {
     Time ask_at = kNever;       // next
     Time silent_at = kNever;    // the end of the time in which a probe is answered
     Time forget_at = kNever;    // of a refusal
-    Time made{};
-    Time give_up_at = kNever;  // of one that has come while there was no way to its domain
-    Time wake_at = kNever;     // what alarms_ has for it
-    uint64_t under_way = 0;    // number of the envelope; 0: none
-    bool probing = false;      // that is a probe
+    Time give_up_at = kNever;   // of one that waits for an answer, while there is no way to its domain
+    Time wake_at = kNever;      // what alarms_ has for it
+    uint64_t under_way = 0;     // number of the envelope; 0: none
+    bool probing = false;       // that is a probe
     Duration back_off{0};
     std::string error;
     // In which state the presentity is.
@@ -130,7 +129,7 @@ class Watchers : private sip::NotifierUser {
     std::set<std::string> pairs;  // their keys
     XmppReach reach;
     Time gone_at = kNever;
-    bool told = false, gave_up = false;  // since then
+    bool told = false;  // since then
   };
 
   // of the notifier
@@ -163,7 +162,7 @@ class Watchers : private sip::NotifierUser {
   void set_alarm(const std::string& key, Pair&);
   void look_at_domain(const std::string& name, Domain&);
   void look_at_gone(Domain&);
-  void give_up(Pair&);
+  void give_up_later(const std::string& key, Pair&);
   void look_at_domains();
 
   char separator_;

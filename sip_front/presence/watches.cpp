@@ -124,6 +124,12 @@ Watches::Watch* Watches::without_subscription(uint64_t number, uint64_t* id, uin
   return w;
 }
 
+std::string Watches::domain_of(std::string_view user) const {
+  const std::string key = address_key(user);
+  const std::string_view on_xmpp = xmpp_domain_in(key, options_.domain_separator);
+  return std::string(on_xmpp.empty() ? std::string_view(key).substr(key.rfind('@') + 1) : on_xmpp);
+}
+
 Watches::Watch& Watches::add(uint64_t id, std::string user, std::string contact) {
   last_id_ = std::max(last_id_, id);
   Watch& w = watches_[id];
@@ -159,6 +165,7 @@ Watches::Watch* Watches::make(const std::string& user, const std::string& contac
 void Watches::erase(uint64_t id) {
   const auto found = watches_.find(id);
   stop_asking(found->second);
+  alarms_.set(id, found->second.wake_at, kNever);
   by_pair_.erase(found->second.key);
   shares_.release(share_of(found->second.user));
   const auto own = of_user_.find(address_key(found->second.user));
@@ -331,7 +338,7 @@ void Watches::say(const Watch& w, pb::Presence::Kind kind, std::string text) {
   presence.set_from(w.contact);
   presence.set_to(w.user);
   presence.set_text(std::move(text));
-  outbox_.send(std::move(presence), clock_.now());
+  outbox_.send(std::move(presence), domain_of(w.user));
 }
 
 void Watches::say_state(const std::string& device, const std::string& to, const pb::PresenceState& state) {
@@ -340,7 +347,7 @@ void Watches::say_state(const std::string& device, const std::string& to, const 
   presence.set_from(device);
   presence.set_to(to);
   *presence.mutable_state() = state;
-  outbox_.send(std::move(presence), clock_.now());
+  outbox_.send(std::move(presence), domain_of(to));
 }
 
 void Watches::grant(Watch& w) {
@@ -588,17 +595,12 @@ void Watches::set_standing(Watch& w, Standing standing) {
 
 void Watches::set_alarm(uint64_t id, Watch& w) {
   const Time at = std::min({w.try_at, w.dark_at, w.pause_at, w.heard + kForget});
-  if (at >= w.wake_at) return;
-  w.wake_at = at;
-  deadlines_.add(at, id);
+  alarms_.set(id, w.wake_at, at);
 }
 
 void Watches::look_at(uint64_t id) {
-  const auto found = watches_.find(id);
-  if (found == watches_.end()) return;
-  Watch& w = found->second;
+  Watch& w = watches_.find(id)->second;
   const Time now = clock_.now();
-  if (w.wake_at > now) return;  // an entry of before
   w.wake_at = kNever;
   if (now - w.heard >= kForget) return erase(id);
   if (w.dark_at <= now) {
@@ -618,10 +620,10 @@ void Watches::look_at(uint64_t id) {
 Time Watches::turn() {
   const Time now = clock_.now();
   if (say_again_at_ <= now) say_again();
-  while (const auto id = deadlines_.pop_due(now)) look_at(*id);
+  while (const auto id = alarms_.pop_due(now)) look_at(*id);
   const Time next = std::min(subscriber_.turn(now), outbox_.turn(now));
   keep_only();
-  return std::min({next, deadlines_.next(), say_again_at_});
+  return std::min({next, alarms_.next(), say_again_at_});
 }
 
 Time Watches::keep_only() {

@@ -14,15 +14,14 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/base/alarms.h"
 #include "common/base/clock.h"
-#include "common/base/deadlines.h"
 #include "common/base/shares.h"
 #include "common/service/log.h"
 #include "common/service/process.h"
 #include "proto/control.pb.h"
 #include "proto/presence.pb.h"
 #include "proto/watch.pb.h"
-#include "sip_front/presence/device_uri.h"
 #include "sip_front/presence/kept_table.h"
 #include "sip_front/presence/pidf.h"
 #include "sip_front/presence/presence_outbox.h"
@@ -34,6 +33,7 @@
 namespace stox {
 
 struct WatchOptions {
+  char domain_separator = '*';  // before an XMPP domain in the user part of a SIP URI
   // What a contact is whose server knows no presence: granted and offline, granted and available, refused.
   enum class Unsupported : uint8_t { kGrant, kOnline, kStrict } unsupported = Unsupported::kGrant;
   std::size_t max_watches = 100'000, max_watches_per_user = 500;
@@ -124,7 +124,7 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
     Time said = Time::min();        // when the bus last had a state for him
     std::vector<std::string> gone;  // devices that he was told of as gone, of late
     Time try_at = kNever, dark_at = kNever, pause_at = kNever;
-    Time wake_at = kNever;  // the earliest that deadlines_ has for it
+    Time wake_at = kNever;  // what alarms_ has for it
     uint64_t kept = 0;      // hash of what stands in the file
   };
 
@@ -141,9 +141,8 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
   Watch* of_subscription(uint64_t number, uint64_t* id);
   Watch* without_subscription(uint64_t number, uint64_t* id, uint16_t status);
   Watch* make(const std::string& user, const std::string& contact, uint64_t* id);
-  Shares::Claim share_of(const std::string& user) const {
-    return shares_.claim({user}, {xmpp_domain_of(user)});
-  }
+  std::string domain_of(std::string_view user) const;  // on XMPP
+  Shares::Claim share_of(const std::string& user) const { return shares_.claim({user}, {domain_of(user)}); }
   Watch& add(uint64_t id, std::string user, std::string contact);
   Took subscribe(const std::string& user, const std::string& contact);
   void unsubscribe(const std::string& user, const std::string& contact);
@@ -186,7 +185,7 @@ class Watches : private sip::SubscriberUser, private PresenceOutbox::User {
   std::unordered_map<std::string, std::size_t> of_user_;  // how many, by key
   Shares shares_;                                         // by domain of the users
   sip::RateLimit new_by_user_, new_by_domain_;
-  Deadlines<uint64_t> deadlines_;
+  Alarms<uint64_t> alarms_;
   XmppReach reach_;  // of any domain
   Time say_again_at_ = kNever, say_again_since_{};
   uint64_t unreadable_ = 0, overloaded_ = 0;

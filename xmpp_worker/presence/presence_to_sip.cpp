@@ -4,6 +4,7 @@
 
 #include "common/base/addressing.h"
 #include "common/base/jid.h"
+#include "common/bodies/presence.h"
 #include "common/bus/edge/ending_of.h"
 #include "xmpp_worker/outcomes/outcomes.h"
 #include "xmpp_worker/presence/words.h"
@@ -21,18 +22,15 @@ constexpr Duration kEndWithin = kBeginWithin + std::chrono::seconds(30);
 // kept free are free. A front that is back asks for the states of all whom its users see.
 constexpr std::size_t kFreeToWait = 2;
 
-bool is_of_device(const Presence& presence) {
-  return presence.kind() == Presence::STATE || presence.kind() == Presence::PROBE;
-}
-
 bool is_for_one_front(const Presence& presence) {
   return presence.kind() == Presence::SUBSCRIBE || presence.kind() == Presence::PROBE;
 }
 
 // No front waits for another, nor one device, nor a probe, for a state.
 std::string conversation_of(const Presence& presence, const std::string& pair, const std::string& front) {
-  std::string key =
-      is_of_device(presence) ? conversation_of_keys(presence.from(), address_key(presence.to())) : pair;
+  std::string key = is_of_device(presence.kind())
+                        ? conversation_of_keys(presence.from(), address_key(presence.to()))
+                        : pair;
   key.append(" ").append(front);
   if (presence.kind() == Presence::PROBE) key.append("?");
   return key;
@@ -53,7 +51,7 @@ bool PresenceToSip::take(const xmpp::Stanza& stanza) {
 
   Presence presence;
   from_presence(stanza, *kind, &presence);
-  presence.set_from(is_of_device(presence) ? from->str() : from->bare());
+  presence.set_from(is_of_device(presence.kind()) ? from->str() : from->bare());
   presence.set_to(to->bare());
   const Asked asked{std::string(stanza.from), std::string(stanza.to), std::string(stanza.id)};
   const Asked* waits = *kind == Presence::SUBSCRIBE ? &asked : nullptr;
@@ -89,7 +87,8 @@ void PresenceToSip::submit(const Presence& presence, const std::string& pair, co
   envelope.set_conversation(conversation_of(presence, pair, front));
   envelope.set_trace_id(user_.new_trace_id());
   envelope.set_to(front);
-  (is_of_device(presence) ? *envelope.mutable_xmpp_state() : *envelope.mutable_xmpp_presence()) = presence;
+  (is_of_device(presence.kind()) ? *envelope.mutable_xmpp_state() : *envelope.mutable_xmpp_presence()) =
+      presence;
   const std::string trace_id = envelope.trace_id();
   pb::Reason reason = pb::NOT_GIVEN;
   const Time now = clock_.now();

@@ -3,6 +3,7 @@
 #include <iterator>
 #include <utility>
 
+#include "common/bodies/presence.h"
 #include "common/bus/edge/ending_of.h"
 #include "xmpp_worker/outcomes/outcomes.h"
 #include "xmpp_worker/presence/words.h"
@@ -45,7 +46,7 @@ std::size_t PresenceToXmpp::held() const {
 }
 
 void PresenceToXmpp::begin(const pb::Envelope& envelope, Time begin_before) {
-  const Presence& presence = envelope.has_xmpp_state() ? envelope.xmpp_state() : envelope.xmpp_presence();
+  const Presence& presence = presence_in(envelope);
   Held each{envelope.id(), presence.from(), presence.to(), {}, presence.kind(), begin_before};
   const auto type = presence_type(presence);
   if (!type) return fail(each, bus::failure(pb::UNSUPPORTED, "XMPP has no such presence"));

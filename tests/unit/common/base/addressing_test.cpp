@@ -5,6 +5,13 @@
 namespace stox {
 namespace {
 
+TEST(Addressing, TheXmppDomainStandsBehindTheSeparator) {
+  EXPECT_EQ(xmpp_domain_in(address_key("sip:Juliet*X.test@gw.test;gr=desk"), '*'), "x.test");
+  EXPECT_EQ(xmpp_domain_in("a*b*x.test@gw.test", '*'), "x.test");
+  EXPECT_EQ(xmpp_domain_in("juliet@x.test", '*'), "") << "with gwmap there is none";
+  EXPECT_EQ(xmpp_domain_in("juliet@a*b", '*'), "");
+}
+
 TEST(Addressing, SeparatorsThatCouldBeMisreadAreRefused) {
   for (const char* good : {"*", "!", "~", "=", "+", "$", ",", ";", "?", "%", "#", "|", "^"})
     EXPECT_EQ(refuse_separator(good), std::nullopt) << good;

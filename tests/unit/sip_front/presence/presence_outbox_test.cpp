@@ -31,7 +31,8 @@ struct Scene : PresenceOutbox::Outlet, PresenceOutbox::User {
     presence.set_from(from);
     presence.set_to(to);
     presence.set_text(text);
-    outbox.send(presence, now);
+    const std::size_t domain = to.find('*') + 1;
+    outbox.send(presence, to.substr(domain, to.find('@') - domain));
     outbox.turn(now);
   }
   void end(uint64_t number, pb::Verdict verdict, pb::Reason reason = pb::NOT_GIVEN, uint32_t code = 0) {
@@ -107,6 +108,19 @@ TEST(PresenceOutbox, WhatCannotBeSaidIsDropped) {
   EXPECT_EQ(s.outbox.size(), 0u);
   EXPECT_EQ(s.outbox.dropped(), 2u);
   EXPECT_EQ(s.refused, (Texts{"here", "no"}));
+}
+
+TEST(PresenceOutbox, ADomainThatIsNotFoundForNowIsNotTheEnd) {
+  Scene s;
+  s.send(pb::Presence::STATE, "sip:bob@sip.test;gr=sip", "here");
+  s.take();
+  pb::Outcome outcome;
+  outcome.mutable_sip_status()->set_code(404);
+  outcome.mutable_sip_status()->set_unresolvable(true);
+  EXPECT_TRUE(s.outbox.ended(1, outcome, s.now));
+  s.pass(seconds(1));
+  EXPECT_EQ(s.take(), Texts{"state here"});
+  EXPECT_TRUE(s.refused.empty());
 }
 
 // His server is not known for a moment, or a worker of before knows no presence.

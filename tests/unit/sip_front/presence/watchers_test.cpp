@@ -416,6 +416,21 @@ TEST_F(WatchersTest, ErrorsThatGoOnDoNotPutOffTheNextQuestion) {
   EXPECT_EQ(asked(Presence::SUBSCRIBE), 2u);
 }
 
+// That a question got through is no answer.
+TEST_F(WatchersTest, AServerThatAnswersByErrorsIsAskedLaterAndLater) {
+  subscribe({});
+  pass(milliseconds(10));
+  for (std::size_t i = 1; i < 4; ++i) {
+    ASSERT_EQ(asked(Presence::SUBSCRIBE), i);
+    outcome(pb::PASSED_ON);
+    say(Presence::FAILED, "remote-server-timeout");
+    pass(seconds(5) * (1 << (i - 1)) - milliseconds(100));
+    EXPECT_EQ(asked(Presence::SUBSCRIBE), i) << "too early";
+    pass(seconds(2) * (1 << (i - 1)));
+  }
+  EXPECT_EQ(asked(Presence::SUBSCRIBE), 4u);
+}
+
 TEST_F(WatchersTest, ARefusalIsForgottenByItself) {
   approved();
   say(Presence::UNSUBSCRIBED);
