@@ -67,8 +67,12 @@ Result<sip::Policy> make_policy(const service::Config& config, const service::Si
     if (at != listening.end())
       policy.trusted_at[static_cast<uint16_t>(at - listening.begin())] = std::move(*trust);
   }
-  // With a gwmap the mapper knows which domains are ours.
-  if (config.gateway.gwmap.empty()) policy.domains = {config.gateway.gateway_domain};
+  // With a gwmap the mapper knows which domains are ours. A provider sends to the address where it knows us.
+  if (config.gateway.gwmap.empty()) {
+    policy.domains = {config.gateway.gateway_domain};
+    for (const sip::Listen& one : listening)
+      policy.domains.push_back(one.advertised_address.empty() ? one.address : one.advertised_address);
+  }
   auto asserting = sip::Networks::parse(section.asserted_identity_from);
   if (!asserting)
     return error("sip_front " + section.name + ": asserted_identity_from: " + asserting.error().text);

@@ -296,8 +296,10 @@ bool Addresses::is_own_xmpp(std::string_view host) const {
 Mapped<Jid> Addresses::xmpp_recipient(std::string_view request_uri, std::string_view from_uri) const {
   auto mapped =
       xmpp_recipients_.get(request_uri, [this](std::string_view uri) { return map_xmpp_recipient(uri); });
-  if (mapped || from_uri.empty() || (mapped.error() != kNoSeparator && mapped.error() != kNoUser))
-    return mapped;
+  if (mapped || from_uri.empty()) return mapped;
+  const AddressError why = mapped.error();
+  const bool is_at_our_address = why == kNotOurs && !maps_domains();  // a front takes no other domain
+  if (why != kNoSeparator && why != kNoUser && !is_at_our_address) return mapped;
   const Jid* jid = default_recipient(from_uri);
   return jid != nullptr ? Mapped<Jid>(*jid) : mapped;
 }

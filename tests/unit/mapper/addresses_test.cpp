@@ -137,6 +137,10 @@ TEST(Addresses, ADomainMayHaveADefaultRecipient) {
   EXPECT_EQ(shown(by->xmpp_recipient("sip:1000@gw.example", "sip:+1555@SMS.example")), "nurse@xmpp.example");
   EXPECT_EQ(shown(by->xmpp_recipient("sip:4711@gw.example", "sip:+1555@sms.example")), "juliet@xmpp.example");
   EXPECT_EQ(shown(by->xmpp_recipient("sip:1000@gw.example", "sip:+1555@else.example")), "ERR A9");
+  // Providers send to the address by which they know the gateway.
+  EXPECT_EQ(shown(by->xmpp_recipient("sip:account_1@192.0.2.1:5060", "sip:+1555@sms.example")),
+            "nurse@xmpp.example");
+  EXPECT_EQ(shown(by->xmpp_recipient("sip:account_1@192.0.2.1:5060", "sip:+1555@else.example")), "ERR A12");
 }
 
 TEST(Addresses, AliasesThatAreNotClearAreErrors) {
