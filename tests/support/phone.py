@@ -70,20 +70,15 @@ class Baresip(_Phone):
         self.type("/presence_online" if yes else "/presence_offline")
 
 
-class Linphone(_Phone):
-    up = "to [LinphoneRegistrationOk]"
-
-    def __init__(self, folder, host, proxy, name, contact, transport="udp", authority=None, watches=False,
-                 publishes=False):
-        """watches: the contact's presence; publishes: its own."""
-        folder.mkdir()
-        for data in ".local/share/linphone", ".config/linphone":
-            (folder / data).mkdir(parents=True)
-        self.contact = contact
-        port = proxy.tls_port if transport == "tls" else proxy.port
-        ports = {key: 0 for key in ("udp", "tcp", "tls")} | {transport: loopback.free_port(host)}
-        route = f"<sip:{proxy.host}:{port};transport={transport};lr>"
-        (folder / "linphonerc").write_text(f"""[sip]
+def linphonerc(folder, host, proxy, name, contact="", transport="udp", authority=None, watches=False, publishes=False):
+    """Makes the folder, as a home, with the configuration of Linphone's programs in it: its path."""
+    folder.mkdir()
+    for data in ".local/share/linphone", ".config/linphone":
+        (folder / data).mkdir(parents=True)
+    port = proxy.tls_port if transport == "tls" else proxy.port
+    ports = {key: 0 for key in ("udp", "tcp", "tls")} | {transport: loopback.free_port(host)}
+    route = f"<sip:{proxy.host}:{port};transport={transport};lr>"
+    (folder / "linphonerc").write_text(f"""[sip]
 sip_port={ports["udp"]}
 sip_tcp_port={ports["tcp"]}
 sip_tls_port={ports["tls"]}
@@ -111,12 +106,58 @@ url="Contact" <{contact}>
 pol=accept
 subscribe=1
 """ if watches else ""))
-        super().__init__(f"linphone-{transport}", ["linphonec", "-d", 6, "-l", folder / "diary", "-c", folder / "linphonerc"], folder,
+    return folder / "linphonerc"
+
+
+class Linphone(_Phone):
+    up = "to [LinphoneRegistrationOk]"
+
+    def __init__(self, folder, host, proxy, name, contact, transport="udp", authority=None, watches=False,
+                 publishes=False):
+        """watches: the contact's presence; publishes: its own."""
+        self.contact = contact
+        configuration = linphonerc(folder, host, proxy, name, contact, transport, authority, watches, publishes)
+        super().__init__(f"linphone-{transport}", ["linphonec", "-d", 6, "-l", folder / "diary", "-c", configuration], folder,
                          {"HOME": str(folder), "LANG": "C.UTF-8"})
         self.diary = folder / "diary"
 
     def say(self, text):
         self.type(f"chat {self.contact} {text}")
+
+
+class LinphoneUser(_Phone):
+    """A user agent on liblinphone with chat rooms; see linphone_user.cpp for what it prints."""
+
+    up = "registered"
+
+    def __init__(self, folder, host, proxy, name, contact, upload_url=""):
+        """upload_url: where its files go, an HTTP server that speaks as Linphone's does."""
+        self.folder, self.contact = folder, contact
+        configuration = linphonerc(folder, host, proxy, name)
+        super().__init__("linphone-user", [PROGRAMS / "stox-linphone-user", configuration, folder, upload_url], folder,
+                         {"HOME": str(folder), "LANG": "C.UTF-8"})
+
+    def say(self, text):
+        self.type(f"say {self.contact} {text}")
+
+    def reply(self, text):
+        self.type(f"reply {self.contact} {text}")
+
+    def send_file(self, path):
+        self.type(f"file {self.contact} {path}")
+
+    def types(self):
+        self.type(f"type {self.contact}")
+
+    def reads(self):
+        """As with a look into the room: what came is displayed."""
+        self.type(f"read {self.contact}")
+
+    def rooms(self):
+        before = self.shown().count("rooms:")
+        self.type("rooms")
+        eventually(lambda: self.shown().count("rooms:") > before, "it lists its rooms")
+        return self.shown().rpartition("rooms:")[2].split("\n")[0].split()
 
 
 class Sofia(_Phone):
