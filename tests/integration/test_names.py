@@ -3,7 +3,10 @@ import re
 
 import pytest
 
+from support.ejabberd import Ejabberd
+from support.prosody import Prosody
 from support.site import Site
+from support.waiting import eventually
 
 NICK = "http://jabber.org/protocol/nick"
 
@@ -46,6 +49,38 @@ def test_a_nickname_becomes_a_display_name_and_is_remembered(site):
     assert display_name(romeo.next_request()) == "Juliet Capulet"
     juliet.send(to, "me again")
     assert display_name(romeo.next_request()) == "Juliet Capulet"
+
+
+def prosody(folder, *where, **how):
+    """With vCards as Prosody has them from the start."""
+    server = Prosody(folder, *where, **how)
+    configuration = folder / "prosody.cfg.lua"
+    configuration.write_text(configuration.read_text().replace('"iq", ', '"iq", "pep", "vcard4", "vcard_legacy", '))
+    return server
+
+
+def ejabberd(folder, *where, **how):
+    server = Ejabberd(folder, *where, **how)
+    configuration = folder / "ejabberd.yml"
+    configuration.write_text(configuration.read_text().replace('"mod_roster"', '"mod_vcard": {}, "mod_roster"'))
+    return server
+
+
+@pytest.mark.parametrize("server", [prosody, ejabberd])
+def test_a_vcard_becomes_a_display_name(new_site, server):
+    site = new_site(server=server, gateway={"display_names": "vcard"}).start()
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    to = site.jid_at_host(romeo)
+    assert juliet.ask(juliet.bare, "<vCard xmlns='vcard-temp'><FN>Juliet Capulet</FN></vCard>", type="set") is None
+
+    juliet.send(to, "unnamed")  # nobody waits for the vCard
+    assert display_name(romeo.next_request()) == "juliet"
+
+    def is_named():
+        juliet.send(to, "and again")
+        return display_name(romeo.next_request()) == "Juliet Capulet"
+
+    eventually(is_named, "she has the name of her vCard")
 
 
 @pytest.fixture(scope="module")
