@@ -31,7 +31,7 @@ class Mapper : public service::Process, private bus::MapperUser {
   std::vector<std::string> others() const override;
   void ask(const std::string& process, const std::string& request,
            std::function<void(std::string)> reply) override {
-    wire_->node().query(process, request, std::move(reply));
+    wire_->node().ask(process, request, std::move(reply));
   }
 
  private:

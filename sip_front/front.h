@@ -60,7 +60,7 @@ class Front final : public service::Process,
   std::vector<std::string> others() const override;
   void ask(const std::string& process, const std::string& request,
            std::function<void(std::string)> reply) override {
-    edge().query(process, request, std::move(reply));
+    edge().calls().ask(process, request, std::move(reply));
   }
 
  private:

@@ -8,6 +8,7 @@
 #include "common/bodies/presence.h"
 #include "common/bus/edge/ending_of.h"
 #include "xmpp_worker/outcomes/outcomes.h"
+#include "xmpp_worker/siblings/sibling_calls.h"
 #include "xmpp_worker/xmpp/stream/names.h"
 
 namespace stox::worker {
@@ -219,11 +220,7 @@ void Worker::members_changed() {
   to_xmpp_.set_others(others_.connections());
   moved_.set_workers(others_.names());
   presence_to_sip_.set_members(edge().members());
-  for (const pb::Member& each : others_.take_news()) {
-    // One that does not hear it waits a little longer.
-    (void)edge().hand_over(each.name(), each.process_epoch(), OtherWorkers::kKnownConnections,
-                           std::to_string(each.serving().connection()));
-  }
+  for (const pb::Member& each : others_.take_news()) say_known(edge(), each);
   let_connect();
   streams_->set_holder(others_.holder());
   if (journal_ && journal_->is_open()) journal_->set_targets(edge().possible_targets());

@@ -65,7 +65,7 @@ class Worker final : public service::Process,
   std::vector<std::string> others() const override;
   void ask(const std::string& process, const std::string& request,
            std::function<void(std::string)> reply) override {
-    edge().query(process, request, std::move(reply));
+    edge().calls().ask(process, request, std::move(reply));
   }
 
  private:
@@ -90,12 +90,15 @@ class Worker final : public service::Process,
   // bus
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
-  void handed_over(const std::string& from, uint64_t stream, std::string_view payload) override;
+  void handed_over(const pb::HandOver&) override;
   void hand_overs_lost() override;
   void members_changed() override;
   void out_of_reach() override;
   void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
-  void asked(const std::string& from, std::string_view text, std::function<void(std::string)> reply) override;
+  void asked(const std::string&, std::string_view text, std::function<void(std::string)> reply) override {
+    context_.answer(text, std::move(reply));
+  }
+  void call_came(const pb::Call&, bus::Calls::Reply) override;
   // streams
   void link_up(xmpp::Link&) override;
   void link_down(xmpp::Link&) override;
@@ -140,10 +143,8 @@ class Worker final : public service::Process,
   Result<uint64_t> submit_presence(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) override;
   bool send_presence(std::string_view from, std::string_view to, std::string_view xml) override;
   // moved_streams
-  void query(const std::string& worker, std::string_view text,
-             std::function<void(std::string)> reply) override {
-    edge().query(worker, text, std::move(reply));
-  }
+  void ask_in_hand(const std::string& worker, pb::InHand,
+                   std::function<void(const pb::Held&)> reply) override;
   void let_go(uint64_t number) override { edge().let_go(number); }
 
   // Rows of the tables.
@@ -167,6 +168,7 @@ class Worker final : public service::Process,
   void other_lost();
   void notice_standstill();
   void let_connect();
+  void send_for_another(const pb::Call&, bus::Calls::Reply);
   void arrange();  // after every event: the next alarm
   bool holds() const;
   void tell_serving();
@@ -206,8 +208,7 @@ class Worker final : public service::Process,
   Time stopped_{};                 // the streams, to end
   bool place_given_ = false;       // to another worker
   uint64_t stanzas_in_ = 0, handed_over_ = 0;
-  std::string payload_;  // reused, as is this:
-  pb::StanzaAnswer hand_over_;
+  pb::StanzaAnswer answer_;  // reused
 };
 
 }  // namespace stox::worker

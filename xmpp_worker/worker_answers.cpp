@@ -1,8 +1,8 @@
 // What comes for stanzas that any worker of our domains wrote: for our own, or handed over to the one that
 // waits for it.
 #include <algorithm>
+#include <utility>
 
-#include "common/base/text.h"
 #include "xmpp_worker/outcomes/outcomes.h"
 #include "xmpp_worker/worker.h"
 
@@ -27,27 +27,30 @@ void Worker::answered(xmpp::Stanza stanza, uint64_t stream) {
   if (stanza.is_error()) error = xmpp::read_error(stanza.element);
   if (ids_.is_own(*id) || id->worker == edge().name())
     return to_xmpp_.answer(*id, {to_message, stanza.id, stanza.from, stanza.to, std::move(error), 0});
-  hand_over_.Clear();
-  hand_over_.set_to_message(to_message);
-  hand_over_.set_id(stanza.id.data(), stanza.id.size());
-  hand_over_.set_from(stanza.from.data(), stanza.from.size());
-  hand_over_.set_to(stanza.to.data(), stanza.to.size());
-  if (stanza.is_error()) *hand_over_.mutable_error() = from_stanza_error(error, false);
-  hand_over_.SerializeToString(&payload_);
-  if (!edge().hand_over(id->worker, id->epoch, stream, payload_)) hand_overs_lost();
+  answer_.Clear();
+  answer_.set_to_message(to_message);
+  answer_.set_id(stanza.id.data(), stanza.id.size());
+  answer_.set_from(stanza.from.data(), stanza.from.size());
+  answer_.set_to(stanza.to.data(), stanza.to.size());
+  if (stanza.is_error()) *answer_.mutable_error() = from_stanza_error(error, false);
+  pb::HandOver hand_over;
+  hand_over.set_stream(stream);
+  answer_.SerializeToString(hand_over.mutable_payload());
+  if (!edge().hand_over(id->worker, id->epoch, std::move(hand_over))) hand_overs_lost();
   ++handed_over_;
 }
 
-void Worker::handed_over(const std::string& from, uint64_t stream, std::string_view payload) {
+void Worker::handed_over(const pb::HandOver& hand_over) {
   notice_standstill();
-  if (stream == OtherWorkers::kKnownConnections) {
-    others_.known_by(from, parse_number(payload, 0, UINT64_MAX).value_or(0));
+  if (hand_over.has_known_connection()) {
+    others_.known_by(hand_over.from(), hand_over.known_connection().connection());
     return let_connect();
   }
-  const uint64_t connection =
-      streams_->backend() == pb::COMPONENT ? OtherWorkers::connection(from, stream) : 0;
-  if (!hand_over_.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return;
-  const auto id = ids_.read_answer(hand_over_.id(), hand_over_.from(), hand_over_.to());
+  const uint64_t connection = streams_->backend() == pb::COMPONENT
+                                  ? OtherWorkers::connection(hand_over.from(), hand_over.stream())
+                                  : 0;
+  if (!answer_.ParseFromString(hand_over.payload())) return;
+  const auto id = ids_.read_answer(answer_.id(), answer_.from(), answer_.to());
   if (!id) return;
   if (id->has(xmpp::StanzaId::kKeepalive)) {
     const auto& known = others_.connections();
@@ -55,9 +58,8 @@ void Worker::handed_over(const std::string& from, uint64_t stream, std::string_v
     if (ids_.is_own(*id) && is_known) streams_->keepalive_came_elsewhere(id->number);
     return;
   }
-  const pb::StanzaError& error = hand_over_.error();
-  to_xmpp_.answer(*id, {hand_over_.to_message(), hand_over_.id(), hand_over_.from(), hand_over_.to(),
-                        to_stanza_error(error), connection});
+  to_xmpp_.answer(*id, {answer_.to_message(), answer_.id(), answer_.from(), answer_.to(),
+                        to_stanza_error(answer_.error()), connection});
   arrange();
 }
 

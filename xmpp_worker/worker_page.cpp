@@ -1,23 +1,19 @@
 // What a worker does for messages, receipts and typing (page/), and for what other workers of its domains
 // have of them.
 #include "common/base/jid.h"
-#include "common/service/json_text.h"
 #include "xmpp_worker/outcomes/outcomes.h"
+#include "xmpp_worker/siblings/sibling_calls.h"
 #include "xmpp_worker/worker.h"
 #include "xmpp_worker/xmpp/stream/names.h"
 
 namespace stox::worker {
 namespace {
 
-using nlohmann::json;
 using service::State;
 
 constexpr Duration kNoticeWithin = std::chrono::seconds(60);
 constexpr Duration kTimerF = std::chrono::seconds(35);  // that a begun transaction runs
 constexpr Duration kTypingWithin = std::chrono::seconds(5);
-// Between workers: an error stanza that this one is to send, and that it has arrived.
-constexpr std::string_view kSendFor = "send for ";
-constexpr std::string_view kSent = "sent";
 
 }  // namespace
 
@@ -132,35 +128,45 @@ bool Worker::lend(std::string_view from, std::string_view to, std::string_view x
                   std::function<void()> sent) {
   const std::string holder = others_.holder();
   if (holder.empty() || (stopped_ == Time{} && streams_->status().state != State::kStandby)) return false;
-  const json stanza = {{"from", from}, {"to", to}, {"xml", xml}};
-  edge().query(holder, std::string(kSendFor) + stanza.dump(),
-               [sent = std::move(sent)](const std::string& text) {
-                 if (text == kSent) sent();
-               });
+  send_for(edge().calls(), holder, from, to, xml, std::move(sent));
   return true;
 }
 
-void Worker::asked(const std::string& from, std::string_view text, std::function<void(std::string)> reply) {
-  if (MovedStreams::is_question(text)) {
-    to_sip_.hand_on();
-    return reply(MovedStreams::answer(text, now(), [this](const std::string& conversation, Time until) {
-      return edge().has_in_flight(conversation, until);
-    }));
+void Worker::ask_in_hand(const std::string& worker, pb::InHand question,
+                         std::function<void(const pb::Held&)> reply) {
+  worker::ask_in_hand(edge().calls(), worker, std::move(question), std::move(reply));
+}
+
+void Worker::call_came(const pb::Call& question, bus::Calls::Reply reply) {
+  pb::Call answer;
+  switch (question.what_case()) {
+    case pb::Call::kInHand:
+      to_sip_.hand_on();
+      *answer.mutable_held() = MovedStreams::answer(question.in_hand(), now(),
+                                                    [this](const std::string& conversation, Time until) {
+                                                      return edge().has_in_flight(conversation, until);
+                                                    });
+      return reply(std::move(answer));
+    case pb::Call::kSendFor:
+      return send_for_another(question, std::move(reply));
+    default:
+      return reply({});
   }
-  if (!text.starts_with(kSendFor)) return context_.answer(text, std::move(reply));
-  // What is written on our stream speaks for our domain.
-  if (!others_.has_been_alike(from)) {
-    context_.log.warn("{} asks to have a stanza sent and is no worker of our domains: it is not", from);
+}
+
+// What is written on our stream speaks for our domain.
+void Worker::send_for_another(const pb::Call& question, bus::Calls::Reply reply) {
+  if (!others_.has_been_alike(question.from())) {
+    context_.log.warn("{} asks to have a stanza sent and is no worker of our domains: it is not",
+                      question.from());
     return reply({});
   }
-  const json stanza = service::parse_json(text.substr(kSendFor.size()));
-  const auto field = [&](const char* name) {
-    return stanza.is_object() && stanza.contains(name) && stanza[name].is_string()
-               ? stanza[name].get<std::string>()
-               : std::string();
-  };
-  to_sip_.send_for(field("from"), field("to"), field("xml"),
-                   [reply = std::move(reply)] { reply(std::string(kSent)); });
+  const pb::SendFor& stanza = question.send_for();
+  to_sip_.send_for(stanza.from(), stanza.to(), stanza.xml(), [reply = std::move(reply)] {
+    pb::Call sent;
+    sent.mutable_sent();
+    reply(std::move(sent));
+  });
 }
 
 }  // namespace stox::worker

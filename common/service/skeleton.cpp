@@ -331,8 +331,9 @@ void Skeleton::tell_status() {
 
 void Skeleton::answer(std::string_view request, const std::function<void(std::string)>& reply) {
   const nlohmann::json parsed = parse_json(request);
-  if (!commands_ || !parsed.is_object() || parsed.value("command", nlohmann::json()) == "relay")
-    return reply({});
+  // Without an answer who asked would think that nobody is here.
+  if (!parsed.is_object()) return reply(R"({"ok":false,"error":"that is no command"})");
+  if (!commands_ || parsed.value("command", nlohmann::json()) == "relay") return reply({});
   commands_->answer(parsed, [reply](const nlohmann::json& answer) {
     reply(answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   });

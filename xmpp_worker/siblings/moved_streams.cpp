@@ -1,21 +1,16 @@
 #include "xmpp_worker/siblings/moved_streams.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
-
-#include "common/service/json_text.h"
 
 namespace stox::worker {
 namespace {
 
-using nlohmann::json;
-
-constexpr std::string_view kQuestion = "in hand? ";  // then a list of [conversation, age of the stream in ms]
 // Nothing that was taken in before the stream came is in hand any more.
 constexpr Duration kLongest = std::chrono::seconds(95);
 constexpr Duration kReturnsWithin = std::chrono::seconds(5);  // who dies, with its journal
 constexpr Duration kAskAgain = std::chrono::milliseconds(300);
 constexpr std::size_t kMaxFree = 100'000;
+constexpr Duration kOldest = std::chrono::hours(1);  // of what another asks for
 
 }  // namespace
 
@@ -76,28 +71,27 @@ void MovedStreams::turn() {
 
 void MovedStreams::ask(const std::string& name) {
   const Time now = clock_.now();
-  json list = json::array();
+  pb::InHand question;
   std::vector<Key> asked;
   for (auto& [key, waiting] : waiting_) {
     const auto last = waiting.for_workers.find(name);
     if (last == waiting.for_workers.end() || now - last->second < kAskAgain) continue;
     last->second = now;
-    list.push_back({key.second, to_ms(now - key.first)});
+    pb::InHand::Conversation& one = *question.add_conversations();
+    one.set_key(key.second);
+    one.set_age_ms(to_ms(now - key.first));
     asked.push_back(key);
   }
   if (asked.empty()) return;
-  user_.query(name, std::string(kQuestion) + list.dump(-1, ' ', false, json::error_handler_t::replace),
-              [this, name, asked = std::move(asked)](const std::string& said) {
-                if (!said.empty()) answered(name, asked, said);  // else there was no way to it
-              });
+  user_.ask_in_hand(name, std::move(question), [this, name, asked = std::move(asked)](const pb::Held& said) {
+    answered(name, asked, said);
+  });
 }
 
-void MovedStreams::answered(const std::string& name, const std::vector<Key>& asked, const std::string& text) {
-  const json said = service::parse_json(text);
+void MovedStreams::answered(const std::string& name, const std::vector<Key>& asked, const pb::Held& said) {
   std::vector<bool> has(asked.size());
-  for (const json& index : said) {
-    if (index.is_number_unsigned() && index.get<std::size_t>() < has.size())
-      has[index.get<std::size_t>()] = true;
+  for (const uint32_t index : said.indexes()) {
+    if (index < has.size()) has[index] = true;
   }
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const auto waiting = waiting_.find(asked[i]);
@@ -121,21 +115,16 @@ void MovedStreams::let_go_of_free() {
   }
 }
 
-bool MovedStreams::is_question(std::string_view text) { return text.starts_with(kQuestion); }
-
-std::string MovedStreams::answer(
-    std::string_view question, Time now,
+pb::Held MovedStreams::answer(
+    const pb::InHand& question, Time now,
     const std::function<bool(const std::string& conversation, Time until)>& has_in_hand) {
-  const json list = service::parse_json(question.substr(kQuestion.size()));
-  json in_hand = json::array();
-  if (!list.is_array()) return in_hand.dump();
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    const json& one = list[i];
-    if (!one.is_array() || one.size() != 2 || !one[0].is_string() || !one[1].is_number_integer()) continue;
-    const Duration age = std::chrono::milliseconds(one[1].get<int64_t>());
-    if (has_in_hand(one[0].get<std::string>(), now - age)) in_hand.push_back(i);
+  pb::Held answer;
+  for (int i = 0; i < question.conversations_size(); ++i) {
+    const pb::InHand::Conversation& one = question.conversations(i);
+    const auto age = std::chrono::milliseconds(std::clamp<int64_t>(one.age_ms(), 0, to_ms(kOldest)));
+    if (has_in_hand(one.key(), now - age)) answer.add_indexes(static_cast<uint32_t>(i));
   }
-  return in_hand.dump();
+  return answer;
 }
 
 }  // namespace stox::worker

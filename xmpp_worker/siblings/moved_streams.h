@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "proto/calls.pb.h"
 
 namespace stox::worker {
 
@@ -22,10 +23,10 @@ class MovedStreams {
   class User {
    public:
     virtual ~User() = default;
-    // As bus::Edge has them.
-    virtual void query(const std::string& worker, std::string_view text,
-                       std::function<void(std::string)> reply) = 0;
-    virtual void let_go(uint64_t number) = 0;
+    // As in sibling_calls.h.
+    virtual void ask_in_hand(const std::string& worker, pb::InHand,
+                             std::function<void(const pb::Held&)> reply) = 0;
+    virtual void let_go(uint64_t number) = 0;  // as bus::Edge
   };
 
   // References must outlive it.
@@ -47,12 +48,10 @@ class MovedStreams {
   Time next() const { return waiting_.empty() ? kNever : ask_at_; }
   std::size_t held() const { return waiting_.size(); }  // conversations
 
-  // The other side: the answer to such a question, if it is one. `has_in_hand`: something of the conversation
-  // that was taken in until then has no outcome yet.
-  static bool is_question(std::string_view text);
-  static std::string answer(
-      std::string_view question, Time now,
-      const std::function<bool(const std::string& conversation, Time until)>& has_in_hand);
+  // The other side: the answer to such a question. `has_in_hand`: something of the conversation that was
+  // taken in until then has no outcome yet.
+  static pb::Held answer(const pb::InHand& question, Time now,
+                         const std::function<bool(const std::string& conversation, Time until)>& has_in_hand);
 
  private:
   using Key = std::pair<Time, std::string>;  // when the stream came, conversation
@@ -63,7 +62,7 @@ class MovedStreams {
 
   Time since(std::string_view domain) const;  // Time{}: not so lately that it matters
   void ask(const std::string& worker);
-  void answered(const std::string& worker, const std::vector<Key>& asked, const std::string& text);
+  void answered(const std::string& worker, const std::vector<Key>& asked, const pb::Held&);
   void let_go_of_free();
 
   const Clock& clock_;

@@ -19,9 +19,6 @@ namespace stox::worker {
 
 class OtherWorkers {
  public:
-  // The stream of hand-overs that say which connection of another worker is known.
-  static constexpr uint64_t kKnownConnections = 0;
-
   OtherWorkers(std::string own_name, std::vector<std::string> serves);
 
   // True: answers of ours may have been sent, or still be, to a connection of another worker that is no more.

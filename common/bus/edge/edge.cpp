@@ -4,7 +4,6 @@
 #include <map>
 
 #include "common/base/text.h"
-#include "common/bus/calls/queries.h"
 #include "common/bus/edge/envelope_name.h"
 #include "common/bus/edge/hand_over.h"
 #include "common/bus/edge/item_reader.h"
@@ -17,7 +16,7 @@ constexpr Duration kSayAgain = std::chrono::minutes(1);
 constexpr std::size_t kProcessesRemembered = 16;  // of one name, one after the other
 }  // namespace
 
-struct Edge::State final : Origin::Outlet, Queries::Ways {
+struct Edge::State final : Origin::Outlet, Calls::Ways {
   // What a mapper said of the edges, while it is ready.
   struct Mapper {
     Link link;
@@ -40,7 +39,7 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
                    [this](const std::string& to, const pb::Item& i) {
                      if (const auto route = route_to(to, {})) put(route->pipe, i);
                    }),
-        queries(options.name, *this) {
+        calls(options.name, clock, *this) {
     for (Pipe pipe = 0; pipe < mapper_count; ++pipe)
       mappers.push_back({.link = Link(pipe, wire), .members = {}});
   }
@@ -80,8 +79,11 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
     if (route) put(route->pipe, i);
     return route.has_value();
   }
-  void asked(const std::string& from, std::string_view text, Queries::Reply reply) override {
+  void asked(const std::string& from, std::string_view text, Calls::TextReply reply) override {
     user.asked(from, text, std::move(reply));
+  }
+  void call_came(const pb::Call& question, Calls::Reply reply) override {
+    user.call_came(question, std::move(reply));
   }
 
   void put(Pipe pipe, const pb::Item& i) {
@@ -124,7 +126,7 @@ struct Edge::State final : Origin::Outlet, Queries::Ways {
   TargetMemory memory;
   Origin origin;
   HandOvers hand_overs;
-  Queries queries;
+  Calls calls;
   Time last_turn{}, last_beat{}, last_flush{}, last_forget{};
   bool queued = false;
   std::string last_trouble;
@@ -250,13 +252,11 @@ void Edge::State::ask(Pipe pipe, const pb::Ask& a) {
   put(pipe, item);
 }
 
-bool Edge::hand_over(const std::string& to, uint64_t to_epoch, uint64_t stream, std::string_view payload) {
-  return s_->hand_overs.put(to, to_epoch, stream, payload, s_->clock.now());
+bool Edge::hand_over(const std::string& to, uint64_t to_epoch, pb::HandOver what) {
+  return s_->hand_overs.put(to, to_epoch, std::move(what), s_->clock.now());
 }
 
-void Edge::query(const std::string& to, std::string_view text, std::function<void(std::string)> reply) {
-  s_->queries.ask(to, text, std::move(reply), s_->clock.now());
-}
+Calls& Edge::calls() { return s_->calls; }
 
 void Edge::set_serving(pb::Serving serving) {
   s_->serving = std::move(serving);
@@ -463,14 +463,12 @@ void Edge::State::handle(Pipe pipe, pb::Item& i) {
       link.set_objection(i.hello_refused().why());
       return user.bus_trouble("a mapper does not take us for " + options.name + ": " + link.objection());
     case pb::Item::kHandOver:
-      if (hand_overs.arrived(i.hand_over(), clock.now())) {
-        user.handed_over(i.hand_over().from(), i.hand_over().stream(), i.hand_over().payload());
-      }
+      if (hand_overs.arrived(i.hand_over(), clock.now())) user.handed_over(i.hand_over());
       return;
     case pb::Item::kHandOverAck:
       return hand_overs.acknowledged(i.hand_over_ack());
-    case pb::Item::kQuery:
-      return queries.arrived(i.query(), [this, pipe](const pb::Item& answer) { put(pipe, answer); });
+    case pb::Item::kCall:
+      return calls.arrived(i.call(), [this, pipe](const pb::Item& answer) { put(pipe, answer); });
     case pb::Item::KIND_NOT_SET:
       return link.count_dropped(1);  // of a newer version
   }
@@ -506,7 +504,7 @@ Time Edge::turn() {
       if (s.mappers[pipe].link.up()) s.beat(pipe);
     }
     if (!s.hand_overs.turn(now)) s.user.hand_overs_lost();
-    s.queries.turn(now);
+    s.calls.turn();
     s.memory.forget_old(now);
   }
   s.origin.turn();

@@ -17,6 +17,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
+#include "common/bus/calls/calls.h"
 #include "common/bus/edge/edge_user.h"
 #include "common/bus/wire/link.h"
 #include "common/bus/wire/wire.h"
@@ -61,9 +62,9 @@ class Edge : public WireUser {
   void finish(const pb::EnvelopeId&, pb::Outcome);
 
   // To another worker's process, by the epoch that it began with: delivered in order per stream, again until
-  // acknowledged. False: too many wait already; it gets no more of this stream (EdgeUser::hand_overs_lost).
-  [[nodiscard]] bool hand_over(const std::string& to, uint64_t to_epoch, uint64_t stream,
-                               std::string_view payload);
+  // acknowledged. The stream and what is handed over are the caller's. False: too many wait already; it gets
+  // no more of this stream (EdgeUser::hand_overs_lost).
+  [[nodiscard]] bool hand_over(const std::string& to, uint64_t to_epoch, pb::HandOver);
 
   // Mappers come and go. A pipe for a new one; its number may have been one that was removed.
   Pipe add_mapper();
@@ -72,8 +73,8 @@ class Edge : public WireUser {
   bool done_with(Pipe) const;  // left, and nothing of ours is in flight by it
   void remove_mapper(Pipe);
 
-  // Asks a process of any role, on any host. An empty answer: there is no way to it; none may come at all.
-  void query(const std::string& to, std::string_view text, std::function<void(std::string)> reply);
+  // What processes ask each other.
+  Calls& calls();
 
   // Told to mappers, and by them to every edge. Say it again when it changes.
   void set_serving(pb::Serving);

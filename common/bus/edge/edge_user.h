@@ -25,7 +25,7 @@ struct EdgeOptions {
   Duration pace = std::chrono::milliseconds(2);
   bool resend_on_doubt = false;  // whatever the kind of body
   uint64_t shared = 0;           // digest of the keys that all processes must have alike; 0: not compared
-  BodyKinds bodies;              // that this edge speaks; it refuses others
+  BodyKinds bodies = {};         // that this edge speaks; it refuses others
 };
 
 // An edge that may have been given an envelope of ours.
@@ -69,7 +69,7 @@ class EdgeUser {
   // mapper, unless `reason` is set: then the bus itself ended it.
   virtual void ended(uint64_t number, const pb::Outcome&) = 0;
   // Worker: a hand-over from another worker, in order per stream, each once.
-  virtual void handed_over(const std::string& /*from*/, uint64_t /*stream*/, std::string_view /*payload*/) {}
+  virtual void handed_over(const pb::HandOver&) {}
   // A worker that did not acknowledge for too long gets no more hand-overs of the streams so far.
   virtual void hand_overs_lost() {}
   virtual void members_changed() {}
@@ -81,6 +81,8 @@ class EdgeUser {
                      std::function<void(std::string)> reply) {
     reply({});
   }
+  // The same for any question but stoxctl's. One that is not known is answered with nothing.
+  virtual void call_came(const pb::Call&, std::function<void(pb::Call)> reply) { reply({}); }
   // Something keeps us from a mapper; for people, once until it changes.
   virtual void bus_trouble(const std::string& /*text*/) {}
 };

@@ -14,21 +14,18 @@ constexpr uint64_t first_of(uint64_t series) { return (series << 32) + 1; }
 constexpr bool is_first(uint64_t number) { return (number & 0xffff'ffff) == 1; }
 }  // namespace
 
-bool HandOvers::put(const std::string& to, uint64_t to_epoch, uint64_t stream, std::string_view payload,
-                    Time now) {
-  Outgoing& out = outgoing_[{to, to_epoch, stream}];
+bool HandOvers::put(const std::string& to, uint64_t to_epoch, pb::HandOver what, Time now) {
+  Outgoing& out = outgoing_[{to, to_epoch, what.stream()}];
   if (out.is_broken) return ++given_up_, true;
   if (out.waiting.size() >= kMaxWaiting) return ++given_up_, give_up(out), false;
   if (out.waiting.empty()) out.heard_at = now;
   if (out.next == 0) out.next = first_of(series_);
-  pb::HandOver& h = out.waiting.emplace_back();
+  pb::HandOver& h = out.waiting.emplace_back(std::move(what));
   h.set_from(name_);
   h.set_from_epoch(epoch_);
   h.set_to(to);
   h.set_to_epoch(to_epoch);
-  h.set_stream(stream);
   h.set_number(out.next++);
-  h.set_payload(std::string(payload));
   out.sent_at = now;
   pb::Item item;
   *item.mutable_hand_over() = h;

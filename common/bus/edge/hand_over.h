@@ -27,9 +27,9 @@ class HandOvers {
   HandOvers(std::string name, uint64_t epoch, Send send)
       : name_(std::move(name)), epoch_(epoch), send_(std::move(send)) {}
 
-  // To one process. False: it gets no more of this stream, from this one on (said once).
-  [[nodiscard]] bool put(const std::string& to, uint64_t to_epoch, uint64_t stream, std::string_view payload,
-                         Time now);
+  // To one process; its stream and what is handed over are set. False: it gets no more of this stream, from
+  // this one on (said once).
+  [[nodiscard]] bool put(const std::string& to, uint64_t to_epoch, pb::HandOver, Time now);
   void acknowledged(const pb::HandOverAck&);
   // Acknowledges in any case; true: it is the next of its stream and is to be handed on.
   bool arrived(const pb::HandOver&, Time now);

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "common/base/text.h"
-#include "common/bus/calls/queries.h"
+#include "common/bus/calls/calls.h"
 #include "common/bus/edge/edge.h"
 #include "common/bus/edge/item_reader.h"
 
@@ -19,7 +19,7 @@ std::string unreadable(const std::string& peer, const std::string& why) {
 
 }  // namespace
 
-struct MapperNode::State final : Queries::Ways {
+struct MapperNode::State final : Calls::Ways {
   struct Peer {
     Link link;
     pb::Member member;
@@ -35,7 +35,7 @@ struct MapperNode::State final : Queries::Ways {
         clock(c),
         user(u),
         node(n),
-        queries(options.name, *this),
+        calls(options.name, clock, *this),
         started(c.now()) {}
 
   void put(Peer& peer, const pb::Item& i) {
@@ -66,9 +66,10 @@ struct MapperNode::State final : Queries::Ways {
     if (next != nullptr) put(*next, i);
     return next != nullptr;
   }
-  void asked(const std::string& from, std::string_view text, Queries::Reply reply) override {
+  void asked(const std::string& from, std::string_view text, Calls::TextReply reply) override {
     user.asked(from, text, std::move(reply));
   }
+  void call_came(const pb::Call&, Calls::Reply reply) override { reply({}); }  // workers call workers
 
   bool has_our_configuration(const pb::Member& one) const {
     return options.shared == 0 || one.shared() == 0 || one.shared() == options.shared;
@@ -94,7 +95,7 @@ struct MapperNode::State final : Queries::Ways {
   const Clock& clock;
   MapperUser& user;
   MapperNode& node;
-  Queries queries;
+  Calls calls;
   Time started;
   bool draining = false;
   bool was_ready = false;
@@ -254,12 +255,12 @@ std::string MapperNode::State::spoken_for(const Peer& peer, const pb::Item& i) c
       return other(i.hand_over().from());
     case pb::Item::kHandOverAck:
       return other(i.hand_over_ack().to());
-    case pb::Item::kQuery: {
-      const std::string section = i.query().from().substr(0, i.query().from().find('@'));
+    case pb::Item::kCall: {
+      const std::string section = i.call().from().substr(0, i.call().from().find('@'));
       const bool of_edge =
-          by_name.contains(i.query().from()) ||
+          by_name.contains(i.call().from()) ||
           std::find(options.expected.begin(), options.expected.end(), section) != options.expected.end();
-      return of_edge ? other(i.query().from()) : "";
+      return of_edge ? other(i.call().from()) : "";
     }
     default:
       return {};
@@ -295,9 +296,9 @@ void MapperNode::State::handle(Pipe, Peer& peer, pb::Item& i) {
     case pb::Item::kHandOverAck:
       put(i.hand_over_ack().from(), i, peer);
       return;
-    case pb::Item::kQuery:
+    case pb::Item::kCall:
       // By name: the reply may come when this connection has gone.
-      return queries.arrived(i.query(), [this, back = peer.member.name()](const pb::Item& answer) {
+      return calls.arrived(i.call(), [this, back = peer.member.name()](const pb::Item& answer) {
         if (Peer* to = find(back)) put(*to, answer);
       });
     default:
@@ -391,7 +392,7 @@ Time MapperNode::turn() {
   if (s.was_ready != s.computed_ready()) s.broadcast();
   if (now - s.last_beat >= kHeartbeat) {
     s.last_beat = now;
-    s.queries.turn(now);
+    s.calls.turn();
     for (auto& [pipe, peer] : s.peers) {
       if (!peer.greeted) continue;
       *s.item.mutable_heartbeat() = peer.link.make_heartbeat(now, s.was_ready);
@@ -423,8 +424,8 @@ void MapperNode::reconsider() {
   for (const Pipe pipe : refused) s.lost(pipe);
 }
 
-void MapperNode::query(const std::string& to, std::string_view text, std::function<void(std::string)> reply) {
-  s_->queries.ask(to, text, std::move(reply), s_->clock.now());
+void MapperNode::ask(const std::string& to, std::string_view text, std::function<void(std::string)> reply) {
+  s_->calls.ask(to, text, std::move(reply));
 }
 
 void MapperNode::drain(bool on) {

@@ -68,8 +68,8 @@ class MapperNode : public WireUser {
   void reconsider();           // who of those connected may stay, as MapperOptions::objection says now
   void drain(bool on = true);  // refuses new envelopes while on; outcomes still pass
 
-  void query(const std::string& to, std::string_view text,
-             std::function<void(std::string)> reply);  // as Edge
+  void ask(const std::string& to, std::string_view text,
+           std::function<void(std::string)> reply);  // as Calls
 
   bool ready() const;
   std::string missing() const;  // configured edges that have not said hello, for people; empty = none

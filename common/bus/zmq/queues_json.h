@@ -21,7 +21,7 @@ nlohmann::json queues_json(const MapperNode&);  // without in_flight
 // until a mapper has said its own.
 nlohmann::json peers_json(const std::vector<MapperState>&);
 
-// The processes that query() of this one can reach.
+// The processes that this one can ask.
 std::vector<std::string> names_of_others(const Edge&);
 std::vector<std::string> names_of_others(const MapperNode&);
 

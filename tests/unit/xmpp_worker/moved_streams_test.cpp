@@ -13,16 +13,22 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Numbers = std::vector<uint64_t>;
 using Names = std::vector<std::string>;
+using Reply = std::function<void(const pb::Held&)>;
+
+pb::Held in_hand(const std::vector<uint32_t>& indexes) {
+  pb::Held out;
+  for (const uint32_t each : indexes) out.add_indexes(each);
+  return out;
+}
 
 // A worker with its bus: what it was told to let go, and what it asked.
 class Side final : public MovedStreams::User {
  public:
   explicit Side(const Clock& clock) : moved(clock, *this) {}
 
-  void query(const std::string& worker, std::string_view text,
-             std::function<void(std::string)> reply) override {
+  void ask_in_hand(const std::string& worker, pb::InHand question, Reply reply) override {
     asked.push_back(worker);
-    questions.emplace_back(text);
+    questions.push_back(std::move(question));
     replies.push_back(std::move(reply));
   }
   void let_go(uint64_t number) override { gone.push_back(number); }
@@ -34,14 +40,19 @@ class Side final : public MovedStreams::User {
     moved.turn();
     return came != Time{};
   }
-  void answer_all(const std::string& text) {
+  void answer_all(const pb::Held& answer) {
     questions.clear();
-    for (const auto& reply : std::exchange(replies, {})) reply(text);
+    for (const auto& reply : std::exchange(replies, {})) reply(answer);
+  }
+  void no_way() {
+    questions.clear();
+    replies.clear();
   }
 
   MovedStreams moved;
-  Names asked, questions;
-  std::vector<std::function<void(std::string)>> replies;
+  Names asked;
+  std::vector<pb::InHand> questions;
+  std::vector<Reply> replies;
   Numbers gone;
 };
 
@@ -73,10 +84,10 @@ TEST_F(MovedStreamsTest, AConversationWaitsUntilTheOthersHaveNothingEarlierOfIt)
   b.moved.came("r.test");
   ASSERT_TRUE(b.take("r.test", "x y", 1));
   EXPECT_EQ(b.asked, (Names{"a", "c"}));
-  b.replies[0]("[]");
+  b.replies[0](in_hand({}));
   EXPECT_TRUE(b.gone.empty()) << "c has not answered";
   ASSERT_TRUE(b.take("r.test", "x y", 2)) << "would overtake the first";
-  b.replies[1]("[]");
+  b.replies[1](in_hand({}));
   EXPECT_EQ(b.gone, (Numbers{1, 2}));
   EXPECT_FALSE(b.take("r.test", "x y", 3));
   EXPECT_EQ(b.asked.size(), 2u) << "known by now";
@@ -88,12 +99,12 @@ TEST_F(MovedStreamsTest, WhatIsInHandElsewhereIsAskedForAgainAndHoldsUpNothingEl
   b.take("r.test", "x y", 1);
   b.take("r.test", "x z", 2);
   ASSERT_EQ(b.questions.size(), 2u);
-  b.replies[0]("[0]");
-  b.replies[1]("[]");
+  b.replies[0](in_hand({0}));
+  b.replies[1](in_hand({}));
   EXPECT_EQ(b.gone, (Numbers{2}));
   pass(seconds(1));
   ASSERT_EQ(b.questions.size(), 3u);
-  b.replies[2]("[]");
+  b.replies[2](in_hand({}));
   EXPECT_EQ(b.gone, (Numbers{2, 1}));
 }
 
@@ -109,10 +120,8 @@ TEST_F(MovedStreamsTest, AnAnswerThatDoesNotComeIsAskedForAgain) {
   b.take("r.test", "x y", 1);
   pass(milliseconds(400));
   ASSERT_EQ(b.replies.size(), 2u);
-  b.replies[1]("");
   EXPECT_TRUE(b.gone.empty()) << "no way to it just now";
-  pass(milliseconds(400));
-  b.replies[2]("[]");
+  b.replies[1](in_hand({}));
   EXPECT_EQ(b.gone, (Numbers{1}));
 }
 
@@ -121,7 +130,7 @@ TEST_F(MovedStreamsTest, AWorkerThatDiesIsWaitedForWithItsJournalButNotForLong) 
   b.moved.set_workers({});
   b.moved.came("r.test");
   ASSERT_TRUE(b.take("r.test", "x y", 1));
-  b.answer_all("");
+  b.no_way();
   b.moved.set_workers({"a"});
   pass(milliseconds(400));
   ASSERT_EQ(b.replies.size(), 1u) << "its next process has the journal";
@@ -136,7 +145,7 @@ TEST_F(MovedStreamsTest, EachNewStreamIsAQuestionAnew) {
   b.moved.set_workers({"a"});
   b.moved.came("r.test");
   b.take("r.test", "x y", 1);
-  b.answer_all("[]");
+  b.answer_all(in_hand({}));
   clock.advance(seconds(1));
   b.moved.came("r.test");
   EXPECT_TRUE(b.take("r.test", "x y", 2));
@@ -147,7 +156,7 @@ TEST_F(MovedStreamsTest, OnOneStreamEveryDomainMaySpeak) {
   b.moved.came({});
   EXPECT_TRUE(b.take("r.test", "x y", 1));
   EXPECT_TRUE(b.take("s.test", "x z", 2));
-  b.answer_all("[]");
+  b.answer_all(in_hand({}));
   EXPECT_EQ(b.gone, (Numbers{1, 2}));
 }
 
@@ -156,7 +165,7 @@ TEST_F(MovedStreamsTest, WhoHasGivenUpItsPlaceIsAskedAsLongAsItIsThere) {
   b.moved.set_workers({});
   b.moved.came({});
   b.take("r.test", "x y", 1);
-  b.answer_all("[]");
+  b.answer_all(in_hand({}));
   EXPECT_EQ(b.gone, (Numbers{1}));
 }
 
@@ -173,7 +182,7 @@ TEST_F(MovedStreamsTest, AStreamIsNewForAsLongAsAMessageMayBeUnderWay) {
 TEST_F(MovedStreamsTest, WorkersThatWaitForEachOtherDoSoInTurn) {
   std::map<std::string, std::vector<std::pair<Time, uint64_t>>> in_hand;  // by worker
   const auto answer = [&](Side& asker, const std::string& by) {
-    const Names questions = asker.questions;
+    const auto questions = asker.questions;
     const auto replies = std::exchange(asker.replies, {});
     asker.questions.clear();
     for (std::size_t i = 0; i < questions.size(); ++i) {
@@ -215,15 +224,25 @@ TEST_F(MovedStreamsTest, WorkersThatWaitForEachOtherDoSoInTurn) {
   EXPECT_EQ(a.gone, (Numbers{3}));
 }
 
-TEST_F(MovedStreamsTest, AnswersOnlyItsQuestionsAndNoRubbish) {
-  const auto yes = [](const std::string&, Time) { return true; };
-  EXPECT_FALSE(MovedStreams::is_question("status"));
-  EXPECT_EQ(MovedStreams::answer("in hand? {", clock.now(), yes), "[]");
-  EXPECT_EQ(MovedStreams::answer(R"(in hand? [["x"], 5, ["x", "y"], ["x y", 3]])", clock.now(), yes), "[3]");
+TEST_F(MovedStreamsTest, RubbishFromOthersDoesNoHarm) {
+  std::vector<Time> until;
+  pb::InHand question;
+  for (const int64_t age_ms : {INT64_MIN, int64_t{3}, INT64_MAX}) {
+    question.add_conversations()->set_age_ms(age_ms);
+  }
+  clock.advance(std::chrono::hours(10));
+  const auto answer = MovedStreams::answer(question, clock.now(), [&](const std::string&, Time time) {
+    until.push_back(time);
+    return time == clock.now();
+  });
+  EXPECT_EQ(std::vector<uint32_t>(answer.indexes().begin(), answer.indexes().end()),
+            std::vector<uint32_t>{0});
+  EXPECT_EQ(until, (std::vector<Time>{clock.now(), clock.now() - milliseconds(3),
+                                      clock.now() - std::chrono::hours(1)}));
   b.moved.set_workers({"a"});
   b.moved.came("r.test");
   b.take("r.test", "x y", 1);
-  b.answer_all(R"([7, "x", -1])");
+  b.answer_all(in_hand({7, UINT32_MAX}));
   EXPECT_EQ(b.gone, (Numbers{1}));
 }
 

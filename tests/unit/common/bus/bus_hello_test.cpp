@@ -129,9 +129,9 @@ TEST_F(BusHello, NobodySpeaksForAnother) {
   over.set_from("w-1");
   over.set_to("w-1");
   batch.add_items()->mutable_hand_over_ack()->set_to("w-1");
-  pb::Query& query = *batch.add_items()->mutable_query();
-  query.set_from("w-1@2");
-  query.set_to("w-1");
+  pb::Call& call = *batch.add_items()->mutable_call();
+  call.set_from("w-1@2");
+  call.set_to("w-1");
   bus_.inject("sip-1", "m-1", batch.SerializeAsString());
   const auto dropped = bus_.mapper("m-1").links()[0].dropped;
   bus_.run();

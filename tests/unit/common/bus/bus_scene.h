@@ -30,11 +30,13 @@ class Actor : public EdgeUser {
   void bus_trouble(const std::string& text) override { troubles += text + "\n"; }
   void hand_overs_lost() override { ++hand_overs_lost_count; }
   void out_of_reach() override { ++times_out_of_reach; }
-  void handed_over(const std::string& from, uint64_t, std::string_view payload) override {
-    handed.push_back(from + ":" + std::string(payload));
-  }
+  void handed_over(const pb::HandOver& one) override { handed.push_back(one.from() + ":" + one.payload()); }
   void asked(const std::string&, std::string_view text, std::function<void(std::string)> reply) override {
     reply(edge->name() + " " + std::string(text));
+  }
+  void call_came(const pb::Call& question, std::function<void(pb::Call)> reply) override {
+    questions.push_back(question);
+    EdgeUser::call_came(question, std::move(reply));
   }
   void finish_all() {
     for (const auto& id : std::exchange(begun_ids, {})) {
@@ -51,6 +53,7 @@ class Actor : public EdgeUser {
   std::map<uint64_t, pb::Outcome> outcomes;
   std::vector<uint64_t> order;
   std::vector<std::string> handed;
+  std::vector<pb::Call> questions;
   std::string troubles;
   int hand_overs_lost_count = 0, times_out_of_reach = 0;
 };
@@ -122,8 +125,13 @@ class BusTest : public ::testing::Test {
   }
   // To w-2, or the process of that name with this epoch.
   void hand_over(const std::string& text, uint64_t epoch = 0) {
-    EXPECT_TRUE(
-        worker("w-1").edge->hand_over("w-2", epoch != 0 ? epoch : worker("w-2").edge->epoch(), 9, text));
+    EXPECT_TRUE(put(epoch != 0 ? epoch : worker("w-2").edge->epoch(), 9, text));
+  }
+  bool put(uint64_t epoch, uint64_t stream, const std::string& text) {
+    pb::HandOver one;
+    one.set_stream(stream);
+    one.set_payload(text);
+    return worker("w-1").edge->hand_over("w-2", epoch, one);
   }
   Actor& front() { return actors_["sip-1"]; }
   Actor& worker(const std::string& name = "w-1") { return actors_[name]; }

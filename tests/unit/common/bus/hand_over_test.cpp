@@ -71,14 +71,14 @@ TEST_F(BusTest, ACopyThatComesAfterTheNewsOfItsSendersSuccessorIsNotHandedOn) {
 TEST_F(BusTest, AHandOverToAProcessThatIsNoMoreEndsAtTheNextOne) {
   start("w-2", pb::WORKER);
   bus_.run();
-  EXPECT_TRUE(worker("w-1").edge->hand_over("w-2", 4711, 9, "old"));
+  EXPECT_TRUE(put(4711, 9, "old"));
   bus_.advance(seconds(2));
   EXPECT_TRUE(worker("w-2").handed.empty());
   EXPECT_EQ(worker("w-1").edge->hand_overs_waiting(), 0u);
 }
 
 TEST_F(BusTest, AHandOverToAProcessThatIsNotKnownYetWaitsForIt) {
-  EXPECT_TRUE(worker("w-1").edge->hand_over("w-2", 4711, 9, "a"));
+  EXPECT_TRUE(put(4711, 9, "a"));
   bus_.advance(seconds(2));
   EXPECT_EQ(worker("w-1").edge->hand_overs_waiting(), 1u);
 }
@@ -91,8 +91,8 @@ TEST_F(BusTest, WhoDoesNotTakeHandOversGetsNoneThatWouldSeemToFollow) {
   bus_.run();
   for (const auto& mapper : {"m-1", "m-2"}) bus_.hold("w-1", mapper);
   for (std::size_t i = 0; i < HandOvers::kMaxWaiting; ++i) hand_over("b");
-  EXPECT_FALSE(worker("w-1").edge->hand_over("w-2", epoch, 9, "c"));
-  EXPECT_TRUE(worker("w-1").edge->hand_over("w-2", epoch, 9, "c")) << "said once";
+  EXPECT_FALSE(put(epoch, 9, "c"));
+  EXPECT_TRUE(put(epoch, 9, "c")) << "said once";
   EXPECT_EQ(worker("w-1").edge->hand_overs_waiting(), 0u);
   EXPECT_EQ(worker("w-1").edge->hand_overs_given_up(), HandOvers::kMaxWaiting + 2);
   bus_.run();
@@ -101,8 +101,8 @@ TEST_F(BusTest, WhoDoesNotTakeHandOversGetsNoneThatWouldSeemToFollow) {
     bus_.release("w-1", mapper);
   }
   bus_.advance(seconds(5));
-  EXPECT_TRUE(worker("w-1").edge->hand_over("w-2", epoch, 9, "c"));
-  EXPECT_TRUE(worker("w-1").edge->hand_over("w-2", epoch, 10, "d"));
+  EXPECT_TRUE(put(epoch, 9, "c"));
+  EXPECT_TRUE(put(epoch, 10, "d"));
   bus_.advance(seconds(2));
   EXPECT_EQ(worker("w-2").handed, (std::vector<std::string>{"w-1:a", "w-1:d"}));
 }
@@ -127,12 +127,11 @@ TEST_P(HandOversUnderFaults, ArriveOnceInOrder) {
   bus_.run();
   std::map<std::string, int> starts;
   uint64_t receiver = worker("w-2").edge->epoch();
-  const auto put = [&](int number) {
-    return worker("w-1").edge->hand_over("w-2", receiver, 9,
-                                         std::to_string(starts["w-1"]) + "." + std::to_string(number));
+  const auto put_number = [&](int number) {
+    return put(receiver, 9, std::to_string(starts["w-1"]) + "." + std::to_string(number));
   };
   for (int step = 0; step < 400; ++step) {
-    EXPECT_TRUE(down_.contains("w-1") || put(step));
+    EXPECT_TRUE(down_.contains("w-1") || put_number(step));
     if (dice(12) == 0) {
       const std::string name =
           std::vector<std::string>{"m-1", "m-2", "w-1", "w-2"}[static_cast<std::size_t>(dice(4))];
@@ -154,7 +153,7 @@ TEST_P(HandOversUnderFaults, ArriveOnceInOrder) {
   }
   if (down_.contains("w-1")) ++starts["w-1"];
   if (down_.contains("w-2")) receiver = worker("w-2").edge->epoch();
-  EXPECT_TRUE(put(400));
+  EXPECT_TRUE(put_number(400));
   bus_.advance(seconds(10));
   std::map<int, int> last;  // by sender
   for (const std::string& one : worker("w-2").handed) {
