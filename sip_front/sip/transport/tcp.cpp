@@ -2,9 +2,9 @@
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <asio/ip/v6_only.hpp>
 #include <cerrno>
 #include <cstring>
 
@@ -37,15 +37,6 @@ std::string ip_of(const Endpoint& endpoint) {
 
 }  // namespace
 
-struct TcpTransport::Listener {
-  Listener(asio::io_context& io, bool with_tls, uint16_t which)
-      : acceptor(io), tls(with_tls), listener(which) {}
-  asio::ip::tcp::acceptor acceptor;
-  bool tls;
-  uint16_t listener;
-  bool paused = false;
-};
-
 TcpTransport::TcpTransport(net::Loop& loop, net::TlsContext tls, const TransportOptions& options,
                            TransportUser& user, std::function<void()> dirty)
     : loop_(loop),
@@ -60,58 +51,37 @@ TcpTransport::TcpTransport(net::Loop& loop, net::TlsContext tls, const Transport
 
 TcpTransport::~TcpTransport() { loop_.pace().forget(*this); }
 
-Result<Endpoint> TcpTransport::listen(const Endpoint& endpoint, bool tls, uint16_t which) {
-  auto listener = std::make_unique<Listener>(loop_.io(), tls, which);
-  asio::ip::tcp::acceptor& acceptor = listener->acceptor;
-  const SocketAddress address(endpoint);
-  SocketAddress bound;
-  socklen_t size = sizeof bound;
-  asio::error_code failure;
-  acceptor.open(protocol_of(endpoint), failure);
-  if (!failure) acceptor.set_option(asio::ip::tcp::acceptor::reuse_address(true), failure);
-  if (!failure && endpoint.v6) acceptor.set_option(asio::ip::v6_only(true), failure);
-  if (!failure && ::bind(acceptor.native_handle(), &address.any, address.size()) != 0)
-    failure = asio::error_code(errno, asio::error::get_system_category());
-  if (!failure) acceptor.listen(asio::socket_base::max_listen_connections, failure);
-  if (failure)
+Result<uint16_t> TcpTransport::listen(const Endpoint& endpoint, bool tls, uint16_t which) {
+  auto made = net::Listener::create(
+      loop_, {ip_of(endpoint), endpoint.port}, {},
+      [this, tls, which](int descriptor, const net::Address&) { accepted(descriptor, tls, which); });
+  if (!made)
     return error(describe_listen_failure(tls ? Transport::kTls : Transport::kTcp, ip_of(endpoint),
-                                         endpoint.port, failure.value()));
-  getsockname(acceptor.native_handle(), &bound.any, &size);
-  listeners_.push_back(std::move(listener));
-  accept(*listeners_.back());
-  return bound.endpoint();
+                                         endpoint.port, made.error()));
+  listeners_.push_back(std::move(*made));
+  return listeners_.back()->port();
 }
 
-void TcpTransport::accept(Listener& listener) {
-  listener.acceptor.async_accept(
-      [this, &listener](const asio::error_code& failure, asio::ip::tcp::socket socket) {
-        if (failure == asio::error::operation_aborted) return;
-        if (failure) {  // no descriptors left, most likely: the sweep tries again
-          ++figures_.connections_refused;
-          listener.paused = true;
-          if (sweep_.at() == kNever) sweep_.set(loop_.now() + kSweep);
-          return;
-        }
-        add_accepted(std::move(socket), listener);
-        accept(listener);
-      });
-}
-
-void TcpTransport::add_accepted(asio::ip::tcp::socket socket, const Listener& listener) {
+void TcpTransport::accepted(int descriptor, bool tls, uint16_t listener) {
+  if (descriptor < 0) return void(++figures_.connections_refused);
+  asio::ip::tcp::socket socket(loop_.io());
+  asio::error_code failure;
+  socket.assign(asio::ip::tcp::v6(), descriptor, failure);
+  if (failure) return void(::close(descriptor));
   SocketAddress remote;
   socklen_t size = sizeof remote;
-  if (getpeername(socket.native_handle(), &remote.any, &size) != 0) return;  // gone already
+  if (getpeername(descriptor, &remote.any, &size) != 0) return;  // gone already
   const Endpoint peer = remote.endpoint();
-  const bool stranger = !user_.trust_at(listener.listener).networks.contain(peer);
+  const bool stranger = !user_.trust_at(listener).networks.contain(peer);
   const std::size_t for_others = options_.max_connections - options_.max_connections / kPartOfOurs;
   if (connections_.size() >= for_others || !admission_.has_room(peer, stranger, loop_.now())) {
     ++figures_.connections_refused;
     return;
   }
   admission_.add(peer, stranger);
-  Connection& c = add(std::move(socket), peer, listener.listener, listener.tls);
+  Connection& c = add(std::move(socket), peer, listener, tls);
   c.stranger = stranger;
-  if (listener.tls) {
+  if (tls) {
     c.securing = true;
     net::TlsOptions options{net::TlsOptions::Role::kServer, {}, {}};
     options.key_usage = kSipDomainUsage;
@@ -287,9 +257,6 @@ void TcpTransport::sweep() {
   }
   for (const uint32_t id : idle) {
     if (Connection* const c = find(id)) ping(*c);
-  }
-  for (const auto& listener : listeners_) {
-    if (std::exchange(listener->paused, false)) accept(*listener);
   }
   if (!connections_.empty()) sweep_.set(now + kSweep);
 }

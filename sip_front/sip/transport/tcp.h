@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/net/listener.h"
 #include "common/net/loop.h"
 #include "common/net/tls.h"
 #include "sip_front/sip/policy/admission.h"
@@ -36,7 +37,8 @@ class TcpTransport : private net::Reader {
                std::function<void()> dirty);
   ~TcpTransport() override;
 
-  Result<Endpoint> listen(const Endpoint&, bool tls, uint16_t listener);
+  // The port that it listens on.
+  Result<uint16_t> listen(const Endpoint&, bool tls, uint16_t listener);
   void set_tls(net::TlsContext tls, std::vector<std::string> allow_wildcard) {
     tls_ = std::move(tls);
     options_.allow_wildcard = std::move(allow_wildcard);
@@ -65,12 +67,10 @@ class TcpTransport : private net::Reader {
  private:
   static constexpr std::size_t kReadAtOnce = 64 * 1024;
   struct Connection;
-  struct Listener;
 
   Came read() override;
   void wait() override;
-  void accept(Listener&);
-  void add_accepted(asio::ip::tcp::socket, const Listener&);
+  void accepted(int descriptor, bool tls, uint16_t listener);
   Connection& add(asio::ip::tcp::socket, const Endpoint& peer, uint16_t listener, bool tls);
   Connection* find(uint32_t id);
   void connected(uint32_t id, const asio::error_code&);
@@ -101,7 +101,7 @@ class TcpTransport : private net::Reader {
   TransportUser& user_;
   std::function<void()> dirty_;
   net::Alarm sweep_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::unordered_map<uint32_t, std::unique_ptr<Connection>> connections_;
   std::unordered_map<std::string, uint32_t> outbound_;  // by name()
   Admission admission_;

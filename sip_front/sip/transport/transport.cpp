@@ -3,10 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-
 #include "common/base/sip_uri.h"
+#include "common/net/listener.h"
 #include "sip_front/sip/message/socket_address.h"
 #include "sip_front/sip/transport/tcp.h"
 #include "sip_front/sip/transport/udp.h"
@@ -60,26 +58,9 @@ std::string_view scheme_of(Transport transport) {
 
 std::string describe_listen_failure(Transport transport, const std::string& address, uint16_t port,
                                     int error_number) {
-  std::string text = "cannot listen on ";
-  text.append(scheme_of(transport))
-      .append(host_port(address, port))
-      .append(": ")
-      .append(std::strerror(error_number))
-      .append("; ");
-  switch (error_number) {
-    case EADDRINUSE:
-      return text +
-             "another program has this port (an older stox-sip-front?): stop it, or change `listen` of this "
-             "[[sip_front]]";
-    case EADDRNOTAVAIL:
-      return text + "no interface of this machine has this address: correct `listen` of this [[sip_front]]";
-    case EACCES:
-      return text +
-             "ports below 1024 need the capability CAP_NET_BIND_SERVICE: grant it, or change `listen` of "
-             "this [[sip_front]]";
-    default:
-      return text + "correct `listen` of this [[sip_front]]";
-  }
+  constexpr std::string_view kKey = "`listen` of this [[sip_front]]";
+  return net::describe_listen_failure(Listen{transport, address, port, {}, 0}.name(), error_number,
+                                      {kKey, kKey, " (an older stox-sip-front?)"});
 }
 
 std::string Listen::name() const { return std::string(scheme_of(transport)) + host_port(address, port); }
@@ -110,7 +91,7 @@ Result<std::unique_ptr<Transports>> Transports::open(net::Loop& loop, const std:
     } else {
       const auto bound = it.tcp_->listen(*bind, listen.transport == Transport::kTls, listener);
       if (!bound) return tl::make_unexpected(bound.error());
-      kept.port = bound->port;
+      kept.port = *bound;
     }
   }
   return self;

@@ -20,13 +20,14 @@ constexpr char kTlsHandshake = 0x16;           // RFC 8446 5.1; no XML begins wi
 
 }  // namespace
 
-S2sAccepted::S2sAccepted(S2sSite& site, S2sAcceptedUser& user, int descriptor, const std::string& ip,
-                         uint16_t port, S2sAdmission::Place taken)
+S2sAccepted::S2sAccepted(S2sSite& site, S2sAcceptedUser& user, int descriptor, const net::Address& address,
+                         S2sAdmission::Place taken)
     : place(std::move(taken)),
       site_(site),
       user_(user),
       number_(++site.streams),
-      machine_({host_port(ip, port), site.tls->has_certificate()}, site.keys, *this, site.loop.now()),
+      machine_({host_port(address.ip, address.port), site.tls->has_certificate()}, site.keys, *this,
+               site.loop.now()),
       socket_(site.loop, site.resolver, *this, site.options.pace),
       alarm_(site.loop, [this] {
         machine_.turn(site_.loop.now());

@@ -33,8 +33,7 @@ class S2sAcceptedUser {
 
 class S2sAccepted final : public S2sCarrier, private S2sInboundUser, private StreamSocketUser {
  public:
-  S2sAccepted(S2sSite&, S2sAcceptedUser&, int descriptor, const std::string& ip, uint16_t port,
-              S2sAdmission::Place);
+  S2sAccepted(S2sSite&, S2sAcceptedUser&, int descriptor, const net::Address& peer, S2sAdmission::Place);
   ~S2sAccepted() override;
 
   S2sAdmission::Place place;  // these are the owner's

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "common/base/sip_uri.h"
+
 namespace stox::xmpp {
 namespace {
 
@@ -76,10 +78,14 @@ S2sServer::~S2sServer() {
 }
 
 Result<void> S2sServer::listen() {
-  auto listener = Listener::create(
-      site_.loop, site_.options.address, site_.options.port,
-      [this](int descriptor, const std::string& ip, uint16_t port) { accept(descriptor, ip, port); });
-  if (!listener) return tl::make_unexpected(listener.error());
+  const net::Address at{site_.options.address, site_.options.port};
+  auto listener = net::Listener::create(site_.loop, at, {.with_others = true, .takes_ipv4 = true},
+                                        [this](int descriptor, const net::Address& peer) {
+                                          if (descriptor >= 0) accept(descriptor, peer);
+                                        });
+  if (!listener)
+    return error(net::describe_listen_failure(host_port(at.ip, at.port), listener.error(),
+                                              {"xmpp_port", "xmpp_host"}));
   listener_ = std::move(*listener);
   return {};
 }
@@ -141,15 +147,15 @@ void S2sServer::bury(std::shared_ptr<void> dead) {
 
 // --- streams of others
 
-void S2sServer::accept(int descriptor, const std::string& ip, uint16_t port) {
-  S2sAdmission::Place place = admission_.place_of(ip);
+void S2sServer::accept(int descriptor, const net::Address& peer) {
+  S2sAdmission::Place place = admission_.place_of(peer.ip);
   if (stopped_ || !admission_.comes_in_time(place, site_.loop.now()) || !make_room(place)) {
-    refuse("a connection of " + ip);
+    refuse("a connection of " + peer.ip);
     ::close(descriptor);
     return;
   }
   admission_.take(place);
-  auto made = std::make_shared<S2sAccepted>(site_, *this, descriptor, ip, port, std::move(place));
+  auto made = std::make_shared<S2sAccepted>(site_, *this, descriptor, peer, std::move(place));
   unproved_.emplace(made->number(), made.get());
   accepted_.emplace(made->number(), std::move(made));
 }

@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/net/listener.h"
 #include "xmpp_worker/xmpp/s2s/s2s_accepted.h"
 #include "xmpp_worker/xmpp/s2s/s2s_admission.h"
 #include "xmpp_worker/xmpp/s2s/s2s_routes.h"
 #include "xmpp_worker/xmpp/s2s/s2s_site.h"
 #include "xmpp_worker/xmpp/stream/link.h"
-#include "xmpp_worker/xmpp/stream/listener.h"
 
 namespace stox::xmpp {
 
@@ -66,7 +66,7 @@ class S2sServer final : public Links, public S2sRouteUser, public S2sAcceptedUse
   bool may_hold(S2sRoute&, std::size_t bytes) override;
   void ended(S2sAccepted&, const StreamEnd&) override;
 
-  void accept(int descriptor, const std::string& ip, uint16_t port);
+  void accept(int descriptor, const net::Address& peer);
   void made(S2sRoute&);
   bool make_room(const S2sAdmission::Place&);
   void refuse(const std::string& what);
@@ -75,7 +75,7 @@ class S2sServer final : public Links, public S2sRouteUser, public S2sAcceptedUse
   void tick();
 
   S2sSite site_;
-  std::unique_ptr<Listener> listener_;
+  std::unique_ptr<net::Listener> listener_;
   S2sRoutes routes_;
   S2sAdmission admission_;
   Shares domains_;  // of streams that others opened
