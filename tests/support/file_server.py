@@ -18,15 +18,19 @@ class FileServer:
             def log_message(self, *_):
                 pass
 
-            def answer(self, status, body=b""):
+            def answer(self, status, body=b"", kind="application/xml"):
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Type", kind)
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command != "HEAD":
+                    self.wfile.write(body)
 
             def do_GET(self):
                 name = self.path.rpartition("/")[2]
-                self.answer(200, files[name]) if name in files else self.answer(404)
+                self.answer(200, files[name], "image/png") if name in files else self.answer(404)
+
+            do_HEAD = do_GET
 
             def do_POST(self):
                 """The first has no body, to ask whether it may; of the second the part with a file name is kept."""

@@ -1,7 +1,7 @@
 // A SIP user on liblinphone, for interop tests: has chat rooms as Linphone's applications have them, and
 // prints what they would show, and what becomes of what it sends.
 //
-//   stox-linphone-user CONFIGURATION DOWNLOADS [UPLOAD_URL]
+//   stox-linphone-user CONFIGURATION DOWNLOADS
 //
 // CONFIGURATION is a linphonerc with an account; files that come are put into the folder DOWNLOADS. Input, a
 // line each: "say URI TEXT", "reply URI TEXT" (to the room's last message), "file URI PATH", "type URI",
@@ -160,8 +160,8 @@ bool read_input(LinphoneCore* core, std::string& rest) {
 }  // namespace
 
 int main(int count, char** words) {
-  if (count < 3) {
-    std::cerr << "usage: stox-linphone-user CONFIGURATION DOWNLOADS [UPLOAD_URL]\n";
+  if (count != 3) {
+    std::cerr << "usage: stox-linphone-user CONFIGURATION DOWNLOADS\n";
     return 2;
   }
   downloads = words[2];
@@ -176,7 +176,6 @@ int main(int count, char** words) {
   linphone_core_cbs_set_is_composing_received(callbacks, is_composing);
   linphone_core_cbs_set_account_registration_state_changed(callbacks, registered);
   linphone_core_add_callbacks(core, callbacks);
-  if (count > 3) linphone_core_set_file_transfer_server(core, words[3]);
   linphone_core_start(core);
   std::string rest;
   while (read_input(core, rest)) linphone_core_iterate(core);

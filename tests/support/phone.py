@@ -70,8 +70,9 @@ class Baresip(_Phone):
         self.type("/presence_online" if yes else "/presence_offline")
 
 
-def linphonerc(folder, host, proxy, name, contact="", transport="udp", authority=None, watches=False, publishes=False):
-    """Makes the folder, as a home, with the configuration of Linphone's programs in it: its path."""
+def linphonerc(folder, host, proxy, name, contact="", transport="udp", authority=None, watches=False, publishes=False, upload_url=""):
+    """Makes the folder, as a home, with the configuration of Linphone's programs in it: its path. upload_url: where its files
+    go, an HTTP server that speaks as Linphone's does."""
     folder.mkdir()
     for data in ".local/share/linphone", ".config/linphone":
         (folder / data).mkdir(parents=True)
@@ -101,7 +102,9 @@ reg_identity=sip:{name}@{proxy.domain}
 reg_expires=600
 reg_sendregister=1
 publish={int(publishes)}
-""" + (f"""[friend_0]
+""" + (f"""[misc]
+file_transfer_server_url={upload_url}
+""" if upload_url else "") + (f"""[friend_0]
 url="Contact" <{contact}>
 pol=accept
 subscribe=1
@@ -131,10 +134,9 @@ class LinphoneUser(_Phone):
     up = "registered"
 
     def __init__(self, folder, host, proxy, name, contact, upload_url=""):
-        """upload_url: where its files go, an HTTP server that speaks as Linphone's does."""
         self.folder, self.contact = folder, contact
-        configuration = linphonerc(folder, host, proxy, name)
-        super().__init__("linphone-user", [PROGRAMS / "stox-linphone-user", configuration, folder, upload_url], folder,
+        configuration = linphonerc(folder, host, proxy, name, upload_url=upload_url)
+        super().__init__("linphone-user", [PROGRAMS / "stox-linphone-user", configuration, folder], folder,
                          {"HOME": str(folder), "LANG": "C.UTF-8"})
 
     def say(self, text):
