@@ -68,6 +68,7 @@ std::string describe(const pb::Outcome& outcome) {
     out = fmt::format("{} ({})", said.condition().empty() ? "code " + said.legacy_code() : said.condition(),
                       said.type());
     if (!said.text().empty()) out += ": " + said.text();
+    if (!outcome.text().empty() && outcome.text() != said.text()) out += " (" + outcome.text() + ")";
     return out;
   }
   out = pb::Reason_Name(outcome.reason());
@@ -85,8 +86,14 @@ pb::Outcome refusal(const xmpp::StanzaError& error, bool full_jid) {
 pb::Outcome link_down_outcome(const xmpp::Link& link, Time now) {
   const std::string why = "no XMPP stream: " + link.reason();
   if (!link.condition().empty()) {
-    const char* type = link.condition() == "remote-server-not-found" ? "cancel" : "wait";
-    return refusal({type, std::string(link.condition()), why}, false);
+    const bool is_unknown = link.condition() == "remote-server-not-found";
+    // What a sender reads names no address and no port of ours or of others.
+    pb::Outcome outcome = refusal({is_unknown ? "cancel" : "wait", std::string(link.condition()),
+                                   is_unknown ? "The recipient's domain has no XMPP server"
+                                              : "The recipient's server cannot be reached"},
+                                  false);
+    outcome.set_text(why);
+    return outcome;
   }
   pb::Outcome outcome = bus::failure(pb::LINK_DOWN, why);
   const Time retry = link.retry_at();
