@@ -1,4 +1,5 @@
 """Screens of their own for programs with windows, and the programs: Dino and Linphone's desktop application."""
+import json
 import sqlite3
 import subprocess
 
@@ -53,6 +54,15 @@ class Screen(Child):
         return self._run("convert", "png:-", *how, "-strip", "png:-", given=self._run("import", "-window", "root", "png:-"))
 
 
+def _ask(base, sql, *values):
+    """Of a program's tables; nothing while they are not there yet."""
+    with sqlite3.connect(base) as tables:
+        try:
+            return tables.execute(sql, values).fetchall()
+        except sqlite3.OperationalError:
+            return []
+
+
 class Dino(Child):
     def __init__(self, folder, screen, jid, server, authority):
         """Logs in as jid, which it believes to be at the address of this server, and trusts nobody but this authority."""
@@ -79,11 +89,36 @@ class Dino(Child):
         return super().start()
 
     def _ask(self, sql, *values):
-        with sqlite3.connect(self.base) as base:
-            try:
-                return base.execute(sql, values).fetchall()
-            except sqlite3.OperationalError:  # the table is not there yet
-                return []
+        return _ask(self.base, sql, *values)
+
+
+class Gajim(Child):
+    def __init__(self, folder, screen, jid, server):
+        """Logs in as jid at this server, without TLS. It does not run as root, and takes itself for somebody else."""
+        folder.mkdir()
+        super().__init__("gajim", ["unshare", "--user", "--map-user=1000", "--map-group=1000", "dbus-run-session", "--", "gajim"], folder, {
+            "HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config"),
+            "XDG_CACHE_HOME": str(folder / "cache"), "DISPLAY": screen.display, "LC_ALL": "C.UTF-8", "GTK_USE_PORTAL": "0",
+            "GIO_USE_NETWORK_MONITOR": "base"})
+        user, _, domain = jid.partition("@")
+        self.account = {"name": user, "account_label": user, "hostname": domain, "password": "pw", "savepass": True, "active": True,
+                        "autoconnect": True, "use_custom_host": True, "custom_host": server.host,
+                        "custom_port": server.c2s_port, "custom_type": "PLAIN", "confirm_unencrypted_connection": False}
+        self.screen, self.base = screen, folder / "config" / "gajim" / "settings.sqlite"
+
+    def start(self):
+        """Twice, as Dino."""
+        super().start()
+        self.wait_until(lambda: self.base.exists() and self._ask("SELECT 1 FROM settings WHERE name = 'app'"), "it has tables")
+        self.stop()
+        app = {"use_keyring": False, "mainwin_width": self.screen.width, "mainwin_height": self.screen.height, "ask_online_status": False,
+               "show_status_icon": False, "trayicon": "never", "show_notifications": False}
+        self._ask("UPDATE settings SET settings = ? WHERE name = 'app'", json.dumps(app))
+        self._ask("INSERT INTO account_settings (account, settings) VALUES (?, ?)", self.account["name"], json.dumps({"account": self.account}))
+        return super().start()
+
+    def _ask(self, sql, *values):
+        return _ask(self.base, sql, *values)
 
 
 class LinphoneDesktop(Child):
