@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/service/log.h"
 #include "ctl/control_client.h"
+#include "ctl/history.h"
 #include "ctl/messages.h"
 #include "ctl/output.h"
 #include "ctl/presence.h"
@@ -16,6 +17,7 @@
 #include "ctl/queues.h"
 #include "ctl/reload.h"
 #include "ctl/send.h"
+#include "ctl/site.h"
 #include "ctl/status.h"
 #include "ctl/streams.h"
 #include "ctl/text_table.h"
@@ -26,7 +28,6 @@ namespace stox::ctl {
 namespace {
 
 using nlohmann::json;
-using Named = std::vector<std::pair<std::string, json>>;
 
 void print(const Options& options, const json& value, const std::string& text) {
   if (options.json) return print_json(value);
@@ -39,98 +40,42 @@ void print_list(const Options& options, const json& value, ExitCode code, bool e
   print(options, value, !empty ? text : code == kUnreachable ? "" : none);
 }
 
-// What those that answered said; of the others the reason goes to standard error and `code` becomes
-// kUnreachable.
-Named gather(const std::vector<Known>& known, const json& request, ExitCode* code) {
-  Named out;
-  const std::vector<Answer> answers = ask_all(paths_of(known), request);
-  for (std::size_t i = 0; i < known.size(); ++i) {
-    if (const std::string why = answers[i].error(); !why.empty()) {
-      complain(fmt::format("{}: {}", known[i].name, why));
-      *code = std::max(*code, answers[i].reached() ? kTrouble : kUnreachable);
-    } else {
-      out.emplace_back(known[i].name, answers[i].value);
-    }
-  }
-  return out;
+// Says what was complained of, and returns the code.
+ExitCode told(const Found& found) {
+  for (const std::string& complaint : found.complaints) complain(complaint);
+  return found.code;
 }
 
-void add_rows(const json& answer, const char* key, const std::string& process, json* rows) {
-  for (json row : answer.value(key, json::array())) {
-    row["process"] = process;
-    rows->push_back(std::move(row));
-  }
+ExitCode show_found(const Options& options, const Found& found, const std::string& text) {
+  told(found);
+  if (found.code != kUsage) print(options, found.value, text);
+  return found.code;
 }
 
-// What they answer as a list under `key`, each with the name of its process.
-json gather_rows(const std::vector<Known>& known, const json& request, const char* key, ExitCode* code) {
-  json out = json::array();
-  for (const auto& [process, answer] : gather(known, request, code)) add_rows(answer, key, process, &out);
-  return out;
-}
-
-json ask_status(const Options& options) {
-  const std::vector<Known> known = known_processes(options.config);
-  json out = status_json(known, ask_all(paths_of(known), {{"command", "status"}}));
-  add_failed_starts(&out, options.config.runtime, SystemClock().wall_us());
-  return out;
-}
-
-// All hops of the messages that the id names: a process may know a message by another of its ids only, so the
-// trace ids found are asked for again.
-json gather_hops(const Options& options, const std::string& id, ExitCode* code) {
-  const std::vector<Known> known = known_processes(options.config);
-  const Named first = gather(known, {{"command", "trace"}, {"id", id}}, code);
-  Named all;
-  for (const std::string& trace : trace_ids(first)) {
-    const std::vector<Answer> answers = ask_all(paths_of(known), {{"command", "trace"}, {"id", trace}});
-    for (std::size_t i = 0; i < known.size(); ++i) {
-      if (answers[i].error().empty()) all.emplace_back(known[i].name, answers[i].value);
-    }
-  }
-  return merge_hops(id, all);
-}
-
-// Nothing if there is none of this name, which is said.
-std::optional<std::vector<Known>> find(const std::vector<Known>& known, const std::string& name) {
-  auto found = named(known, name);
-  if (found) return std::move(*found);
-  complain(found.error().text);
-  return std::nullopt;
-}
-
-// As find(); all of them without a name.
-std::optional<std::vector<Known>> choose(std::vector<Known> known, const std::string& name) {
-  return name.empty() ? std::optional(std::move(known)) : find(known, name);
-}
-
-std::vector<Known> edges_of(const Options& options) {
-  std::vector<Known> out = known_processes(options.config);
-  std::erase_if(out, [](const Known& one) { return one.role == service::Role::kMapper; });
-  return out;
-}
-
-std::vector<Known> fronts_of(const Options& options) {
-  std::vector<Known> out = known_processes(options.config);
-  std::erase_if(out, [](const Known& one) { return one.role != service::Role::kSipFront; });
-  return out;
+// As print_list(), of the rows under `key`.
+ExitCode show_list(const Options& options, const Found& found, const char* key, const char* none,
+                   const std::string& text) {
+  told(found);
+  if (found.code != kUsage)
+    print_list(options, found.value, found.code, found.value[key].empty(), none, text);
+  return found.code;
 }
 
 // Asks them to forget something, and says how many there were.
 ExitCode forget(const Options& options, const std::vector<Known>& known, const json& request) {
-  ExitCode code = kFine;
+  Found found;
   int64_t forgotten = 0;
-  for (const auto& [process, answer] : gather(known, request, &code))
+  for (const auto& [process, answer] : gather(known, request, &found))
     forgotten += number_at(answer, "forgotten");
-  print(options, {{"forgotten", forgotten}}, fmt::format("{} forgotten\n", forgotten));
-  return code;
+  found.value = {{"forgotten", forgotten}};
+  return show_found(options, found, fmt::format("{} forgotten\n", forgotten));
 }
 
 }  // namespace
 
 ExitCode status(const Options& options, const WatchOptions& watch) {
   for (unsigned round = 1;; ++round) {
-    const json found = ask_status(options);
+    const json found = find_status(options.config).value;
     if (watch.on && !options.json) show_screen(status_text(found));
     if (watch.on && options.json) print_json_line(found);
     if (!watch.on) print(options, found, status_text(found));
@@ -142,13 +87,8 @@ ExitCode status(const Options& options, const WatchOptions& watch) {
 ExitCode top(const Options& options, const WatchOptions& watch) {
   using Clock = std::chrono::steady_clock;
   const auto look = [&] {
-    const std::vector<Known> known = known_processes(options.config);
-    const std::vector<Answer> answers = ask_all(paths_of(known), {{"command", "queues"}});
-    Named reached;  // of the others the status says why
-    for (std::size_t i = 0; i < known.size(); ++i) {
-      if (answers[i].error().empty()) reached.emplace_back(known[i].name, answers[i].value);
-    }
-    return json{{"status", ask_status(options)}, {"queues", merge_queues(reached)}};
+    // Of those that do not answer the status says why.
+    return json{{"status", find_status(options.config).value}, {"queues", find_queues(options.config).value}};
   };
   json before = look();
   auto then = Clock::now();
@@ -167,7 +107,7 @@ ExitCode top(const Options& options, const WatchOptions& watch) {
 ExitCode wait_ready(const Options& options, std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
-    const json found = ask_status(options);
+    const json found = find_status(options.config).value;
     const bool ready = all_ready(found);
     if (ready || std::chrono::steady_clock::now() >= deadline) {
       if (!ready || options.json) print(options, found, status_text(found));
@@ -178,178 +118,110 @@ ExitCode wait_ready(const Options& options, std::chrono::milliseconds timeout) {
 }
 
 ExitCode queues(const Options& options) {
-  ExitCode code = kFine;
-  const json merged = merge_queues(gather(known_processes(options.config), {{"command", "queues"}}, &code));
-  print(options, merged, queues_text(merged));
-  return code;
+  const Found found = find_queues(options.config);
+  return show_found(options, found, queues_text(found.value));
+}
+
+ExitCode history(const Options& options, const std::string& name) {
+  const Found found = find_history(options.config, name);
+  return show_found(options, found, found.code == kUsage ? "" : history_text(found.value));
 }
 
 ExitCode inflight(const Options& options, const std::string& name_or_id) {
-  std::vector<Known> known = known_processes(options.config);
-  const bool by_id = looks_like_id(name_or_id) && !named(known, name_or_id);
-  const auto chosen = choose(std::move(known), by_id ? "" : name_or_id);
-  if (!chosen) return kUsage;
-  ExitCode code = kFine;
-  json rows = gather_rows(*chosen, {{"command", "inflight"}}, "inflight", &code);
-  if (by_id) rows = with_id(rows, name_or_id);
+  const Found found = find_inflight(options.config, name_or_id);
   TextTable table({"PROCESS", "ID", "TRACE", "FROM", "TO", "STAGE", "ATTEMPTS", "AGE"});
-  for (const json& row : rows) {
+  for (const json& row : found.value["in_flight"]) {
     table.add({text_at(row, "process"), text_at(row, "id"), short_id(text_at(row, "trace")),
                text_at(row, "from"), text_at(row, "to"), text_at(row, "stage"), show(row, "attempts"),
                show_duration(number_at(row, "age_ms") * 1000)});
   }
-  print_list(options, {{"in_flight", rows}}, code, rows.empty(),
-             by_id ? "no such message is in flight\n" : "nothing is in flight\n", table.str());
-  return code;
+  const bool one = looks_like_id(name_or_id);
+  return show_list(options, found, "in_flight",
+                   one ? "no such message is in flight\n" : "nothing is in flight\n", table.str());
 }
 
 ExitCode failed(const Options& options, const std::string& name) {
-  const auto known = choose(edges_of(options), name);
-  if (!known) return kUsage;
-  ExitCode code = kFine;
-  json failed = json::array(), refused = json::array();
-  for (const auto& [process, answer] : gather(*known, {{"command", "failed"}}, &code)) {
-    add_rows(answer, "failed", process, &failed);
-    add_rows(answer, "refused", process, &refused);
-  }
-  const std::string text = failed_text(failed, refused);
-  print(options, {{"failed", failed}, {"refused", refused}},
-        failed.empty() && refused.empty() && code == kUnreachable ? "" : text);
-  return code;
+  const Found found = find_failed(options.config, name);
+  const json &failed = found.value["failed"], &refused = found.value["refused"];
+  const bool nothing_known = failed.empty() && refused.empty() && found.code == kUnreachable;
+  return show_found(options, found, nothing_known ? "" : failed_text(failed, refused));
 }
 
 ExitCode purge_failed(const Options& options) {
-  ExitCode code = kFine;
-  int64_t forgotten = 0;
-  for (const auto& [process, answer] : gather(edges_of(options), {{"command", "forget_failed"}}, &code))
-    forgotten += number_at(answer, "forgotten");
-  print(options, {{"forgotten", forgotten}}, fmt::format("{} forgotten\n", forgotten));
-  return code;
+  std::vector<Known> edges = known_processes(options.config);
+  std::erase_if(edges, [](const Known& one) { return one.role == service::Role::kMapper; });
+  return forget(options, edges, {{"command", "forget_failed"}});
 }
 
-// By its envelope's id or, as long as there is only one, by its trace.
 ExitCode retry(const Options& options, const std::string& id, bool again) {
-  const std::vector<Known> edges = edges_of(options);
-  ExitCode code = kFine;
-  const json found = with_id(gather_rows(edges, {{"command", "failed"}}, "failed", &code), id);
-  if (found.size() > 1) {
-    complain(fmt::format("\"{}\" stands for several messages; give one of these ids:", id));
-    for (const json& one : found) complain("  " + text_at(one, "id"));
-    return kUsage;
-  }
-  const std::string name = found.empty() ? id.substr(0, id.find('.')) : text_at(found[0], "process");
-  const auto edge =
-      std::find_if(edges.begin(), edges.end(), [&](const Known& one) { return one.name == name; });
-  if (edge == edges.end()) {
-    complain(fmt::format("\"{}\" is no id of what was given up here; `stoxctl failed` lists that", id));
-    return code == kUnreachable ? kUnreachable : kUsage;
-  }
-  const json question = {
-      {"command", "retry"}, {"id", found.empty() ? id : text_at(found[0], "id")}, {"again", again}};
-  const Answer answer = ask_all({edge->place()}, question)[0];
-  if (!answer.error().empty()) {
-    complain(fmt::format("{}: {}", name, answer.error()));
-    return answer.reached() ? kTrouble : kUnreachable;
-  }
-  const std::string trace = text_at(answer.value, "trace");
-  print(options, {{"ok", true}, {"process", name}, {"trace", trace}},
-        fmt::format("sent once more; `stoxctl trace {}` shows what becomes of it\n", short_id(trace)));
-  return kFine;
+  const Found found = retry(options.config, id, again);
+  if (found.code != kFine) return told(found);
+  const std::string trace = short_id(text_at(found.value, "trace"));
+  return show_found(options, {found.value, kFine, {}},
+                    fmt::format("sent once more; `stoxctl trace {}` shows what becomes of it\n", trace));
 }
 
 ExitCode messages(const Options& options, const MessageOptions& wanted) {
-  json question = {{"command", "messages"}, {"failed", wanted.failed}, {"last", wanted.last}};
-  if (!wanted.domain.empty()) question["domain"] = wanted.domain;
-  if (!wanted.user.empty()) question["users"] = ways_to_write(wanted.user, options.config);
-  ExitCode code = kFine;
-  json rows = latest(gather_rows(edges_of(options), question, "messages", &code), wanted.last);
-  print_list(options, {{"messages", rows}}, code, rows.empty(), "no such message is remembered\n",
-             messages_text(rows));
-  return code;
+  const Found found = find_messages(options.config, wanted);
+  return show_list(options, found, "messages", "no such message is remembered\n",
+                   messages_text(found.value["messages"]));
 }
 
 ExitCode reload(const Options& options) {
-  ExitCode code = kFine;
+  Found found;
   json rows = json::array();
-  for (auto& [process, answer] : gather(known_processes(options.config), {{"command", "reload"}}, &code)) {
-    if (!text_at(answer, "error").empty()) code = std::max(code, kTrouble);
+  for (auto& [process, answer] : gather(known_processes(options.config), {{"command", "reload"}}, &found)) {
+    if (!text_at(answer, "error").empty()) found.code = std::max(found.code, kTrouble);
     rows.push_back({{"process", process},
                     {"taken", answer.value("taken", json::array())},
                     {"waiting", answer.value("waiting", json::array())},
                     {"error", text_at(answer, "error")}});
   }
-  print(options, {{"processes", rows}}, rows.empty() ? "" : reload_text(rows));
-  return code;
+  found.value = {{"processes", rows}};
+  return show_found(options, found, rows.empty() ? "" : reload_text(rows));
 }
 
 ExitCode accept_new(const Options& options, const std::string& name, bool on) {
-  const auto chosen = find(known_processes(options.config), name);
-  if (!chosen) return kUsage;
-  ExitCode code = kFine;
-  json changed = json::array();
-  for (const auto& [process, answer] : gather(*chosen, {{"command", on ? "resume" : "drain"}}, &code)) {
-    changed.push_back(
-        {{"process", process}, {"state", text_at(answer, "state")}, {"reason", text_at(answer, "reason")}});
-    if (options.json) continue;
-    if (on) {
-      print_text(fmt::format("{} takes new messages again\n", process));
-    } else {
-      print_text(fmt::format("{} takes nothing new: {}; `stoxctl resume {}` ends that\n", process,
-                             service::printable(text_at(answer, "reason"), 200), process));
-    }
+  const Found found = accept_new(options.config, name, on);
+  std::string text;
+  for (const json& row : found.value["changed"]) {
+    const std::string process = text_at(row, "process");
+    text += on ? fmt::format("{} takes new messages again\n", process)
+               : fmt::format("{} takes nothing new: {}; `stoxctl resume {}` ends that\n", process,
+                             service::printable(text_at(row, "reason"), 200), process);
   }
-  if (options.json) print_json({{"changed", std::move(changed)}});
-  return code;
+  return show_found(options, found, text);
 }
 
 ExitCode streams(const Options& options, const std::string& action, const std::string& domain) {
-  std::vector<Known> workers = known_processes(options.config);
-  std::erase_if(workers, [](const Known& one) { return one.role != service::Role::kXmppWorker; });
-  ExitCode code = kFine;
-  json rows = json::array();
-  int64_t count = 0;
-  for (const auto& [process, answer] :
-       gather(workers, {{"command", "streams"}, {"action", action}, {"domain", domain}}, &code)) {
-    count += number_at(answer, "count");
-    for (json row : answer.value("streams", json::array())) {
-      row["process"] = process;
-      rows.push_back(std::move(row));
-    }
-  }
   if (action.empty()) {
-    print_list(options, {{"streams", rows}}, code, rows.empty(), "there are no XMPP streams\n",
-               streams_text(rows));
-    return code;
+    const Found found = find_streams(options.config);
+    return show_list(options, found, "streams", "there are no XMPP streams\n",
+                     streams_text(found.value["streams"]));
   }
-  if (options.json) print_json({{"count", count}});
-  if (count == 0) {
-    complain(action == "close"
-                 ? fmt::format("no worker has a stream with {}", domain)
-                 : fmt::format("no worker is named {0}, is connected as {0} or has a stream with {0}"
-                               "; `stoxctl streams` lists them",
-                               domain));
-    return std::max(code, kTrouble);
-  }
-  if (!options.json)
-    print_text(fmt::format("{}: {} {}\n", domain, action == "close" ? "closed" : "connecting anew", count));
-  return code;
+  const Found found = close_streams(options.config, action, domain);
+  const int64_t count = number_at(found.value, "count");
+  return show_found(options, found,
+                    count == 0 ? ""
+                               : fmt::format("{}: {} {}\n", domain,
+                                             action == "close" ? "closed" : "connecting anew", count));
 }
 
 ExitCode trace(const Options& options, const std::string& id) {
-  ExitCode code = kFine;
-  const json found = gather_hops(options, id, &code);
-  if (const auto traces = traces_meant(found, id); traces.size() > 1) {
+  const Found found = find_trace(options.config, id);
+  if (const auto traces = traces_meant(found.value, id); traces.size() > 1) {
+    told(found);
     complain(fmt::format("\"{}\" stands for several traces; give one of these:", id));
     for (const std::string& one : traces) complain("  " + one);
     return kUsage;
   }
-  print(options, found, hops_text(found));
-  if (!found["hops"].empty()) return kFine;
+  show_found(options, found, hops_text(found.value));
+  if (!found.value["hops"].empty()) return kFine;
   complain(fmt::format(
       "no process{} knows \"{}\": each remembers its last 10,000 messages since its start; give an "
       "envelope id, trace id, Call-ID or stanza id",
-      code == kUnreachable ? " that answered" : "", id));
-  return std::max(code, kTrouble);
+      found.code == kUnreachable ? " that answered" : "", id));
+  return std::max(found.code, kTrouble);
 }
 
 ExitCode send(const Options& options, const std::string& from, const std::string& to, const std::string& text,
@@ -377,8 +249,8 @@ ExitCode send(const Options& options, const std::string& from, const std::string
   }
   const bool delivered = answer.error().empty();
   const std::string trace_id = text_at(answer.value, "trace");
-  ExitCode ignored = kFine;
-  const json hops = trace_id.empty() ? json(json::array()) : gather_hops(options, trace_id, &ignored)["hops"];
+  const json hops =
+      trace_id.empty() ? json(json::array()) : find_trace(options.config, trace_id).value["hops"];
   const std::string outcome = text_at(answer.value, "outcome");
   if (options.json) {
     print_json({{"ok", delivered},
@@ -398,8 +270,9 @@ ExitCode send(const Options& options, const std::string& from, const std::string
 }
 
 ExitCode peers(const Options& options) {
-  ExitCode code = kFine;
-  const json rows = gather_rows(known_processes(options.config), {{"command", "peers"}}, "peers", &code);
+  Found found;
+  const json rows = gather_rows(known_processes(options.config), {{"command", "peers"}}, "peers", &found);
+  found.value = {{"peers", rows}};
   TextTable table({"PROCESS", "PEER", "TAKES", "REFUSES", "FORGOTTEN IN"});
   const auto words = [](const json& row, const char* key) {
     std::string out;
@@ -414,9 +287,7 @@ ExitCode peers(const Options& options) {
                words(row, "takes"), words(row, "refuses"),
                show_duration(number_at(row, "forgotten_in_ms") * 1000)});
   }
-  print_list(options, {{"peers", rows}}, code, rows.empty(),
-             "nothing is remembered: peers get the plain form\n", table.str());
-  return code;
+  return show_list(options, found, "peers", "nothing is remembered: peers get the plain form\n", table.str());
 }
 
 ExitCode forget_peers(const Options& options, const std::string& peer) {
@@ -424,38 +295,41 @@ ExitCode forget_peers(const Options& options, const std::string& peer) {
 }
 
 ExitCode presence(const Options& options, const std::string& user) {
-  ExitCode code = kFine;
+  Found found;
   json request = {{"command", "presence"}};
   if (!user.empty()) request["user"] = ways_for_sip(user, options.config);
-  const json rows = in_order(gather_rows(fronts_of(options), request, "presence", &code));
-  print_list(options, {{"presence", rows}}, code, rows.empty(),
-             user.empty() ? "nobody sees anybody\n" : "this user sees nobody, and nobody sees this user\n",
-             presence_text(rows, SystemClock().wall_us()));
-  return code;
+  const json rows =
+      in_order(gather_rows(of_role(options.config, service::Role::kSipFront), request, "presence", &found));
+  found.value = {{"presence", rows}};
+  return show_list(
+      options, found, "presence",
+      user.empty() ? "nobody sees anybody\n" : "this user sees nobody, and nobody sees this user\n",
+      presence_text(rows, SystemClock().wall_us()));
 }
 
 ExitCode forget_presence(const Options& options, const std::string& user) {
   const json request = {{"command", "forget_presence"}, {"user", ways_for_sip(user, options.config)}};
-  return forget(options, fronts_of(options), request);
+  return forget(options, of_role(options.config, service::Role::kSipFront), request);
 }
 
 ExitCode loglevel(const Options& options, const std::string& name, const std::string& level, unsigned for_s) {
-  const auto chosen = find(known_processes(options.config), name);
-  if (!chosen) return kUsage;
-  ExitCode code = kFine;
-  json changed = json::array();
-  const json request = {{"command", "loglevel"}, {"level", level}, {"for_s", for_s}};
-  for (const auto& [process, answer] : gather(*chosen, request, &code)) {
-    changed.push_back(
-        {{"process", process}, {"level", level}, {"was", text_at(answer, "was")}, {"for_s", for_s}});
-    if (!options.json) {
-      print_text(fmt::format("{} logs at {} {} (was {})\n", process, level,
-                             for_s > 0 ? fmt::format("for {} s", for_s) : "from now on",
-                             text_at(answer, "was")));
-    }
+  const auto chosen = named(known_processes(options.config), name);
+  if (!chosen) {
+    complain(chosen.error().text);
+    return kUsage;
   }
-  if (options.json) print_json({{"changed", std::move(changed)}});
-  return code;
+  Found found;
+  json changed = json::array();
+  std::string text;
+  const json request = {{"command", "loglevel"}, {"level", level}, {"for_s", for_s}};
+  for (const auto& [process, answer] : gather(*chosen, request, &found)) {
+    const std::string was = text_at(answer, "was");
+    changed.push_back({{"process", process}, {"level", level}, {"was", was}, {"for_s", for_s}});
+    text += fmt::format("{} logs at {} {} (was {})\n", process, level,
+                        for_s > 0 ? fmt::format("for {} s", for_s) : "from now on", was);
+  }
+  found.value = {{"changed", std::move(changed)}};
+  return show_found(options, found, text);
 }
 
 }  // namespace stox::ctl

@@ -7,6 +7,7 @@
 
 #include "common/service/config.h"
 #include "ctl/exit_code.h"
+#include "ctl/site.h"
 
 namespace stox::ctl {
 
@@ -24,17 +25,12 @@ ExitCode status(const Options&, const WatchOptions&);
 ExitCode top(const Options&, const WatchOptions&);
 ExitCode wait_ready(const Options&, std::chrono::milliseconds timeout);
 ExitCode queues(const Options&);
+ExitCode history(const Options&, const std::string& name);         // of the last hour; empty: of all
 ExitCode inflight(const Options&, const std::string& name_or_id);  // empty: all edges
 // What was given up or refused, and why; `retry`: one that was given up once more, and even if it was before.
 ExitCode failed(const Options&, const std::string& name);
 ExitCode purge_failed(const Options&);
 ExitCode retry(const Options&, const std::string& id, bool again);
-struct MessageOptions {
-  std::string user;    // part of an address, without case; empty = any
-  std::string domain;  // of either address; empty = any
-  bool failed = false;
-  unsigned last = 50;
-};
 ExitCode messages(const Options&, const MessageOptions&);
 ExitCode reload(const Options&);  // the configuration, by all processes
 // Takes nothing new (drain), or takes it again.

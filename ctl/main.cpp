@@ -70,6 +70,9 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
       ->capture_default_str();
   add("queues", "what is between the processes, and what is in flight",
       [](const auto& o) { return ctl::queues(o); });
+  add("history", "rates, latency and depth of the last hour", [&](const auto& o) {
+    return ctl::history(o, a.name);
+  })->add_option("NAME", a.name, "a process; all if left out");
   add("inflight", "the envelopes in flight", [&](const auto& o) {
     return ctl::inflight(o, a.name);
   })->add_option("NAME", a.name, "a process, or an envelope's or trace's id; all if left out");

@@ -75,6 +75,7 @@ Commands::Commands(const Context& context, Process& process, Actions actions, Ti
       since_(started),
       usual_level_(context.log.level()),
       level_ends_(context.loop, [this] { reset_level(usual_level_); }),
+      history_(started),
       tap_(context.loop, context.trace) {}
 
 void Commands::answer(const json& request, const Reply& reply) {
@@ -83,6 +84,8 @@ void Commands::answer(const json& request, const Reply& reply) {
   if (command == "trace") return reply(trace(request));
   if (command == "tap") return tap_.answer(request, reply);
   if (command == "loglevel") return reply(set_level(request));
+  if (command == "history")
+    return reply({{"ok", true}, {"step_ms", to_ms(History::kStep)}, {"points", history_.columns()}});
   if (command == "inflight") return reply({{"ok", true}, {"inflight", process_.inflight()}});
   if (command == "streams") return reply(streams(request));
   if (command == "peers") return reply({{"ok", true}, {"peers", process_.known_peers()}});
@@ -128,12 +131,17 @@ void Commands::answer(const json& request, const Reply& reply) {
     }
     return process_.send(request, reply);
   }
-  reply(failure(
-      fmt::format("unknown command \"{}\"; known: status, queues, streams, inflight, messages, failed, "
-                  "forget_failed, retry, drain, resume, reload, restart, peers, forget_peers, presence, "
-                  "forget_presence, trace, tap, "
-                  "send, loglevel",
-                  printable(command, 40))));
+  reply(failure(fmt::format(
+      "unknown command \"{}\"; known: status, queues, history, streams, inflight, messages, failed, "
+      "forget_failed, retry, drain, resume, reload, restart, peers, forget_peers, presence, "
+      "forget_presence, trace, tap, "
+      "send, loglevel",
+      printable(command, 40))));
+}
+
+void Commands::add_to_history() {
+  history_.add(context_.loop.now(), context_.loop.clock().wall_us(), context_.trace.messages(),
+               History::load_of(process_.queues()));
 }
 
 void Commands::state_is(const Status& now) {

@@ -7,6 +7,7 @@
 //   that only a restart brings;
 //                    state_ms: how long it has been in that state, or ready with a reason
 //   queues           name, and all of Process::queues()
+//   history          step_ms, and points: History::columns()
 //   inflight         inflight: Process::inflight()
 //   failed           failed: Process::failed(); refused: the last messages that came in here and that the
 //   other side, or a rule of ours, refused, as in messages
@@ -37,6 +38,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/service/history.h"
 #include "common/service/process.h"
 #include "common/service/tap.h"
 
@@ -70,6 +72,8 @@ class Commands {
   void set_restart_pending(std::vector<std::string> keys) { restart_pending_ = std::move(keys); }
   // For state_ms: may be called often.
   void state_is(const Status&);
+  // To be called every History::kStep.
+  void add_to_history();
 
  private:
   nlohmann::json status();
@@ -94,6 +98,7 @@ class Commands {
   std::vector<std::string> warnings_, restart_pending_;
   Level usual_level_;
   net::Alarm level_ends_;
+  History history_;
   Tap tap_;
 };
 

@@ -110,7 +110,11 @@ Skeleton::Skeleton(Loaded loaded, std::function<Result<Loaded>()> read_again)
                [this](std::string_view request, auto reply) { answer(request, reply); }},
       signals_(loop_.io()),
       drain_ends_(loop_, [this] { stop("the time for draining is over"); }),
-      last_turn_(loop_, [this] { loop_.stop(); }) {
+      last_turn_(loop_, [this] { loop_.stop(); }),
+      next_point_(loop_, [this] {
+        commands_->add_to_history();
+        next_point_.set(loop_.now() + History::kStep);
+      }) {
   warn(std::move(loaded.warnings));
 }
 
@@ -177,6 +181,7 @@ Result<void> Skeleton::start(const MakeProcess& make) {
                                                            [this] { return reload("asked"); }},
                                          started_);
   commands_->set_warnings(warnings_);
+  next_point_.set(started_ + History::kStep);
   if (const auto metrics = start_metrics(); !metrics) return metrics;
   log_.info("{} {} started, {}", role_name(identity_.role), STOX_VERSION, config.file);
   return {};

@@ -65,6 +65,7 @@ class Skeleton {
   asio::signal_set signals_;
   net::Alarm drain_ends_;
   net::Alarm last_turn_;
+  net::Alarm next_point_;  // of the history
   bool draining_ = false;
   bool stopping_ = false;
   int exit_code_ = 0;

@@ -107,6 +107,16 @@ TEST_F(AskedProcess, QueuesAndInflightAreTheActors) {
   EXPECT_EQ(ask({{"command", "inflight"}}), json({{"ok", true}, {"inflight", {{{"id", "sip-1.5.1"}}}}}));
 }
 
+TEST_F(AskedProcess, HistoryIsWhatWasAddedToIt) {
+  commands_.add_to_history();
+  trace_.messages().ended(Ending::kDelivered, 1000, "", 1);
+  commands_.add_to_history();
+  const json answer = ask({{"command", "history"}});
+  EXPECT_EQ(answer["step_ms"], 10'000);
+  EXPECT_EQ(answer["points"]["at_s"].size(), 2U);
+  EXPECT_GT(answer["points"]["per_second"][1], answer["points"]["per_second"][0]);
+}
+
 TEST_F(AskedProcess, TraceGivesTheHopsOfAnId) {
   Hop& hop = trace_.add();
   hop.trace_id = std::string(16, '\x1f');
@@ -199,8 +209,8 @@ TEST_F(AskedProcess, LogLevelChangesForGoodOrForATime) {
 
 TEST_F(AskedProcess, AnUnknownCommandListsTheKnown) {
   EXPECT_EQ(ask({{"command", "tap\n"}})["error"],
-            "unknown command \"tap\\n\"; known: status, queues, streams, inflight, messages, failed, "
-            "forget_failed, "
+            "unknown command \"tap\\n\"; known: status, queues, history, streams, inflight, messages, "
+            "failed, forget_failed, "
             "retry, drain, resume, reload, restart, peers, forget_peers, presence, forget_presence, trace, "
             "tap, send, loglevel");
   EXPECT_EQ(ask({{"command", 1}})["ok"], false);
