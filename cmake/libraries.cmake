@@ -14,13 +14,15 @@ pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 
 # Found by hand: their own packages' descriptions ask for development files of libraries that we do not use.
-foreach(name unbound prometheus-cpp-core jemalloc)
+foreach(name unbound prometheus-cpp-core jemalloc cpp-httplib)
   find_library(library_${name} ${name} REQUIRED)
 endforeach()
 add_library(unbound INTERFACE)
 target_link_libraries(unbound INTERFACE ${library_unbound})
 add_library(prometheus_core INTERFACE)
 target_link_libraries(prometheus_core INTERFACE ${library_prometheus-cpp-core})
+add_library(cpp_httplib INTERFACE)
+target_link_libraries(cpp_httplib INTERFACE ${library_cpp-httplib} Threads::Threads)
 
 add_library(stox_flags INTERFACE)
 target_compile_options(stox_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow)

@@ -56,6 +56,11 @@ struct TapOptions {
   bool refused = false;
 };
 ExitCode tap(const Options&, const TapOptions&);
+struct WebOptions {
+  std::string listen = "127.0.0.1:7380";  // of loopback; port 0: one that is free
+  bool allow_actions = false;
+};
+ExitCode serve_page(const Options&, const WebOptions&);  // a page in the browser, until SIGINT or SIGTERM
 ExitCode loglevel(const Options&, const std::string& name, const std::string& level, unsigned for_s);
 
 }  // namespace stox::ctl

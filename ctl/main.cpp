@@ -27,6 +27,7 @@ struct Arguments {
   ctl::TapOptions tap;
   ctl::MessageOptions messages;
   ctl::WatchOptions watch;
+  ctl::WebOptions web;
   std::string user = "stox";
   bool clear = false, again = false;
 };
@@ -169,6 +170,11 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   tap->add_option("--to", a.tap.to, "part of the recipient's address");
   tap->add_flag("--bodies", a.tap.bodies, "with what they say");
   tap->add_flag("--refused", a.tap.refused, "SIP packets that were refused, and why");
+
+  CLI::App* web = add("web", "a page in the browser: the site, its queues and messages, live",
+                      [&](const auto& o) { return ctl::serve_page(o, a.web); });
+  web->add_option("--listen", a.web.listen, "address of loopback, and port")->capture_default_str();
+  web->add_flag("--allow-actions", a.web.allow_actions, "the page may drain, resume, retry and reconnect");
 
   CLI::App* loglevel = add("loglevel", "changes what a process logs",
                            [&](const auto& o) { return ctl::loglevel(o, a.name, a.level, a.for_s); });

@@ -49,6 +49,7 @@ LIBRARIES = {
     "prometheus": ["common/service"],
     "toml++": ["common/service"],
     "CLI": ["common/service", "ctl"],
+    "httplib": ["ctl"],
     "openssl/ssl": ["common/net"],
     "systemd": ["common/service"],
     "nlohmann": ["common/bus", "common/service", "ctl", "sip_front", "xmpp_worker", "mapper", "mapper/mapping"],

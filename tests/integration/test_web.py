@@ -1,0 +1,192 @@
+"""stoxctl web: what an operator sees in the browser, and whom it is shown to."""
+import http.client
+import json
+import os
+import pathlib
+import re
+import threading
+
+import pytest
+
+from support.browser import Browser
+from support.child import Child
+from support.stox import PROGRAMS
+from support.waiting import eventually
+
+HOSTILE = '<img src=x onerror="document.title=1">'  # what a stranger would like to have in the page
+
+SITE = {"workers": 2, "gateway": {"xmpp_domains": ["xmpp.test"]}}
+
+
+class Web:
+    """A running stoxctl web."""
+
+    def __init__(self, site, name, *options):
+        command = [PROGRAMS / "stoxctl", "-f", site.stox.file, "web", "--listen", "127.0.0.1:0", *options]
+        self.child = Child(name, command, site.folder).start()
+        self.child.wait_until(lambda: "?token=" in self.child.log(), "says its address")
+        self.url = re.search(r"http://\S+", self.child.log())[0]
+        self.host = re.search(r"//([^/]+)/", self.url)[1]
+
+    def ask(self, path, method="GET", body=None, **headers):
+        """(status, headers, text)"""
+        connection = http.client.HTTPConnection(self.host, timeout=30)
+        connection.request(method, path, body, {key.replace("_", "-"): value for key, value in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+
+    def cookie(self):
+        _, headers, _ = self.ask(self.url.partition(self.host)[2])
+        return headers["Set-Cookie"].partition(";")[0]
+
+
+@pytest.fixture
+def web(site, request):
+    web = Web(site, f"web-{request.node.name}", *getattr(request, "param", ()))
+    yield web
+    assert web.child.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    browser = Browser(tmp_path_factory.mktemp("browser"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(web, browser):
+    browser.resize(1280, 900)
+    browser.open(web.url)
+    yield browser
+    complaints = browser.complaints()
+    browser.open("about:blank")  # it asks no more
+    assert complaints == []
+
+
+def keep_picture(browser, name, height=None):
+    """For doc/images, when STOX_PICTURES names a folder."""
+    if folder := os.environ.get("STOX_PICTURES"):
+        (pathlib.Path(folder) / name).write_bytes(browser.picture(height))
+
+
+def state_of(page, node):
+    return page.run("return document.querySelector(`.node[data-node='${arguments[0]}']`)?.dataset.state", node)
+
+
+def test_the_site_with_its_traffic_and_a_worker_that_was_killed(site, page):
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    at_work = threading.Event()
+
+    def talk():
+        while not at_work.wait(0.02):
+            romeo.message(site.sip_uri(juliet), "hello")
+            juliet.send(site.jid_at_host(romeo), "hello yourself")
+    talking = threading.Thread(target=talk)
+    talking.start()
+    try:
+        page.shows("#verdict", "All 4 processes are well")
+        assert page.run("return location.search") == "" and page.run("return document.cookie") == ""
+        workers = {state_of(page, name): name for name in ("component-1", "component-2")}
+        assert set(workers) == {"ready", "standby"}, "only one of them is connected"
+        first, second = workers["ready"], workers["standby"]
+        eventually(lambda: page.run("return document.querySelectorAll('.flow').length") >= 8, "messages flow through all")
+        thickness = "return [...arguments].map((link) => parseFloat(document.querySelector(`.line[data-link='${link}']`).style.strokeWidth))"
+        busy, idle = page.run(thickness, f"mapper-1 {first}", f"mapper-1 {second}")
+        assert busy > idle
+        page.shows("#messages tbody tr", "delivered")
+        eventually(lambda: page.run("return document.querySelectorAll('.curve.to-xmpp').length") >= 2, "there are curves")
+        keep_picture(page, "web.png", 900)
+
+        site.stox.kill(first)
+        page.shows("#verdict", f"{first} is unreachable")
+        page.shows("#troubles li", "not running")
+        assert state_of(page, first) == "unreachable"
+        assert "lost" in page.run("return document.querySelector(`.line[data-link='${arguments[0]}']`).className.baseVal",
+                                  f"mapper-1 {first}")
+        eventually(lambda: state_of(page, second) == "ready", "the other has taken over")
+        site.stox.start(first)
+        page.shows("#verdict", "All 4 processes are well")
+    finally:
+        at_work.set()
+        talking.join()
+
+
+def test_a_failed_message_is_found_and_what_strangers_wrote_is_only_text(site, page):
+    romeo = site.sip_user("romeo")
+    assert romeo.message("sip:ghost*nowhere.test@sip-xmpp.test", "hello").status == 403
+    page.shows("#verdict", "well")
+
+    page.type("#query", "ghost\n")
+    eventually(lambda: len(page.texts("#messages tbody tr")) == 1, "only what is looked for is shown")
+    page.shows("#messages tbody tr", "refused here")
+    page.click("#messages .show")
+    page.shows("#way li[data-hop='sip-1'][data-mood='bad']", "403")
+    page.shows("#way li[data-hop='mapper-1']", "cannot be reached")
+    assert page.run("return [...document.querySelectorAll('.node[data-passed]')].map((n) => n.dataset.node)") == ["sip-1", "mapper-1"]
+    keep_picture(page, "web-message.png", 420)
+
+    juliet = site.xmpp_user("juliet")
+    juliet.send(site.jid_at_host(romeo), "hello", id=HOSTILE)
+    eventually(lambda: site.stox.ctl_json("trace", HOSTILE)["hops"], "it has come")
+    page.type("#query", HOSTILE + "\n")
+    page.shows("#way .ids", HOSTILE)
+    assert page.run("return [document.querySelectorAll('main img').length, document.title]") == [0, "stox"]
+
+    page.type("#query", "nobody knows this\n")
+    page.shows("#way", "Nothing is known")
+
+
+def test_on_a_telephone_in_the_dark(site, page):
+    page.shows("#verdict", "well")
+    page.resize(400, 800)
+    page.prefer("dark")
+    page.shows("#messages .show", "Way")
+    page.click("#messages .show")
+    page.shows("#way .route", "→")
+    eventually(lambda: page.run("return document.querySelector('#site svg').clientWidth") < 400, "it is drawn anew")
+    assert page.run("return document.documentElement.scrollWidth") == 400
+    beyond = """return [...document.querySelectorAll('main *')].filter((e) => e.checkVisibility() && !(e instanceof SVGElement)
+                    && e.getBoundingClientRect().right > 400).map((e) => e.outerHTML.slice(0, 100))"""
+    assert page.run(beyond) == []
+    keep_picture(page, "web-narrow.png", 1000)
+    page.prefer("light")
+
+
+def test_whom_it_is_shown_to(web):
+    cookie = web.cookie()
+    status, headers, text = web.ask("/api/site", Cookie=cookie)
+    assert status == 200 and len(json.loads(text)["status"]["processes"]) == 4
+    assert "default-src 'self'" in headers["Content-Security-Policy"] and headers["Cache-Control"] == "no-store"
+    assert web.ask("/")[0] == 403 and web.ask("/api/site")[0] == 403
+    assert web.ask("/?token=" + "0" * 64)[0] == 403 and web.ask("/?token=" + "0" * 64, Cookie=cookie)[0] == 403
+    assert web.ask("/api/site", Cookie=cookie, Host="evil.example:" + web.host.partition(":")[2])[0] == 403
+    assert web.ask("/api/site", Cookie=cookie[:-1] + "x")[0] == 403
+    refused = web.ask("/api/drain", "POST", '{"name": "mapper-1"}', Cookie=cookie, Origin="http://" + web.host,
+                      Content_Type="application/json")
+    assert refused[0] == 403 and "--allow-actions" in refused[2]
+
+
+def test_only_loopback_is_listened_on(site):
+    done = site.stox.ctl("web", "--listen", "0.0.0.0:0")
+    assert done.returncode == 2 and "ssh -L" in done.stderr
+
+
+@pytest.mark.parametrize("web", [["--allow-actions"]], indirect=True)
+def test_a_process_is_drained_and_takes_messages_again(site, web, page):
+    cookie = web.cookie()
+    forged = web.ask("/api/drain", "POST", '{"name": "sip-1"}', Cookie=cookie, Origin="http://evil.example",
+                     Content_Type="application/json")
+    assert forged[0] == 403
+    page.shows("#processes tbody tr", "sip-1")
+    drain = "#processes tbody tr:first-child .act"
+    page.click(drain)
+    page.shows(drain, "Sure?")
+    assert site.stox.state("sip-1") == "ready", "it asks first"
+    page.click(drain)
+    page.shows("#processes tbody tr:first-child", "draining")
+    page.shows(drain, "Resume")
+    page.click(drain)
+    page.click(drain)
+    page.shows("#verdict", "All 4 processes are well")
+    assert site.stox.state("sip-1") == "ready"
