@@ -119,8 +119,8 @@ void Front::settle() {
   sender_.turn();  // first, as what it tells makes others do something
   const Time presence_due = turn_presence();
   const Time due = std::min({reception_.turn(), outbound_.turn(), presence_due});
-  if (drained_ && inbound_.idle() && outbound_.idle() && edge().awaited() == 0 && edge().begun() == 0 &&
-      edge().has_last_envelope())
+  if (drained_ && inbound_.idle() && outbound_.idle() && edge().origin().awaited() == 0 &&
+      edge().target().begun() == 0 && edge().has_last_envelope())
     std::exchange(drained_, nullptr)();
   alarm_.set(net::about(std::min({due, sender_.next_turn(), tick_})));
 }
@@ -151,7 +151,7 @@ void Front::begin_presence(const pb::Envelope& envelope) {
 Result<uint64_t> Front::submit_presence(pb::Envelope& envelope, Time begin_before, Time end_by) {
   envelope.set_trace_id(random_.id());
   note_presence(envelope, ", to a mapper");
-  return edge().submit(envelope, begin_before, end_by);
+  return edge().origin().submit(envelope, begin_before, end_by);
 }
 
 void Front::note_presence(const pb::Envelope& envelope, const char* where) {
@@ -179,12 +179,12 @@ void Front::ended(uint64_t number, const pb::Outcome& outcome) {
   end_of_turn_.ask();
 }
 
-bool Front::has_room() const { return edge().in_flight() < edge().limit(); }
+bool Front::has_room() const { return edge().origin().in_flight() < edge().origin().limit(); }
 
 bool Front::is_connected() const { return edge().has_mapper(); }
 
 void Front::members_changed() {
-  if (taken_) taken_->set_targets(edge().possible_targets());
+  if (taken_) taken_->set_targets(edge().origin().possible_targets());
   if (watching_) {
     watching_->watches().members_changed(edge().members());
     notifying_->members_changed(edge().members());
@@ -218,7 +218,7 @@ void Front::open_taken() {
     return;
   }
   taken_ = std::move(*taken);
-  edge().restore_targets(taken_->targets());
+  edge().origin().restore_targets(taken_->targets());
 }
 
 void Front::open_formats() {
@@ -253,24 +253,24 @@ void Front::drain_presence(bool on) {
 }
 
 Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
-  if (!taken_) return edge().submit(envelope, begin_before, end_by);
+  if (!taken_) return edge().origin().submit(envelope, begin_before, end_by);
   const uint64_t key = hash64(envelope.conversation(), envelope.dedup_key());
   const Time now = context_.loop.now();
   const TakenRequests::Earlier* earlier = taken_->find(key);
   if (earlier == nullptr) {
-    const auto number = edge().submit(envelope, begin_before, end_by);
+    const auto number = edge().origin().submit(envelope, begin_before, end_by);
     if (number) taken_->add(key, edge().epoch(), *number, now);
     return number;
   }
   // A copy of what a process before us had handed on.
-  if (const auto room = edge().room(1); !room) return tl::make_unexpected(room.error());
+  if (const auto room = edge().origin().room(1); !room) return tl::make_unexpected(room.error());
   envelope.set_schema(bus::kSchemaVersion);
   envelope.mutable_id()->set_origin(edge().name());
   envelope.mutable_id()->set_epoch(earlier->epoch);
   envelope.mutable_id()->set_number(earlier->number);
   envelope.set_conversation_number(1);
   taken_->add(key, earlier->epoch, earlier->number, now);
-  return edge().restore(envelope, {earlier->taken, begin_before, end_by}, taken_->openings() << 16);
+  return edge().origin().restore(envelope, {earlier->taken, begin_before, end_by}, taken_->openings() << 16);
 }
 
 std::string Front::id_of(uint64_t number) const {
@@ -287,7 +287,9 @@ void Front::took(std::string_view from_uri, const sip::Message& request) {
     outbound_.formats().taken(from_uri, Format::kComposing);
 }
 
-void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) { edge().finish(id, std::move(outcome)); }
+void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) {
+  edge().target().finish(id, std::move(outcome));
+}
 
 // --- transports
 
@@ -377,7 +379,7 @@ void Front::find_hops(const RequestSender::Way& way, std::size_t size, std::func
 service::Status Front::status() const {
   if (draining_) {
     return {service::State::kDraining,
-            fmt::format("{} messages are under way", edge().awaited() + edge().begun())};
+            fmt::format("{} messages are under way", edge().origin().awaited() + edge().target().begun())};
   }
   // Ready when the others have been restarted, for which nobody need wait.
   if (edge().restart_pending()) return {service::State::kReady, bus_->why_no_mapper()};

@@ -53,8 +53,10 @@ class Front final : public service::Process,
   nlohmann::json queues() const override;
   nlohmann::json inflight() const override;
   nlohmann::json failed() const override;
-  Result<std::string> retry(const std::string& id, bool again) override { return edge().retry(id, again); }
-  std::size_t forget_failed() override { return edge().forget_given_up(); }
+  Result<std::string> retry(const std::string& id, bool again) override {
+    return edge().origin().retry(id, again);
+  }
+  std::size_t forget_failed() override { return edge().origin().forget_given_up(); }
   void send(const nlohmann::json& request, service::Reply) override;
   std::vector<service::Metric> metrics() const override;
   std::vector<std::string> others() const override;
@@ -94,7 +96,7 @@ class Front final : public service::Process,
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) override;
   std::string id_of(uint64_t number) const override;
   void submit_lossy(pb::Envelope& envelope, Time begin_before) override {
-    edge().submit_lossy(envelope, begin_before);
+    edge().origin().submit_lossy(envelope, begin_before);
   }
   void took(std::string_view from_uri, const sip::Message&) override;
   // requests of ours

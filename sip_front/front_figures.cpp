@@ -156,7 +156,7 @@ std::size_t Front::forget_presence(const std::vector<std::string>& user) {
 json Front::inflight() const {
   const Time now = context_.loop.now();
   json list = json::array();
-  for (const auto& each : edge().list_in_flight(kMaxListed)) {
+  for (const auto& each : edge().origin().list_in_flight(kMaxListed)) {
     const auto space = each.conversation.find(' ');
     list.push_back({{"id", id_of(each.number)},
                     {"trace", to_hex(each.trace_id)},

@@ -171,14 +171,14 @@ Result<void> Worker::open_journal() {
   if (!journal_ || journal_->is_open()) return {};
   auto left = journal_->open();
   if (!left) return tl::make_unexpected(left.error());
-  edge().restore_targets(journal_->targets());
+  edge().origin().restore_targets(journal_->targets());
   if (!left->empty())
     context_.log.info(
         "the journal has {} messages that were in hand when this process ended last; each is finished or "
         "bounced",
         left->size());
   to_sip_.restore(std::move(*left));
-  journal_->set_targets(edge().possible_targets());
+  journal_->set_targets(edge().origin().possible_targets());
   return {};
 }
 
@@ -220,10 +220,10 @@ void Worker::members_changed() {
   to_xmpp_.set_others(others_.connections());
   moved_.set_workers(others_.names());
   presence_to_sip_.set_members(edge().members());
-  for (const pb::Member& each : others_.take_news()) say_known(edge(), each);
+  for (const pb::Member& each : others_.take_news()) say_known(edge().hand_overs(), each);
   let_connect();
   streams_->set_holder(others_.holder());
-  if (journal_ && journal_->is_open()) journal_->set_targets(edge().possible_targets());
+  if (journal_ && journal_->is_open()) journal_->set_targets(edge().origin().possible_targets());
   check_status();
   arrange();
 }
@@ -310,8 +310,8 @@ void Worker::oversized(const xmpp::Element& element) {
 
 Result<uint64_t> Worker::submit_presence(pb::Envelope& envelope, Time begin_before, Time end_by,
                                          pb::Reason* reason) {
-  auto number = edge().submit(envelope, begin_before, end_by);
-  if (!number) *reason = edge().refusal();
+  auto number = edge().origin().submit(envelope, begin_before, end_by);
+  if (!number) *reason = edge().origin().refusal();
   return number;
 }
 

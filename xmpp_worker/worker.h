@@ -58,8 +58,10 @@ class Worker final : public service::Process,
   nlohmann::json queues() const override;
   nlohmann::json inflight() const override;
   nlohmann::json failed() const override;
-  Result<std::string> retry(const std::string& id, bool again) override { return edge().retry(id, again); }
-  std::size_t forget_failed() override { return edge().forget_given_up(); }
+  Result<std::string> retry(const std::string& id, bool again) override {
+    return edge().origin().retry(id, again);
+  }
+  std::size_t forget_failed() override { return edge().origin().forget_given_up(); }
   void send(const nlohmann::json& request, service::Reply) override;
   std::vector<service::Metric> metrics() const override;
   std::vector<std::string> others() const override;
@@ -110,7 +112,9 @@ class Worker final : public service::Process,
   void oversized(const xmpp::Element&) override;
   void state_changed() override;
   // several capabilities: envelopes end, links
-  void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override { edge().finish(id, outcome); }
+  void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override {
+    edge().target().finish(id, outcome);
+  }
   xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) override {
     return streams_->link(from_domain, to_domain);
   }
@@ -118,7 +122,7 @@ class Worker final : public service::Process,
   std::string new_trace_id() override { return to_sip_.new_trace_id(); }
   bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
   // page: to_xmpp, to_sip
-  pb::EnvelopeId new_id() override { return edge().new_id(); }
+  pb::EnvelopeId new_id() override { return edge().origin().new_id(); }
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) override;
   uint64_t restore(pb::Envelope&, const bus::RestoredTimes&, uint32_t attempts) override;
   void hand_on_soon() override { end_of_turn_.ask(); }
@@ -145,7 +149,7 @@ class Worker final : public service::Process,
   // moved_streams
   void ask_in_hand(const std::string& worker, pb::InHand,
                    std::function<void(const pb::Held&)> reply) override;
-  void let_go(uint64_t number) override { edge().let_go(number); }
+  void let_go(uint64_t number) override { edge().origin().let_go(number); }
 
   // Rows of the tables.
   bool take_answer(const xmpp::Stanza&, uint64_t stream);

@@ -36,7 +36,7 @@ void Worker::answered(xmpp::Stanza stanza, uint64_t stream) {
   pb::HandOver hand_over;
   hand_over.set_stream(stream);
   answer_.SerializeToString(hand_over.mutable_payload());
-  if (!edge().hand_over(id->worker, id->epoch, std::move(hand_over))) hand_overs_lost();
+  if (!edge().hand_overs().put(id->worker, id->epoch, std::move(hand_over))) hand_overs_lost();
   ++handed_over_;
 }
 

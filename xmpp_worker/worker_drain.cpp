@@ -30,7 +30,7 @@ void Worker::accept_new(bool on) {
 // First what was taken in from SIP, which needs the stream; then the stream is closed; then what came by it.
 // The next process sends what errors are left.
 void Worker::finish_drain() {
-  if (edge().begun() > 0 || (!journal_ && edge().awaited() > 0)) return;
+  if (edge().target().begun() > 0 || (!journal_ && edge().origin().awaited() > 0)) return;
   if (journal_) to_sip_.hold_errors();
   to_sip_.note_told();
   const bool owes = to_sip_.has_told() || (!journal_ && to_sip_.has_unsent());
@@ -45,12 +45,13 @@ void Worker::finish_drain() {
   to_sip_.send_unsent();
   give_place();
   const bool lends = to_sip_.has_unsent() && others_.any() && now() < stopped_ + kLendsWithin;
-  if (edge().awaited() == 0 && !lends && edge().has_last_envelope()) std::exchange(drained_, nullptr)();
+  if (edge().origin().awaited() == 0 && !lends && edge().has_last_envelope())
+    std::exchange(drained_, nullptr)();
 }
 
 // Another worker may take ours when nothing that came later can overtake what we have.
 void Worker::give_place() {
-  if (place_given_ || (edge().awaited() > 0 && now() < stopped_ + kGivesPlaceWithin)) return;
+  if (place_given_ || (edge().origin().awaited() > 0 && now() < stopped_ + kGivesPlaceWithin)) return;
   place_given_ = true;
   tell_serving();
 }

@@ -32,7 +32,8 @@ std::vector<json> unreachable_domains(const json& streams) {
 
 service::Status Worker::status() const {
   if (draining_)
-    return {State::kDraining, fmt::format("{} messages are under way", edge().awaited() + edge().begun())};
+    return {State::kDraining,
+            fmt::format("{} messages are under way", edge().origin().awaited() + edge().target().begun())};
   // Ready when the others have been restarted, for which nobody need wait.
   if (edge().restart_pending()) return {State::kReady, bus_->why_no_mapper()};
   if (!edge().has_mapper()) return {State::kStarting, bus_->why_no_mapper()};
@@ -80,7 +81,7 @@ json Worker::queues() const { return bus::queues_json(edge()); }
 
 json Worker::inflight() const {
   json list = json::array();
-  for (const auto& each : edge().list_in_flight(kMaxListed)) {
+  for (const auto& each : edge().origin().list_in_flight(kMaxListed)) {
     const auto* pending = to_sip_.find(each.number);
     std::string id;
     worker::write_envelope_name(edge().name(), each.id_epoch, each.id_number, &id);

@@ -12,7 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
-#include "common/bus/edge/edge.h"
+#include "common/bus/edge/origin.h"
 
 namespace stox {
 

@@ -24,7 +24,7 @@ class Actor : public EdgeUser {
   void ended(uint64_t, const pb::Outcome&) override { ++ends; }
   void finish() {
     waits = false;
-    for (const pb::EnvelopeId& id : std::exchange(begun, {})) edge->finish(id, {});
+    for (const pb::EnvelopeId& id : std::exchange(begun, {})) edge->target().finish(id, {});
   }
   Edge* edge = nullptr;
   bool waits = false;
@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
     e.set_conversation("a b");
     e.mutable_sip_message()->set_call_id("c");
     const Time now = bus.clock().now();
-    return sip.edge->submit(e, now + kLife, now + kLife) ? 1 : 0;
+    return sip.edge->origin().submit(e, now + kLife, now + kLife) ? 1 : 0;
   };
   worker.waits = true;
   int submitted = submit();

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
-#include "common/bus/edge/edge.h"
+#include "common/bus/edge/origin.h"
 #include "common/journal/journal.h"
 #include "common/service/log.h"
 #include "proto/delivery.pb.h"

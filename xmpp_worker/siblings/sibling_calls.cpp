@@ -24,10 +24,10 @@ void ask_in_hand(bus::Calls& calls, const std::string& worker, pb::InHand questi
   });
 }
 
-void say_known(bus::Edge& edge, const pb::Member& worker) {
+void say_known(bus::HandOvers& hand_overs, const pb::Member& worker) {
   pb::HandOver known;  // its stream, 0, is none of XMPP
   known.mutable_known_connection()->set_connection(worker.serving().connection());
-  (void)edge.hand_over(worker.name(), worker.process_epoch(), std::move(known));
+  (void)hand_overs.put(worker.name(), worker.process_epoch(), std::move(known));
 }
 
 }  // namespace stox::worker

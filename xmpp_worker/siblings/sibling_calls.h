@@ -6,7 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "common/bus/edge/edge.h"
+#include "common/bus/calls/calls.h"
+#include "common/bus/edge/hand_over.h"
 #include "proto/calls.pb.h"
 
 namespace stox::worker {
@@ -23,6 +24,6 @@ void ask_in_hand(bus::Calls&, const std::string& worker, pb::InHand question,
 
 // Tells a worker that we know of the connection that it serves. One that does not hear it waits a little
 // longer.
-void say_known(bus::Edge&, const pb::Member& worker);
+void say_known(bus::HandOvers&, const pb::Member& worker);
 
 }  // namespace stox::worker

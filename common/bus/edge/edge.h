@@ -1,125 +1,127 @@
-// An edge's end of the bus: a front or a worker. It is the origin of the envelopes it submits and the target
-// of those it is asked to begin. Free of I/O: frames come in by WireUser, go out by Wire, time by turn().
-//
-// As origin: every submitted envelope ends in exactly one EdgeUser::ended, before its end time.
-// As target: every id, and every dedup_key within a conversation, begins at most once in 120 s, a dedup_key
-// that was given back untouched (LINK_DOWN, OVERLOADED, STOPPING) once more; what was answered `unknown`
-// never begins.
+// An edge's end of the bus: a front or a worker. Four parts do its work, each with a header that can be read
+// alone: it submits envelopes (origin.h), begins those of others (target.h), hands over to other workers
+// (hand_over.h), asks and answers processes (calls.h). The edge brings them frames and time, and knows who is
+// there. Free of I/O: frames come in by WireUser, go out by Wire, time by turn().
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/base/clock.h"
-#include "common/base/result.h"
 #include "common/bus/calls/calls.h"
-#include "common/bus/edge/edge_user.h"
+#include "common/bus/edge/edge_options.h"
+#include "common/bus/edge/hand_over.h"
+#include "common/bus/edge/item_reader.h"
+#include "common/bus/edge/mappers.h"
+#include "common/bus/edge/origin.h"
+#include "common/bus/edge/target.h"
 #include "common/bus/wire/link.h"
 #include "common/bus/wire/wire.h"
 #include "proto/control.pb.h"
-#include "proto/delivery.pb.h"
-#include "proto/envelope.pb.h"
 
 namespace stox::bus {
 
-class Edge : public WireUser {
+// What the actor of a front or worker does for the bus. Calls come from frame() and turn(), and from
+// Target::finish or Origin::submit never: so the actor is not re-entered.
+class EdgeUser : public OriginUser, public TargetUser {
+ public:
+  // Worker: a hand-over from another worker, in order per stream, each once.
+  virtual void handed_over(const pb::HandOver&) {}
+  // A worker that did not acknowledge for too long gets no more hand-overs of the streams so far.
+  virtual void hand_overs_lost() {}
+  virtual void members_changed() {}
+  // We stood still, or heard of no mapper, for so long that others have given up what we began. What has not
+  // gone out must not go any more: newer messages may have overtaken it.
+  virtual void out_of_reach() {}
+  // A process, of any role, asks this one over the bus; the reply may come later.
+  virtual void asked(const std::string& /*from*/, std::string_view /*text*/, Calls::TextReply reply) {
+    reply({});
+  }
+  // The same for any question but stoxctl's. One that is not known is answered with nothing.
+  virtual void call_came(const pb::Call&, Calls::Reply reply) { reply({}); }
+  // Something keeps us from a mapper; for people, once until it changes.
+  virtual void bus_trouble(const std::string& /*text*/) {}
+};
+
+class Edge : public WireUser, private Calls::Ways {
  public:
   // All references must outlive the edge. `mappers` is the number of pipes that the wire has already.
   Edge(EdgeOptions, std::size_t mappers, Wire&, const Clock&, EdgeUser&);
-  ~Edge() override;
 
-  // Origin. Fills schema, id, conversation_number, after, hops, attempt; the caller fills the rest
-  // (conversation, dedup_key, trace_id, body). No target begins after `begin_before`; the outcome comes at
-  // `end_by` at the latest. Returns the number; an Error when nothing was taken: at the bound, or no mapper
-  // for 10 s (refusal() says which). `held`: it waits, and with it what follows in its conversation, until
-  // let_go(), or in vain until `begin_before`.
-  Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, bool held = false);
-  void let_go(uint64_t number);  // ignored when it has ended
-  // Once and at once, or not at all: it is not kept, has no outcome, and counts nowhere.
-  void submit_lossy(pb::Envelope&, Time begin_before);
-  // Whether submit() would take so many more. Nothing but turn(), frame() and closed() changes it.
-  Result<void> room(std::size_t more);
-  pb::Reason refusal() const { return refusal_; }  // why the last submit failed, or the last room()
+  Origin& origin() { return origin_; }
+  const Origin& origin() const { return origin_; }
+  Target& target() { return target_; }
+  const Target& target() const { return target_; }
+  HandOvers& hand_overs() { return hand_overs_; }
+  const HandOvers& hand_overs() const { return hand_overs_; }
+  Calls& calls() { return calls_; }
 
-  // For an origin that writes down what it submits. An envelope with such an id keeps it in submit().
-  pb::EnvelopeId new_id();
-  // Before anything is submitted: goes on with an envelope of a process of this name before us, its id
-  // included. It is sent again only when every edge that could have it has said that it has not; what one
-  // took with it that has gone is in doubt. `attempts`: higher than any it was sent with. Returns the number
-  // that ended() will have; taken in any case.
-  uint64_t restore(pb::Envelope&, const RestoredTimes&, uint32_t attempts);
-  // Who could have been given what is restored, as possible_targets() said there.
-  void restore_targets(const std::vector<PossibleTarget>&);
-  std::vector<PossibleTarget> possible_targets() const;
+  const std::string& name() const { return options_.name; }
+  uint64_t epoch() const { return options_.epoch; }
+  // All edges known through ready mappers.
+  const std::vector<pb::Member>& members() const { return mappers_.members(); }
+  bool has_mapper() const { return !mappers_.routes().empty(); }  // a ready one
+  // None is ready, but one is there with other values of the shared keys.
+  bool restart_pending() const { return mappers_.restart_pending(); }
+  std::vector<LinkFigures> links() const { return mappers_.links(); }
 
-  // Target. Verdict, said, text of the outcome are the caller's; id and target are filled in. Unknown ids are
-  // ignored.
-  void finish(const pb::EnvelopeId&, pb::Outcome);
-
-  // To another worker's process, by the epoch that it began with: delivered in order per stream, again until
-  // acknowledged. The stream and what is handed over are the caller's. False: too many wait already; it gets
-  // no more of this stream (EdgeUser::hand_overs_lost).
-  [[nodiscard]] bool hand_over(const std::string& to, uint64_t to_epoch, pb::HandOver);
+  // Told to mappers, and by them to every edge. Say it again when it changes.
+  void set_serving(pb::Serving serving) { mappers_.set_serving(std::move(serving)); }
+  // Whether each mapper that we reach has heard that we drain, and all that it had given us before is here.
+  bool has_last_envelope() const { return mappers_.all_know_that_we_drain(); }
 
   // Mappers come and go. A pipe for a new one; its number may have been one that was removed.
-  Pipe add_mapper();
+  Pipe add_mapper() { return mappers_.add(); }
   // Nothing new goes by it from now on; what is in flight by it still ends there.
   void leave_mapper(Pipe);
   bool done_with(Pipe) const;  // left, and nothing of ours is in flight by it
   void remove_mapper(Pipe);
-
-  // What processes ask each other.
-  Calls& calls();
-
-  // Told to mappers, and by them to every edge. Say it again when it changes.
-  void set_serving(pb::Serving);
-  // Whether each mapper that we reach has heard that we drain, and all that it had given us before is here.
-  bool has_last_envelope() const;
 
   // Once per turn of the loop, before frames are read: heartbeats, time-outs, a loop that stood still.
   // Returns when it must be called next at the latest (at most a heartbeat away).
   Time turn();
   // Gives the queued items to the wire, about once per pace. Returns when to call again (kNever: nothing
   // queued).
-  Time flush();
+  Time flush() { return mappers_.flush(); }
   // Called when something was queued while nothing was: the loop arranges a flush.
-  void on_queued(std::function<void()> wake) { wake_ = std::move(wake); }
-
-  const std::string& name() const;
-  uint64_t epoch() const;
-  std::vector<pb::Member> members() const;  // all edges known through ready mappers
-  bool has_mapper() const;                  // a ready one
-  bool restart_pending() const;   // none is ready, but one is there with other values of the shared keys
-  std::size_t in_flight() const;  // as origin
-  std::size_t awaited() const;    // of these, all that are not fleeting (BodyKind)
-  std::size_t begun() const;      // as target: begun and not finished
-  std::size_t limit() const;
-  std::size_t hand_overs_waiting() const;  // not acknowledged
-  uint64_t hand_overs_given_up() const;
-  Duration oldest_in_flight() const;
-  bool has_in_flight(const std::string& conversation, Time submitted_until) const;  // as origin
-  std::vector<InFlight> list_in_flight(std::size_t max) const;
-  std::vector<LinkFigures> links() const;
-  const std::deque<GivenUp>& given_up() const;  // the last ones, latest last; none that are fleeting
-  // Submits a copy of one, by its id as text (ORIGIN.EPOCH.NUMBER), as a message of its own. Its outcome is a
-  // hop of its trace. Returns the trace id in hex. `again`: also if that was done before.
-  Result<std::string> retry(const std::string& id, bool again);
-  std::size_t forget_given_up();  // all of them; how many there were
+  void on_queued(std::function<void()> wake) { mappers_.on_queued(std::move(wake)); }
 
   void opened(Pipe) override;
   void frame(Pipe, std::string_view bytes) override;
   void closed(Pipe) override;
 
  private:
-  struct State;
-  std::unique_ptr<State> s_;
-  pb::Reason refusal_ = pb::NOT_GIVEN;
-  std::function<void()> wake_;
+  bool pass_on(const std::string& to, const pb::Item& item) override { return mappers_.pass_on(to, item); }
+  void asked(const std::string& from, std::string_view text, Calls::TextReply reply) override {
+    user_.asked(from, text, std::move(reply));
+  }
+  void call_came(const pb::Call& question, Calls::Reply reply) override {
+    user_.call_came(question, std::move(reply));
+  }
+
+  void handle(Pipe, pb::Item&);
+  void update_routes();
+  void update_members();
+  void notice_standstill(Time now);
+  void beat(Time now);
+  void trouble(const std::string& text);
+
+  EdgeOptions options_;
+  const Clock& clock_;
+  EdgeUser& user_;
+  Mappers mappers_;
+  Origin origin_;
+  Target target_;
+  HandOvers hand_overs_;
+  Calls calls_;
+  Time last_turn_, last_beat_;
+  bool is_out_of_reach_ = true;
+  std::string last_trouble_;
+  Time trouble_said_{};
+  ItemReader reader_;
 };
 
 }  // namespace stox::bus

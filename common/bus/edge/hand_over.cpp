@@ -14,7 +14,8 @@ constexpr uint64_t first_of(uint64_t series) { return (series << 32) + 1; }
 constexpr bool is_first(uint64_t number) { return (number & 0xffff'ffff) == 1; }
 }  // namespace
 
-bool HandOvers::put(const std::string& to, uint64_t to_epoch, pb::HandOver what, Time now) {
+bool HandOvers::put(const std::string& to, uint64_t to_epoch, pb::HandOver what) {
+  const Time now = clock_.now();
   Outgoing& out = outgoing_[{to, to_epoch, what.stream()}];
   if (out.is_broken) return ++given_up_, true;
   if (out.waiting.size() >= kMaxWaiting) return ++given_up_, give_up(out), false;
@@ -49,7 +50,7 @@ void HandOvers::acknowledged(const pb::HandOverAck& ack) {
   }
 }
 
-bool HandOvers::arrived(const pb::HandOver& h, Time now) {
+bool HandOvers::arrived(const pb::HandOver& h) {
   pb::Item item;
   pb::HandOverAck& ack = *item.mutable_hand_over_ack();
   ack.set_from(h.from());
@@ -60,7 +61,7 @@ bool HandOvers::arrived(const pb::HandOver& h, Time now) {
   ack.set_number(h.number());
   if (h.to_epoch() != epoch_) return send_(h.from(), item), false;  // whom it was for is no more
   Incoming& in = incoming_[{h.from(), h.from_epoch(), h.stream()}];
-  in.at = now;
+  in.at = clock_.now();
   // A later one waits for the earlier to come again.
   const bool next = h.number() == in.last + 1 || (h.number() > in.last && is_first(h.number()));
   if (next) in.last = h.number();
@@ -69,7 +70,8 @@ bool HandOvers::arrived(const pb::HandOver& h, Time now) {
   return next;
 }
 
-bool HandOvers::turn(Time now) {
+bool HandOvers::turn() {
+  const Time now = clock_.now();
   bool all = true;
   for (auto& [key, out] : outgoing_) {
     if (out.waiting.empty() || now - out.sent_at < kAgain) continue;

@@ -24,21 +24,26 @@ class HandOvers {
 
   // `send`: passes an item towards the named worker.
   using Send = std::function<void(const std::string& to, const pb::Item&)>;
-  HandOvers(std::string name, uint64_t epoch, Send send)
-      : name_(std::move(name)), epoch_(epoch), send_(std::move(send)) {}
+  // The clock must outlive it.
+  HandOvers(std::string name, uint64_t epoch, const Clock& clock, Send send)
+      : name_(std::move(name)), epoch_(epoch), clock_(clock), send_(std::move(send)) {}
 
-  // To one process; its stream and what is handed over are set. False: it gets no more of this stream, from
-  // this one on (said once).
-  [[nodiscard]] bool put(const std::string& to, uint64_t to_epoch, pb::HandOver, Time now);
-  void acknowledged(const pb::HandOverAck&);
-  // Acknowledges in any case; true: it is the next of its stream and is to be handed on.
-  bool arrived(const pb::HandOver&, Time now);
-  // False: one that was silent for too long gets no more.
-  [[nodiscard]] bool turn(Time now);
-  std::size_t waiting() const;
+  // To another worker's process, by the epoch that it began with. The stream and what is handed over are the
+  // caller's. False: too many wait already; it gets no more of this stream, from this one on (said once, as
+  // EdgeUser::hand_overs_lost).
+  [[nodiscard]] bool put(const std::string& to, uint64_t to_epoch, pb::HandOver);
+  std::size_t waiting() const;  // not acknowledged
   uint64_t given_up() const { return given_up_; }
 
  private:
+  friend class Edge;  // brings what comes, and time
+
+  void acknowledged(const pb::HandOverAck&);
+  // Acknowledges in any case; true: it is the next of its stream and is to be handed on.
+  bool arrived(const pb::HandOver&);
+  // False: one that was silent for too long gets no more.
+  [[nodiscard]] bool turn();
+
   struct Outgoing {
     uint64_t next = 0;  // 0: none yet
     Time sent_at{}, heard_at{};
@@ -54,6 +59,7 @@ class HandOvers {
 
   std::string name_;
   uint64_t epoch_;
+  const Clock& clock_;
   Send send_;
   uint64_t given_up_ = 0;
   uint64_t series_ = 0;  // of numbers: rises when a stream has been forgotten

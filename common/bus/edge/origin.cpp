@@ -5,6 +5,7 @@
 #include "common/base/hash.h"
 #include "common/bus/edge/item_reader.h"
 #include "common/bus/edge/origin_entry.h"
+#include "common/bus/wire/times.h"
 
 namespace stox::bus {
 namespace {
@@ -12,16 +13,15 @@ namespace {
 constexpr Duration kRetry = std::chrono::milliseconds(50);
 constexpr std::size_t kSpare = 4096;
 constexpr const char* kSuperseded = "a newer one took its place";
-constexpr std::size_t kGivenUp = 500, kGivenUpBytes = 16'384;
 // What is restored has at least so long to be asked for.
 constexpr Duration kRestoredPatience = std::chrono::seconds(20);
 
 }  // namespace
 
-Origin::Origin(const EdgeOptions& options, const Clock& clock, Outlet& outlet, EdgeUser& user)
+Origin::Origin(const EdgeOptions& options, const Clock& clock, Mappers& mappers, OriginUser& user)
     : options_(options),
       clock_(clock),
-      outlet_(outlet),
+      mappers_(mappers),
       user_(user),
       started_(clock.now()),
       route_seen_(clock.now()),
@@ -53,21 +53,20 @@ pb::EnvelopeId Origin::new_id() {
   return id;
 }
 
-Result<void> Origin::room(std::size_t more, pb::Reason* refusal) const {
+Result<void> Origin::room(std::size_t more) {
   if (entries_.size() + more > options_.max_in_flight) {
-    *refusal = pb::OVERLOADED;
+    refusal_ = pb::OVERLOADED;
     return error("max_in_flight (" + std::to_string(options_.max_in_flight) + ") messages are in flight");
   }
-  if (outlet_.routes().empty() && clock_.now() - route_seen_ >= kPatience) {
-    *refusal = pb::NO_TARGET;
+  if (mappers_.routes().empty() && clock_.now() - route_seen_ >= kPatience) {
+    refusal_ = pb::NO_TARGET;
     return error("no mapper is ready: is stox-mapper running and its address right?");
   }
   return {};
 }
 
-Result<uint64_t> Origin::submit(pb::Envelope& envelope, Time begin_before, Time end_by, bool held,
-                                pb::Reason* refusal) {
-  if (auto taken = room(1, refusal); !taken) return tl::make_unexpected(taken.error());
+Result<uint64_t> Origin::submit(pb::Envelope& envelope, Time begin_before, Time end_by, bool held) {
+  if (auto taken = room(1); !taken) return tl::make_unexpected(taken.error());
   if (envelope.id().number() == 0) *envelope.mutable_id() = new_id();
   if (envelope.conversation().empty())
     envelope.set_conversation("#" + std::to_string(envelope.id().number()));
@@ -107,9 +106,11 @@ uint64_t Origin::restore(pb::Envelope& envelope, const RestoredTimes& times, uin
   return entry.number;
 }
 
-void Origin::restore_target(const PossibleTarget& t) {
-  if (target({t.name, t.process_epoch}) == nullptr)
-    targets_.push_back({t.name, t.process_epoch, true, t.present, false, t.gone_at});
+void Origin::restore_targets(const std::vector<PossibleTarget>& targets) {
+  for (const PossibleTarget& t : targets) {
+    if (target({t.name, t.process_epoch}) == nullptr)
+      targets_.push_back({t.name, t.process_epoch, true, t.present, false, t.gone_at});
+  }
 }
 
 std::vector<PossibleTarget> Origin::possible_targets() const {
@@ -169,7 +170,7 @@ void Origin::submit_lossy(pb::Envelope& envelope, Time begin_before) {
   envelope.set_attempt(1);
   envelope.set_to_epoch(route->epoch);
   item_.mutable_envelope()->Swap(&envelope);
-  outlet_.send(*route, item_, false);
+  mappers_.put(route->pipe, item_);
   item_.mutable_envelope()->Swap(&envelope);
   envelope.set_lossy(false);
   envelope.clear_id();
@@ -177,7 +178,7 @@ void Origin::submit_lossy(pb::Envelope& envelope, Time begin_before) {
 
 std::optional<Route> Origin::choose(const std::string& conversation, uint32_t refusals) const {
   // The best mapper by rendezvous; after a refusal the next best.
-  const auto& routes = outlet_.routes();
+  const auto& routes = mappers_.routes();
   if (routes.empty()) return std::nullopt;
   if (routes.size() == 1) return routes.front();
   std::vector<std::pair<uint64_t, const Route*>> ranked;
@@ -214,9 +215,9 @@ void Origin::try_send(Entry& entry) {
   entry.envelope.set_attempt(entry.attempts);
   entry.envelope.set_after(before == nullptr ? 0 : before->envelope.id().number());
   entry.envelope.set_to_epoch(route->epoch);
-  entry.envelope.set_members_seen(outlet_.members_seen(*route));
+  entry.envelope.set_members_seen(mappers_.members_seen(*route));
   item_.mutable_envelope()->Swap(&entry.envelope);
-  outlet_.send(*route, item_, entry.attempts > 1);
+  entry.attempts > 1 ? mappers_.put_again(route->pipe, item_) : mappers_.put(route->pipe, item_);
   item_.mutable_envelope()->Swap(&entry.envelope);
   wake(entry, now + kAttemptTimeout);
 }
@@ -241,7 +242,7 @@ void Origin::wake(Entry& entry, Time at) {
 
 void Origin::turn() {
   const Time now = clock_.now();
-  if (!outlet_.routes().empty()) route_seen_ = now;
+  if (!mappers_.routes().empty()) route_seen_ = now;
   for (Target& t : targets_) {
     if (t.present && t.other_role) target_seen_ = now;
     if (!t.present && !t.lost && now - t.gone_at >= kGone) t.lost = true;
@@ -314,7 +315,7 @@ void Origin::refused(const pb::Refused& refused) {
       // Another mapper may see a target that this one does not: a link is down.
       ++entry->refusals;
       return wait(*entry, Stage::kTarget,
-                  now + (entry->refusals < outlet_.routes().size() ? kRetry : kAskAgain));
+                  now + (entry->refusals < mappers_.routes().size() ? kRetry : kAskAgain));
     case pb::Refused::NEW_TARGET:
       return proceed(*entry);
     case pb::Refused::EXPIRED:
@@ -370,19 +371,6 @@ void Origin::end(Entry& entry, const pb::Outcome& outcome) {
   user_.ended(number, outcome);
 }
 
-void Origin::note_given_up(const Entry& entry, const pb::Outcome& outcome) {
-  if (given_up_.size() >= kGivenUp) given_up_.pop_front();
-  GivenUp& one = given_up_.emplace_back();
-  one.envelope = entry.envelope;
-  one.has_body = one.envelope.ByteSizeLong() <= kGivenUpBytes;
-  if (!one.has_body) options_.bodies.clear(one.envelope);
-  one.outcome = outcome;
-  one.at = clock_.now();
-  one.wall_us = clock_.wall_us();
-  const bool sent = entry.stage == Stage::kSent || entry.stage == Stage::kAsked;
-  one.is_doubt = outcome.reason() == pb::IN_DOUBT || (outcome.reason() == pb::DEADLINE && sent);
-}
-
 // What waited for its predecessors may go now.
 void Origin::release(const std::string& conversation) {
   const auto it = conversations_.find(conversation);
@@ -417,13 +405,13 @@ bool Origin::uses(Pipe pipe) const {
   });
 }
 
-Duration Origin::oldest() const {
+Duration Origin::oldest_in_flight() const {
   Duration oldest{0};
   for (const auto& [number, entry] : entries_) oldest = std::max(oldest, clock_.now() - entry->submitted);
   return oldest;
 }
 
-std::vector<InFlight> Origin::list(std::size_t max) const {
+std::vector<InFlight> Origin::list_in_flight(std::size_t max) const {
   static constexpr const char* kStages[] = {
       "waits for its turn", "waits for a mapper", "waits for a target", "refused, tries again", "sent",
       "asked for"};

@@ -1,5 +1,6 @@
-// The origin's side of an edge: the table of its envelopes in flight, their order within conversations, and
-// what is done when an outcome does not come (design: "The life of a message"). Every envelope ends once.
+// The origin's side of an edge: it submits envelopes. It keeps those in flight, their order within
+// conversations, and finds out what became of one whose outcome does not come (doc/bus.md). Each ends in
+// exactly one OriginUser::ended, before its end time.
 #pragma once
 
 #include <cstdint>
@@ -17,72 +18,119 @@
 #include "common/base/clock.h"
 #include "common/base/deadlines.h"
 #include "common/base/result.h"
-#include "common/bus/edge/edge_user.h"
-#include "common/bus/wire/wire.h"
+#include "common/bus/edge/edge_options.h"
+#include "common/bus/edge/mappers.h"
 #include "proto/control.pb.h"
+#include "proto/delivery.pb.h"
+#include "proto/envelope.pb.h"
 
 namespace stox::bus {
 
-// A ready mapper.
-struct Route {
-  Pipe pipe = 0;
+// An edge that may have been given an envelope of ours.
+struct PossibleTarget {
   std::string name;
-  uint64_t epoch = 0;
-  bool operator==(const Route&) const = default;
+  uint64_t process_epoch = 0;
+  bool present = true;
+  Time gone_at{};  // if not present
+};
+
+// Of an envelope that a process of this name before us has submitted. `submitted` is a lower bound.
+struct RestoredTimes {
+  Time submitted, begin_before, end_by;
+};
+
+// An envelope of ours that the gateway itself gave up: no peer refused it.
+struct GivenUp {
+  pb::Envelope envelope;
+  bool has_body = true;  // false: it was too large to be kept
+  pb::Outcome outcome;
+  Time at{};
+  int64_t wall_us = 0;
+  bool is_doubt = false;   // it may have been delivered
+  int64_t retried_us = 0;  // wall clock: it was sent once more then; 0 = never
+};
+// Its body is there, and young enough that somebody may still want it.
+inline bool may_retry(const GivenUp& one, Time now) {
+  return one.has_body && now - one.at < std::chrono::minutes(10);
+}
+
+// An envelope this process originated and that has not ended.
+struct InFlight {
+  uint64_t number = 0;
+  uint64_t id_epoch = 0, id_number = 0;  // of its id; another process's if it was restored
+  std::string trace_id;                  // 16 bytes
+  std::string conversation;
+  const char* stage = "";  // waiting for order, waiting for a mapper, sent, asked
+  std::string at;          // the mapper it was sent through last
+  uint32_t attempts = 0;
+  Time submitted{};
+};
+
+class OriginUser {
+ public:
+  virtual ~OriginUser() = default;
+  // How the envelope with this number ended; never during submit(). Its outcome is in our side's words,
+  // translated by a mapper, unless `reason` is set: then the bus itself ended it.
+  virtual void ended(uint64_t number, const pb::Outcome&) = 0;
 };
 
 class Origin {
  public:
-  // How the origin reaches others; the edge.
-  class Outlet {
-   public:
-    virtual ~Outlet() = default;
-    virtual const std::vector<Route>& routes() const = 0;
-    // What was sent by this route can still be answered through it (it may no longer be one of routes()).
-    virtual bool stands(const Route&) const = 0;
-    // The version of the edges listed by its mapper that targets_changed() was told last.
-    virtual uint64_t members_seen(const Route&) const = 0;
-    virtual void send(const Route&, const pb::Item&, bool again) = 0;
-    // A route whose mapper lists this edge; `preferred` if it does.
-    virtual std::optional<Route> route_to(const std::string& edge, const Route& preferred) const = 0;
-    // Every configured mapper is a route.
-    virtual bool all_mappers_ready() const = 0;
-  };
-
-  Origin(const EdgeOptions&, const Clock&, Outlet&, EdgeUser&);
+  // References must outlive it.
+  Origin(const EdgeOptions&, const Clock&, Mappers&, OriginUser&);
   ~Origin();
 
-  // The id of the next envelope, to be put into it before submit().
-  pb::EnvelopeId new_id();
-  // Whether so many more would be taken now.
-  Result<void> room(std::size_t more, pb::Reason* refusal) const;
-  Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, bool held, pb::Reason* refusal);
-  void let_go(uint64_t number);
-  bool has_in_flight(const std::string& conversation, Time submitted_until) const;
+  // Fills schema, id, conversation_number, after, hops, attempt; the caller fills the rest (conversation,
+  // dedup_key, trace_id, body). No target begins after `begin_before`; the outcome comes at `end_by` at the
+  // latest. Returns the number; an Error when nothing was taken: at the bound, or no mapper for 10 s
+  // (refusal() says which). `held`: it waits, and with it what follows in its conversation, until let_go(),
+  // or in vain until `begin_before`.
+  Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, bool held = false);
+  void let_go(uint64_t number);  // ignored when it has ended
+  // Once and at once, or not at all: it is not kept, has no outcome, and counts nowhere.
   void submit_lossy(pb::Envelope&, Time begin_before);
+  // Whether submit() would take so many more. Nothing but the edge's turn(), frame() and closed() changes it.
+  Result<void> room(std::size_t more);
+  pb::Reason refusal() const { return refusal_; }  // why the last submit failed, or the last room()
+
+  // For who writes down what it submits. An envelope with such an id keeps it in submit().
+  pb::EnvelopeId new_id();
+  // Before anything is submitted: goes on with an envelope of a process of this name before us, its id
+  // included. It is sent again only when every edge that could have it has said that it has not; what one
+  // took with it that has gone is in doubt. `attempts`: higher than any it was sent with. Returns the number
+  // that ended() will have; taken in any case.
   uint64_t restore(pb::Envelope&, const RestoredTimes&, uint32_t attempts);
-  void restore_target(const PossibleTarget&);
+  // Who could have been given what is restored, as possible_targets() said there.
+  void restore_targets(const std::vector<PossibleTarget>&);
   std::vector<PossibleTarget> possible_targets() const;
+
+  std::size_t in_flight() const { return entries_.size(); }
+  std::size_t limit() const { return options_.max_in_flight; }
+  std::size_t awaited() const {
+    return awaited_;
+  }  // of those in flight, all that are not fleeting (BodyKind)
+  bool has_in_flight(const std::string& conversation, Time submitted_until) const;
+  Duration oldest_in_flight() const;
+  std::vector<InFlight> list_in_flight(std::size_t max) const;
+
+  const std::deque<GivenUp>& given_up() const { return given_up_; }  // latest last; none that are fleeting
+  // Submits a copy of one, by its id as text (ORIGIN.EPOCH.NUMBER), as a message of its own. Its outcome is a
+  // hop of its trace. Returns the trace id in hex. `again`: also if that was done before.
+  Result<std::string> retry(const std::string& id, bool again);
+  std::size_t forget_given_up();  // all of them; how many there were
+
+ private:
+  friend class Edge;  // brings what comes, and says what has changed
 
   void outcome(const pb::Outcome&);
   void refused(const pb::Refused&);
   void answer(const pb::Answer&);
-
   void routes_changed();       // a mapper became ready, went, or has a new epoch
   bool uses(Pipe pipe) const;  // something is in flight by it
-  // The other edges that are there now, of both roles.
-  void targets_changed(const std::vector<pb::Member>& present);
-
+  void members_changed();      // other edges came or went
   void turn();
   Time next() const { return deadlines_.next(); }
-  std::size_t size() const { return entries_.size(); }
-  std::size_t awaited() const { return awaited_; }  // that are not fleeting
-  Duration oldest() const;
-  std::vector<InFlight> list(std::size_t max) const;
-  const std::deque<GivenUp>& given_up() const { return given_up_; }
-  std::deque<GivenUp>& given_up() { return given_up_; }
 
- private:
   enum class Stage { kOrder, kMapper, kTarget, kRetry, kSent, kAsked };
   struct Entry;
   using Conversation = std::deque<Entry*>;  // those in flight, in order
@@ -125,8 +173,9 @@ class Origin {
 
   const EdgeOptions& options_;
   const Clock& clock_;
-  Outlet& outlet_;
-  EdgeUser& user_;
+  Mappers& mappers_;
+  OriginUser& user_;
+  pb::Reason refusal_ = pb::NOT_GIVEN;
   const Time started_;
   uint64_t next_number_ = 1;
   uint64_t targets_version_ = 1;

@@ -50,11 +50,11 @@ void Origin::ask_those_waiting(Entry& entry) {
   question.set_attempt(entry.attempts);
   if (entry.via_waited) {
     question.set_to(entry.via.name);
-    outlet_.send(entry.via, item_, false);
+    mappers_.put(entry.via.pipe, item_);
   }
   for (const TargetKey& key : entry.waiting) {
     question.set_to(key.first);
-    if (const auto route = outlet_.route_to(key.first, entry.via)) outlet_.send(*route, item_, false);
+    if (const auto route = mappers_.route_to(key.first, entry.via)) mappers_.put(route->pipe, item_);
   }
   wake(entry, clock_.now() + kAskAgain);
 }
@@ -64,14 +64,14 @@ void Origin::ask_those_waiting(Entry& entry) {
 // for long.
 bool Origin::may_ask(const Entry& entry) const {
   if (!entry.restored) return true;
-  return !outlet_.routes().empty() && (outlet_.all_mappers_ready() || clock_.now() - started_ >= kGone);
+  return !mappers_.routes().empty() && (mappers_.all_ready() || clock_.now() - started_ >= kGone);
 }
 
 void Origin::resolve(Entry& entry) {
   if (!may_ask(entry)) return wake(entry, clock_.now() + kAskAgain);
   if (std::exchange(entry.restored, false)) return ask(entry);
   // A mapper that has gone takes with it what it had not passed on: that is lost, and known by all targets.
-  if (!outlet_.stands(entry.via)) entry.via_waited = false;
+  if (!mappers_.stands(entry.via)) entry.via_waited = false;
   std::erase_if(entry.waiting, [&](const TargetKey& key) {
     const Target* t = target(key);
     if (t != nullptr && !t->lost) return false;
@@ -123,21 +123,25 @@ void Origin::doubt(Entry& entry, const std::string& why) {
 // --- changes around us
 
 void Origin::routes_changed() {
-  const auto& routes = outlet_.routes();
+  const auto& routes = mappers_.routes();
   if (!routes.empty()) route_seen_ = clock_.now();
   for (const uint64_t number : numbers([](const Entry& e) { return e.stage == Stage::kMapper; })) {
     if (Entry* entry = find(number); entry != nullptr && entry->stage == Stage::kMapper) proceed(*entry);
   }
   for (const uint64_t number : numbers([&](const Entry& e) {
-         return (e.stage == Stage::kSent || e.stage == Stage::kAsked) && !outlet_.stands(e.via);
+         return (e.stage == Stage::kSent || e.stage == Stage::kAsked) && !mappers_.stands(e.via);
        })) {
     // With no mapper there is nobody to ask through; resolve() asks again when one is there.
     if (Entry* entry = find(number)) entry->stage == Stage::kSent ? ask(*entry) : resolve(*entry);
   }
 }
 
-void Origin::targets_changed(const std::vector<pb::Member>& present) {
+void Origin::members_changed() {
   const Time now = clock_.now();
+  std::vector<pb::Member> present;
+  for (const pb::Member& m : mappers_.members()) {
+    if (m.name() != options_.name) present.push_back(m);
+  }
   ++targets_version_;
   for (Target& t : targets_) {
     const bool here = std::any_of(present.begin(), present.end(), [&](const pb::Member& m) {

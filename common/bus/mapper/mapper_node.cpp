@@ -5,8 +5,8 @@
 
 #include "common/base/text.h"
 #include "common/bus/calls/calls.h"
-#include "common/bus/edge/edge.h"
 #include "common/bus/edge/item_reader.h"
+#include "common/bus/wire/times.h"
 
 namespace stox::bus {
 namespace {

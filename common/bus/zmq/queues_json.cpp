@@ -27,13 +27,14 @@ nlohmann::json links_json(const std::vector<LinkFigures>& links) {
 }  // namespace
 
 nlohmann::json queues_json(const Edge& edge) {
-  return {{"epoch", edge.epoch()},
-          {"links", links_json(edge.links())},
-          {"in_flight",
-           {{"count", edge.in_flight()},
-            {"limit", edge.limit()},
-            {"oldest_age_ms", to_ms(edge.oldest_in_flight())}}},
-          {"hand_overs", {{"waiting", edge.hand_overs_waiting()}, {"given_up", edge.hand_overs_given_up()}}}};
+  return {
+      {"epoch", edge.epoch()},
+      {"links", links_json(edge.links())},
+      {"in_flight",
+       {{"count", edge.origin().in_flight()},
+        {"limit", edge.origin().limit()},
+        {"oldest_age_ms", to_ms(edge.origin().oldest_in_flight())}}},
+      {"hand_overs", {{"waiting", edge.hand_overs().waiting()}, {"given_up", edge.hand_overs().given_up()}}}};
 }
 
 nlohmann::json peers_json(const std::vector<MapperState>& mappers) {
@@ -52,7 +53,7 @@ nlohmann::json peers_json(const std::vector<MapperState>& mappers) {
 
 nlohmann::json failed_json(const Edge& edge, Time now) {
   auto out = nlohmann::json::array();
-  for (const GivenUp& one : edge.given_up()) {
+  for (const GivenUp& one : edge.origin().given_up()) {
     const pb::EnvelopeId& id = one.envelope.id();
     out.push_back({{"id", envelope_name(id.origin(), id.epoch(), id.number())},
                    {"trace", to_hex(one.envelope.trace_id())},

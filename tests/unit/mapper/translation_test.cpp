@@ -20,7 +20,7 @@ class Actor : public bus::EdgeUser {
  public:
   void begin(const pb::Envelope& envelope, Time) override {
     began.push_back(envelope);
-    edge->finish(envelope.id(), answer);
+    edge->target().finish(envelope.id(), answer);
   }
   void ended(uint64_t, const pb::Outcome& outcome) override { outcomes.push_back(outcome); }
 
@@ -54,7 +54,7 @@ class TranslationTest : public testing::Test, private bus::MapperUser {
     envelope.set_trace_id("0123456789abcdef");
     envelope.set_conversation("a b");
     const Time now = bus_.clock().now();
-    EXPECT_TRUE(origin.edge->submit(envelope, now + seconds(25), now + seconds(25)));
+    EXPECT_TRUE(origin.edge->origin().submit(envelope, now + seconds(25), now + seconds(25)));
     bus_.advance(seconds(1));
     if (origin.outcomes.empty()) bus_.advance(seconds(30));
     EXPECT_EQ(origin.outcomes.size(), 1u);

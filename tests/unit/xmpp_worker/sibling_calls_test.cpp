@@ -114,7 +114,7 @@ TEST_F(SiblingCallsTest, AConnectionIsSaidToBeKnown) {
   other_worker.set_name("c-2");
   other_worker.set_process_epoch(bus_.edge("c-2").epoch());
   other_worker.mutable_serving()->set_connection(4711);
-  say_known(asker(), other_worker);
+  say_known(asker().hand_overs(), other_worker);
   bus_.run();
   ASSERT_EQ(other().handed.size(), 1u);
   EXPECT_EQ(other().handed[0].from(), "c-1");

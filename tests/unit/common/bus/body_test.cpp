@@ -23,7 +23,7 @@ class BodyTest : public BusTest {
     e.set_to(to);
     e.mutable_sip_message()->set_call_id(call_id);
     const Time end = bus_.clock().now() + std::chrono::seconds(100);
-    return actors_[from].edge->submit(e, end, end).value();
+    return actors_[from].edge->origin().submit(e, end, end).value();
   }
 };
 
@@ -91,7 +91,7 @@ TEST_F(BodyTest, ANewerOneTakesThePlaceOfWhatWasNotSent) {
   bus_.advance(std::chrono::seconds(2));
   EXPECT_EQ(worker().outcomes[first].reason(), pb::SUPERSEDED);
   EXPECT_EQ(worker().outcomes[second].reason(), pb::SUPERSEDED);
-  EXPECT_TRUE(worker().edge->given_up().empty());
+  EXPECT_TRUE(worker().edge->origin().given_up().empty());
   start("sip-2", pb::FRONT);
   actors_["sip-2"].began.clear();
   bus_.advance(std::chrono::seconds(4));
@@ -104,18 +104,18 @@ TEST_F(BodyTest, WhatIsFleetingIsNotAwaited) {
              {.field = kXmpp, .patience = std::chrono::seconds(60)}});
   bus_.kill("sip-2");
   send_to("w-1", "sip-2", "state");
-  EXPECT_EQ(worker().edge->in_flight(), 1U);
-  EXPECT_EQ(worker().edge->awaited(), 0U);
+  EXPECT_EQ(worker().edge->origin().in_flight(), 1U);
+  EXPECT_EQ(worker().edge->origin().awaited(), 0U);
   pb::Envelope message;
   message.set_to("sip-2");
   message.mutable_xmpp_message();
   const Time end = bus_.clock().now() + std::chrono::seconds(20);
-  const uint64_t number = worker().edge->submit(message, end, end).value();
-  EXPECT_EQ(worker().edge->awaited(), 1U);
+  const uint64_t number = worker().edge->origin().submit(message, end, end).value();
+  EXPECT_EQ(worker().edge->origin().awaited(), 1U);
   bus_.advance(std::chrono::seconds(30));
   EXPECT_TRUE(worker().outcomes.contains(number));
-  EXPECT_EQ(worker().edge->in_flight(), 1U);
-  EXPECT_EQ(worker().edge->awaited(), 0U);
+  EXPECT_EQ(worker().edge->origin().in_flight(), 1U);
+  EXPECT_EQ(worker().edge->origin().awaited(), 0U);
 }
 
 TEST_F(BodyTest, WhatIsFleetingIsNotKeptForARetry) {
@@ -124,7 +124,7 @@ TEST_F(BodyTest, WhatIsFleetingIsNotKeptForARetry) {
     const uint64_t number = send_to("w-1", "sip-9", "1");
     bus_.run();
     EXPECT_EQ(worker().outcomes[number].reason(), pb::NO_TARGET);
-    EXPECT_EQ(worker().edge->given_up().size(), fleeting ? 0U : 1U);
+    EXPECT_EQ(worker().edge->origin().given_up().size(), fleeting ? 0U : 1U);
     worker().outcomes.clear();
   }
 }

@@ -45,7 +45,7 @@ TEST_P(BusUnderFaults, EverythingEndsOnceInOrderAndNothingTwice) {
   for (const auto& [number, o] : front().outcomes) delivered += o.verdict() == pb::DELIVERED;
   EXPECT_GT(delivered, sent.size() / 10) << "hardly anything got through: a test of nothing";
   for (const auto& [number, call_id] : sent) EXPECT_TRUE(front().outcomes.contains(number)) << call_id;
-  EXPECT_EQ(front().edge->in_flight(), 0u);
+  EXPECT_EQ(front().edge->origin().in_flight(), 0u);
   std::map<std::string, pb::Outcome> ended;
   for (const auto& [number, o] : front().outcomes) ended[sent.at(number)] = o;
   check_order_and_doubles(ended);
@@ -85,8 +85,8 @@ TEST_P(BusUnderRestarts, EverythingIsDeliveredAndNothingInDoubt) {
       restarting.clear();
       is_down = false;
     } else if (!restarting.empty() && dice(3) == 0) {
-      const bool done = restarting[0] == 'm' ||
-                        (bus_.edge(restarting).begun() == 0 && bus_.edge(restarting).has_last_envelope());
+      const bool done = restarting[0] == 'm' || (bus_.edge(restarting).target().begun() == 0 &&
+                                                 bus_.edge(restarting).has_last_envelope());
       if (!done) continue;
       bus_.kill(restarting, dice(2) == 0);
       is_down = true;
@@ -103,7 +103,7 @@ TEST_P(BusUnderRestarts, EverythingIsDeliveredAndNothingInDoubt) {
     worker(w).finish_all();
   }
   bus_.advance(seconds(60));
-  EXPECT_EQ(front().edge->in_flight(), 0u);
+  EXPECT_EQ(front().edge->origin().in_flight(), 0u);
   for (const auto& [number, o] : front().outcomes)
     EXPECT_EQ(o.verdict(), pb::DELIVERED) << o.ShortDebugString();
   check_order_and_doubles({});

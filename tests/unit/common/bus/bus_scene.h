@@ -42,7 +42,7 @@ class Actor : public EdgeUser {
     for (const auto& id : std::exchange(begun_ids, {})) {
       pb::Outcome o;
       o.set_verdict(pb::DELIVERED);
-      edge->finish(id, o);
+      edge->target().finish(id, o);
     }
   }
 
@@ -114,14 +114,14 @@ class BusTest : public ::testing::Test {
     if (call_id == "unmappable") e.mutable_sip_message()->set_request_uri(call_id);
     const Time now = bus_.clock().now();
     const auto number =
-        front().edge->submit(e, now + std::chrono::seconds(25), now + std::chrono::seconds(25));
+        front().edge->origin().submit(e, now + std::chrono::seconds(25), now + std::chrono::seconds(25));
     return number ? *number : 0;
   }
   void send_lossy(const std::string& call_id, Duration within = std::chrono::seconds(5)) {
     pb::Envelope e;
     e.set_conversation("a b");
     e.mutable_sip_message()->set_call_id(call_id);
-    front().edge->submit_lossy(e, bus_.clock().now() + within);
+    front().edge->origin().submit_lossy(e, bus_.clock().now() + within);
   }
   // To w-2, or the process of that name with this epoch.
   void hand_over(const std::string& text, uint64_t epoch = 0) {
@@ -131,7 +131,7 @@ class BusTest : public ::testing::Test {
     pb::HandOver one;
     one.set_stream(stream);
     one.set_payload(text);
-    return worker("w-1").edge->hand_over("w-2", epoch, one);
+    return worker("w-1").edge->hand_overs().put("w-2", epoch, one);
   }
   Actor& front() { return actors_["sip-1"]; }
   Actor& worker(const std::string& name = "w-1") { return actors_[name]; }

@@ -110,11 +110,11 @@ TEST_F(BusTest, ACallOfALaterVersionArrivesAndIsAnsweredWithNothing) {
 
 TEST_F(BusTest, ALossyEnvelopeCrossesAndIsKeptByNobody) {
   send_lossy("typing");
-  EXPECT_EQ(front().edge->in_flight(), 0u);
+  EXPECT_EQ(front().edge->origin().in_flight(), 0u);
   const uint64_t n = send("c1");  // waits for nothing
   bus_.run();
   EXPECT_EQ(worker().began, (std::vector<std::string>{"typing", "c1"}));
-  EXPECT_EQ(worker().edge->begun(), 0u);
+  EXPECT_EQ(worker().edge->target().begun(), 0u);
   EXPECT_EQ(front().outcomes.size(), 1u);
   EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
 }
@@ -127,7 +127,7 @@ TEST_F(BusTest, ALossyEnvelopeThatCannotPassIsDroppedInSilence) {
   bus_.advance(seconds(30));
   EXPECT_TRUE(worker().began.empty());
   EXPECT_TRUE(front().outcomes.empty());
-  EXPECT_EQ(front().edge->in_flight(), 0u);
+  EXPECT_EQ(front().edge->origin().in_flight(), 0u);
 }
 
 TEST_F(BusTest, AMessageCrossesAndItsOutcomeComesBackTranslated) {
@@ -137,7 +137,7 @@ TEST_F(BusTest, AMessageCrossesAndItsOutcomeComesBackTranslated) {
   EXPECT_EQ(outcome(n).verdict(), pb::DELIVERED);
   EXPECT_EQ(outcome(n).text(), "translated");
   EXPECT_EQ(outcome(n).target(), "w-1");
-  EXPECT_EQ(front().edge->in_flight(), 0u);
+  EXPECT_EQ(front().edge->origin().in_flight(), 0u);
 }
 
 TEST_F(BusTest, TheMapperMayEndItAtOnce) {
@@ -165,7 +165,7 @@ TEST_F(BusTest, ProcessesStartInAnyOrder) {
   e.set_conversation("a b");
   e.mutable_sip_message()->set_call_id("early");
   const Time now = bus.clock().now();
-  ASSERT_TRUE(sip.edge->submit(e, now + seconds(25), now + seconds(25)));
+  ASSERT_TRUE(sip.edge->origin().submit(e, now + seconds(25), now + seconds(25)));
   bus.advance(seconds(1));
   chooser.node = &bus.start_mapper("m-1", chooser);
   bus.advance(seconds(1));
@@ -405,7 +405,7 @@ TEST_F(BusTest, WithNobodyThereForTenSecondsTheAnswerComesAtOnce) {
   bus_.kill("m-2");
   bus_.advance(seconds(11));
   EXPECT_EQ(send("c3"), 0u);
-  EXPECT_EQ(front().edge->refusal(), pb::NO_TARGET);
+  EXPECT_EQ(front().edge->origin().refusal(), pb::NO_TARGET);
 }
 
 TEST_F(BusTest, ASleeperDropsWhatItHadNotBegun) {
@@ -491,19 +491,19 @@ TEST_F(BusTest, WhatIsHeldWaitsAndWhatFollowsInItsConversationToo) {
   e.set_conversation("a b");
   e.mutable_sip_message()->set_call_id("held");
   const Time now = bus_.clock().now();
-  const auto held = front().edge->submit(e, now + seconds(25), now + seconds(25), true);
+  const auto held = front().edge->origin().submit(e, now + seconds(25), now + seconds(25), true);
   ASSERT_TRUE(held);
   send("follows");
   send("other", "a c");
   start("w-2", pb::WORKER);  // membership changes, and with it what may be sent
   bus_.advance(seconds(8));
   EXPECT_EQ(worker().began, (std::vector<std::string>{"other"}));
-  EXPECT_STREQ(front().edge->list_in_flight(9).front().stage, "waits for another worker");
-  EXPECT_TRUE(front().edge->has_in_flight("a b", now));
-  EXPECT_FALSE(front().edge->has_in_flight("a b", now - seconds(1)));
-  EXPECT_FALSE(front().edge->has_in_flight("a c", now + seconds(8)));
-  front().edge->let_go(*held);
-  front().edge->let_go(*held + 100);
+  EXPECT_STREQ(front().edge->origin().list_in_flight(9).front().stage, "waits for another worker");
+  EXPECT_TRUE(front().edge->origin().has_in_flight("a b", now));
+  EXPECT_FALSE(front().edge->origin().has_in_flight("a b", now - seconds(1)));
+  EXPECT_FALSE(front().edge->origin().has_in_flight("a c", now + seconds(8)));
+  front().edge->origin().let_go(*held);
+  front().edge->origin().let_go(*held + 100);
   bus_.run();
   EXPECT_EQ(worker().began, (std::vector<std::string>{"other", "held", "follows"}));
 }
@@ -513,7 +513,7 @@ TEST_F(BusTest, WhatIsHeldForTooLongFails) {
   e.set_conversation("a b");
   e.mutable_sip_message()->set_call_id("held");
   const Time now = bus_.clock().now();
-  const auto held = front().edge->submit(e, now + seconds(25), now + seconds(60), true);
+  const auto held = front().edge->origin().submit(e, now + seconds(25), now + seconds(60), true);
   bus_.advance(seconds(26));
   EXPECT_EQ(outcome(*held).reason(), pb::DEADLINE);
   EXPECT_TRUE(worker().began.empty());
@@ -563,7 +563,7 @@ TEST_F(BusTest, TheBoundRefusesAndNothingIsLost) {
   std::size_t taken = 0;
   while (send("c" + std::to_string(taken), std::to_string(taken)) != 0) ++taken;
   EXPECT_EQ(taken, max_in_flight_);
-  EXPECT_EQ(front().edge->refusal(), pb::OVERLOADED);
+  EXPECT_EQ(front().edge->origin().refusal(), pb::OVERLOADED);
   bus_.release("sip-1", "m-1");
   bus_.release("sip-1", "m-2");
   bus_.advance(seconds(1));

@@ -74,13 +74,13 @@ TEST_F(BusTest, AHandOverToAProcessThatIsNoMoreEndsAtTheNextOne) {
   EXPECT_TRUE(put(4711, 9, "old"));
   bus_.advance(seconds(2));
   EXPECT_TRUE(worker("w-2").handed.empty());
-  EXPECT_EQ(worker("w-1").edge->hand_overs_waiting(), 0u);
+  EXPECT_EQ(worker("w-1").edge->hand_overs().waiting(), 0u);
 }
 
 TEST_F(BusTest, AHandOverToAProcessThatIsNotKnownYetWaitsForIt) {
   EXPECT_TRUE(put(4711, 9, "a"));
   bus_.advance(seconds(2));
-  EXPECT_EQ(worker("w-1").edge->hand_overs_waiting(), 1u);
+  EXPECT_EQ(worker("w-1").edge->hand_overs().waiting(), 1u);
 }
 
 TEST_F(BusTest, WhoDoesNotTakeHandOversGetsNoneThatWouldSeemToFollow) {
@@ -93,8 +93,8 @@ TEST_F(BusTest, WhoDoesNotTakeHandOversGetsNoneThatWouldSeemToFollow) {
   for (std::size_t i = 0; i < HandOvers::kMaxWaiting; ++i) hand_over("b");
   EXPECT_FALSE(put(epoch, 9, "c"));
   EXPECT_TRUE(put(epoch, 9, "c")) << "said once";
-  EXPECT_EQ(worker("w-1").edge->hand_overs_waiting(), 0u);
-  EXPECT_EQ(worker("w-1").edge->hand_overs_given_up(), HandOvers::kMaxWaiting + 2);
+  EXPECT_EQ(worker("w-1").edge->hand_overs().waiting(), 0u);
+  EXPECT_EQ(worker("w-1").edge->hand_overs().given_up(), HandOvers::kMaxWaiting + 2);
   bus_.run();
   for (const auto& mapper : {"m-1", "m-2"}) {
     bus_.lose("w-1", mapper);
@@ -113,7 +113,7 @@ TEST_F(BusTest, HandOversThatNobodyTakesAreGivenUpAndThatIsTold) {
   EXPECT_EQ(worker("w-1").hand_overs_lost_count, 0);
   bus_.advance(seconds(3));
   EXPECT_EQ(worker("w-1").hand_overs_lost_count, 1);
-  EXPECT_EQ(worker("w-1").edge->hand_overs_waiting(), 0u);
+  EXPECT_EQ(worker("w-1").edge->hand_overs().waiting(), 0u);
   bus_.advance(seconds(200));
   EXPECT_EQ(worker("w-1").hand_overs_lost_count, 1);
 }

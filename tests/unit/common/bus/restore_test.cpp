@@ -22,11 +22,12 @@ class RestoreTest : public BusTest {
     pb::Envelope e;
     e.set_conversation(conversation);
     e.mutable_sip_message()->set_call_id(call_id);
-    *e.mutable_id() = front().edge->new_id();
+    *e.mutable_id() = front().edge->origin().new_id();
     const Time now = bus_.clock().now();
     const RestoredTimes times{now, now + seconds(25), now + seconds(40)};
     Written w{e, times, call_id, 0};
-    if (const auto number = front().edge->submit(e, times.begin_before, times.end_by)) journal_[*number] = w;
+    if (const auto number = front().edge->origin().submit(e, times.begin_before, times.end_by))
+      journal_[*number] = w;
   }
   void note_ended() {
     for (const auto& [number, o] : front().outcomes) {
@@ -39,15 +40,15 @@ class RestoreTest : public BusTest {
   }
   void die(bool silently = false, bool unsent = false) {
     note_ended();
-    targets_ = front().edge->possible_targets();
+    targets_ = front().edge->origin().possible_targets();
     bus_.kill("sip-1", silently, unsent);
   }
   void revive() {
     start("sip-1", pb::FRONT);
-    front().edge->restore_targets(targets_);
+    front().edge->origin().restore_targets(targets_);
     for (auto& [number, w] : std::exchange(journal_, {})) {
       pb::Envelope e = w.envelope;
-      const uint64_t handle = front().edge->restore(e, w.times, ++w.openings << 16);
+      const uint64_t handle = front().edge->origin().restore(e, w.times, ++w.openings << 16);
       journal_[handle] = std::move(w);
     }
   }
@@ -80,7 +81,7 @@ TEST_F(RestoreTest, WhatIsBegunIsWaitedForAndItsOutcomeFindsTheNextProcess) {
   die();
   revive();
   bus_.advance(seconds(2));
-  EXPECT_EQ(front().edge->in_flight(), 1u);
+  EXPECT_EQ(front().edge->origin().in_flight(), 1u);
   worker().finish_all();
   bus_.run();
   EXPECT_EQ(ended("c1").verdict(), pb::DELIVERED);
@@ -202,7 +203,7 @@ TEST_F(RestoreTest, WithoutAnyMapperItWaitsAndThenGoes) {
   }
   revive();
   bus_.advance(seconds(8));
-  EXPECT_EQ(front().edge->in_flight(), 1u);
+  EXPECT_EQ(front().edge->origin().in_flight(), 1u);
   start_mapper("m-1");
   start_mapper("m-2");
   bus_.advance(seconds(8));
@@ -238,10 +239,10 @@ TEST_F(RestoreTest, OldAndNewIdsWithTheSameNumberAreToldApart) {
   EXPECT_EQ(worker().began.size(), 3u);
   pb::Outcome refused;
   refused.set_verdict(pb::FAILED);
-  worker().edge->finish(worker().begun_ids[0], refused);
+  worker().edge->target().finish(worker().begun_ids[0], refused);
   bus_.run();
   EXPECT_EQ(ended("old").verdict(), pb::FAILED);
-  EXPECT_EQ(front().edge->in_flight(), 2u);
+  EXPECT_EQ(front().edge->origin().in_flight(), 2u);
 }
 
 TEST_F(RestoreTest, ATargetWhoseMemoryOverflowedMakesADoubt) {

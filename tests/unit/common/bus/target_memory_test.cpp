@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "common/bus/edge/edge.h"
+#include "common/bus/wire/times.h"
 
 namespace stox::bus {
 namespace {

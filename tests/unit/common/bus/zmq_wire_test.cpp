@@ -31,7 +31,7 @@ class Answering : public EdgeUser {
   void finish_last() {
     pb::Outcome o;
     o.set_verdict(pb::DELIVERED);
-    edge->edge().finish(last, o);
+    edge->edge().target().finish(last, o);
   }
   void ended(uint64_t, const pb::Outcome& o) override {
     ++(o.verdict() == pb::DELIVERED ? delivered : failed);
@@ -80,7 +80,7 @@ class ZmqWireTest : public ::testing::Test {
     e.set_conversation(std::to_string(n));
     e.mutable_sip_message()->set_call_id(std::to_string(n));
     const Time now = loop_.now();
-    ASSERT_TRUE(sip_.edge->edge().submit(e, now + seconds(25), now + seconds(25)));
+    ASSERT_TRUE(sip_.edge->edge().origin().submit(e, now + seconds(25), now + seconds(25)));
   }
   bool run_until(const std::function<bool()>& done) {
     const Time give_up = loop_.now() + seconds(30);
@@ -451,7 +451,7 @@ TEST_F(ZmqWireTest, AMapperThatIsTakenOutIsLetGoWhenWhatItCarriesHasEnded) {
     void end() {
       pb::Outcome o;
       o.set_verdict(pb::DELIVERED);
-      edge->edge().finish(held, o);
+      edge->edge().target().finish(held, o);
     }
     pb::EnvelopeId held;
   };
