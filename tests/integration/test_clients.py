@@ -53,7 +53,9 @@ def words_of(content_type, body):
     if content_type.startswith("application/im-iscomposing+xml"):
         return "typing: " + re.search("<state>(.*)</state>", body)[1]
     if content_type.startswith("application/vnd.gsma.rcs-ft-http+xml"):
-        return "file: " + re.search('url="([^"]*)"', body)[1]
+        told = [re.search(what, body) for what in ("<file-name>(.*)</", "<file-size>(.*)</", "<content-type>(.*)</", '<data url="(.*?)"')]
+        *file, url = [found[1] for found in told if found]
+        return f"file: {url} ({', '.join(file)})"
     assert content_type.replace(" ", "") == "text/plain;charset=UTF-8", content_type
     return "text: " + escape(body)
 

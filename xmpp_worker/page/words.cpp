@@ -81,6 +81,9 @@ void from_stanza(const xmpp::Stanza& stanza, const xmpp::MessageContent& content
     pb::XmppOob* oob = message->add_oobs();
     oob->set_url(each.url.data(), each.url.size());
     oob->set_description(each.description.data(), each.description.size());
+    oob->set_name(each.name.data(), each.name.size());
+    oob->set_media_type(each.media_type.data(), each.media_type.size());
+    oob->set_size(each.size);
   }
   message->set_replaces(content.replaces.data(), content.replaces.size());
   for (const auto& [state, name] : kStates) {

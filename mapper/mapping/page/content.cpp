@@ -211,8 +211,7 @@ std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const Shown& sho
     pb::Part& part = *out.add_parts();
     const pb::XmppOob* file = i < texts.size() ? nullptr : shown.files[i - texts.size()];
     const std::string text = file == nullptr ? texts[i] : line_of(*file);
-    if (file != nullptr && is_web_address(file->url()))
-      add_form(part, kFileInfoType, write_file_info(file->url()));
+    if (file != nullptr && is_web_address(file->url())) add_form(part, kFileInfoType, write_file_info(*file));
     if (asks && i + 1 == count) add_cpim(in, text, out, part, now_s);
     add_form(part, kPlainType, text);
   }

@@ -61,17 +61,35 @@ bool has_scheme(std::string_view url, std::string_view scheme) {
          url.substr(scheme.size(), 3) == "://";
 }
 
-// The last segment of the path, as a name that a folder may hold.
-std::string name_of_file(std::string_view url) {
+// As a name that a folder may hold; empty: it is none.
+std::string clean_name(std::string name) {
+  std::erase_if(name, [](char c) { return c == '/' || c == '\\'; });
+  if (!is_utf8(name)) return {};
+  name = one_line(xml_legal(name), kMaxName);
+  return name == "." || name == ".." ? std::string() : name;
+}
+
+// The last segment of the path.
+std::string name_in_url(std::string_view url) {
   url = url.substr(0, url.find_first_of("?#"));
   const auto authority = url.find("://") + 3;
   const auto slash = url.rfind('/');
-  if (slash == std::string_view::npos || slash < authority) return "file";
-  auto name = percent_decode(url.substr(slash + 1)).value_or(std::string());
-  std::erase_if(name, [](char c) { return c == '/' || c == '\\'; });
-  if (!is_utf8(name)) return "file";
-  name = one_line(xml_legal(name), kMaxName);
-  return name.empty() || name == "." || name == ".." ? "file" : name;
+  if (slash == std::string_view::npos || slash < authority) return {};
+  return clean_name(percent_decode(url.substr(slash + 1)).value_or(std::string()));
+}
+
+std::string name_of_file(const pb::XmppOob& file) {
+  std::string name = clean_name(file.name());
+  if (name.empty()) name = name_in_url(file.url());
+  return name.empty() ? "file" : name;
+}
+
+constexpr CharClass kTypeChars("!#$&-^_.+/");  // RFC 6838 4.2, and its slash
+
+bool is_media_type(std::string_view type) {
+  const auto slash = type.find('/');
+  return type.size() <= 127 && kTypeChars.has_all(type) && slash != 0 && slash + 1 < type.size() &&
+         slash == type.rfind('/') && slash != std::string_view::npos;
 }
 
 std::string_view type_of_file(std::string_view name) {
@@ -88,14 +106,17 @@ bool is_web_address(std::string_view url) { return has_scheme(url, "http") || ha
 
 bool is_encrypted_file(std::string_view url) { return has_scheme(url, "aesgcm"); }
 
-std::string write_file_info(std::string_view url) {
-  const std::string name = name_of_file(url);
+std::string write_file_info(const pb::XmppOob& file) {
+  const std::string name = name_of_file(file);
   std::string out =
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n"
-      "<file xmlns=\"urn:gsma:params:xml:ns:rcs:rcs:fthttp\">\r\n<file-info type=\"file\">\r\n<file-name>";
-  out.append(xml_escape(name)).append("</file-name>\r\n<content-type>").append(type_of_file(name));
+      "<file xmlns=\"urn:gsma:params:xml:ns:rcs:rcs:fthttp\">\r\n<file-info type=\"file\">\r\n";
+  if (file.size() != 0)
+    out.append("<file-size>").append(std::to_string(file.size())).append("</file-size>\r\n");
+  out.append("<file-name>").append(xml_escape(name)).append("</file-name>\r\n<content-type>");
+  out.append(is_media_type(file.media_type()) ? std::string_view(file.media_type()) : type_of_file(name));
   out.append("</content-type>\r\n<data url=\"")
-      .append(xml_escape(url))
+      .append(xml_escape(file.url()))
       .append("\"/>\r\n</file-info>\r\n</file>\r\n");
   return out;
 }

@@ -177,6 +177,9 @@ std::string apply_xmpp(const std::vector<Field>& in, const Addresses& addresses,
     if (key == "replaces") message.set_replaces(value);
     if (key == "delay") message.set_delay_stamp_s(number(value));
     if (key == "url") message.add_oobs()->set_url(value);
+    if (key == "file-name") message.mutable_oobs(0)->set_name(value);
+    if (key == "media-type") message.mutable_oobs(0)->set_media_type(value);
+    if (key == "file-size") message.mutable_oobs(0)->set_size(static_cast<uint64_t>(number(value)));
     if (key == "state") {
       pb::XmppMessage::State state = pb::XmppMessage::NO_STATE;
       std::string upper;

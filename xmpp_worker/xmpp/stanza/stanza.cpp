@@ -96,6 +96,44 @@ std::optional<Stanza> read_stanza(const Element& element) {
   return stanza;
 }
 
+bool is_web_address(std::string_view url) {
+  const std::string scheme = ascii_lower(url.substr(0, url.find(':')));
+  return (scheme == "https" || scheme == "http") && url.size() <= 2048 &&
+         std::none_of(url.begin(), url.end(), [](char c) { return static_cast<unsigned char>(c) <= ' '; });
+}
+
+std::string_view web_address_in(const Element& sources) {
+  for (Element each = sources.first_child(); each; each = each.next()) {
+    if (each.is("url-data", ns::kUrlData) && is_web_address(each.attribute("target")))
+      return each.attribute("target");
+  }
+  return {};
+}
+
+namespace {
+
+// XEP-0447: what it tells of a file, and the file itself, unless the body has its address among other words.
+void read_file_sharing(const Element& sharing, MessageContent& out) {
+  const std::string_view url = web_address_in(sharing.child("sources", ns::kFileSharing));
+  if (url.empty()) return;
+  const Element file = sharing.child("file", ns::kFileMetadata);
+  const auto told = [&](const char* what) { return trim(file.child(what, ns::kFileMetadata).text()); };
+  auto oob = std::find_if(out.oobs.begin(), out.oobs.end(), [&](const Oob& each) { return each.url == url; });
+  if (oob == out.oobs.end()) {
+    const bool is_said = std::any_of(out.bodies.begin(), out.bodies.end(), [&](const LangText& body) {
+      return body.text.find(url) != std::string_view::npos && trim(body.text) != url;
+    });
+    if (is_said) return;
+    oob = out.oobs.insert(out.oobs.end(), {url, told("desc")});
+  }
+  oob->name = told("name");
+  // COMPAT(Dino 0.5): media_type
+  oob->media_type = told("media-type").empty() ? told("media_type") : told("media-type");
+  oob->size = parse_number(told("size"), 0, INT64_MAX).value_or(0);
+}
+
+}  // namespace
+
 void read_content(const Element& message, MessageContent& out) {
   out.clear();
   for (Element each = message.first_child(); each; each = each.next()) {
@@ -127,6 +165,9 @@ void read_content(const Element& message, MessageContent& out) {
         out.received = each.attribute("id");  // of XEP-0333 before 0.5, as is this:
       if (each.name() == "displayed" || each.name() == "acknowledged") out.displayed = each.attribute("id");
     }
+  }
+  for (Element each = message.first_child(); each; each = each.next()) {
+    if (each.is("file-sharing", ns::kFileSharing)) read_file_sharing(each, out);
   }
 }
 

@@ -31,10 +31,12 @@ struct LangText {
   std::string_view text;
 };
 
-// XEP-0066.
+// XEP-0066, and what XEP-0446 tells beside it.
 struct Oob {
   std::string_view url;
-  std::string_view description;  // empty = none
+  std::string_view description;  // empty = none, as are these:
+  std::string_view name = {}, media_type = {};
+  uint64_t size = 0;  // bytes; 0 = not known
 };
 
 // XEP-0447, XEP-0446: a file at an http or https address.
@@ -62,6 +64,11 @@ struct MessageContent {
 
   void clear();  // keeps memory
 };
+
+// http or https, without spaces, and of a length that a message can carry.
+bool is_web_address(std::string_view url);
+// The first of XEP-0447's <sources/>; empty: there is none.
+std::string_view web_address_in(const Element& sources);
 
 // Nothing when the element is no stanza.
 std::optional<Stanza> read_stanza(const Element&);

@@ -77,21 +77,12 @@ Meaning read_encryption_name(const Element& payload, const Context& context) {
 
 Meaning read_call(const Element&, const Context&) { return {Kind::kCall, {}}; }
 
-bool is_web_address(std::string_view url) {
-  const std::string scheme = ascii_lower(url.substr(0, url.find(':')));
-  return (scheme == "https" || scheme == "http") && url.size() <= 2048 &&
-         std::none_of(url.begin(), url.end(), [](char c) { return static_cast<unsigned char>(c) <= ' '; });
-}
-
 constexpr const char* kNoAddress =
     "This file cannot be carried to SIP: it has no web address. Send it by an upload instead.";
 
 // XEP-0447: <url-data/> of <sources/>; beside it stands what SIP users cannot fetch or decrypt.
 Meaning read_sources(const Element& sources, std::string_view description) {
-  for (Element each = sources.first_child(); each; each = each.next()) {
-    if (each.is("url-data", ns::kUrlData) && is_web_address(each.attribute("target")))
-      return file(each.attribute("target"), description);
-  }
+  if (const auto url = web_address_in(sources); !url.empty()) return file(url, description);
   for (Element each = sources.first_child(); each; each = each.next()) {
     if (each.is("encrypted", ns::kEncryptedFile))
       return refused(

@@ -47,6 +47,35 @@ TEST(Stanza, ReadsReferencesAndCorrections) {
   EXPECT_EQ(content.replaces, "");
 }
 
+TEST(Stanza, AFileThatIsSharedIsTakenFromItsSources) {
+  const auto shared = [](const std::string& beside) {
+    const Reading read("<message>" + beside +
+                       "<file-sharing xmlns='urn:xmpp:sfs:0'><file "
+                       "xmlns='urn:xmpp:file:metadata:0'><media-type>image/png</media-type>"
+                       "<name>a rose</name><size>81230</size><desc>d</desc></file><sources><url-data "
+                       "xmlns='http://jabber.org/protocol/url-data' "
+                       "target='https://x.test/1'/></sources></file-sharing></message>");
+    MessageContent content;
+    read_content(read.element(), content);
+    std::string out;
+    for (const Oob& each : content.oobs)
+      out.append(each.url)
+          .append(" ")
+          .append(each.name)
+          .append(" ")
+          .append(each.media_type)
+          .append(" ")
+          .append(std::to_string(each.size));
+    return out;
+  };
+  const std::string whole = "https://x.test/1 a rose image/png 81230";
+  EXPECT_EQ(shared(""), whole);
+  EXPECT_EQ(shared("<body>look</body>"), whole);
+  EXPECT_EQ(shared("<body>https://x.test/1</body><x xmlns='jabber:x:oob'><url>https://x.test/1</url></x>"),
+            whole);
+  EXPECT_EQ(shared("<body>look: https://x.test/1</body>"), "");  // it is in the words
+}
+
 TEST(Stanza, WhatComesFromAnOccupantOfARoomSaysSo) {
   MessageContent content;
   for (const auto& [payload, expected] :
