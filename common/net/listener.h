@@ -1,6 +1,7 @@
 // Accepts TCP connections at one address.
 #pragma once
 
+#include <asio/ip/tcp.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -8,7 +9,7 @@
 #include <string_view>
 #include <tl/expected.hpp>
 
-#include "common/net/loop.h"
+#include "common/net/acceptor.h"
 #include "common/net/resolver.h"
 
 namespace stox::net {
@@ -16,7 +17,7 @@ namespace stox::net {
 class Listener {
  public:
   // A descriptor, which is the callee's from then on, and who connected, as IPv4 if that is what it is. Or
-  // -1: no descriptor is left; whoever connects waits, and is accepted as soon as there is one.
+  // -1: none is left, and whoever connects waits.
   using Accepted = std::function<void(int descriptor, const Address& peer)>;
   struct Options {
     bool with_others = false;  // several processes may listen there: each connection goes to one of them
@@ -26,15 +27,13 @@ class Listener {
   // Port 0: any. Fails with the errno; EINVAL if it is no address. The loop must outlive it. It may be
   // destroyed from inside the call.
   static tl::expected<std::unique_ptr<Listener>, int> create(Loop&, const Address&, Options, Accepted);
-  ~Listener();
 
-  uint16_t port() const;
+  uint16_t port() const { return acceptor_.local().port(); }
 
  private:
-  struct Acceptor;
-  explicit Listener(std::shared_ptr<Acceptor>);
+  Listener(Loop&, asio::ip::tcp::acceptor, Accepted);
 
-  std::shared_ptr<Acceptor> acceptor_;  // shared with handlers
+  Acceptor<asio::ip::tcp> acceptor_;
 };
 
 // What in the configuration is to be changed if a process cannot listen.

@@ -18,7 +18,7 @@
 #include <list>
 #include <nlohmann/json.hpp>
 
-#include "common/service/acceptor.h"
+#include "common/net/acceptor.h"
 #include "common/service/json_text.h"
 
 namespace stox::service {
@@ -222,7 +222,7 @@ class Listening : public ControlSocket {
     });
   };
   struct stat made_ {};
-  Acceptor<Local> acceptor_;
+  net::Acceptor<Local> acceptor_;
 };
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include <list>
 
 #include "common/base/text.h"
-#include "common/service/acceptor.h"
+#include "common/net/acceptor.h"
 
 namespace stox::service {
 namespace {
@@ -136,7 +136,7 @@ class Listening : public HttpResponder {
     keep->close();
     connections_.erase(found);
   };
-  Acceptor<Tcp> acceptor_;
+  net::Acceptor<Tcp> acceptor_;
 };
 
 }  // namespace

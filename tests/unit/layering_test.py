@@ -29,7 +29,7 @@ OURS = {
 # Of the protocol libraries only these files, transports and streams, touch sockets: they may use common/net too.
 SOCKETS = {
     "sip_front/sip": {"transport", "udp", "tcp", "tcp_connection", "tcp_io", "tls_identity", "trust", "next_hop"},
-    "xmpp_worker/xmpp": {"stream_socket", "connector", "s2s_accepted", "s2s_route", "s2s_server", "s2s_site"},
+    "xmpp_worker/xmpp": {"paced_socket", "s2s_accepted", "s2s_route", "s2s_server", "s2s_site"},
 }
 
 # Single headers beyond that.

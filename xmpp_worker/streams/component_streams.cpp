@@ -44,8 +44,8 @@ ComponentStreams::ComponentStreams(const service::Context& context, const servic
                   .last_connection = static_cast<uint64_t>(context.loop.clock().wall_us()),
                   .has_predecessor = true},
                  ids, *this, user),
-      socket_(loop_, *resolver_, *this, std::chrono::milliseconds(config.pace_ms),
-              static_cast<uint16_t>(kFirstPort + hash64(context.identity.full) % kPorts)),
+      connector_(loop_, static_cast<uint16_t>(kFirstPort + hash64(context.identity.full) % kPorts)),
+      socket_(loop_, *this, std::chrono::milliseconds(config.pace_ms)),
       alarm_(loop_, [this] {
         component_.turn(loop_.now());
         arrange();
@@ -98,12 +98,25 @@ void ComponentStreams::connect() {
 }
 
 void ComponentStreams::may_connect() {
-  if (std::exchange(waits_to_connect_, false)) socket_.connect(host_, port_);
+  if (!std::exchange(waits_to_connect_, false)) return;
+  socket_.close();
+  connector_.connect(*resolver_, host_, port_, [this](int descriptor, const std::string& text) {
+    if (descriptor < 0) return socket_closed(text);
+    socket_.adopt(descriptor);
+    component_.connected(loop_.now());
+    arrange();
+  });
 }
 
 void ComponentStreams::disconnect() {
   waits_to_connect_ = false;
+  connector_.cancel();
   socket_.close();
+}
+
+void ComponentStreams::abort() {
+  connector_.cancel();
+  socket_.abort();
 }
 
 void ComponentStreams::write_soon() { socket_.write_soon(); }
@@ -118,11 +131,6 @@ void ComponentStreams::state_changed() {
 
 std::size_t ComponentStreams::unsent() const { return socket_.unsent(); }
 
-void ComponentStreams::socket_connected() {
-  component_.connected(loop_.now());
-  arrange();
-}
-
 void ComponentStreams::socket_received(std::string_view bytes) {
   component_.received(bytes, loop_.now());
   arrange();
@@ -133,9 +141,9 @@ void ComponentStreams::socket_closed(const std::string& why) {
   arrange();
 }
 
-void ComponentStreams::fill_output(std::string& out) {
+void ComponentStreams::about_to_write() {
   if (component_.is_up()) user_.about_to_write(component_);
-  out.append(component_.output());
+  socket_.send(component_.output());
   component_.output().clear();
   alarm_.set(net::about(component_.next()));
 }

@@ -9,15 +9,16 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/net/connector.h"
 #include "common/net/loop.h"
 #include "common/net/resolver.h"
 #include "xmpp_worker/streams/streams.h"
 #include "xmpp_worker/xmpp/component/component.h"
-#include "xmpp_worker/xmpp/stream/stream_socket.h"
+#include "xmpp_worker/xmpp/stream/paced_socket.h"
 
 namespace stox::worker {
 
-class ComponentStreams final : public Streams, private xmpp::ComponentOwner, private xmpp::StreamSocketUser {
+class ComponentStreams final : public Streams, private xmpp::ComponentOwner, private xmpp::PacedSocketUser {
  public:
   // `domain`: the component's name, prepared. Ids and user must outlive it, as must the context.
   static Result<std::unique_ptr<Streams>> create(const service::Context&, const service::XmppWorkerConfig&,
@@ -51,14 +52,13 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
 
   void connect() override;
   void disconnect() override;
-  void abort() override { socket_.abort(); }
+  void abort() override;
   void write_soon() override;
   void state_changed() override;
   std::size_t unsent() const override;
-  void socket_connected() override;
   void socket_received(std::string_view bytes) override;
   void socket_closed(const std::string& why) override;
-  void fill_output(std::string& out) override;
+  void about_to_write() override;
 
   void arrange();  // after every event: the next alarm, and a write if something waits
 
@@ -70,7 +70,8 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
   xmpp::LinksUser& user_;
   std::unique_ptr<net::Resolver> resolver_;
   xmpp::Component component_;
-  xmpp::StreamSocket socket_;
+  net::Connector connector_;
+  xmpp::PacedSocket socket_;
   net::Alarm alarm_;
   bool waits_to_connect_ = false;
 };

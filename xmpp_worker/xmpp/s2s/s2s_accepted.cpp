@@ -28,12 +28,12 @@ S2sAccepted::S2sAccepted(S2sSite& site, S2sAcceptedUser& user, int descriptor, c
       number_(++site.streams),
       machine_({host_port(address.ip, address.port), site.tls->has_certificate()}, site.keys, *this,
                site.loop.now()),
-      socket_(site.loop, site.resolver, *this, site.options.pace),
+      socket_(site.loop, *this, site.options.pace),
       alarm_(site.loop, [this] {
         machine_.turn(site_.loop.now());
         arrange();
       }) {
-  socket_.adopt(descriptor, machine_.address());
+  socket_.adopt(descriptor);
   arrange();
 }
 
@@ -110,12 +110,12 @@ void S2sAccepted::tls_established(net::TlsSession& session) {
   machine_.tls_established(names_of(session.take_peer()), session.description(), site_.loop.now());
 }
 
-void S2sAccepted::fill_output(std::string& out) {
+void S2sAccepted::about_to_write() {
   const std::vector<S2sRoute*> carried = carried_;
   for (S2sRoute* route : carried) route->about_to_write();
   if (machine_.management().is_on()) site_.user.about_to_acknowledge();
   machine_.end_of_wakeup();
-  out.append(machine_.output());
+  socket_.send(machine_.output());
   said_ += machine_.output().size();
   machine_.output().clear();
 }

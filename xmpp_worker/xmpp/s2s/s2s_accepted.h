@@ -13,7 +13,7 @@
 #include "xmpp_worker/xmpp/s2s/s2s_inbound.h"
 #include "xmpp_worker/xmpp/s2s/s2s_route.h"
 #include "xmpp_worker/xmpp/s2s/s2s_site.h"
-#include "xmpp_worker/xmpp/stream/stream_socket.h"
+#include "xmpp_worker/xmpp/stream/paced_socket.h"
 
 namespace stox::xmpp {
 
@@ -31,7 +31,7 @@ class S2sAcceptedUser {
   virtual void ended(S2sAccepted&, const StreamEnd&) = 0;
 };
 
-class S2sAccepted final : public S2sCarrier, private S2sInboundUser, private StreamSocketUser {
+class S2sAccepted final : public S2sCarrier, private S2sInboundUser, private PacedSocketUser {
  public:
   S2sAccepted(S2sSite&, S2sAcceptedUser&, int descriptor, const net::Address& peer, S2sAdmission::Place);
   ~S2sAccepted() override;
@@ -66,11 +66,10 @@ class S2sAccepted final : public S2sCarrier, private S2sInboundUser, private Str
   void inbound_oversized(S2sInbound&, const Element&) override;
   void inbound_ended(S2sInbound&, const StreamEnd&) override;
 
-  void socket_connected() override {}
   void socket_received(std::string_view bytes) override;
   void socket_closed(const std::string& why) override;
   void tls_established(net::TlsSession&) override;
-  void fill_output(std::string& out) override;
+  void about_to_write() override;
   void start_tls(std::string_view begun);
   void arrange();
 
@@ -78,7 +77,7 @@ class S2sAccepted final : public S2sCarrier, private S2sInboundUser, private Str
   S2sAcceptedUser& user_;
   const uint64_t number_;
   S2sInbound machine_;
-  StreamSocket socket_;
+  PacedSocket socket_;
   net::Alarm alarm_;
   std::vector<S2sRoute*> carried_;
   Time alive_at_{};

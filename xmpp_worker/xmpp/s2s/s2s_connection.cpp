@@ -15,7 +15,7 @@ S2sConnection::S2sConnection(S2sSite& site, S2sConnectionUser& user, OutboundOpt
     : site_(site),
       user_(&user),
       machine(std::move(options), site.keys, *this),
-      socket_(site.loop, site.resolver, *this, site.options.pace),
+      socket_(site.loop, *this, site.options.pace),
       number_(++site.streams),
       alarm_(site.loop, [this] {
         machine.turn(site_.loop.now());
@@ -23,7 +23,7 @@ S2sConnection::S2sConnection(S2sSite& site, S2sConnectionUser& user, OutboundOpt
       }) {}
 
 void S2sConnection::start(int descriptor) {
-  socket_.adopt(descriptor, machine.options().server);
+  socket_.adopt(descriptor);
   machine.connected(site_.loop.now());
   arrange();
 }
@@ -86,11 +86,11 @@ void S2sConnection::tls_established(net::TlsSession& session) {
   arrange();
 }
 
-void S2sConnection::fill_output(std::string& out) {
+void S2sConnection::about_to_write() {
   if (machine.is_up() && user_ != nullptr) user_->about_to_write();
   if (machine.management().is_on()) site_.user.about_to_acknowledge();
   machine.end_of_wakeup();
-  out.append(machine.output());
+  socket_.send(machine.output());
   machine.output().clear();
   if (machine.output().capacity() > 65'536) machine.output().shrink_to_fit();
   arrange();

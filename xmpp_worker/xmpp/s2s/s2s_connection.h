@@ -6,7 +6,7 @@
 
 #include "xmpp_worker/xmpp/s2s/s2s_outbound.h"
 #include "xmpp_worker/xmpp/s2s/s2s_site.h"
-#include "xmpp_worker/xmpp/stream/stream_socket.h"
+#include "xmpp_worker/xmpp/stream/paced_socket.h"
 
 namespace stox::xmpp {
 
@@ -23,7 +23,7 @@ class S2sConnectionUser {
   virtual bool may_hold(std::size_t bytes) = 0;
 };
 
-class S2sConnection final : private S2sOutboundUser, private StreamSocketUser {
+class S2sConnection final : private S2sOutboundUser, private PacedSocketUser {
  public:
   // The site must outlive it, and the user until leave() or forget().
   S2sConnection(S2sSite&, S2sConnectionUser&, OutboundOptions);
@@ -46,11 +46,10 @@ class S2sConnection final : private S2sOutboundUser, private StreamSocketUser {
   void outbound_stanza(S2sOutbound&, const Element&) override;
   void outbound_oversized(S2sOutbound&, const Element&) override;
 
-  void socket_connected() override {}
   void socket_received(std::string_view bytes) override;
   void socket_closed(const std::string& why) override;
   void tls_established(net::TlsSession&) override;
-  void fill_output(std::string& out) override;
+  void about_to_write() override;
 
   S2sSite& site_;
   S2sConnectionUser* user_;  // null: it has left us
@@ -59,7 +58,7 @@ class S2sConnection final : private S2sOutboundUser, private StreamSocketUser {
   S2sOutbound machine;
 
  private:
-  StreamSocket socket_;
+  PacedSocket socket_;
   const uint64_t number_;
   net::Alarm alarm_;
 };

@@ -135,7 +135,7 @@ void S2sRoute::connect(const ServerTarget& target, const std::vector<std::string
   no_such_host_ = false;
   state_ = State::kConnecting;
   std::vector<net::Address> addresses;
-  for (const std::string& ip : interleaved(ips)) addresses.push_back({ip, target.port});
+  for (const std::string& ip : net::interleaved(ips)) addresses.push_back({ip, target.port});
   connector_.connect(std::move(addresses), kConnect, [this](int descriptor, const std::string& text) {
     if (descriptor >= 0) return negotiate(descriptor, text);
     target_failed(

@@ -12,13 +12,13 @@
 #include <utility>
 #include <vector>
 
+#include "common/net/connector.h"
 #include "common/net/loop.h"
 #include "xmpp_worker/xmpp/s2s/s2s_admission.h"
 #include "xmpp_worker/xmpp/s2s/s2s_connection.h"
 #include "xmpp_worker/xmpp/s2s/s2s_site.h"
 #include "xmpp_worker/xmpp/s2s/server_lookup.h"
 #include "xmpp_worker/xmpp/s2s/srv_order.h"
-#include "xmpp_worker/xmpp/stream/connector.h"
 #include "xmpp_worker/xmpp/stream/link.h"
 
 namespace stox::xmpp {
@@ -126,7 +126,7 @@ class S2sRoute final : public Link, private S2sConnectionUser {
   State state_ = State::kIdle;
   net::Alarm alarm_;
   ServerLookup lookup_;
-  Connector connector_;
+  net::Connector connector_;
   std::shared_ptr<S2sConnection> out_;
   S2sCarrier* carrier_ = nullptr;
   std::shared_ptr<char> attempt_;  // who resolves asks whether this is still the attempt it resolves for

@@ -242,29 +242,6 @@ TEST_F(S2sServers, TlsMayBeThereFromTheFirstByte) {
   EXPECT_TRUE(until([&] { return without->is_up(); })) << e.events;
 }
 
-TEST(Connector, TriesBothFamiliesInTurn) {
-  EXPECT_EQ(interleaved({"192.0.2.1", "192.0.2.2", "2001:db8::1"}),
-            (std::vector<std::string>{"2001:db8::1", "192.0.2.1", "192.0.2.2"}));
-  EXPECT_EQ(interleaved({}), std::vector<std::string>{});
-}
-
-TEST(Connector, GoesOnToTheNextAddress) {
-  net::Loop loop;
-  asio::ip::tcp::acceptor acceptor(loop.io(), {asio::ip::make_address("127.0.0.1"), 0});
-  Connector connector(loop);
-  int descriptor = -2;
-  const uint16_t port = acceptor.local_endpoint().port();
-  connector.connect({{"127.0.0.2", port}, {"127.0.0.1", port}}, std::chrono::seconds(20),
-                    [&](int connected, const std::string&) { descriptor = connected; });
-  const Time end = loop.now() + std::chrono::seconds(30);
-  while (descriptor == -2 && loop.now() < end) {
-    loop.io().run_one_for(std::chrono::milliseconds(10));
-    loop.io().restart();
-  }
-  EXPECT_GE(descriptor, 0);
-  ::close(descriptor);
-}
-
 TEST_F(S2sServers, StopClosesAll) {
   Link* there = a.server->link("a.test", "b.test");
   ASSERT_TRUE(until([&] { return there->is_up(); }));

@@ -1,4 +1,4 @@
-#include "xmpp_worker/xmpp/stream/stream_socket.h"
+#include "xmpp_worker/xmpp/stream/paced_socket.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -14,39 +14,17 @@ namespace {
 
 using asio::ip::tcp;
 
-class StaticResolver : public net::Resolver {
- public:
-  explicit StaticResolver(net::Loop& loop) : loop_(loop) {}
-  void addresses(const std::string& host,
-                 std::function<void(net::Resolved<std::vector<std::string>>)> done) override {
-    asio::post(loop_.io(), [this, host, done] {
-      if (known.empty())
-        return done(tl::make_unexpected(
-            net::ResolveError{net::ResolveError::Kind::kNoName, host + ": no such name"}));
-      done(known);
-    });
-  }
-  void srv(const std::string&, std::function<void(net::Resolved<std::vector<net::SrvRecord>>)>) override {}
-  std::vector<std::string> known;
-
- private:
-  net::Loop& loop_;
-};
-
-class StreamSocketTest : public testing::Test, public StreamSocketUser {
+class PacedSocketTest : public testing::Test, public PacedSocketUser {
  protected:
-  void SetUp() override { resolver.known = {"127.0.0.1"}; }
-
-  void socket_connected() override { connected = true; }
   void socket_received(std::string_view bytes) override {
     received.append(bytes);
     ++reads;
     if (close_when_received) socket.close();
   }
   void socket_closed(const std::string& why) override { closed = why; }
-  void fill_output(std::string& out) override {
+  void about_to_write() override {
     ++writes;
-    out += std::exchange(output, {});
+    socket.send(std::exchange(output, {}));
   }
 
   template <class Condition>
@@ -60,15 +38,11 @@ class StreamSocketTest : public testing::Test, public StreamSocketUser {
     return ::testing::AssertionSuccess();
   }
   // Connects and gives the server's end.
-  tcp::socket accept() { return accept(socket); }
-  tcp::socket accept(StreamSocket& from) {
-    connected = false;
-    from.connect("server.test", acceptor.local_endpoint().port());
-    tcp::socket peer(loop.io());
-    bool accepted = false;
-    acceptor.async_accept(peer, [&](const asio::error_code&) { accepted = true; });
-    EXPECT_TRUE(until([&] { return accepted && connected; }));
-    return peer;
+  tcp::socket accept() {
+    tcp::socket own(loop.io());
+    own.connect(acceptor.local_endpoint());
+    socket.adopt(own.release());
+    return acceptor.accept();
   }
   std::string read(tcp::socket& peer, std::size_t size) {
     std::string out;
@@ -84,15 +58,14 @@ class StreamSocketTest : public testing::Test, public StreamSocketUser {
   }
 
   net::Loop loop;
-  StaticResolver resolver{loop};
-  StreamSocket socket{loop, resolver, *this, std::chrono::milliseconds(2)};
+  PacedSocket socket{loop, *this, std::chrono::milliseconds(2)};
   tcp::acceptor acceptor{loop.io(), tcp::endpoint(asio::ip::make_address("127.0.0.1"), 0)};
-  bool connected = false, close_when_received = false;
+  bool close_when_received = false;
   std::string received, closed, output;
   int reads = 0, writes = 0;
 };
 
-TEST_F(StreamSocketTest, ReadsAndWrites) {
+TEST_F(PacedSocketTest, ReadsAndWrites) {
   tcp::socket peer = accept();
   asio::write(peer, asio::buffer("hello", 5));
   EXPECT_TRUE(until([&] { return received == "hello"; }));
@@ -103,7 +76,7 @@ TEST_F(StreamSocketTest, ReadsAndWrites) {
   EXPECT_TRUE(until([&] { return received == "helloagain"; }));
 }
 
-TEST_F(StreamSocketTest, WritesOnceForAllThatOneWakeupAsks) {
+TEST_F(PacedSocketTest, WritesOnceForAllThatOneWakeupAsks) {
   tcp::socket peer = accept();
   output = "a";
   for (int i = 0; i < 100; ++i) socket.write_soon();
@@ -112,28 +85,7 @@ TEST_F(StreamSocketTest, WritesOnceForAllThatOneWakeupAsks) {
   EXPECT_EQ(writes, 1);
 }
 
-TEST_F(StreamSocketTest, TriesEveryAddress) {
-  resolver.known = {"127.0.0.2", "127.0.0.1"};  // nobody listens at the first
-  accept();
-  EXPECT_TRUE(connected);
-}
-
-TEST_F(StreamSocketTest, SaysWhyItCannotConnect) {
-  resolver.known.clear();
-  socket.connect("server.test", 1);
-  EXPECT_TRUE(until([&] { return !closed.empty(); }));
-  EXPECT_EQ(closed, "server.test: no such name");
-  closed.clear();
-  resolver.known = {"127.0.0.1"};
-  const uint16_t port = acceptor.local_endpoint().port();
-  acceptor.close();
-  socket.connect("server.test", port);
-  EXPECT_TRUE(until([&] { return !closed.empty(); }));
-  EXPECT_EQ(closed, "127.0.0.1:" + std::to_string(port) + ": Connection refused");
-  EXPECT_FALSE(connected);
-}
-
-TEST_F(StreamSocketTest, TellsThatTheServerClosed) {
+TEST_F(PacedSocketTest, TellsThatTheServerClosed) {
   {
     tcp::socket peer = accept();
     asio::write(peer, asio::buffer("last words", 10));
@@ -143,7 +95,7 @@ TEST_F(StreamSocketTest, TellsThatTheServerClosed) {
   EXPECT_EQ(closed, "the server closed the connection");
 }
 
-TEST_F(StreamSocketTest, KeepsWhatThePeerDoesNotRead) {
+TEST_F(PacedSocketTest, KeepsWhatThePeerDoesNotRead) {
   tcp::socket peer = accept();
   std::string sent;
   for (int i = 0; i < 64; ++i) {
@@ -158,19 +110,20 @@ TEST_F(StreamSocketTest, KeepsWhatThePeerDoesNotRead) {
   EXPECT_TRUE(until([&] { return socket.unsent() == 0; }));
 }
 
-TEST_F(StreamSocketTest, CloseSendsWhatThereIsAndTellsNothing) {
+TEST_F(PacedSocketTest, CloseSendsWhatThereIsAndTellsNothing) {
   tcp::socket peer = accept();
   output = "bye";
   socket.close();
   EXPECT_EQ(read(peer, 3), "bye");
   EXPECT_EQ(closed, "");
   socket.write_soon();
-  connected = false;
-  accept();
-  EXPECT_TRUE(connected);
+  output = "hello";
+  tcp::socket next = accept();
+  socket.write_soon();
+  EXPECT_EQ(read(next, 5), "hello");
 }
 
-TEST_F(StreamSocketTest, AfterAnAbortNothingMoreArrives) {
+TEST_F(PacedSocketTest, AfterAnAbortNothingMoreArrives) {
   tcp::socket peer = accept();
   peer.non_blocking(true);
   std::size_t sent = 0;
@@ -195,11 +148,12 @@ TEST_F(StreamSocketTest, AfterAnAbortNothingMoreArrives) {
   EXPECT_EQ(closed, "");
 }
 
-class Killed : public StreamSocketUser {
+class Killed : public PacedSocketUser {
  public:
   [[noreturn]] void fill_the_kernels_buffers_and_die(uint16_t port) {
-    resolver.known = {"127.0.0.1"};
-    socket.connect("server.test", port);
+    tcp::socket own(loop.io());
+    own.connect({asio::ip::make_address("127.0.0.1"), port});
+    socket.adopt(own.release());
     while (socket.unsent() == 0) {
       socket.write_soon();
       loop.io().run_one_for(std::chrono::milliseconds(10));
@@ -208,38 +162,15 @@ class Killed : public StreamSocketUser {
     raise(SIGKILL);
     _exit(1);
   }
-  void socket_connected() override {}
   void socket_received(std::string_view) override {}
   void socket_closed(const std::string&) override { _exit(1); }
-  void fill_output(std::string& out) override { out.append(262'144, 'a'); }
+  void about_to_write() override { socket.send(std::string(262'144, 'a')); }
 
   net::Loop loop;
-  StaticResolver resolver{loop};
-  StreamSocket socket{loop, resolver, *this, Duration{}};
+  PacedSocket socket{loop, *this, Duration{}};
 };
 
-// Where it still thinks the connection to stand, the peer hears by that of its end.
-TEST_F(StreamSocketTest, ConnectionsComeFromThePortOfTheOneBefore) {
-  const uint16_t port = accept().remote_endpoint().port();
-  socket.abort();
-  EXPECT_EQ(accept().remote_endpoint().port(), port);
-  socket.abort();
-  StreamSocket of_next_process(loop, resolver, *this, std::chrono::milliseconds(2), port);
-  EXPECT_EQ(accept(of_next_process).remote_endpoint().port(), port);
-}
-
-TEST_F(StreamSocketTest, IfThatPortIsTakenTheNextConnectionComesFromAnother) {
-  const tcp::endpoint own = accept().remote_endpoint();
-  socket.abort();
-  tcp::socket other(loop.io(), tcp::v4());
-  other.set_option(tcp::socket::reuse_address(true));
-  other.bind(own);
-  other.connect(acceptor.local_endpoint());
-  accept();
-  EXPECT_TRUE(connected);
-}
-
-TEST_F(StreamSocketTest, NothingArrivesFromTheKernelOfAProcessThatWasKilled) {
+TEST_F(PacedSocketTest, NothingArrivesFromTheKernelOfAProcessThatWasKilled) {
   const auto port = acceptor.local_endpoint().port();
   acceptor.set_option(tcp::socket::receive_buffer_size(16'384));
   const pid_t child = fork();
@@ -259,7 +190,7 @@ TEST_F(StreamSocketTest, NothingArrivesFromTheKernelOfAProcessThatWasKilled) {
   EXPECT_LT(arrived, 262'144U);
 }
 
-TEST_F(StreamSocketTest, MayBeClosedWhileItIsRead) {
+TEST_F(PacedSocketTest, MayBeClosedWhileItIsRead) {
   tcp::socket peer = accept();
   close_when_received = true;
   asio::write(peer, asio::buffer(std::string(200'000, 'x')));
