@@ -1,12 +1,10 @@
 #include "sip_front/sip/transport/tcp.h"
 
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <utility>
 
 #include "sip_front/sip/message/socket_address.h"
 #include "sip_front/sip/policy/tls_identity.h"
@@ -19,10 +17,6 @@ constexpr Duration kSweep = std::chrono::seconds(1);
 constexpr Duration kUnacknowledged = std::chrono::seconds(10);  // longer than the sweep leaves a stuck peer
 constexpr std::size_t kPartOfOurs = 16;  // one in so many connections is left for those that we open
 constexpr Duration kLinger = std::chrono::seconds(2);  // for the peer to read our last words
-
-asio::ip::tcp protocol_of(const Endpoint& endpoint) {
-  return endpoint.v6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4();
-}
 
 // What a connection that we open is known by.
 std::string name(const Endpoint& peer, std::string_view domain) {
@@ -64,49 +58,40 @@ Result<uint16_t> TcpTransport::listen(const Endpoint& endpoint, bool tls, uint16
 
 void TcpTransport::accepted(int descriptor, bool tls, uint16_t listener) {
   if (descriptor < 0) return void(++figures_.connections_refused);
-  asio::ip::tcp::socket socket(loop_.io());
-  asio::error_code failure;
-  socket.assign(asio::ip::tcp::v6(), descriptor, failure);
-  if (failure) return void(::close(descriptor));
   SocketAddress remote;
   socklen_t size = sizeof remote;
-  if (getpeername(descriptor, &remote.any, &size) != 0) return;  // gone already
+  if (getpeername(descriptor, &remote.any, &size) != 0) return void(::close(descriptor));  // gone already
   const Endpoint peer = remote.endpoint();
   const bool stranger = !user_.trust_at(listener).networks.contain(peer);
   const std::size_t for_others = options_.max_connections - options_.max_connections / kPartOfOurs;
   if (connections_.size() >= for_others || !admission_.has_room(peer, stranger, loop_.now())) {
     ++figures_.connections_refused;
-    return;
+    return void(::close(descriptor));
   }
   admission_.add(peer, stranger);
-  Connection& c = add(std::move(socket), peer, listener, tls);
-  c.stranger = stranger;
+  auto made = std::make_unique<Connection>(*this, peer, listener);
+  made->stranger = stranger;
+  made->socket = net::StreamSocket(loop_, descriptor, *made, socket_options());
   if (tls) {
-    c.securing = true;
     net::TlsOptions options{net::TlsOptions::Role::kServer, {}, {}};
     options.key_usage = kSipDomainUsage;
-    c.tls = std::make_unique<net::TlsSession>(tls_, std::move(options));
+    made->socket.start_tls(tls_, std::move(options));
   }
-  wait_to_read(c);
+  add(std::move(made)).socket.wait_readable();
 }
 
-TcpTransport::Connection& TcpTransport::add(asio::ip::tcp::socket socket, const Endpoint& peer,
-                                            uint16_t listener, bool tls) {
-  auto owned = std::make_unique<Connection>(std::move(socket), options_.max_message);
+net::StreamSocket::Options TcpTransport::socket_options() const {
+  // A peer that has gone without a word is noticed when it does not acknowledge what we sent.
+  return {.unacknowledged = options_.message_timeout + kUnacknowledged};
+}
+
+TcpTransport::Connection& TcpTransport::add(std::unique_ptr<Connection> owned) {
   Connection& c = *owned;
   do {
     c.id = ++last_id_;
   } while (c.id == 0 || connections_.contains(c.id));
-  c.peer = peer;
-  c.listener = listener;
-  ++count_of(tls, c.outbound());
+  ++count_of(c);
   c.active = c.began = loop_.now();
-  asio::error_code ignored;
-  c.socket.non_blocking(true, ignored);
-  c.socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-  // A peer that has gone without a word is noticed when it does not acknowledge what we sent.
-  const auto patience = static_cast<unsigned>(to_ms(options_.message_timeout + kUnacknowledged));
-  setsockopt(c.socket.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
   connections_.emplace(c.id, std::move(owned));
   if (sweep_.at() == kNever) sweep_.set(loop_.now() + kSweep);
   return c;
@@ -129,42 +114,27 @@ Result<uint32_t> TcpTransport::connection_to(const Hop& hop) {
   if (connections_.size() >= options_.max_connections)
     return error("no connection to " + key + ": the limit of " + std::to_string(options_.max_connections) +
                  " connections is reached");
-  asio::ip::tcp::socket socket(loop_.io());
-  asio::error_code failure;
-  socket.open(protocol_of(peer), failure);
-  if (failure) return error("no connection to " + key + ": " + failure.message());
-  Connection& c = add(std::move(socket), peer, kNoListener, tls);
-  c.connecting = true;
-  c.keep = keep;
+  auto made = std::make_unique<Connection>(*this, peer, kNoListener);
+  const SocketAddress to(peer);
+  auto socket = net::StreamSocket::connect(loop_, to.any, to.size(), *made, socket_options());
+  if (!socket) return error("no connection to " + key + ": " + socket.error().text);
+  made->socket = std::move(*socket);
+  made->keep = keep;
   if (tls) {
-    c.securing = true;
-    c.domain = hop.domain;
+    made->domain = hop.domain;
     const std::string sni = Endpoint::parse(hop.domain, 0) ? std::string() : hop.domain;
-    c.tls = std::make_unique<net::TlsSession>(tls_, net::TlsOptions{net::TlsOptions::Role::kClient, sni, {}});
+    made->socket.start_tls(tls_, net::TlsOptions{net::TlsOptions::Role::kClient, sni, {}});
   }
-  outbound_.emplace(key, c.id);
-  const auto address =
-      peer.v6 ? asio::ip::address(asio::ip::address_v6(peer.ip, peer.scope))
-              : asio::ip::address(asio::ip::address_v4({peer.ip[0], peer.ip[1], peer.ip[2], peer.ip[3]}));
-  c.socket.async_connect({address, peer.port},
-                         [this, id = c.id](const asio::error_code& why) { connected(id, why); });
-  return c.id;
+  const uint32_t id = add(std::move(made)).id;
+  outbound_.emplace(key, id);
+  return id;
 }
 
-void TcpTransport::connected(uint32_t id, const asio::error_code& failure) {
-  if (failure == asio::error::operation_aborted) return;
-  Connection* const c = find(id);
-  if (c == nullptr) return;
-  if (failure) return close(id, failure.message());
-  c->connecting = false;
-  c->active = c->began = loop_.now();
-  if (c->tls) {
-    if (const auto started = c->tls->start(c->out); !started) return tls_failed(*c, started.error().text);
-  } else {
-    made(*c);
-  }
-  write(*c);
-  if (find(id) != nullptr) wait_to_read(*c);
+void TcpTransport::connected(Connection& c) {
+  c.active = c.began = loop_.now();
+  if (!c.is_tls()) made(c);
+  c.socket.wait_readable();
+  write(c);
 }
 
 void TcpTransport::finish(uint32_t id) {
@@ -176,7 +146,7 @@ void TcpTransport::finish(Connection& c) {
   if (std::exchange(c.finishing, true)) return;
   c.began = loop_.now();
   if (c.outbound()) outbound_.erase(name(c.peer, c.domain));
-  if (c.tls) c.tls->close(c.out);
+  c.socket.end();
   queue(c, {});
 }
 
@@ -185,10 +155,10 @@ void TcpTransport::close(uint32_t id, std::string_view why) {
   if (found == connections_.end()) return;
   const Connection& c = *found->second;
   if (c.outbound() && !c.finishing) outbound_.erase(name(c.peer, c.domain));
-  --count_of(c.tls != nullptr, c.outbound());
+  --count_of(c);
   if (!c.outbound()) admission_.remove(c.peer, c.stranger);
   kept_ -= c.kept;
-  const bool never_made = c.connecting || c.securing;
+  const bool never_made = !c.is_made();
   std::vector<Late> late = std::move(found->second->late);
   connections_.erase(found);
   user_.connection_lost(id, never_made, why);
@@ -197,7 +167,9 @@ void TcpTransport::close(uint32_t id, std::string_view why) {
 
 void TcpTransport::look_at_trust(Connection& c) {
   const Trust& trust = user_.trust_at(c.listener);
-  c.certified = c.tls && !c.securing && c.tls->peer().valid && trust.covers(c.tls->peer().names);
+  const net::TlsSession* const tls = c.socket.tls();
+  c.certified =
+      tls != nullptr && !c.socket.is_securing() && tls->peer().valid && trust.covers(tls->peer().names);
   const bool stranger = !c.certified && !trust.networks.contain(c.peer);
   if (stranger != std::exchange(c.stranger, stranger)) admission_.change(c.peer, stranger);
 }
@@ -223,14 +195,14 @@ void TcpTransport::sweep() {
     const Duration idle_for = c->stranger ? options_.message_timeout : options_.idle_timeout;
     if (c->finishing) {
       if (now - c->began > kLinger) done.push_back(id);
-    } else if (c->connecting || c->securing) {
+    } else if (!c->is_made()) {
       if (now - c->began > options_.connect_timeout) slow.push_back(id);
     } else if ((c->framing.inside() && now - c->began > options_.message_timeout) ||
-               (c->blocked && now - c->active > options_.message_timeout)) {
+               (c->socket.is_blocked() && now - c->active > options_.message_timeout)) {
       stuck.push_back(id);
     } else if (c->keep && c->answers_pings && c->pinged < now - options_.pong_within &&
                c->heard < c->pinged) {
-      dead.push_back({c->tls ? Transport::kTls : Transport::kTcp, c->peer, c->domain, true});
+      dead.push_back({c->is_tls() ? Transport::kTls : Transport::kTcp, c->peer, c->domain, true});
     } else if (c->keep) {
       const bool waits = c->answers_pings && c->pinged != kNever && c->heard < c->pinged;
       if (!waits && now - c->active > keepalive) idle.push_back(id);
@@ -243,7 +215,7 @@ void TcpTransport::sweep() {
   for (const uint32_t id : slow) {
     Connection* const c = find(id);
     if (c == nullptr) continue;
-    if (c->connecting) {
+    if (c->socket.is_connecting()) {
       close(id, "no answer to the connection attempt");
     } else {
       tls_failed(*c, "the TLS handshake took too long");
@@ -265,22 +237,22 @@ std::vector<ConnectionShown> TcpTransport::list(std::size_t max) const {
   std::vector<ConnectionShown> out;
   for (const auto& [id, c] : connections_) {
     if (out.size() == max) break;
-    const char* const state = c->connecting  ? "connecting"
-                              : c->securing  ? "handshake"
-                              : c->finishing ? "closing"
-                              : c->blocked   ? "stuck"
-                                             : "open";
-    out.push_back({c->tls || !c->domain.empty() ? Transport::kTls : Transport::kTcp, c->peer, c->outbound(),
-                   state, !c->stranger, c->answers_pings, loop_.now() - c->active});
+    const char* const state = c->socket.is_connecting() ? "connecting"
+                              : c->socket.is_securing() ? "handshake"
+                              : c->finishing            ? "closing"
+                              : c->socket.is_blocked()  ? "stuck"
+                                                        : "open";
+    out.push_back({c->is_tls() ? Transport::kTls : Transport::kTcp, c->peer, c->outbound(), state,
+                   !c->stranger, c->answers_pings, loop_.now() - c->active});
   }
   return out;
 }
 
 TransportFigures TcpTransport::figures() const { return figures_; }
 
-std::size_t& TcpTransport::count_of(bool tls, bool outbound) {
-  if (tls) return outbound ? figures_.tls_out : figures_.tls_in;
-  return outbound ? figures_.tcp_out : figures_.tcp_in;
+std::size_t& TcpTransport::count_of(const Connection& c) {
+  if (c.is_tls()) return c.outbound() ? figures_.tls_out : figures_.tls_in;
+  return c.outbound() ? figures_.tcp_out : figures_.tcp_in;
 }
 
 }  // namespace stox::sip

@@ -13,10 +13,10 @@
 #pragma once
 
 #include <array>
-#include <asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -24,6 +24,7 @@
 #include "common/base/result.h"
 #include "common/net/listener.h"
 #include "common/net/loop.h"
+#include "common/net/stream_socket.h"
 #include "common/net/tls.h"
 #include "sip_front/sip/policy/admission.h"
 #include "sip_front/sip/transport/transport_user.h"
@@ -71,15 +72,15 @@ class TcpTransport : private net::Reader {
   Came read() override;
   void wait() override;
   void accepted(int descriptor, bool tls, uint16_t listener);
-  Connection& add(asio::ip::tcp::socket, const Endpoint& peer, uint16_t listener, bool tls);
+  net::StreamSocket::Options socket_options() const;
+  Connection& add(std::unique_ptr<Connection>);
   Connection* find(uint32_t id);
-  void connected(uint32_t id, const asio::error_code&);
-  void wait_to_read(Connection&);
+  void connected(Connection&);
   void read(Connection&);
-  bool decrypt(Connection&, std::string_view wire);
-  std::optional<std::string> established(Connection&);
-  void tls_failed(Connection&, std::string why);
-  bool take_bytes(Connection&, std::span<char>);
+  void ended(Connection&, net::StreamSocketUser::End, const std::string& why);
+  Result<void> secured(Connection&, const net::PeerCertificate&);
+  void tls_failed(Connection&, const std::string& why);
+  void take_bytes(Connection&, std::span<char>);
   bool take_pong(Connection&, std::span<char> bytes);
   void ping(Connection&);
   void look_at_trust(Connection&);
@@ -89,11 +90,10 @@ class TcpTransport : private net::Reader {
   bool take(Connection&, std::span<char> bytes, std::size_t& consumed);
   void queue(Connection&, std::string_view bytes);
   void write(Connection&);
-  void write_last(Connection&);
   void finish(Connection&);
   void close(uint32_t id, std::string_view why = {});
   void sweep();
-  std::size_t& count_of(bool tls, bool outbound);
+  std::size_t& count_of(const Connection&);
 
   net::Loop& loop_;
   net::TlsContext tls_;

@@ -1,6 +1,5 @@
 #include <sys/socket.h>
 
-#include <cerrno>
 #include <cstring>
 
 #include "sip_front/sip/message/socket_address.h"
@@ -17,21 +16,14 @@ bool is_tls_hello(std::span<const char> bytes) {
   return bytes.size() >= 3 && bytes[0] == 0x16 && bytes[1] == 0x03 && bytes[2] <= 0x04;
 }
 
-std::string local_name(asio::ip::tcp::socket& socket) {
+std::string local_name(const net::StreamSocket& socket) {
   SocketAddress local;
   socklen_t size = sizeof local;
-  if (getsockname(socket.native_handle(), &local.any, &size) != 0) return "tcp:";
+  if (getsockname(socket.descriptor(), &local.any, &size) != 0) return "tcp:";
   return "tcp:" + local.endpoint().str();
 }
 
 }  // namespace
-
-void TcpTransport::wait_to_read(Connection& c) {
-  c.socket.async_wait(asio::ip::tcp::socket::wait_read, [this, id = c.id](const asio::error_code& failure) {
-    if (failure) return;
-    if (Connection* const it = find(id)) read(*it);
-  });
-}
 
 TcpTransport::Came TcpTransport::read() {
   std::vector<uint32_t> ids;
@@ -48,23 +40,13 @@ void TcpTransport::wait() {
 }
 
 void TcpTransport::read(Connection& c) {
-  const auto count = recv(c.socket.native_handle(), buffer_.get(), kReadAtOnce, MSG_DONTWAIT);
-  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return wait_to_read(c);
-  if (count <= 0) {
-    const std::string why = count < 0 ? std::strerror(errno) : "closed by the peer";
-    const bool probe = !c.outbound() && c.heard == Time();  // only looked whether somebody listens
-    return c.securing && !probe ? tls_failed(c, why + " during the TLS handshake")
-                                : close(c.id, count < 0 ? why : "");
-  }
-  const bool is_first = c.heard == Time();
+  using Read = net::StreamSocket::Read;
+  const Read came = c.socket.read({buffer_.get(), kReadAtOnce}, plain_);
+  if (came == Read::kGone) return;
+  if (came == Read::kNothing) return c.socket.wait_readable();
   c.active = c.heard = loop_.now();
-  const std::span<char> came(buffer_.get(), static_cast<std::size_t>(count));
-  if (is_first && !c.tls && !c.outbound() && is_tls_hello(came)) {
-    return tls_failed(c, "it speaks TLS to " + local_name(c.socket) +
-                             ", where TCP alone is spoken; let it use TCP, or a tls: address of `listen`");
-  }
-  if (c.tls ? !decrypt(c, {came.data(), came.size()}) : !take_bytes(c, came)) return;
-  if (c.out.size() - c.written > (kept_ > options_.max_kept / 2 ? 0 : kMaxUnwritten)) {
+  count_kept(c);
+  if (c.socket.unsent() > (kept_ > options_.max_kept / 2 ? 0 : kMaxUnwritten)) {
     c.unread = true;
     return;
   }
@@ -72,54 +54,40 @@ void TcpTransport::read(Connection& c) {
   resting_.push_back(c.id);
 }
 
-// False: that was the end of the connection.
-bool TcpTransport::decrypt(Connection& c, std::string_view wire) {
-  plain_.clear();
-  const std::size_t unwritten = c.out.size();
-  auto result = c.tls->received(wire, plain_, c.out);
-  if (result && c.securing && c.tls->is_established()) {
-    if (auto why = established(c)) result = error(std::move(*why));
-  }
-  if (c.out.size() > unwritten) queue(c, {});
-  const uint32_t id = c.id;
-  const bool open = c.securing || plain_.empty() || take_bytes(c, plain_);
-  if (plain_.capacity() > kReadAtOnce) std::string().swap(plain_);
-  if (!open || find(id) == nullptr) return false;
-  if (!result) {
-    tls_failed(c, result.error().text);
-    return false;
-  }
-  if (c.tls->is_closed_by_peer()) {
-    close(id);
-    return false;
-  }
-  return true;
+void TcpTransport::ended(Connection& c, Connection::End how, const std::string& why) {
+  using End = Connection::End;
+  const bool probe = !c.outbound() && c.heard == Time();  // only looked whether somebody listens
+  if (how == End::kTls) return tls_failed(c, why);
+  if (c.socket.is_connecting() || !c.socket.is_securing() || how == End::kFinished || probe)
+    return close(c.id, how == End::kFailed ? why : "");
+  tls_failed(c, why + " during the TLS handshake");
 }
 
-// The handshake is done. Returns why there will be no connection all the same.
-std::optional<std::string> TcpTransport::established(Connection& c) {
+Result<void> TcpTransport::secured(Connection& c, const net::PeerCertificate& peer) {
   if (c.outbound()) {
-    if (auto why = why_not(c.tls->peer(), c.domain, options_.allow_wildcard)) return why;
+    if (auto why = why_not(peer, c.domain, options_.allow_wildcard)) return error(std::move(*why));
+  } else {
+    look_at_trust(c);
   }
-  c.securing = false;
-  if (!c.outbound()) look_at_trust(c);
-  if (!c.held.empty()) c.tls->send(c.held, c.out);
-  std::string().swap(c.held);
   made(c);
-  return std::nullopt;
+  return {};
 }
 
-void TcpTransport::tls_failed(Connection& c, std::string why) {
+void TcpTransport::tls_failed(Connection& c, const std::string& why) {
   const Endpoint peer = c.peer;
   const bool ours = c.outbound();
-  write_last(c);
   ++figures_.tls_failures;
   close(c.id, why);
   user_.tls_failed(peer, ours, why);
 }
 
-// False: that was the end of the connection.
-bool TcpTransport::take_bytes(Connection& c, std::span<char> bytes) {
+// May close the connection.
+void TcpTransport::take_bytes(Connection& c, std::span<char> bytes) {
+  if (bytes.empty()) return;
+  if (c.heard == Time() && !c.is_tls() && !c.outbound() && is_tls_hello(bytes)) {
+    return tls_failed(c, "it speaks TLS to " + local_name(c.socket) +
+                             ", where TCP alone is spoken; let it use TCP, or a tls: address of `listen`");
+  }
   if (!c.finishing) {
     if (!c.in.empty()) {
       c.in.append(bytes.data(), bytes.size());
@@ -140,14 +108,13 @@ bool TcpTransport::take_bytes(Connection& c, std::span<char> bytes) {
     if (c.in.empty() && c.in.capacity() > kMaxHead) std::string().swap(c.in);
     count_kept(c);
   }
-  if (c.in.empty() || kept_ <= options_.max_kept) return true;
+  if (c.in.empty() || kept_ <= options_.max_kept) return;
   ++figures_.connections_crowded_out;
   close(c.id, "too much is kept of messages that have not come whole");
-  return false;
 }
 
 void TcpTransport::count_kept(Connection& c) {
-  const std::size_t now = c.in.capacity() + c.out.capacity() + c.held.capacity() + c.late_size;
+  const std::size_t now = c.in.capacity() + c.late_size + c.socket.kept();
   kept_ += now - std::exchange(c.kept, now);
 }
 
@@ -163,7 +130,7 @@ bool TcpTransport::take_pong(Connection& c, std::span<char> bytes) {
 
 // Takes all whole messages off `bytes`. False: what follows cannot be read.
 bool TcpTransport::take(Connection& c, std::span<char> bytes, std::size_t& consumed) {
-  const Flow flow{c.tls ? Transport::kTls : Transport::kTcp, c.listener, c.id, c.peer, {}, c.certified};
+  const Flow flow{c.is_tls() ? Transport::kTls : Transport::kTcp, c.listener, c.id, c.peer, {}, c.certified};
   while (true) {
     if (take_pong(c, bytes.subspan(consumed))) consumed += 2;
     const Framing::Cut cut = c.framing.next(bytes.subspan(consumed), message_);
@@ -205,7 +172,7 @@ void TcpTransport::send_late(Late late) {
     if (!id) continue;
     Connection& c = *find(*id);
     queue(c, late.bytes);
-    if (c.connecting || c.securing) {
+    if (!c.is_made()) {
       c.late_size += late.bytes.size();
       c.late.push_back(std::move(late));
       count_kept(c);
@@ -230,15 +197,9 @@ Result<Hop> TcpTransport::way_back(const Flow& flow, std::string_view response) 
 }
 
 void TcpTransport::queue(Connection& c, std::string_view bytes) {
-  if (!c.tls) {
-    c.out += bytes;
-  } else if (c.securing) {
-    c.held += bytes;
-  } else {
-    c.tls->send(bytes, c.out);
-  }
+  c.socket.send(bytes);
   count_kept(c);
-  if (c.queued || c.blocked || c.connecting) return;
+  if (c.queued || c.socket.is_blocked() || c.socket.is_connecting()) return;
   c.queued = true;
   if (to_write_.empty()) dirty_();
   to_write_.push_back(c.id);
@@ -256,42 +217,12 @@ void TcpTransport::flush() {
 }
 
 void TcpTransport::write(Connection& c) {
-  while (c.written < c.out.size()) {
-    const auto count = ::send(c.socket.native_handle(), c.out.data() + c.written, c.out.size() - c.written,
-                              MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && errno == EAGAIN) {
-      c.blocked = true;
-      c.socket.async_wait(asio::ip::tcp::socket::wait_write,
-                          [this, id = c.id](const asio::error_code& failure) {
-                            Connection* const it = failure ? nullptr : find(id);
-                            if (it == nullptr) return;
-                            it->blocked = false;
-                            write(*it);
-                          });
-      return;
-    }
-    if (count < 0) return close(c.id, std::strerror(errno));
-    c.written += static_cast<std::size_t>(count);
-    c.active = loop_.now();
-  }
-  c.written = 0;
-  c.out.clear();
-  if (c.out.capacity() > kReadAtOnce) std::string().swap(c.out);
+  const std::size_t before = c.socket.unsent();
+  const int failure = c.socket.flush();
+  if (failure != 0) return close(c.id, std::strerror(failure));
+  if (c.socket.unsent() < before) c.active = loop_.now();
   count_kept(c);
-  if (c.finishing) {
-    asio::error_code ignored;
-    c.socket.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-  }
-  if (std::exchange(c.unread, false)) read(c);
-}
-
-// What the system takes at once, before a close.
-void TcpTransport::write_last(Connection& c) {
-  if (c.connecting || c.written >= c.out.size()) return;
-  const auto done = ::send(c.socket.native_handle(), c.out.data() + c.written, c.out.size() - c.written,
-                           MSG_DONTWAIT | MSG_NOSIGNAL);
-  static_cast<void>(done);  // best effort
+  if (c.socket.unsent() == 0 && std::exchange(c.unread, false)) read(c);
 }
 
 }  // namespace stox::sip
