@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <iterator>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "common/base/addressing.h"
 #include "common/base/hash.h"
 #include "common/base/text.h"
+#include "common/bus/edge/ending_of.h"
 #include "common/bus/edge/envelope_name.h"
 #include "mapper/mapping/presence/presence.h"
 
@@ -49,6 +51,22 @@ std::string describe(const pb::Outcome& outcome) {
   if (const std::string word = word_of(outcome); !word.empty()) out += ", " + word;
   if (!outcome.text().empty()) out += ": " + outcome.text();
   return out;
+}
+
+// The key of the configuration by which a message that was refused would pass. Empty: none does.
+std::string_view what_allows(const pb::Outcome& outcome) {
+  using mapping::AddressError;
+  static constexpr std::pair<AddressError, std::string_view> kKeys[] = {
+      {AddressError::kRelayingDenied, "gateway.xmpp_domains names the domains that may be reached"},
+      {AddressError::kNotOurs,
+       "gateway.gateway_domain, gateway.gwmap and xmpp_worker.serves name the gateway's own"},
+      {AddressError::kLoop,
+       "only addresses of others can be reached, not those that the gateway itself makes"}};
+  for (const auto& [error, key] : kKeys) {
+    if (outcome.verdict() == pb::FAILED && outcome.text().ends_with(mapping::refusal_of(error).text))
+      return key;
+  }
+  return {};
 }
 
 bus::Placement unknown_body() {
@@ -151,10 +169,20 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
     hop.ended_us = clock_.wall_us();
     ++passed.ended;
     if (outcome.verdict() == pb::FAILED) ++refusals_[word_of(outcome)];
-    log_.write(service::Level::kDebug, envelope.trace_id(), "{} ended here: {}", hop.envelope, hop.outcome);
+    note_end(envelope.trace_id(), hop, outcome);
   }
   trace_.show(hop);
   return placement;
+}
+
+// An edge says of each message how it failed. What would have let it pass, only the rules here know.
+void Translation::note_end(std::string_view trace_id, const service::Hop& hop, const pb::Outcome& outcome) {
+  const std::string_view allows = what_allows(outcome);
+  if (!allows.empty() && !refusal_lines_.take(log_, clock_.now())) return;
+  const std::string word = word_of(outcome);
+  log_.tell(allows.empty() ? service::Level::kDebug : service::Level::kInfo,
+            {trace_id, hop.from, hop.to, word, bus::reason_of(outcome)}, "{} ended here: {}{}{}",
+            hop.envelope, hop.outcome, allows.empty() ? "" : "; ", allows);
 }
 
 bus::Placement Translation::to_xmpp(pb::Envelope& envelope, service::Hop& hop) {

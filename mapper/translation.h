@@ -14,6 +14,7 @@
 #include "common/base/clock.h"
 #include "common/bus/mapper/mapper_node.h"
 #include "common/service/config.h"
+#include "common/service/line_budget.h"
 #include "common/service/log.h"
 #include "common/service/process.h"
 #include "common/service/trace.h"
@@ -60,6 +61,7 @@ class Translation {
   };
   static const std::vector<Row>& rows();
 
+  void note_end(std::string_view trace_id, const service::Hop&, const pb::Outcome&);
   bus::Placement to_xmpp(pb::Envelope&, service::Hop&);
   bus::Placement to_sip(pb::Envelope&, service::Hop&);
   bus::Placement presence_to_xmpp(pb::Envelope&, service::Hop&);
@@ -71,6 +73,7 @@ class Translation {
   Rules rules_;
   const Clock& clock_;
   service::Log& log_;
+  service::LineBudget refusal_lines_{"messages were refused"};
   service::Trace& trace_;
   mapping::Routes routes_;
   mapping::EchoWindow echoes_;

@@ -17,7 +17,8 @@ namespace stox::service {
 namespace {
 
 constexpr std::array<const char*, 5> kLevelNames = {"trace", "debug", "info", "warn", "error"};
-constexpr std::size_t kMaxText = 3000;  // with all else about one write that a pipe takes whole
+constexpr std::size_t kMaxText = 2400;  // with all else about one write that a pipe takes whole
+constexpr std::size_t kMaxField = 250;
 
 // spdlog says "warning".
 class LevelName : public spdlog::custom_flag_formatter {
@@ -87,6 +88,18 @@ std::size_t character_length(std::string_view text) {
   return 0;
 }
 
+// At the start of a character, so that no half of one is shown.
+std::string cut(std::string_view text, std::size_t max) {
+  if (text.size() <= max) return std::string(text);
+  std::size_t end = max - 3;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80) --end;
+  return std::string(text.substr(0, end)) + "...";
+}
+
+std::string in_quotes(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
 std::string escaped(char32_t c) {
   if (c == '\n') return "\\n";
   if (c == '\r') return "\\r";
@@ -109,14 +122,18 @@ struct Log::Sink {
     logger.set_level(spdlog::level::trace);  // Log::enabled decides
   }
 
-  bool put(Level level, std::string_view trace_id, std::string_view text) {
-    const std::string trace = to_hex(trace_id);
+  bool put(Level level, const About& about, std::string_view text) {
+    const std::string trace = to_hex(about.trace_id);
     std::string line;
     if (json) {
-      const auto quote = [](std::string_view s) {
-        return nlohmann::json(s).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-      };
-      line = "\"trace\":" + quote(trace) + ",\"text\":" + quote(text.substr(0, kMaxText));
+      line = "\"trace\":" + in_quotes(trace);
+      for (const auto& [name, value] :
+           {std::pair("from", about.from), std::pair("to", about.to), std::pair("status", about.status),
+            std::pair("reason", about.reason)}) {
+        if (!value.empty())
+          line.append(",\"").append(name).append("\":").append(in_quotes(cut(value, kMaxField)));
+      }
+      line += ",\"text\":" + in_quotes(cut(text, kMaxText));
     } else {
       line = (trace.empty() ? "" : "[" + trace + "] ") + printable(text, kMaxText);
     }
@@ -130,13 +147,13 @@ Log::Log(std::string process, Level level, const std::string& format, int descri
     : sink_(std::make_unique<Sink>(process, format == "json", descriptor)), level_(level) {}
 Log::~Log() = default;
 
-void Log::put(Level level, std::string_view trace_id, const std::string& text) {
+void Log::put(Level level, const About& about, const std::string& text) {
   uint64_t& lost = sink_->lost;
   if (lost > 0 &&
       sink_->put(Level::kWarn, {}, fmt::format("{} lines of log were lost: standard error was full", lost))) {
     lost = 0;
   }
-  if (!sink_->put(level, trace_id, text)) ++lost;
+  if (!sink_->put(level, about, text)) ++lost;
 }
 
 Result<Level> parse_level(std::string_view text) {

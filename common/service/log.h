@@ -13,6 +13,15 @@
 
 namespace stox::service {
 
+// What a line is about: fields of their own in JSON, those that are not empty. In text there is only the
+// trace; the words say the rest.
+struct About {
+  std::string_view trace_id;  // 16 raw bytes of the message concerned
+  std::string_view from = {}, to = {};
+  std::string_view status = {};  // with which it was answered: a SIP status ("404") or an XMPP condition
+  std::string_view reason = {};  // of a small set: the rule that refused it, or why the gateway gave it up
+};
+
 enum class Level { kTrace, kDebug, kInfo, kWarn, kError };
 
 class Log {
@@ -28,7 +37,11 @@ class Log {
   // `trace_id`: 16 raw bytes of the message concerned, or empty.
   template <class... Args>
   void write(Level level, std::string_view trace_id, fmt::format_string<Args...> format, Args&&... args) {
-    if (enabled(level)) put(level, trace_id, fmt::format(format, std::forward<Args>(args)...));
+    tell(level, About{trace_id}, format, std::forward<Args>(args)...);
+  }
+  template <class... Args>
+  void tell(Level level, const About& about, fmt::format_string<Args...> format, Args&&... args) {
+    if (enabled(level)) put(level, about, fmt::format(format, std::forward<Args>(args)...));
   }
   template <class... Args>
   void debug(fmt::format_string<Args...> f, Args&&... args) {
@@ -48,7 +61,7 @@ class Log {
   }
 
  private:
-  void put(Level, std::string_view trace_id, const std::string& text);
+  void put(Level, const About&, const std::string& text);
 
   struct Sink;
   std::unique_ptr<Sink> sink_;

@@ -196,18 +196,24 @@ void Inbound::ended(uint64_t number, const pb::Outcome& outcome) {
   if (!outcome.text().empty() && outcome.text() != answer.reason) text += " (" + outcome.text() + ")";
 
   std::string between;
+  service::About about{waiting.trace_id};
   if (service::Hop* hop = trace_.at(waiting.hop)) {
     hop->outcome = text;
     hop->ending = bus::ending_of(outcome);
     hop->ended_us = clock_.wall_us();
     trace_.show(*hop);
     between = " from " + hop->from + " to " + hop->to;
+    about.from = hop->from;
+    about.to = hop->to;
   }
-  trace_.messages().ended(bus::ending_of(outcome), (clock_.now() - waiting.came).count(),
-                          bus::reason_of(outcome), to_us(clock_.now()) / 1'000'000);
+  const std::string status = std::to_string(answer.status), reason = bus::reason_of(outcome);
+  about.status = status;
+  about.reason = reason;
+  trace_.messages().ended(bus::ending_of(outcome), (clock_.now() - waiting.came).count(), reason,
+                          to_us(clock_.now()) / 1'000'000);
   if (answer.status < 300 || failure_lines_.take(log_, clock_.now()))
-    log_.write(answer.status < 300 ? service::Level::kDebug : service::Level::kInfo, waiting.trace_id,
-               "MESSAGE{} answered {} after {} ms", between, text, to_ms(clock_.now() - waiting.came));
+    log_.tell(answer.status < 300 ? service::Level::kDebug : service::Level::kInfo, about,
+              "MESSAGE{} answered {} after {} ms", between, text, to_ms(clock_.now() - waiting.came));
   shares_.release(waiting.claim);
   if (waiting.injected) {
     waiting.injected({answer.status < 300, waiting.trace_id, text});

@@ -11,12 +11,12 @@
 #include "common/base/memo.h"
 #include "common/base/result.h"
 #include "common/base/shares.h"
+#include "common/service/line_budget.h"
 #include "common/service/log.h"
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
 #include "sip_front/request/envelope_sink.h"
-#include "sip_front/request/line_budget.h"
 #include "sip_front/request/reception.h"
 #include "sip_front/request/request_handler.h"
 #include "sip_front/sip/message/random.h"
@@ -86,7 +86,7 @@ class Inbound final : public RequestHandler {
   Memo<std::string> address_keys_;
   std::string from_key_, to_key_;  // of the message that fill() has read
   pb::Envelope envelope_;          // reused
-  LineBudget failure_lines_{"messages failed"};
+  service::LineBudget failure_lines_{"messages failed"};
 };
 
 }  // namespace stox

@@ -440,10 +440,14 @@ void Outbound::end(sip::Id id, pb::Outcome outcome) {
     trace_.show(*hop);
   }
   const bool quiet = outcome.verdict() != pb::FAILED || d.is_typing();
-  if (quiet || failure_lines_.take(log_, clock_.now()))
-    log_.write(quiet ? service::Level::kDebug : service::Level::kInfo, d.trace_id,
-               "MESSAGE to {} ended after {} ms: {}", d.message.request_uri(), to_ms(clock_.now() - d.came),
-               text);
+  if (quiet || failure_lines_.take(log_, clock_.now())) {
+    const std::string status = outcome.has_sip_status() ? std::to_string(outcome.sip_status().code()) : "";
+    const std::string reason = bus::reason_of(outcome);
+    log_.tell(quiet ? service::Level::kDebug : service::Level::kInfo,
+              {d.trace_id, d.message.from_uri(), d.message.request_uri(), status, reason},
+              "MESSAGE to {} ended after {} ms: {}", d.message.request_uri(), to_ms(clock_.now() - d.came),
+              text);
+  }
   if (d.is_typing()) {
     --statuses_under_way_;
   } else {

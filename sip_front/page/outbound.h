@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/deadlines.h"
+#include "common/service/line_budget.h"
 #include "common/service/log.h"
 #include "common/service/process.h"
 #include "common/service/trace.h"
@@ -17,7 +18,6 @@
 #include "proto/envelope.pb.h"
 #include "sip_front/page/peer_formats.h"
 #include "sip_front/page/typing.h"
-#include "sip_front/request/line_budget.h"
 #include "sip_front/request/request_sender.h"
 #include "sip_front/sip/message/message.h"
 #include "sip_front/sip/message/random.h"
@@ -136,7 +136,7 @@ class Outbound : private RequestSender::User {
   std::size_t statuses_under_way_ = 0;  // deliveries of typing
   uint32_t shared_cseq_ = 0;            // of Call-IDs that messages share
   bool refuse_large_ = false;
-  LineBudget failure_lines_{"messages failed"};
+  service::LineBudget failure_lines_{"messages failed"};
   uint64_t overloaded_ = 0, expired_ = 0, plainer_ = 0, redirected_ = 0, typing_dropped_ = 0;
 };
 

@@ -215,7 +215,10 @@ void Reception::note_refusal(const sip::Message& request, const sip::Flow& flow,
   refusals_.refused(flow.peer, verdict.why, request.method == Method::kMessage, std::move(why), clock_.now());
   if (!refusal_lines_.take(log_, clock_.now())) return;
   const std::string_view said = verdict.reason.empty() ? sip::usual_reason(verdict.status) : verdict.reason;
-  log_.info("refused {} from {}, Call-ID {}: {}, {} {}{}{}", one_line(request.method_text, 20),
+  const std::string from = mask_passwords(request.from.uri), to = mask_passwords(request.request_uri);
+  const std::string status = std::to_string(verdict.status);
+  log_.tell(service::Level::kInfo, {{}, from, to, status, sip::name_of(verdict.why)},
+            "refused {} from {}, Call-ID {}: {}, {} {}{}{}", one_line(request.method_text, 20),
             flow.peer.str(), one_line(request.call_id, 100), sip::name_of(verdict.why), verdict.status, said,
             detail.empty() ? "" : ": ", detail);
 }
@@ -237,6 +240,19 @@ std::string Reception::hint(const sip::Message& request, const sip::Flow& flow, 
              " is not gateway_domain; the SIP proxy must send nothing else here";
     case sip::Refused::kLoop:
       return "it has been here already; the SIP proxy must not send back what comes from this gateway";
+    case sip::Refused::kMethod:
+      return allow_.substr(0, allow_.find('\r'));
+    case sip::Refused::kScheme:
+      return "only sip: and sips: URIs can be reached";
+    case sip::Refused::kSize:
+      return flow.transport == sip::Transport::kUdp
+                 ? fmt::format("max_datagram_bytes = {}; the sender may use TCP", policy_.max_datagram_bytes)
+                 : fmt::format("max_message_bytes = {}", policy_.max_message_bytes);
+    case sip::Refused::kRate:
+      return fmt::format("max_rate_per_source = {}, max_rate_per_from_domain = {}",
+                         policy_.max_rate_per_source, policy_.max_rate_per_from_domain);
+    case sip::Refused::kShare:
+      return "of max_in_flight one source and one sender have a share; it is free again when messages end";
     default:
       return {};
   }

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/service/line_budget.h"
 #include "common/service/log.h"
 #include "common/service/process.h"
 #include "common/service/trace.h"
 #include "sip_front/request/envelope_sink.h"
-#include "sip_front/request/line_budget.h"
 #include "sip_front/request/refusals.h"
 #include "sip_front/request/request_handler.h"
 #include "sip_front/sip/message/random.h"
@@ -132,7 +132,7 @@ class Reception {
   std::vector<uint32_t> answers_ = std::vector<uint32_t>(sip::kMethods * 700);  // by method and status
   std::array<uint64_t, sip::kRefusedReasons> refused_{};
   uint64_t ignored_ = 0, unanswered_strangers_ = 0;
-  LineBudget refusal_lines_{"requests were refused"};
+  service::LineBudget refusal_lines_{"requests were refused"};
 };
 
 }  // namespace stox

@@ -204,7 +204,10 @@ void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& wh
   trace_.messages().ended(Ending::kRefusedHere, 0, ascii_lower(pb::Reason_Name(reason)),
                           to_us(clock_.now()) / 1'000'000);
   if (pending.injected) return std::exchange(pending.injected, nullptr)(pending.trace_id, why, false);
-  log_.write(Level::kInfo, pending.trace_id, "from {}: not taken: {}", pending.from, why);
+  if (failure_lines_.take(log_, clock_.now()))
+    log_.tell(Level::kInfo,
+              {pending.trace_id, pending.from, pending.to, {}, ascii_lower(pb::Reason_Name(reason))},
+              "from {}: not taken: {}", pending.from, why);
   pb::Outcome outcome;
   outcome.set_reason(reason);
   answer_with(pending, outcome);
@@ -365,10 +368,13 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
     hop->ended_us = clock_.wall_us();
     trace_.show(*hop);
   }
-  trace_.messages().ended(bus::ending_of(outcome), (clock_.now() - pending.came).count(),
-                          bus::reason_of(outcome), to_us(clock_.now()) / 1'000'000);
-  log_.write(ok ? Level::kDebug : Level::kInfo, pending.trace_id, "from {} to {}: {}", pending.from,
-             pending.to, text);
+  const std::string reason = bus::reason_of(outcome);
+  trace_.messages().ended(bus::ending_of(outcome), (clock_.now() - pending.came).count(), reason,
+                          to_us(clock_.now()) / 1'000'000);
+  if (ok || failure_lines_.take(log_, clock_.now()))
+    log_.tell(ok ? Level::kDebug : Level::kInfo,
+              {pending.trace_id, pending.from, pending.to, outcome.stanza_error().condition(), reason},
+              "from {} to {}: {}", pending.from, pending.to, text);
   if (ok && pending.wants_receipt)
     user_.accepted(pending.from, pending.to, pending.id, pending.asked, outcome);
   const bool owes_error = !ok && !pending.injected;

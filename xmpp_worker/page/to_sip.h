@@ -14,6 +14,7 @@
 #include "common/base/jid.h"
 #include "common/base/result.h"
 #include "common/base/shares.h"
+#include "common/service/line_budget.h"
 #include "common/service/log.h"
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
@@ -165,6 +166,7 @@ class ToSip {
   Shares shares_;
   const Clock& clock_;
   service::Log& log_;
+  service::LineBudget failure_lines_{"messages failed"};
   service::Trace& trace_;
   ToSipUser& user_;
   StanzaJournal* journal_;

@@ -347,7 +347,11 @@ void ToXmpp::end_unwritten(const pb::Envelope& envelope, const pb::Outcome& outc
   hop.outcome = describe(outcome);
   hop.came_us = hop.ended_us = clock_.wall_us();
   trace_.show(hop);
-  log_.write(Level::kInfo, envelope.trace_id(), "to {}: not written: {}", message.to(), hop.outcome);
+  if (failure_lines_.take(log_, clock_.now()))
+    log_.tell(Level::kInfo,
+              {envelope.trace_id(), message.from(), message.to(), outcome.stanza_error().condition(),
+               bus::reason_of(outcome)},
+              "to {}: not written: {}", message.to(), hop.outcome);
   user_.finish(envelope.id(), outcome);
 }
 
@@ -494,13 +498,17 @@ void ToXmpp::settled(uint64_t number, Fate fate) {
 
 void ToXmpp::end(uint64_t number, const pb::Outcome& outcome) {
   Message& m = *under_way_.find(number);
+  std::string_view from;
   if (service::Hop* hop = trace_.at(m.hop)) {
+    from = hop->from;
     hop->outcome = describe(outcome);
     hop->ended_us = clock_.wall_us();
     trace_.show(*hop);
   }
   const Level level = outcome.verdict() == pb::FAILED ? Level::kInfo : Level::kDebug;
-  if (log_.enabled(level)) log_.write(level, m.trace_id, "to {}: {}", m.to, describe(outcome));
+  if (log_.enabled(level) && (level == Level::kDebug || failure_lines_.take(log_, clock_.now())))
+    log_.tell(level, {m.trace_id, from, m.to, outcome.stanza_error().condition(), bus::reason_of(outcome)},
+              "to {}: {}", m.to, describe(outcome));
   // Who is told of a failure in the answer is not told of it again (RFC 5438 12.1.3.1).
   if (outcome.verdict() == pb::FAILED && !m.sip_id.empty()) {
     for (const auto kind : {pb::Receipt::FAILED, pb::Receipt::FORBIDDEN, pb::Receipt::ERROR})

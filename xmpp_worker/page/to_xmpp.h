@@ -14,6 +14,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/deadlines.h"
+#include "common/service/line_budget.h"
 #include "common/service/log.h"
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
@@ -141,6 +142,7 @@ class ToXmpp {
   Contacts& contacts_;
   const Clock& clock_;
   service::Log& log_;
+  service::LineBudget failure_lines_{"messages failed"};
   service::Trace& trace_;
   ToXmppUser& user_;
   std::unordered_map<uint64_t, Way> ways_;

@@ -141,6 +141,32 @@ TEST(Log, JsonIsOneValidObjectALine) {
   EXPECT_THAT(json["time"].get<std::string>(), MatchesRegex("....-..-..T..:..:..\\.......Z"));
 }
 
+TEST(Log, JsonHasWhatALineIsAboutAsFields) {
+  Pipe pipe;
+  Log log("sip-1", Level::kInfo, "json", pipe.in());
+  const std::string long_uri = "sip:" + std::string(300, 'j') + "\xc3\xbc";
+  log.tell(Level::kInfo, {kTraceId, "sip:romeo@\"sip\".test", long_uri, "403", "untrusted"}, "refused {}",
+           "MESSAGE");
+  const auto json = nlohmann::json::parse(pipe.take());
+  EXPECT_EQ(json["trace"], "4bf92f3577b34da6a3ce929d0e0e4736");
+  EXPECT_EQ(json["from"], "sip:romeo@\"sip\".test");
+  EXPECT_THAT(json["to"].get<std::string>(), MatchesRegex("sip:j+\\.\\.\\."));
+  EXPECT_LE(json["to"].get<std::string>().size(), 250U);
+  EXPECT_EQ(json["status"], "403");
+  EXPECT_EQ(json["reason"], "untrusted");
+  EXPECT_EQ(json["text"], "refused MESSAGE");
+  log.info("listening");
+  const auto bare = nlohmann::json::parse(pipe.take());
+  for (const char* key : {"from", "to", "status", "reason"}) EXPECT_FALSE(bare.contains(key)) << key;
+}
+
+TEST(Log, TextOfALineAboutSomethingIsItsWords) {
+  Pipe pipe;
+  Log log("sip-1", Level::kInfo, "text", pipe.in());
+  log.tell(Level::kInfo, {kTraceId, "sip:romeo@sip.test", {}, "403", {}}, "refused {}", "MESSAGE");
+  EXPECT_THAT(pipe.take(), EndsWith("Z info sip-1 [4bf92f3577b34da6a3ce929d0e0e4736] refused MESSAGE\n"));
+}
+
 TEST(Log, AFullPipeCostsLinesAndTheLossIsTold) {
   Pipe pipe;
   Log log("p", Level::kInfo, "text", pipe.in());

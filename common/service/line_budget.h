@@ -8,7 +8,7 @@
 #include "common/base/clock.h"
 #include "common/service/log.h"
 
-namespace stox {
+namespace stox::service {
 
 class LineBudget {
  public:
@@ -16,8 +16,8 @@ class LineBudget {
   explicit LineBudget(const char* what) : what_(what) {}
 
   // Whether one more may be written now; says how many were not as soon as one may again.
-  bool take(service::Log& log, Time now) {
-    if (log.enabled(service::Level::kDebug)) return true;
+  bool take(Log& log, Time now) {
+    if (log.enabled(Level::kDebug)) return true;
     if (now - second_ >= std::chrono::seconds(1)) {
       if (skipped_ > 0) log.info("{} more {}", skipped_, what_);
       second_ = now;
@@ -35,4 +35,4 @@ class LineBudget {
   uint32_t written_ = 0, skipped_ = 0;
 };
 
-}  // namespace stox
+}  // namespace stox::service
