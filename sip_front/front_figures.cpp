@@ -105,7 +105,7 @@ json Front::known_peers() const {
   json list = json::array();
   for (const auto& known : outbound_.formats().list()) {
     json takes = json::array(), refuses = json::array();
-    for (const Format format : {Format::kCpim, Format::kComposing}) {
+    for (const Format format : {Format::kCpim, Format::kComposing, Format::kFile}) {
       const auto one = known.takes.at(static_cast<std::size_t>(format));
       if (one == PeerFormats::Takes::kYes) takes.push_back(name_of(format));
       if (one == PeerFormats::Takes::kNo) refuses.push_back(name_of(format));

@@ -105,6 +105,25 @@ def test_a_picture_goes_both_ways(files, romeo, juliet, tmp_path):
     assert (romeo.folder / "moon.png").read_bytes() == PICTURE
 
 
+def test_one_that_sends_cpim_sees_what_becomes_of_its_texts(site, files, juliet, tmp_path):
+    """And still gets pictures as such."""
+    paris = LinphoneUser(tmp_path / "paris", loopback.address(216), site.kamailio, "paris", site.sip_uri(juliet), files.url,
+                         cpim=True).start()
+    paris.say("Good morrow")
+    message = juliet.next_message()
+    for name, namespace, state in ("received", RECEIPTS, "DeliveredToUser"), ("displayed", MARKERS, "Displayed"):
+        juliet.send_raw(f"<message to='{message.sender}' type='chat'><{name} xmlns='{namespace}' id='{message.id}'/></message>")
+        paris.shows(f"Good morrow: {state}")
+
+    files.files["star.png"] = PICTURE
+    url = f"{files.url}/star.png"
+    juliet.send_raw(f"<message to='{message.sender}' type='chat' id='c1'><body>{url}</body><x xmlns='jabber:x:oob'><url>{url}</url></x>"
+                    f"{ASKED}</message>")
+    paris.shows(f"{paris.contact} has the file: star.png")
+    assert id_in(juliet.next_message(), "received", RECEIPTS) == "c1"
+    paris.kill()
+
+
 def test_what_did_not_arrive_is_shown_so(site, romeo):
     romeo.type(f"say {site.sip_uri('nobody@xmpp.test')} Is anybody there?")
     romeo.shows("Is anybody there?: NotDelivered")

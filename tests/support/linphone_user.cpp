@@ -1,12 +1,13 @@
 // A SIP user on liblinphone, for interop tests: has chat rooms as Linphone's applications have them, and
 // prints what they would show, and what becomes of what it sends.
 //
-//   stox-linphone-user CONFIGURATION DOWNLOADS
+//   stox-linphone-user CONFIGURATION DOWNLOADS [cpim]
 //
-// CONFIGURATION is a linphonerc with an account; files that come are put into the folder DOWNLOADS. Input, a
-// line each: "say URI TEXT", "reply URI TEXT" (to the room's last message), "file URI PATH", "type URI",
-// "read URI", "rooms". Output: "registered", "URI shows: TEXT", "URI shows a file: NAME", "URI has the file:
-// NAME", "URI is typing", "URI stopped", "TEXT: STATE" of what was sent, "rooms: URI ...".
+// CONFIGURATION is a linphonerc with an account; files that come are put into the folder DOWNLOADS. cpim:
+// what it sends is in CPIM, and asks what becomes of it. Input, a line each: "say URI TEXT", "reply URI TEXT"
+// (to the room's last message), "file URI PATH", "type URI", "read URI", "rooms". Output: "registered", "URI
+// shows: TEXT", "URI shows a file: NAME", "URI has the file: NAME", "URI is typing", "URI stopped", "TEXT:
+// STATE" of what was sent, "rooms: URI ...".
 #include <linphone/core.h>
 #include <poll.h>
 #include <unistd.h>
@@ -142,6 +143,14 @@ void obey(LinphoneCore* core, const std::string& line) {
   }
 }
 
+void use_cpim(LinphoneCore* core) {
+  LinphoneAccount* const account = linphone_core_get_default_account(core);
+  LinphoneAccountParams* const params = linphone_account_params_clone(linphone_account_get_params(account));
+  linphone_account_params_enable_cpim_in_basic_chat_room(params, 1);
+  linphone_account_set_params(account, params);
+  linphone_account_params_unref(params);
+}
+
 // False at the end of the input. What is there is read whole, as poll() knows nothing of what std::cin keeps.
 bool read_input(LinphoneCore* core, std::string& rest) {
   pollfd input{STDIN_FILENO, POLLIN, 0};
@@ -160,8 +169,8 @@ bool read_input(LinphoneCore* core, std::string& rest) {
 }  // namespace
 
 int main(int count, char** words) {
-  if (count != 3) {
-    std::cerr << "usage: stox-linphone-user CONFIGURATION DOWNLOADS\n";
+  if (count < 3) {
+    std::cerr << "usage: stox-linphone-user CONFIGURATION DOWNLOADS [cpim]\n";
     return 2;
   }
   downloads = words[2];
@@ -176,7 +185,9 @@ int main(int count, char** words) {
   linphone_core_cbs_set_is_composing_received(callbacks, is_composing);
   linphone_core_cbs_set_account_registration_state_changed(callbacks, registered);
   linphone_core_add_callbacks(core, callbacks);
+  linphone_core_set_user_agent(core, "Montague/1.0", "LinphoneSDK/5.1");  // as applications do
   linphone_core_start(core);
+  if (count > 3) use_cpim(core);
   std::string rest;
   while (read_input(core, rest)) linphone_core_iterate(core);
   linphone_core_unref(core);

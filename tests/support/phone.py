@@ -133,10 +133,11 @@ class LinphoneUser(_Phone):
 
     up = "registered"
 
-    def __init__(self, folder, host, proxy, name, contact, upload_url=""):
+    def __init__(self, folder, host, proxy, name, contact, upload_url="", cpim=False):
+        """cpim: it sends CPIM, and asks what becomes of its messages."""
         self.folder, self.contact = folder, contact
         configuration = linphonerc(folder, host, proxy, name, upload_url=upload_url)
-        super().__init__("linphone-user", [PROGRAMS / "stox-linphone-user", configuration, folder], folder,
+        super().__init__("linphone-user", [PROGRAMS / "stox-linphone-user", configuration, folder, *(["cpim"] if cpim else [])], folder,
                          {"HOME": str(folder), "LANG": "C.UTF-8"})
 
     def say(self, text):
