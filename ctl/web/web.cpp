@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <csignal>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -102,7 +103,8 @@ void serve(httplib::Server& server, const Access& access, const service::Config&
   using httplib::Request;
   using httplib::Response;
   using Passed = httplib::Server::HandlerResponse;
-  server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };  // the server owns it
+  // It becomes the server's own.
+  server.new_task_queue = [] { return std::make_unique<httplib::ThreadPool>(kThreads).release(); };
   server.set_keep_alive_max_count(1);  // an idle browser keeps no thread
   server.set_payload_max_length(kMaxBody);
   server.set_default_headers(kHeaders);

@@ -70,6 +70,13 @@ def keep_picture(browser, name, height=None):
         (pathlib.Path(folder) / name).write_bytes(browser.picture(height))
 
 
+def beyond(page, width):
+    """What reaches beyond the right edge."""
+    assert page.run("return [innerWidth, document.documentElement.scrollWidth]") == [width, width]
+    return page.run("""return [...document.querySelectorAll('main *')].filter((e) => e.checkVisibility() && !(e instanceof SVGElement)
+                       && e.getBoundingClientRect().right > innerWidth).map((e) => e.outerHTML.slice(0, 100))""")
+
+
 def state_of(page, node):
     return page.run("return document.querySelector(`.node[data-node='${arguments[0]}']`)?.dataset.state", node)
 
@@ -96,7 +103,7 @@ def test_the_site_with_its_traffic_and_a_worker_that_was_killed(site, page):
         assert busy > idle
         page.shows("#messages tbody tr", "delivered")
         eventually(lambda: page.run("return document.querySelectorAll('.curve.to-xmpp').length") >= 2, "there are curves")
-        keep_picture(page, "web.png", 900)
+        assert beyond(page, 1280) == []
 
         site.stox.kill(first)
         page.shows("#verdict", f"{first} is unreachable")
@@ -145,10 +152,7 @@ def test_on_a_telephone_in_the_dark(site, page):
     page.click("#messages .show")
     page.shows("#way .route", "→")
     eventually(lambda: page.run("return document.querySelector('#site svg').clientWidth") < 400, "it is drawn anew")
-    assert page.run("return document.documentElement.scrollWidth") == 400
-    beyond = """return [...document.querySelectorAll('main *')].filter((e) => e.checkVisibility() && !(e instanceof SVGElement)
-                    && e.getBoundingClientRect().right > 400).map((e) => e.outerHTML.slice(0, 100))"""
-    assert page.run(beyond) == []
+    assert beyond(page, 400) == []
     keep_picture(page, "web-narrow.png", 1000)
     page.prefer("light")
 

@@ -34,7 +34,7 @@ const kCharts = [
    series: [["to-xmpp", "to XMPP", (r) => r.xmpp.perSecond], ["to-sip", "to SIP", (r) => r.sip.perSecond]]},
   {title: "Not delivered, a second", write: rate, least: 1,
    series: [["to-xmpp", "to XMPP", (r) => r.xmpp.failed], ["to-sip", "to SIP", (r) => r.sip.failed]]},
-  {title: "Latency, 95th percentile", write: span, least: 10,
+  {title: "Latency, 95th percentile", write: span, least: 100, decades: true,
    series: [["to-xmpp", "to XMPP", (r) => r.xmpp.p95], ["to-sip", "to SIP", (r) => r.sip.p95]]},
   {title: "Waiting", write: count, least: 4,
    series: [["in-flight", "in flight", (r) => r.inFlight], ["queued", "queued", (r) => r.queued]]},
@@ -44,6 +44,15 @@ const kCharts = [
 function nice(value) {
   const size = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 4, 10].map((n) => n * size).find((n) => n >= value * 0.9999);
+}
+
+const linear = (top, write) => ({part: (v) => v / top, marks: [[0, "0"], [top / 2, write(top / 2)], [top, write(top)]]});
+
+// From 1 ms on: one slow message does not make a line of all others.
+function decades(most) {
+  const n = Math.ceil(Math.log10(most));
+  const text = (i) => (i < 3 ? `${10 ** i} ms` : `${10 ** (i - 3)} s`);
+  return {part: (v) => Math.max(0, Math.log10(v)) / n, marks: Array.from({length: n + 1}, (_, i) => [10 ** i, text(i)])};
 }
 
 class Chart {
@@ -68,13 +77,14 @@ class Chart {
     this.rows = rows;
     const room = this.svg.clientWidth || 300, {grid, curves} = this.parts;
     const all = this.what.series.flatMap(([, , of]) => rows.map(of)).filter((v) => v !== null);
-    const top = nice(Math.max(this.what.least, ...all));
+    const most = Math.max(this.what.least, ...all);
+    const scale = this.what.decades ? decades(most) : linear(nice(most), this.what.write);
     this.x = (i) => kLeft + i * (room - kLeft - 2) / (kPoints - 1);
-    const y = (v) => kBase - v / top * (kBase - kTop);
+    const y = (v) => kBase - scale.part(v) * (kBase - kTop);
     set(this.svg, {viewBox: `0 0 ${room} ${kHeight}`});
     grid.replaceChildren(
-        ...[0, top / 2, top].flatMap((v) => [draw("line", {x1: kLeft, x2: room, y1: y(v), y2: y(v)}),
-                                             draw("text", {x: kLeft - 6, y: y(v) + 4, class: "up", text: v === 0 ? "0" : this.what.write(v)})]),
+        ...scale.marks.flatMap(([v, text]) => [draw("line", {x1: kLeft, x2: room, y1: y(v), y2: y(v)}),
+                                               draw("text", {x: kLeft - 6, y: y(v) + 4, class: "up", text})]),
         draw("text", {x: kLeft, y: kHeight - 2, text: "1 h ago"}),
         draw("text", {x: (room + kLeft) / 2, y: kHeight - 2, class: "middle", text: "30 min"}),
         draw("text", {x: room, y: kHeight - 2, class: "up", text: "now"}));

@@ -83,7 +83,7 @@ function showTroubles(processes) {
   set(byId("troubles"), {hidden: troubles.length ? null : ""});
   troubles.sort(([a], [b]) => (a === "warn") - (b === "warn"));
   byId("troubles").querySelector("ul").replaceChildren(...troubles.slice(0, 20).map(([mood, what, why]) =>
-      make("li", {"data-mood": mood}, make("b", {text: what}), " ", make("span", {text: why}))));
+      make("li", {"data-mood": mood}, make("b", {text: what}), why ? ": " : "", make("span", {text: why}))));
 }
 
 async function showSite() {

@@ -76,10 +76,9 @@ export function showStreams(site, act) {
   const columns = [
     {head: "Worker", cell: (s) => s.process},
     {head: "Ours", cell: (s) => s.own_domain},
-    {head: "Theirs", cell: (s) => (s.domain === "*" ? "all" : s.domain)},
+    {head: "Theirs", wide: true, cell: (s) => (s.domain === "*" ? s.address : s.domain)},
     {head: "Direction", cell: (s) => s.direction + (s.bidi ? ", bidi" : "")},
     {head: "State", cell: (s) => (s.waits ? "standby" : s.state), mark: (s) => (s.waits ? "standby" : s.state === "up" ? "ready" : "troubled")},
-    {head: "Address", cell: (s) => s.address ?? ""},
     {head: "TLS", cell: (s) => s.tls},
     {head: "Unacked", number: true, cell: (s) => (s.stream_management ? count(s.unacked) : "")},
     {head: "In", number: true, cell: (s) => count(s.stanzas_in)},
