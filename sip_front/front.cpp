@@ -8,11 +8,9 @@
 #include "common/base/hash.h"
 #include "common/base/shortened.h"
 #include "common/base/text.h"
-#include "common/bodies/bodies.h"
 #include "common/bodies/presence.h"
 #include "common/bus/edge/ending_of.h"
 #include "common/bus/edge/envelope_name.h"
-#include "common/bus/zmq/queues_json.h"
 #include "common/net/expiry.h"
 #include "sip_front/front_config.h"
 
@@ -57,25 +55,14 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   if (!transports) return tl::make_unexpected(transports.error());
   front->transports_ = std::move(*transports);
 
-  bus::EdgeOptions edge;
-  edge.name = context.identity.full;
-  edge.role = pb::FRONT;
-  edge.max_in_flight = section->max_in_flight;
-  edge.pace = std::chrono::milliseconds(section->pace_ms);
-  edge.resend_on_doubt = context.config.gateway.resend_on_doubt;
-  edge.bodies = bodies();
-  edge.shared = service::shared_digest(context.config);
-  const bus::MapperAddresses mappers{context.config.mapper_endpoints(), context.config.curve.secret_key,
-                                     context.config.curve.mapper_public_key, context.config.dns.servers};
-  auto bus = bus::ZmqEdge::create(context.loop, edge, mappers, *front);
-  if (!bus) return tl::make_unexpected(bus.error());
-  front->bus_ = std::move(*bus);
+  const auto joined = front->join_bus(pb::FRONT, 0, {section->max_in_flight, section->pace_ms});
+  if (!joined) return tl::make_unexpected(joined.error());
   front->open_taken();
   front->open_formats();
   front->open_presence();
 
   front->proxy_uri_ = context.config.gateway.outbound_proxy;
-  front->tell_serving(pb::READY);
+  front->tell_serving();
   front->log_listeners();
   front->tick_ = context.loop.now() + kTick;  // nobody listens to a status yet
   front->settle();
@@ -83,7 +70,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
 }
 
 Front::Front(const service::Context& context, sip::Policy policy)
-    : context_(context),
+    : EdgeProcess(context),
       reception_(std::move(policy), context.loop.clock(), context.log, context.trace, random_, *this, *this),
       inbound_(reception_, find_section(context.config, context.identity.section)->max_in_flight,
                context.loop.clock(), context.log, context.trace, random_, *this),
@@ -111,17 +98,15 @@ void Front::log_listeners() {
 
 void Front::settle() {
   notice_standstill();
-  const Time now = context_.loop.now();
-  if (now >= tick_) {
-    tick_ = now + kTick;
+  if (now() >= tick_) {
+    tick_ = now() + kTick;
+    look_for_proxy();
     check_status();
   }
   sender_.turn();  // first, as what it tells makes others do something
   const Time presence_due = turn_presence();
   const Time due = std::min({reception_.turn(), outbound_.turn(), presence_due});
-  if (drained_ && inbound_.idle() && outbound_.idle() && edge().origin().awaited() == 0 &&
-      edge().target().begun() == 0 && edge().has_last_envelope())
-    std::exchange(drained_, nullptr)();
+  if (inbound_.idle() && outbound_.idle()) end_when_idle();
   alarm_.set(net::about(std::min({due, sender_.next_turn(), tick_})));
 }
 
@@ -139,7 +124,7 @@ void Front::begin(const pb::Envelope& envelope, Time begin_before) {
 void Front::begin_presence(const pb::Envelope& envelope) {
   const pb::Presence& presence = presence_in(envelope);
   if (!watching_) return finish(envelope.id(), bus::failure(pb::UNSUPPORTED, "gateway.presence is off"));
-  note_presence(envelope, ", to the SIP side");
+  trace_presence(envelope, ", to the SIP side");
   notifying_->watchers().take(presence);  // a state is for both
   if (watching_->watches().take(presence) == Watches::Took::kOverloaded) {
     finish(envelope.id(), bus::failure(pb::OVERLOADED, "no more SIP users can be watched now"));
@@ -150,15 +135,8 @@ void Front::begin_presence(const pb::Envelope& envelope) {
 
 Result<uint64_t> Front::submit_presence(pb::Envelope& envelope, Time begin_before, Time end_by) {
   envelope.set_trace_id(random_.id());
-  note_presence(envelope, ", to a mapper");
-  return edge().origin().submit(envelope, begin_before, end_by);
-}
-
-void Front::note_presence(const pb::Envelope& envelope, const char* where) {
-  const pb::Presence& presence = presence_in(envelope);
-  context_.trace.presence_passed(envelope.trace_id(), presence.from(), presence.to(),
-                                 pb::Presence::Kind_Name(presence.kind()) + where,
-                                 context_.loop.clock().wall_us());
+  trace_presence(envelope, ", to a mapper");
+  return origin().submit(envelope, begin_before, end_by);
 }
 
 Time Front::turn_presence() {
@@ -179,24 +157,24 @@ void Front::ended(uint64_t number, const pb::Outcome& outcome) {
   end_of_turn_.ask();
 }
 
-bool Front::has_room() const { return edge().origin().in_flight() < edge().origin().limit(); }
+bool Front::has_room() const { return origin().in_flight() < origin().limit(); }
 
 bool Front::is_connected() const { return edge().has_mapper(); }
 
 void Front::members_changed() {
-  if (taken_) taken_->set_targets(edge().origin().possible_targets());
+  if (taken_) taken_->set_targets(origin().possible_targets());
   if (watching_) {
     watching_->watches().members_changed(edge().members());
     notifying_->members_changed(edge().members());
     end_of_turn_.ask();
   }
   check_status();
-  if (drained_) end_of_turn_.ask();
+  if (is_ending()) end_of_turn_.ask();
 }
 
 // Before any event lets something out that the bus would have had us drop.
 void Front::notice_standstill() {
-  if (bus_ && context_.loop.now() >= tick_ + bus::kOutOfReach - kTick) edge().turn();
+  if (has_joined() && now() >= tick_ + bus::kOutOfReach - kTick) edge().turn();
 }
 
 void Front::out_of_reach() {
@@ -218,7 +196,7 @@ void Front::open_taken() {
     return;
   }
   taken_ = std::move(*taken);
-  edge().origin().restore_targets(taken_->targets());
+  origin().restore_targets(taken_->targets());
 }
 
 void Front::open_formats() {
@@ -246,31 +224,24 @@ void Front::open_presence() {
   }
 }
 
-void Front::drain_presence(bool on) {
-  if (!watching_) return;
-  watching_->drain(on);
-  notifying_->drain(on);
-}
-
 Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
-  if (!taken_) return edge().origin().submit(envelope, begin_before, end_by);
+  if (!taken_) return origin().submit(envelope, begin_before, end_by);
   const uint64_t key = hash64(envelope.conversation(), envelope.dedup_key());
-  const Time now = context_.loop.now();
   const TakenRequests::Earlier* earlier = taken_->find(key);
   if (earlier == nullptr) {
-    const auto number = edge().origin().submit(envelope, begin_before, end_by);
-    if (number) taken_->add(key, edge().epoch(), *number, now);
+    const auto number = origin().submit(envelope, begin_before, end_by);
+    if (number) taken_->add(key, edge().epoch(), *number, now());
     return number;
   }
   // A copy of what a process before us had handed on.
-  if (const auto room = edge().origin().room(1); !room) return tl::make_unexpected(room.error());
+  if (const auto room = origin().room(1); !room) return tl::make_unexpected(room.error());
   envelope.set_schema(bus::kSchemaVersion);
   envelope.mutable_id()->set_origin(edge().name());
   envelope.mutable_id()->set_epoch(earlier->epoch);
   envelope.mutable_id()->set_number(earlier->number);
   envelope.set_conversation_number(1);
-  taken_->add(key, earlier->epoch, earlier->number, now);
-  return edge().origin().restore(envelope, {earlier->taken, begin_before, end_by}, taken_->openings() << 16);
+  taken_->add(key, earlier->epoch, earlier->number, now());
+  return origin().restore(envelope, {earlier->taken, begin_before, end_by}, taken_->openings() << 16);
 }
 
 std::string Front::id_of(uint64_t number) const {
@@ -287,9 +258,7 @@ void Front::took(std::string_view from_uri, const sip::Message& request) {
     outbound_.formats().taken(from_uri, Format::kComposing);
 }
 
-void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) {
-  edge().target().finish(id, std::move(outcome));
-}
+void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) { target().finish(id, std::move(outcome)); }
 
 // --- transports
 
@@ -343,7 +312,7 @@ void Front::tls_failed(const sip::Endpoint& peer, bool ours, std::string_view wh
   } else if (tls_failures_.size() >= kMaxTlsFailures) {
     tls_failures_.erase(tls_failures_.begin());
   }
-  tls_failures_.push_back({context_.loop.now(), name, std::string(why), times});
+  tls_failures_.push_back({now(), name, std::string(why), times});
   if (!ours && context_.trace.is_watched()) {
     service::Hop hop;
     hop.decision = "TLS " + name;
@@ -354,7 +323,7 @@ void Front::tls_failed(const sip::Endpoint& peer, bool ours, std::string_view wh
   if (times > 1) return;
   if (ours || trust_at(sip::kNoListener).networks.contain(peer)) {
     context_.log.warn("no TLS connection {}: {}", name, why);
-  } else if (logged_strangers_.take(kStrangersLoggedPerSecond, context_.loop.now())) {
+  } else if (logged_strangers_.take(kStrangersLoggedPerSecond, now())) {
     context_.log.info("no TLS connection {}: {}", name, why);
   }
 }
@@ -376,15 +345,8 @@ void Front::find_hops(const RequestSender::Way& way, std::size_t size, std::func
 
 // --- what the process shows
 
-service::Status Front::status() const {
-  if (draining_) {
-    return {service::State::kDraining,
-            fmt::format("{} messages are under way", edge().origin().awaited() + edge().target().begun())};
-  }
-  // Ready when the others have been restarted, for which nobody need wait.
-  if (edge().restart_pending()) return {service::State::kReady, bus_->why_no_mapper()};
-  if (!edge().has_mapper()) return {service::State::kStarting, bus_->why_no_mapper()};
-  if (std::string trouble = reception_.refusals().trouble(proxy_, context_.loop.now()); !trouble.empty())
+service::Status Front::own_status() const {
+  if (std::string trouble = reception_.refusals().trouble(proxy_, now()); !trouble.empty())
     return {service::State::kReady, std::move(trouble)};
   if (std::string trouble = watching_ ? watching_->trouble() : std::string(); !trouble.empty())
     return {service::State::kReady, std::move(trouble)};
@@ -400,7 +362,9 @@ service::Status Front::status() const {
 
 // Its addresses, to know it by when it is refused.
 void Front::look_for_proxy() {
-  proxy_looked_for_ = context_.loop.now();
+  const bool is_known = proxy_looked_for_ != Time() && now() - proxy_looked_for_ < kProxyHolds;
+  if (!reception_.refusals().has_untrusted() || is_known) return;
+  proxy_looked_for_ = now();
   if (proxy_uri_.empty()) return;
   next_hop_->find(
       proxy_uri_, 0,
@@ -411,41 +375,17 @@ void Front::look_for_proxy() {
       sip::NextHop::Chosen::kByTrusted);
 }
 
-void Front::check_status() {
-  if (!bus_) return;
-  const bool must_look =
-      reception_.refusals().has_untrusted() &&
-      (proxy_looked_for_ == Time() || context_.loop.now() - proxy_looked_for_ >= kProxyHolds);
-  if (must_look) look_for_proxy();
-  service::Status current = status();
-  if (current.state == told_.state && current.reason == told_.reason) return;
-  told_ = std::move(current);
-  context_.status_changed();
-}
-
-void Front::tell_serving(pb::ProcessState state) {
+pb::Serving Front::serving() {
   pb::Serving serving;
-  serving.set_state(state);
-  edge().set_serving(std::move(serving));
+  serving.set_state(pb::READY);
+  return serving;
 }
 
-void Front::drain(std::function<void()> done) {
-  draining_ = true;
-  drained_ = std::move(done);
-  reception_.drain();
-  drain_presence(true);
-  tell_serving(pb::DRAINING);
-  check_status();
-  end_of_turn_.ask();
-}
-
-void Front::accept_new(bool on) {
-  if (drained_) return;  // it ends
-  draining_ = !on;
-  reception_.drain(!on);
-  drain_presence(!on);
-  tell_serving(on ? pb::READY : pb::DRAINING);
-  check_status();
+void Front::draining_changed() {
+  reception_.drain(is_draining());
+  if (!watching_) return;
+  watching_->drain(is_draining());
+  notifying_->drain(is_draining());
 }
 
 void Front::stop() {
@@ -455,7 +395,7 @@ void Front::stop() {
 }
 
 void Front::reload(const service::Config& config) {
-  bus_->connect_to(config.mapper_endpoints());
+  EdgeProcess::reload(config);
   const auto* section = find_section(config, context_.identity.section);
   if (section == nullptr) return;
   const auto& opened = *find_section(context_.config, context_.identity.section);
@@ -483,24 +423,10 @@ void Front::reload(const service::Config& config) {
   sender_.configure(next_hop_->route(), make_credentials(*section), !config.gateway.outbound_proxy.empty());
 }
 
-json Front::failed() const { return bus::failed_json(edge(), context_.loop.now()); }
-
-json Front::queues() const { return bus::queues_json(edge()); }
-
-void Front::send(const json& request, service::Reply reply) {
-  const auto text = [&](const char* key) {
-    return request.contains(key) && request[key].is_string() ? request[key].get<std::string>() : "";
-  };
-  inbound_.inject(text("from"), text("to"), text("text"),
-                  [reply = std::move(reply)](const Inbound::Injected& r) {
-                    reply({{"ok", r.ok},
-                           {"trace", to_hex(r.trace_id)},
-                           {"outcome", r.text},
-                           {"error", r.ok ? "" : r.text}});
-                  });
-  end_of_turn_.ask();
+void Front::inject(const std::string& from, const std::string& to, const std::string& text, Injected done) {
+  inbound_.inject(from, to, text, [done = std::move(done)](const Inbound::Injected& result) {
+    done(result.trace_id, result.text, result.ok);
+  });
 }
-
-std::vector<std::string> Front::others() const { return bus::names_of_others(edge()); }
 
 }  // namespace stox

@@ -9,12 +9,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "common/bus/zmq/zmq_wire.h"
+#include "common/edge_process/edge_process.h"
 #include "common/net/loop.h"
 #include "common/net/resolver.h"
-#include "common/service/process.h"
 #include "sip_front/page/inbound.h"
 #include "sip_front/page/outbound.h"
 #include "sip_front/page/taken_requests.h"
@@ -28,8 +28,7 @@
 
 namespace stox {
 
-class Front final : public service::Process,
-                    private bus::EdgeUser,
+class Front final : public EdgeProcess,
                     private sip::TransportUser,
                     private sip::ResponseSender,
                     private EnvelopeSink,
@@ -40,9 +39,6 @@ class Front final : public service::Process,
   // An Error for a port that cannot be had, a configuration that cannot work, or a bus that cannot be set up.
   static Result<std::unique_ptr<service::Process>> create(const service::Context&);
 
-  service::Status status() const override;
-  void drain(std::function<void()> done) override;
-  void accept_new(bool) override;
   void stop() override;
   void reload(const service::Config&) override;
   nlohmann::json peers() const override;
@@ -50,33 +46,24 @@ class Front final : public service::Process,
   std::size_t forget_peers(const std::string& peer) override { return outbound_.formats().forget(peer); }
   nlohmann::json presence(const std::vector<std::string>& user) const override;
   std::size_t forget_presence(const std::vector<std::string>& user) override;
-  nlohmann::json queues() const override;
   nlohmann::json inflight() const override;
-  nlohmann::json failed() const override;
-  Result<std::string> retry(const std::string& id, bool again) override {
-    return edge().origin().retry(id, again);
-  }
-  std::size_t forget_failed() override { return edge().origin().forget_given_up(); }
-  void send(const nlohmann::json& request, service::Reply) override;
   std::vector<service::Metric> metrics() const override;
-  std::vector<std::string> others() const override;
-  void ask(const std::string& process, const std::string& request,
-           std::function<void(std::string)> reply) override {
-    edge().calls().ask(process, request, std::move(reply));
-  }
 
  private:
   Front(const service::Context&, sip::Policy);
 
+  // as a process at an end of the bus
+  service::Status own_status() const override;
+  pb::Serving serving() override;
+  void draining_changed() override;
+  void look_soon() override { end_of_turn_.ask(); }
+  void inject(const std::string& from, const std::string& to, const std::string& text, Injected) override;
+  std::pair<std::string, std::string> addresses_of(const bus::InFlight&) const override;
   // bus
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
   void members_changed() override;
   void out_of_reach() override;
-  void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
-  void asked(const std::string&, std::string_view text, std::function<void(std::string)> reply) override {
-    context_.answer(text, std::move(reply));
-  }
   // transports
   const sip::Trust& trust_at(uint16_t listener) const override {
     return reception_.policy().trust_at(listener);
@@ -96,7 +83,7 @@ class Front final : public service::Process,
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) override;
   std::string id_of(uint64_t number) const override;
   void submit_lossy(pb::Envelope& envelope, Time begin_before) override {
-    edge().origin().submit_lossy(envelope, begin_before);
+    origin().submit_lossy(envelope, begin_before);
   }
   void took(std::string_view from_uri, const sip::Message&) override;
   // requests of ours
@@ -104,6 +91,7 @@ class Front final : public service::Process,
   Result<sip::Flow> flow_to(const sip::Hop& hop) override { return transports_->flow_to(hop); }
   sip::SentBy sent_by(const sip::Flow& flow) const override { return transports_->sent_by(flow); }
   std::string contact(const sip::Flow& flow) const override { return transports_->contact(flow); }
+  using EdgeProcess::send;
   void send(const sip::Flow& flow, std::string_view bytes) override { transports_->send(flow, bytes); }
   // presence
   Result<uint64_t> submit_presence(pb::Envelope&, Time begin_before, Time end_by) override;
@@ -112,23 +100,17 @@ class Front final : public service::Process,
   void finish(const pb::EnvelopeId&, pb::Outcome) override;
 
   nlohmann::json sip() const;
-  bus::Edge& edge() const { return bus_->edge(); }
   void note_certificate(const net::TlsContext&);
   void open_taken();
   void open_formats();
   void open_presence();
-  void drain_presence(bool on);
   void begin_presence(const pb::Envelope&);
-  void note_presence(const pb::Envelope&, const char* where);
   Time turn_presence();
   void notice_standstill();
   void log_listeners();
-  void look_for_proxy();
-  void tell_serving(pb::ProcessState);
-  void check_status();
-  void settle();  // at the end of each turn in which something happened, and when a timer is due
+  void look_for_proxy();  // if somebody is refused who may be it
+  void settle();          // at the end of each turn in which something happened, and when a timer is due
 
-  service::Context context_;
   sip::Random random_;
   std::vector<std::string> own_domains_;  // of SIP addresses that lead to us
   Reception reception_;
@@ -147,13 +129,9 @@ class Front final : public service::Process,
   std::unique_ptr<sip::Transports> transports_;
   std::optional<net::Certificate> certificate_;  // of our TLS listeners
   std::unique_ptr<TakenRequests> taken_;         // null: cannot be had, and doubles are possible
-  std::unique_ptr<bus::ZmqEdge> bus_;
   net::EndOfTurn end_of_turn_;
   net::Alarm alarm_;
   Time tick_{};  // the next look at what tells nothing by itself
-  service::Status told_;
-  bool draining_ = false;
-  std::function<void()> drained_;
   uint64_t stray_ = 0;
   struct TlsFailure {
     Time at;

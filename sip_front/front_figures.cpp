@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/text.h"
-#include "common/bus/zmq/queues_json.h"
 #include "sip_front/front.h"
 
 namespace stox {
@@ -14,7 +13,6 @@ using service::Metric;
 
 namespace {
 
-constexpr std::size_t kMaxListed = 10'000;
 constexpr std::size_t kMaxConnectionsListed = 200;
 constexpr Duration kFailureShown = std::chrono::minutes(10);
 
@@ -35,26 +33,25 @@ json Front::peers() const {
                     {"opened_by_peer", by_peer},
                     {"opened_by_us", by_us}});
   }
-  const Time now = context_.loop.now();
   for (const TlsFailure& failure : tls_failures_) {
-    if (now - failure.at > kFailureShown) continue;
+    if (now() - failure.at > kFailureShown) continue;
     list.push_back({{"name", failure.peer},
                     {"kind", "tls_failure"},
                     {"state", "no TLS"},
                     {"why", failure.why},
                     {"times", failure.times},
-                    {"age_ms", to_ms(now - failure.at)}});
+                    {"age_ms", to_ms(now() - failure.at)}});
   }
   for (const SilentHops::One& one : sender_.silent_hops().all()) {
-    if (now - one.at > kFailureShown) continue;
+    if (now() - one.at > kFailureShown) continue;
     list.push_back({{"name", one.hop.empty() ? "outbound_proxy" : one.hop},
                     {"kind", "outbound_proxy"},
                     {"state", one.hop.empty() ? "cannot find" : "no answer of outbound_proxy"},
                     {"why", one.why},
                     {"times", one.times},
-                    {"age_ms", to_ms(now - one.at)}});
+                    {"age_ms", to_ms(now() - one.at)}});
   }
-  for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
+  add_mappers(list);
   return {{"peers", list}, {"sip", sip()}};
 }
 
@@ -74,10 +71,8 @@ json Front::sip() const {
   }
   json failures = json::array();
   for (const TlsFailure& one : tls_failures_) {
-    failures.push_back({{"peer", one.peer},
-                        {"why", one.why},
-                        {"times", one.times},
-                        {"age_ms", to_ms(context_.loop.now() - one.at)}});
+    failures.push_back(
+        {{"peer", one.peer}, {"why", one.why}, {"times", one.times}, {"age_ms", to_ms(now() - one.at)}});
   }
   const Reception::Figures in = reception_.figures();
   for (const auto& [reason, count] : in.refused) refused[reason] = count;
@@ -133,7 +128,7 @@ json Front::presence(const std::vector<std::string>& user) const {
   };
   for (const std::string& address : user.empty() ? std::vector<std::string>{""} : user) {
     for (const auto& one : watching_->watches().list(address, kMaxListed - list.size())) {
-      const int64_t left_us = (one.expires_at - context_.loop.now()).count();
+      const int64_t left_us = (one.expires_at - now()).count();
       add("watch", one.user, one.contact, one,
           one.expires_at == kNever ? 0 : context_.loop.clock().wall_us() + left_us);
     }
@@ -153,19 +148,14 @@ std::size_t Front::forget_presence(const std::vector<std::string>& user) {
   return forgotten;
 }
 
+std::pair<std::string, std::string> Front::addresses_of(const bus::InFlight& one) const {
+  const auto space = one.conversation.find(' ');
+  return {one.conversation.substr(0, space),
+          space == std::string::npos ? "" : one.conversation.substr(space + 1)};
+}
+
 json Front::inflight() const {
-  const Time now = context_.loop.now();
-  json list = json::array();
-  for (const auto& each : edge().origin().list_in_flight(kMaxListed)) {
-    const auto space = each.conversation.find(' ');
-    list.push_back({{"id", id_of(each.number)},
-                    {"trace", to_hex(each.trace_id)},
-                    {"from", each.conversation.substr(0, space)},
-                    {"to", space == std::string::npos ? "" : each.conversation.substr(space + 1)},
-                    {"stage", each.stage},
-                    {"attempts", each.attempts},
-                    {"age_ms", to_ms(now - each.submitted)}});
-  }
+  json list = EdgeProcess::inflight();
   for (const auto& each : outbound_.list()) {
     list.push_back({{"id", each.id},
                     {"trace", to_hex(each.trace_id)},
@@ -173,7 +163,7 @@ json Front::inflight() const {
                     {"to", each.to},
                     {"stage", each.stage},
                     {"attempts", each.attempts},
-                    {"age_ms", to_ms(now - each.came)}});
+                    {"age_ms", to_ms(now() - each.came)}});
   }
   return list;
 }

@@ -152,10 +152,7 @@ void Worker::begin_message(const pb::Envelope& envelope, Time begin_before) {
 void Worker::begin_presence(const pb::Envelope& envelope, Time begin_before) {
   if (!has_presence_)
     return finish(envelope.id(), bus::failure(pb::UNSUPPORTED, "gateway.presence is false"));
-  const pb::Presence& presence = presence_in(envelope);
-  context_.trace.presence_passed(envelope.trace_id(), presence.from(), presence.to(),
-                                 pb::Presence::Kind_Name(presence.kind()) + ", to XMPP",
-                                 context_.loop.clock().wall_us());
+  trace_presence(envelope, ", to XMPP");
   presence_to_xmpp_.begin(envelope, begin_before);
 }
 
@@ -171,14 +168,14 @@ Result<void> Worker::open_journal() {
   if (!journal_ || journal_->is_open()) return {};
   auto left = journal_->open();
   if (!left) return tl::make_unexpected(left.error());
-  edge().origin().restore_targets(journal_->targets());
+  origin().restore_targets(journal_->targets());
   if (!left->empty())
     context_.log.info(
         "the journal has {} messages that were in hand when this process ended last; each is finished or "
         "bounced",
         left->size());
   to_sip_.restore(std::move(*left));
-  journal_->set_targets(edge().origin().possible_targets());
+  journal_->set_targets(origin().possible_targets());
   return {};
 }
 
@@ -201,21 +198,21 @@ void Worker::turn() {
   }
   if (journal_) journal_->turn(now());
   moved_.turn();
-  if (drained_) finish_drain();
+  if (is_ending()) finish_drain();
   arrange();
 }
 
 void Worker::arrange() {
   Time next = std::min({to_xmpp_.next(), tick_, moved_.next()});
   if (journal_) next = std::min(next, journal_->next());
-  if (drained_) next = std::min(next, now() + kLookWhileDraining);
+  if (is_ending()) next = std::min(next, now() + kLookWhileDraining);
   alarm_.set(net::about(next));
 }
 
 // --- bus
 
 void Worker::members_changed() {
-  if (!bus_) return;
+  if (!has_joined()) return;
   if (others_.update(edge().members())) other_lost();
   to_xmpp_.set_others(others_.connections());
   moved_.set_workers(others_.names());
@@ -223,7 +220,7 @@ void Worker::members_changed() {
   for (const pb::Member& each : others_.take_news()) say_known(edge().hand_overs(), each);
   let_connect();
   streams_->set_holder(others_.holder());
-  if (journal_ && journal_->is_open()) journal_->set_targets(edge().origin().possible_targets());
+  if (journal_ && journal_->is_open()) journal_->set_targets(origin().possible_targets());
   check_status();
   arrange();
 }
@@ -310,8 +307,8 @@ void Worker::oversized(const xmpp::Element& element) {
 
 Result<uint64_t> Worker::submit_presence(pb::Envelope& envelope, Time begin_before, Time end_by,
                                          pb::Reason* reason) {
-  auto number = edge().origin().submit(envelope, begin_before, end_by);
-  if (!number) *reason = edge().origin().refusal();
+  auto number = origin().submit(envelope, begin_before, end_by);
+  if (!number) *reason = origin().refusal();
   return number;
 }
 
@@ -321,26 +318,20 @@ bool Worker::send_presence(std::string_view from, std::string_view to, std::stri
 
 // --- the process
 
-void Worker::check_status() {
-  if (!bus_) return;
-  service::Status current = status();
-  // For how long a server has been silent is no news.
-  const bool silent = current.state == State::kReady && streams_->silence();
-  const bool is_same = current.reason == told_.reason || (silent && told_silence_);
-  told_silence_ = silent;
-  if (current.state == told_.state && is_same) return;
-  told_ = std::move(current);
-  context_.status_changed();
+// For how long a server has been silent is no news.
+bool Worker::is_news(const service::Status& told, const service::Status& current) {
+  const bool is_silent = current.state == State::kReady && streams_->silence();
+  const bool was_silent = std::exchange(told_silence_, is_silent);
+  return current.reason != told.reason && !(is_silent && was_silent);
 }
 
 // Told a little before it is so, for nothing to come that would be refused.
 bool Worker::holds() const { return streams_->holds(now() + 2 * kTick); }
 
-void Worker::tell_serving() {
-  if (!bus_) return;
+pb::Serving Worker::serving() {
   const service::Status streams = streams_->status();
   pb::Serving serving;
-  serving.set_state(draining_ ? pb::DRAINING : to_bus(streams.state));
+  serving.set_state(to_bus(streams.state));
   serving.set_reason(streams.reason);
   serving.set_backend(streams_->backend());
   serving.set_connection(streams_->connection());
@@ -352,7 +343,7 @@ void Worker::tell_serving() {
   if (!place_given_) {
     for (const std::string& domain : serves_) serving.add_serves(domain);
   }
-  edge().set_serving(std::move(serving));
+  return serving;
 }
 
 void Worker::stop() {
@@ -367,22 +358,14 @@ void Worker::stop() {
 
 void Worker::reload(const service::Config& config) {
   take_settings(config.gateway);
-  bus_->connect_to(config.mapper_endpoints());
+  EdgeProcess::reload(config);
   const auto* section = find_section(config, context_.identity.section);
   if (section == nullptr) return;
   streams_->reload(*section);
 }
 
-void Worker::send(const json& request, service::Reply reply) {
-  const auto text = [&](const char* key) {
-    return request.contains(key) && request[key].is_string() ? request[key].get<std::string>() : "";
-  };
-  to_sip_.inject(
-      text("from"), text("to"), text("text"),
-      [reply = std::move(reply)](const std::string& trace_id, const std::string& outcome, bool ok) {
-        reply({{"ok", ok}, {"trace", to_hex(trace_id)}, {"outcome", outcome}, {"error", ok ? "" : outcome}});
-      });
-  arrange();
+void Worker::inject(const std::string& from, const std::string& to, const std::string& text, Injected done) {
+  to_sip_.inject(from, to, text, std::move(done));
 }
 
 }  // namespace stox::worker

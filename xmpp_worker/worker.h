@@ -8,11 +8,11 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "common/bus/zmq/zmq_wire.h"
+#include "common/edge_process/edge_process.h"
 #include "common/net/loop.h"
-#include "common/service/process.h"
 #include "xmpp_worker/page/contacts.h"
 #include "xmpp_worker/page/names.h"
 #include "xmpp_worker/page/notices.h"
@@ -28,8 +28,7 @@
 
 namespace stox::worker {
 
-class Worker final : public service::Process,
-                     private bus::EdgeUser,
+class Worker final : public EdgeProcess,
                      private xmpp::LinksUser,
                      private ServicesUser,
                      private ToXmppUser,
@@ -43,9 +42,6 @@ class Worker final : public service::Process,
   // An Error for a configuration that cannot work, or a bus or resolver that cannot be set up.
   static Result<std::unique_ptr<service::Process>> create(const service::Context&);
 
-  service::Status status() const override;
-  void drain(std::function<void()> done) override;
-  void accept_new(bool) override;
   void stop() override;
   void reload(const service::Config&) override;
   nlohmann::json peers() const override;
@@ -55,20 +51,7 @@ class Worker final : public service::Process,
   }
   nlohmann::json known_peers() const override;
   std::size_t forget_peers(const std::string& peer) override { return contacts_.forget(peer); }
-  nlohmann::json queues() const override;
-  nlohmann::json inflight() const override;
-  nlohmann::json failed() const override;
-  Result<std::string> retry(const std::string& id, bool again) override {
-    return edge().origin().retry(id, again);
-  }
-  std::size_t forget_failed() override { return edge().origin().forget_given_up(); }
-  void send(const nlohmann::json& request, service::Reply) override;
   std::vector<service::Metric> metrics() const override;
-  std::vector<std::string> others() const override;
-  void ask(const std::string& process, const std::string& request,
-           std::function<void(std::string)> reply) override {
-    edge().calls().ask(process, request, std::move(reply));
-  }
 
  private:
   static constexpr Duration kTick = std::chrono::seconds(1);
@@ -89,6 +72,14 @@ class Worker final : public service::Process,
   Worker(const service::Context&, const service::XmppWorkerConfig&, const std::string& id_key,
          uint64_t epoch);
 
+  // as a process at an end of the bus
+  service::Status own_status() const override;
+  bool is_news(const service::Status& told, const service::Status& current) override;
+  pb::Serving serving() override;
+  void draining_changed() override;
+  void look_soon() override { end_of_turn_.ask(); }
+  void inject(const std::string& from, const std::string& to, const std::string& text, Injected) override;
+  std::pair<std::string, std::string> addresses_of(const bus::InFlight&) const override;
   // bus
   void begin(const pb::Envelope&, Time begin_before) override;
   void ended(uint64_t number, const pb::Outcome&) override;
@@ -96,10 +87,6 @@ class Worker final : public service::Process,
   void hand_overs_lost() override;
   void members_changed() override;
   void out_of_reach() override;
-  void bus_trouble(const std::string& text) override { context_.log.warn("{}", text); }
-  void asked(const std::string&, std::string_view text, std::function<void(std::string)> reply) override {
-    context_.answer(text, std::move(reply));
-  }
   void call_came(const pb::Call&, bus::Calls::Reply) override;
   // streams
   void link_up(xmpp::Link&) override;
@@ -112,9 +99,7 @@ class Worker final : public service::Process,
   void oversized(const xmpp::Element&) override;
   void state_changed() override;
   // several capabilities: envelopes end, links
-  void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override {
-    edge().target().finish(id, outcome);
-  }
+  void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override { target().finish(id, outcome); }
   xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) override {
     return streams_->link(from_domain, to_domain);
   }
@@ -122,7 +107,7 @@ class Worker final : public service::Process,
   std::string new_trace_id() override { return to_sip_.new_trace_id(); }
   bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) override;
   // page: to_xmpp, to_sip
-  pb::EnvelopeId new_id() override { return edge().origin().new_id(); }
+  pb::EnvelopeId new_id() override { return origin().new_id(); }
   Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) override;
   uint64_t restore(pb::Envelope&, const bus::RestoredTimes&, uint32_t attempts) override;
   void hand_on_soon() override { end_of_turn_.ask(); }
@@ -149,7 +134,7 @@ class Worker final : public service::Process,
   // moved_streams
   void ask_in_hand(const std::string& worker, pb::InHand,
                    std::function<void(const pb::Held&)> reply) override;
-  void let_go(uint64_t number) override { edge().origin().let_go(number); }
+  void let_go(uint64_t number) override { origin().let_go(number); }
 
   // Rows of the tables.
   bool take_answer(const xmpp::Stanza&, uint64_t stream);
@@ -160,8 +145,6 @@ class Worker final : public service::Process,
   void begin_message(const pb::Envelope&, Time begin_before);
   void begin_presence(const pb::Envelope&, Time begin_before);
 
-  bus::Edge& edge() const { return bus_->edge(); }
-  Time now() const { return context_.loop.now(); }
   void turn();
   void answered(xmpp::Stanza, uint64_t stream);
   bool comes_to_us(const xmpp::Stanza&) const;  // from others
@@ -175,13 +158,10 @@ class Worker final : public service::Process,
   void send_for_another(const pb::Call&, bus::Calls::Reply);
   void arrange();  // after every event: the next alarm
   bool holds() const;
-  void tell_serving();
-  void check_status();
   void finish_drain();
   void give_place();
   Result<void> open_journal();
 
-  service::Context context_;
   std::vector<std::string> serves_;  // our domains, prepared
   std::vector<std::string> claims_;  // recipients' domains, prepared
   xmpp::StanzaIds ids_;
@@ -198,19 +178,15 @@ class Worker final : public service::Process,
   PresenceToSip presence_to_sip_;
   PresenceToXmpp presence_to_xmpp_;
   std::unique_ptr<Streams> streams_;
-  std::unique_ptr<bus::ZmqEdge> bus_;
   net::Alarm alarm_;
   net::EndOfTurn end_of_turn_;
   Time old_ids_until_ = kNever;  // ids of the form before are read until then
   Time tick_{};                  // next look at what tells nothing by itself
-  service::Status told_;
   bool told_silence_ = false;
-  bool told_holds_ = true;  // as the bus has heard it
-  bool draining_ = false;
-  uint64_t broken_ = 0;            // of streams_, told to to_xmpp_
-  std::function<void()> drained_;  // to be called once
-  Time stopped_{};                 // the streams, to end
-  bool place_given_ = false;       // to another worker
+  bool told_holds_ = true;    // as the bus has heard it
+  uint64_t broken_ = 0;       // of streams_, told to to_xmpp_
+  Time stopped_{};            // the streams, to end
+  bool place_given_ = false;  // to another worker
   uint64_t stanzas_in_ = 0, handed_over_ = 0;
   pb::StanzaAnswer answer_;  // reused
 };

@@ -6,7 +6,6 @@
 
 #include "common/base/jid.h"
 #include "common/base/text.h"
-#include "common/bodies/bodies.h"
 #include "xmpp_worker/page/kept_file.h"
 #include "xmpp_worker/services/contact_address.h"
 #include "xmpp_worker/streams/component_streams.h"
@@ -93,20 +92,8 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   if (!streams) return tl::make_unexpected(streams.error());
   worker->streams_ = std::move(*streams);
   worker->presence_to_xmpp_.write_again_after_breaks(is_server);
-  bus::EdgeOptions options;
-  options.name = context.identity.full;
-  options.role = pb::WORKER;
-  options.epoch = epoch;
-  options.max_in_flight = section->max_in_flight;
-  options.pace = std::chrono::milliseconds(section->pace_ms);
-  options.resend_on_doubt = context.config.gateway.resend_on_doubt;
-  options.bodies = bodies();
-  options.shared = service::shared_digest(context.config);
-  const bus::MapperAddresses mappers{context.config.mapper_endpoints(), context.config.curve.secret_key,
-                                     context.config.curve.mapper_public_key, context.config.dns.servers};
-  auto edge = bus::ZmqEdge::create(context.loop, options, mappers, *worker);
-  if (!edge) return tl::make_unexpected(edge.error());
-  worker->bus_ = std::move(*edge);
+  const auto joined = worker->join_bus(pb::WORKER, epoch, {section->max_in_flight, section->pace_ms});
+  if (!joined) return tl::make_unexpected(joined.error());
   // What cannot be written now is tried again; a second process of this name must not run at all.
   if (const auto opened = worker->open_journal(); !opened && worker->journal_->is_taken())
     return tl::make_unexpected(opened.error());
@@ -119,7 +106,7 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
 
 Worker::Worker(const service::Context& context, const service::XmppWorkerConfig& config,
                const std::string& id_key, uint64_t epoch)
-    : context_(context),
+    : EdgeProcess(context),
       serves_(prepared(config.serves)),
       claims_(prepared(config.domains)),
       ids_(id_key, context.identity.full, epoch),

@@ -1,6 +1,4 @@
 // The end of a worker that was asked to stop: what is under way ends, and its place goes to another.
-#include <utility>
-
 #include "xmpp_worker/worker.h"
 
 namespace stox::worker {
@@ -11,26 +9,14 @@ constexpr Duration kGivesPlaceWithin = std::chrono::seconds(2);
 constexpr Duration kLendsWithin = std::chrono::seconds(4);
 }  // namespace
 
-void Worker::drain(std::function<void()> done) {
-  draining_ = true;
-  drained_ = std::move(done);
-  presence_to_xmpp_.stop();
-  tell_serving();
-  check_status();
-  turn();
-}
-
-void Worker::accept_new(bool on) {
-  if (drained_) return;  // it ends
-  draining_ = !on;
-  tell_serving();
-  check_status();
+void Worker::draining_changed() {
+  if (is_ending()) presence_to_xmpp_.stop();
 }
 
 // First what was taken in from SIP, which needs the stream; then the stream is closed; then what came by it.
 // The next process sends what errors are left.
 void Worker::finish_drain() {
-  if (edge().target().begun() > 0 || (!journal_ && edge().origin().awaited() > 0)) return;
+  if (target().begun() > 0 || (!journal_ && origin().awaited() > 0)) return;
   if (journal_) to_sip_.hold_errors();
   to_sip_.note_told();
   const bool owes = to_sip_.has_told() || (!journal_ && to_sip_.has_unsent());
@@ -45,13 +31,12 @@ void Worker::finish_drain() {
   to_sip_.send_unsent();
   give_place();
   const bool lends = to_sip_.has_unsent() && others_.any() && now() < stopped_ + kLendsWithin;
-  if (edge().origin().awaited() == 0 && !lends && edge().has_last_envelope())
-    std::exchange(drained_, nullptr)();
+  if (!lends) end_when_idle();
 }
 
 // Another worker may take ours when nothing that came later can overtake what we have.
 void Worker::give_place() {
-  if (place_given_ || (edge().origin().awaited() > 0 && now() < stopped_ + kGivesPlaceWithin)) return;
+  if (place_given_ || (origin().awaited() > 0 && now() < stopped_ + kGivesPlaceWithin)) return;
   place_given_ = true;
   tell_serving();
 }

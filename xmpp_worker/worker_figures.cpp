@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "common/base/text.h"
-#include "common/bus/zmq/queues_json.h"
 #include "xmpp_worker/outcomes/outcomes.h"
 #include "xmpp_worker/worker.h"
 
@@ -12,7 +11,6 @@ using nlohmann::json;
 using service::Metric;
 using service::State;
 
-constexpr std::size_t kMaxListed = 10'000;
 constexpr std::size_t kMaxUnreachable = 20;
 
 // Other servers that we wanted a stream to and have none, and why.
@@ -30,13 +28,7 @@ std::vector<json> unreachable_domains(const json& streams) {
 }
 }  // namespace
 
-service::Status Worker::status() const {
-  if (draining_)
-    return {State::kDraining,
-            fmt::format("{} messages are under way", edge().origin().awaited() + edge().target().begun())};
-  // Ready when the others have been restarted, for which nobody need wait.
-  if (edge().restart_pending()) return {State::kReady, bus_->why_no_mapper()};
-  if (!edge().has_mapper()) return {State::kStarting, bus_->why_no_mapper()};
+service::Status Worker::own_status() const {
   service::Status streams = streams_->status();
   if (streams.state != State::kReady) return streams;
   if (const auto silence = streams_->silence())
@@ -51,14 +43,12 @@ service::Status Worker::status() const {
 json Worker::peers() const {
   json list = streams_->list();
   for (json& domain : unreachable_domains(streams_->streams())) list.push_back(std::move(domain));
-  for (json& mapper : bus::peers_json(bus_->mappers())) list.push_back(std::move(mapper));
+  add_mappers(list);
   json journal;
   if (journal_)
     journal = {{"path", journal_->path()}, {"held", journal_->size()}, {"trouble", journal_->trouble()}};
   return {{"peers", list}, {"journal", journal}};
 }
-
-json Worker::failed() const { return bus::failed_json(edge(), now()); }
 
 json Worker::known_peers() const {
   json list = json::array();
@@ -77,26 +67,10 @@ json Worker::known_peers() const {
   return list;
 }
 
-json Worker::queues() const { return bus::queues_json(edge()); }
-
-json Worker::inflight() const {
-  json list = json::array();
-  for (const auto& each : edge().origin().list_in_flight(kMaxListed)) {
-    const auto* pending = to_sip_.find(each.number);
-    std::string id;
-    worker::write_envelope_name(edge().name(), each.id_epoch, each.id_number, &id);
-    list.push_back({{"id", id},
-                    {"trace", to_hex(each.trace_id)},
-                    {"from", pending ? pending->from : ""},
-                    {"to", pending ? pending->to : ""},
-                    {"stage", each.stage},
-                    {"attempts", each.attempts},
-                    {"age_ms", to_ms(now() - each.submitted)}});
-  }
-  return list;
+std::pair<std::string, std::string> Worker::addresses_of(const bus::InFlight& one) const {
+  const auto* pending = to_sip_.find(one.number);
+  return pending != nullptr ? std::pair(pending->from, pending->to) : std::pair<std::string, std::string>();
 }
-
-std::vector<std::string> Worker::others() const { return bus::names_of_others(edge()); }
 
 std::vector<Metric> Worker::metrics() const {
   const auto counter = [](const char* name, const char* help, uint64_t value) {

@@ -20,17 +20,17 @@ constexpr Duration kTypingWithin = std::chrono::seconds(5);
 Result<void> Worker::room(std::size_t more, pb::Reason* reason) {
   // One that ends takes what the server sends until the stream is closed, if the next process could go on
   // with it: a refusal would be no help to anybody.
-  if (draining_ && !(drained_ && journal_)) {
+  if (is_draining() && !(is_ending() && journal_)) {
     *reason = pb::STOPPING;
     return error("this process takes nothing new");
   }
-  auto taken = edge().origin().room(more);
-  if (!taken) *reason = edge().origin().refusal();
+  auto taken = origin().room(more);
+  if (!taken) *reason = origin().refusal();
   return taken;
 }
 
 uint64_t Worker::restore(pb::Envelope& envelope, const bus::RestoredTimes& times, uint32_t attempts) {
-  return edge().origin().restore(envelope, times, attempts);
+  return origin().restore(envelope, times, attempts);
 }
 
 Result<uint64_t> Worker::submit(pb::Envelope& envelope, Time begin_before, Time end_by, pb::Reason* reason) {
@@ -38,9 +38,9 @@ Result<uint64_t> Worker::submit(pb::Envelope& envelope, Time begin_before, Time 
       moved_.must_wait(xmpp::domain_of(envelope.xmpp_message().from()), envelope.conversation());
   const bool held = came != Time{};
   const std::string conversation = held ? envelope.conversation() : std::string();
-  auto number = edge().origin().submit(envelope, begin_before, end_by, held);
+  auto number = origin().submit(envelope, begin_before, end_by, held);
   if (!number) {
-    *reason = edge().origin().refusal();
+    *reason = origin().refusal();
   } else if (held) {
     moved_.hold(came, conversation, *number);
     end_of_turn_.ask();
@@ -97,8 +97,7 @@ bool Worker::submit_notice(pb::Envelope& envelope) {
   hop.to = envelope.xmpp_message().to();
   hop.decision = "a notification, to a mapper";
   hop.came_us = hop.went_us = context_.loop.clock().wall_us();
-  const auto number =
-      edge().origin().submit(envelope, now() + kNoticeWithin, now() + kNoticeWithin + kTimerF);
+  const auto number = origin().submit(envelope, now() + kNoticeWithin, now() + kNoticeWithin + kTimerF);
   if (number) write_envelope_name(*number, &hop.envelope);
   if (!number) hop.outcome = number.error().text;
   return number.has_value();
@@ -106,7 +105,7 @@ bool Worker::submit_notice(pb::Envelope& envelope) {
 
 void Worker::submit_typing(pb::Envelope& envelope) {
   envelope.set_trace_id(to_sip_.new_trace_id());
-  edge().origin().submit_lossy(envelope, now() + kTypingWithin);
+  origin().submit_lossy(envelope, now() + kTypingWithin);
 }
 
 bool Worker::send_stanza(std::string_view from, std::string_view to, std::string_view xml) {
@@ -143,10 +142,10 @@ void Worker::call_came(const pb::Call& question, bus::Calls::Reply reply) {
   switch (question.what_case()) {
     case pb::Call::kInHand:
       to_sip_.hand_on();
-      *answer.mutable_held() = MovedStreams::answer(
-          question.in_hand(), now(), [this](const std::string& conversation, Time until) {
-            return edge().origin().has_in_flight(conversation, until);
-          });
+      *answer.mutable_held() = MovedStreams::answer(question.in_hand(), now(),
+                                                    [this](const std::string& conversation, Time until) {
+                                                      return origin().has_in_flight(conversation, until);
+                                                    });
       return reply(std::move(answer));
     case pb::Call::kSendFor:
       return send_for_another(question, std::move(reply));

@@ -17,11 +17,12 @@ OURS = {
     "common/journal": ["common/base"],
     "common/xml": ["common/base"],
     "common/service": ["common/base", "common/net"],
+    "common/edge_process": ["common/base", "common/net", "common/bus", "common/bodies", "common/service", "proto"],
     "sip_front/sip": ["common/base"],
     "xmpp_worker/xmpp": ["common/base"],
     "mapper/mapping": ["common/base", "common/xml", "proto"],  # the messages are its values
-    "sip_front": ["common/base", "common/net", "common/bus", "common/bodies", "common/journal", "common/service", "common/xml", "proto"],
-    "xmpp_worker": ["common/base", "common/net", "common/bus", "common/bodies", "common/journal", "common/service", "proto"],
+    "sip_front": ["common/base", "common/net", "common/bus", "common/bodies", "common/edge_process", "common/journal", "common/service", "common/xml", "proto"],
+    "xmpp_worker": ["common/base", "common/net", "common/bus", "common/bodies", "common/edge_process", "common/journal", "common/service", "proto"],
     "mapper": ["common/base", "common/net", "common/bus", "common/service", "proto"],
     "ctl": ["common/base", "common/service"],
 }
@@ -52,7 +53,7 @@ LIBRARIES = {
     "httplib": ["ctl"],
     "openssl/ssl": ["common/net"],
     "systemd": ["common/service"],
-    "nlohmann": ["common/bus", "common/service", "ctl", "sip_front", "xmpp_worker", "mapper", "mapper/mapping"],
+    "nlohmann": ["common/bus", "common/service", "common/edge_process", "ctl", "sip_front", "xmpp_worker", "mapper", "mapper/mapping"],
     "stringprep": ["common/base"],
     "idna": ["common/base"],
 }
