@@ -18,6 +18,13 @@ GATEWAY, XMPP, SIP = "sip-xmpp.example.org", "xmpp-sip.example.org", "sip.exampl
 JULIET_ON_SIP, ROMEO_ON_XMPP = f'"juliet" <sip:juliet*xmpp.example.org@{GATEWAY}>', f"romeo*{SIP}@{XMPP}"
 FENCE = "fence@xmpp.example.org/wall"
 SMALL = 1300  # bytes of a request by UDP
+STATES = "{http://jabber.org/protocol/chatstates}"
+WITHOUT_BODY = {f"{STATES}composing": "typing: composing", f"{STATES}paused": "typing: paused",
+                "{urn:xmpp:receipts}received": "received: ", "{urn:xmpp:chat-markers:0}displayed": "displayed: ",
+                "{urn:xmpp:jingle-message:0}reject": "call declined: ",
+                ".//{http://jabber.org/protocol/muc#user}decline": "invitation declined: "}
+BESIDE_BODY = {"{urn:xmpp:delay}delay": "delayed", "{urn:xmpp:receipts}request": "asks for a receipt",
+               "{urn:xmpp:chat-markers:0}markable": "asks for a marker"}
 
 numbers = itertools.count(1)
 
@@ -29,7 +36,8 @@ def gateway():
     """A site whose phone takes whatever goes to SIP, and whose XMPP server whatever goes to XMPP."""
     server = XmppServer(next(Site._hosts))
     site = Site(xmpp_server=server, gateway={
-        "gateway_domain": GATEWAY, "xmpp_domain": XMPP, "sip_domains": ["*.example.org", "*.example", "192.0.2.0/24"], "tel_domain": SIP,
+        "gateway_domain": GATEWAY, "xmpp_domain": XMPP, "tel_domain": SIP,
+        "sip_domains": ["*.example.org", "*.example", "192.0.2.0/24"],
         "aliases": {"+15551230002": "rosaline@xmpp.example.org", "@sms.provider.example": "rosaline@xmpp.example.org"},
     }, front={"asserted_identity_from": ["127.0.0.0/8"]})
     site.server, site.phone, site.tcp = server, site.sip_user("phone"), site.sip_user("phone", "tcp")
@@ -47,14 +55,15 @@ def words_of(content_type, body):
     if content_type.startswith("message/cpim"):
         headers, mime, inner = body.split("\r\n\r\n", 2)
         asks = re.search("imdn.Disposition-Notification: (.*)", headers)
-        return words_of(re.search("Content-Type: (.*)", mime)[1].strip(), inner) + (f" (asks for {asks[1].strip()})" if asks else "")
+        words = words_of(re.search("Content-Type: (.*)", mime)[1].strip(), inner)
+        return words + (f" (asks for {asks[1].strip()})" if asks else "")
     if content_type.startswith("message/imdn+xml"):
         return "notification: " + re.search(r"<status><(\w+)/>", body)[1]
     if content_type.startswith("application/im-iscomposing+xml"):
         return "typing: " + re.search("<state>(.*)</state>", body)[1]
     if content_type.startswith("application/vnd.gsma.rcs-ft-http+xml"):
-        told = [re.search(what, body) for what in ("<file-name>(.*)</", "<file-size>(.*)</", "<content-type>(.*)</", '<data url="(.*?)"')]
-        *file, url = [found[1] for found in told if found]
+        told = "<file-name>(.*)</", "<file-size>(.*)</", "<content-type>(.*)</", '<data url="(.*?)"'
+        *file, url = [found[1] for found in (re.search(each, body) for each in told) if found]
         return f"file: {url} ({', '.join(file)})"
     assert content_type.replace(" ", "") == "text/plain;charset=UTF-8", content_type
     return "text: " + escape(body)
@@ -94,7 +103,8 @@ class Talk:
     def stanza(self, text):
         text = text.replace("\\n", "\n")
         head = text.partition(">")[0]
-        return text if " from=" in head else re.sub(r"^<(\w+)", rf"<\1 from='juliet{self.number}@xmpp.example.org/balcony'", text)
+        juliet = f"juliet{self.number}@xmpp.example.org/balcony"
+        return text if " from=" in head else re.sub(r"^<(\w+)", rf"<\1 from='{juliet}'", text)
 
     def ask(self, method, uri, fields):
         """The answer to a SIP request."""
@@ -113,7 +123,8 @@ class Talk:
         """What the phone and the XMPP server have got. The fence goes from the server to the phone and comes back as an
         error, by the ways that all else has gone before it."""
         fence, seen = f"fence {next(numbers)}", []
-        self.site.server.send(f"<message from='{FENCE}' to='romeo{self.number}*{SIP}@{XMPP}' id='{fence}'><body>{fence}</body></message>")
+        self.site.server.send(f"<message from='{FENCE}' to='romeo{self.number}*{SIP}@{XMPP}' id='{fence}'><body>{fence}</body>"
+                              "</message>")
         while (request := self.site.phone.next_request()).text != fence:
             if request.method != "MESSAGE":  # presence, which has tests of its own
                 request.respond(200 if request.method == "NOTIFY" else 489, "")
@@ -140,40 +151,27 @@ class Talk:
 
     def told(self, stanza):
         """In the client."""
-        find = stanza.find
-        kind = stanza.get("type", "")
-        if kind == "error":
+        if stanza.get("type") == "error":
             error = stanza.find(f"{NS}error")
             text = error.findtext("{urn:ietf:params:xml:ns:xmpp-stanzas}text")
             said = f"error {error[0].tag.partition('}')[2]}" + (f": {text}" if text else "")
         elif stanza.tag == f"{NS}iq":
             said = "answer: " + ", ".join(e.get("var") or e.text for e in stanza[0] if e.get("var") or e.text)
         else:
-            said = self.message(stanza, find)
+            said = self.message(stanza)
         sender = self.plain(stanza.get("from"))
         return said if sender == ROMEO_ON_XMPP else f"from {sender}: {said}"
 
-    def message(self, stanza, find):
-        for state in "composing", "paused":
-            if find(f"{{http://jabber.org/protocol/chatstates}}{state}") is not None:
-                return f"typing: {state}"
-        for name, namespace in ("received", "urn:xmpp:receipts"), ("displayed", "urn:xmpp:chat-markers:0"):
-            if find(f"{{{namespace}}}{name}") is not None:
-                return f"{name}: {find(f'{{{namespace}}}{name}').get('id')}"
-        rejected = find("{urn:xmpp:jingle-message:0}reject")
-        if rejected is not None:
-            return "call declined: " + "".join(rejected.itertext())
-        declined = find(".//{http://jabber.org/protocol/muc#user}decline")
-        if declined is not None:
-            return "invitation declined: " + "".join(declined.itertext())
-        body, subject = stanza.findtext(f"{NS}body"), stanza.findtext(f"{NS}subject")
-        said = ("file: " if find("{urn:xmpp:sfs:0}file-sharing") is not None else "text: ") + escape(body)
-        about = [f'called "{find("{http://jabber.org/protocol/nick}nick").text}"'] if find("{http://jabber.org/protocol/nick}nick") is not None else []
+    def message(self, stanza):
+        for tag, words in WITHOUT_BODY.items():
+            if (found := stanza.find(tag)) is not None:
+                return words + (found.get("id") if tag.endswith(("received", "displayed")) else "".join(found.itertext()))
+        nick, subject = stanza.findtext("{http://jabber.org/protocol/nick}nick"), stanza.findtext(f"{NS}subject")
+        about = [f'called "{nick}"'] if nick else []
         about += [f'subject "{subject}"'] if subject else []
-        about += ["delayed"] if find("{urn:xmpp:delay}delay") is not None else []
-        about += ["asks for a receipt"] if find("{urn:xmpp:receipts}request") is not None else []
-        about += ["asks for a marker"] if find("{urn:xmpp:chat-markers:0}markable") is not None else []
-        return said + (f" ({', '.join(about)})" if about else "")
+        about += [words for tag, words in BESIDE_BODY.items() if stanza.find(tag) is not None]
+        said = "file: " if stanza.find("{urn:xmpp:sfs:0}file-sharing") is not None else "text: "
+        return said + escape(stanza.findtext(f"{NS}body")) + (f" ({', '.join(about)})" if about else "")
 
 
 @pytest.mark.parametrize("number, case", enumerate(CASES), ids=[f"{case.client}: {case.does}" for case in CASES])
