@@ -21,8 +21,11 @@
 
 #include "common/service/config_file.h"
 #include "ctl/control_client.h"
+#include "ctl/doctor_loop.h"
 #include "ctl/output.h"
 #include "ctl/processes.h"
+#include "ctl/site.h"
+#include "ctl/status.h"
 #include "ctl/text_table.h"
 
 namespace stox::ctl {
@@ -38,7 +41,7 @@ constexpr int64_t kThisSoftware = 1'760'000'000;  // no clock that is right is b
 
 class Doctor {
  public:
-  Doctor(const Options& options) : config_(options.config) {}
+  Doctor(const Options& options, const std::string& to) : config_(options.config), to_(to) {}
 
   json run() {
     folders();
@@ -46,6 +49,7 @@ class Doctor {
     secrets();
     programs();
     processes();
+    loop();
     return std::move(rows_);
   }
 
@@ -192,7 +196,14 @@ class Doctor {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
+  // Only where the gateway runs: else there is nothing that could take it.
+  void loop() {
+    if (!all_ready(find_status(config_).value)) return;
+    if (json row = try_loop(config_, to_); row.is_object()) rows_.push_back(std::move(row));
+  }
+
   const service::Config& config_;
+  const std::string& to_;
   json rows_ = json::array();
 };
 
@@ -236,9 +247,9 @@ std::string doctor_text(const json& rows) {
   return out;
 }
 
-ExitCode doctor(const Options& options, const std::string& user) {
+ExitCode doctor(const Options& options, const std::string& user, const std::string& to) {
   const std::string not_become = become(user);
-  Doctor doctor(options);
+  Doctor doctor(options, to);
   if (!not_become.empty())
     doctor.note("user", "warning", not_become, "--user names the user of the processes");
   const json rows = doctor.run();

@@ -14,6 +14,7 @@ std::string doctor_text(const nlohmann::json& rows);
 nlohmann::json rows_of(const std::string& printed, const std::string& name);
 
 // `user`: whose rights count, where we are root; empty, or one that does not exist: our own.
-ExitCode doctor(const Options&, const std::string& user);
+// `to`: a JID that gets a message through the SIP proxy; empty: nobody does.
+ExitCode doctor(const Options&, const std::string& user, const std::string& to);
 
 }  // namespace stox::ctl

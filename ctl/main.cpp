@@ -101,10 +101,11 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
       {})
       ->add_option("FILE", a.name, "the configuration of the SIP server")
       ->required();
-  add("doctor", "looks for everything that keeps the site from working, and says what to do about it",
-      [&](const auto& o) { return ctl::doctor(o, a.user); })
-      ->add_option("--user", a.user, "whose rights count, if root asks")
-      ->capture_default_str();
+  CLI::App* doctor =
+      add("doctor", "looks for everything that keeps the site from working, and says what to do about it",
+          [&](const auto& o) { return ctl::doctor(o, a.user, a.to); });
+  doctor->add_option("--user", a.user, "whose rights count, if root asks")->capture_default_str();
+  doctor->add_option("--to", a.to, "a JID that gets a message by the SIP proxy; nobody does if left out");
   add("drain", "lets a process take nothing new",
       [&](const auto& o) { return ctl::accept_new(o, a.name, false); })
       ->add_option("NAME", a.name, "a process")

@@ -6,12 +6,13 @@ import subprocess
 import pytest
 
 from support import loopback
+from support.lossy_path import LossyPath
 from support.stox import PROGRAMS
 
 
-def doctor(site):
+def doctor(site, *options):
     """The exit status, and what is no `ok`: {(name, kind): [(what, remedy)]}."""
-    done = site.stox.ctl("--json", "doctor", "--user", "")
+    done = site.stox.ctl("--json", "doctor", "--user", "", *options)
     found = {}
     for row in json.loads(done.stdout)["checks"]:
         if row["kind"] != "ok":
@@ -122,3 +123,32 @@ def test_a_check_online(new_site):
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "component-1: failure:" in done.stdout and "xmpp_password" in done.stdout
     assert subprocess.run([PROGRAMS / "stox-xmpp-worker", "--online"], capture_output=True).returncode == 2
+
+
+def test_a_message_goes_through_the_proxy(new_site):
+    site = new_site(with_proxy=True).start()
+    said = site.stox.ctl("doctor", "--user", "")
+    assert said.returncode == 0 and "by the SIP proxy came to the gateway: sip-1, mapper-1" in said.stdout, said.stdout
+    found = doctor(site, "--to", "juliet@xmpp.test")[1]
+    assert "Your address must be at sip.test" in found["loop", "failure"][0][0], "this proxy lets no stranger speak"
+
+    # One that sends the gateway's domain elsewhere.
+    other = site.sip_user("proxy")
+    other.automatic = (404, "Not here")
+    site.stox.send_all_to(f"sip:{other.host}:{other.port}")
+    code, found = doctor(site)
+    what, remedy = found["loop", "failure"][0]
+    assert code == 1 and "did not come to the gateway: 404 Not here" in what and "doc/site.md" in remedy
+
+
+def test_a_message_goes_to_a_user_and_its_outcome_comes_back(new_site):
+    site = new_site().start()
+    proxy = LossyPath(loopback.address(241), site.stox.address)  # one that lets everything pass
+    site.stox.send_all_to("sip:{}:{}".format(*proxy.address))
+    juliet = site.xmpp_user("juliet")
+    said = site.stox.ctl("doctor", "--user", "", "--to", juliet.bare)
+    assert said.returncode == 0 and "went to XMPP and back: sip-1, mapper-1, component-1: 200" in said.stdout, said.stdout
+    assert "stoxctl doctor" in juliet.next_message().body
+    code, found = doctor(site, "--to", "nobody@xmpp.test")
+    proxy.close()
+    assert code == 1 and "was not delivered" in found["loop", "failure"][0][0]

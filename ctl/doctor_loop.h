@@ -1,0 +1,28 @@
+// Of `stoxctl doctor`: a message that goes the way of all, through the SIP proxy to the gateway and, to an
+// XMPP user, on to XMPP and back with its outcome.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "common/service/config.h"
+
+namespace stox::ctl {
+
+// What is asked by it. Without a JID it is to nobody: the gateway refuses it because it leads back to itself,
+// which shows that it came there.
+struct LoopMessage {
+  std::string request_uri, from, call_id;
+};
+LoopMessage loop_message(const service::Config&, const std::string& to_jid, const std::string& unique);
+// The MESSAGE on the wire. `own`: ADDRESS:PORT that it is sent from.
+std::string text_of(const LoopMessage&, const std::string& own, const char* transport);
+
+// What came of it: {"name","kind","what","remedy"}. `answer`: the final status line, "403 Forbidden", empty:
+// none came. hops: those of its Call-ID, as `stoxctl trace` has them.
+nlohmann::json loop_row(const std::string& answer, const nlohmann::json& hops, bool to_user);
+
+// Sends it by gateway.outbound_proxy and waits for what comes of it. Null without such a proxy, or by TLS.
+nlohmann::json try_loop(const service::Config&, const std::string& to_jid);
+
+}  // namespace stox::ctl

@@ -1,0 +1,61 @@
+#include "ctl/doctor_loop.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace stox::ctl {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+service::Config config() {
+  service::Config out;
+  out.gateway.gateway_domain = "sip-xmpp.test";
+  out.gateway.xmpp_domain = "xmpp-sip.test";
+  return out;
+}
+
+const json kHops = {
+    {{"process", "sip-1"}, {"trace", "4bf92f3577b34da6"}}, {{"process", "mapper-1"}}, {{"process", "sip-1"}}};
+
+TEST(DoctorLoop, ToNobodyItLeadsBackToTheGateway) {
+  const LoopMessage message = loop_message(config(), "", "17");
+  EXPECT_EQ(message.request_uri, "sip:stox-doctor*xmpp-sip.test@sip-xmpp.test");
+  EXPECT_EQ(message.from, "sip:stox-doctor@sip-xmpp.test");
+  EXPECT_EQ(message.call_id, "17@stox-doctor");
+}
+
+TEST(DoctorLoop, ToAUserItIsWrittenAsSipUsersWriteIt) {
+  EXPECT_EQ(loop_message(config(), "juliet@xmpp.test", "17").from, "sip:stox-doctor@doctor.invalid");
+  service::Config with_domains = config();
+  with_domains.sip_fronts.resize(1);
+  with_domains.sip_fronts[0].from_domains = {"*.sip.test", "sip.test"};
+  const LoopMessage message = loop_message(with_domains, "juliet\\26co@xmpp.test/balcony", "17");
+  EXPECT_EQ(message.request_uri, "sip:juliet%26co*xmpp.test@sip-xmpp.test");
+  EXPECT_EQ(message.from, "sip:stox-doctor@sip.test");
+  const std::string text = text_of(message, "127.0.0.1:40000", "UDP");
+  EXPECT_THAT(text, HasSubstr("MESSAGE sip:juliet%26co*xmpp.test@sip-xmpp.test SIP/2.0\r\n"));
+  EXPECT_THAT(text, HasSubstr("Via: SIP/2.0/UDP 127.0.0.1:40000;branch=z9hG4bK17;rport\r\n"));
+}
+
+TEST(DoctorLoop, WhatCameOfItIsJudgedByItsHops) {
+  EXPECT_EQ(loop_row("482 Loop Detected", kHops, false)["kind"], "ok");
+  EXPECT_THAT(loop_row("482 Loop Detected", kHops, false)["what"].get<std::string>(),
+              HasSubstr("sip-1, mapper-1"));
+  EXPECT_EQ(loop_row("200 Accepted", kHops, true)["kind"], "ok");
+  const json failed = loop_row("404 Not found", kHops, true);
+  EXPECT_EQ(failed["kind"], "failure");
+  EXPECT_THAT(failed["remedy"].get<std::string>(), HasSubstr("stoxctl trace 4bf92f35"));
+}
+
+TEST(DoctorLoop, AProxyThatKeepsItToItselfIsNamed) {
+  EXPECT_EQ(loop_row("404 Not here", json::array(), false)["kind"], "failure");
+  EXPECT_THAT(loop_row("404 Not here", json::array(), false)["what"].get<std::string>(),
+              HasSubstr("404 Not here"));
+  EXPECT_THAT(loop_row("", json::array(), false)["what"].get<std::string>(), HasSubstr("no answer"));
+  EXPECT_EQ(loop_row("407 Proxy Authentication Required", json::array(), false)["kind"], "warning");
+}
+
+}  // namespace
+}  // namespace stox::ctl
