@@ -64,9 +64,12 @@ void PeerFormats::refused(std::string_view peer, Format format) {
 }
 
 // COMPAT(linphone 5.1): shows what an HTTP server has of a file only in this form, and else its bare address.
-// Others that are made of its library name it, too: "Montague/1.0 (Pixel 7) LinphoneSDK/5.2.1".
+// Its typing states may come deflated in a CPIM, where no front sees them. Others that are made of its
+// library name it, too: "Montague/1.0 (Pixel 7) LinphoneSDK/5.2.1".
 void PeerFormats::is_program(std::string_view peer, std::string_view user_agent) {
-  if (user_agent.find("Linphone") != std::string_view::npos) taken(peer, Format::kFile);
+  if (user_agent.find("Linphone") == std::string_view::npos) return;
+  taken(peer, Format::kFile);
+  taken(peer, Format::kComposing);
 }
 
 PeerFormats::Entry& PeerFormats::entry_of(std::string key) {

@@ -105,7 +105,7 @@ def test_a_picture_goes_both_ways(files, romeo, juliet, tmp_path):
     assert (romeo.folder / "moon.png").read_bytes() == PICTURE
 
 
-def test_one_that_sends_cpim_sees_what_becomes_of_its_texts(site, files, juliet, tmp_path):
+def test_one_that_sends_cpim_sees_what_others_see(site, files, juliet, tmp_path):
     """And still gets pictures as such."""
     paris = LinphoneUser(tmp_path / "paris", loopback.address(216), site.kamailio, "paris", site.sip_uri(juliet), files.url,
                          cpim=True).start()
@@ -114,6 +114,14 @@ def test_one_that_sends_cpim_sees_what_becomes_of_its_texts(site, files, juliet,
     for name, namespace, state in ("received", RECEIPTS, "DeliveredToUser"), ("displayed", MARKERS, "Displayed"):
         juliet.send_raw(f"<message to='{message.sender}' type='chat'><{name} xmlns='{namespace}' id='{message.id}'/></message>")
         paris.shows(f"Good morrow: {state}")
+
+    # It sends typing deflated, in a CPIM, so that nobody before the mapper sees what it is.
+    juliet.send_raw(f"<message to='{message.sender}' type='chat'><body>hi</body><active xmlns='{STATES}'/></message>")
+    paris.shows("shows: hi")
+    paris.types()
+    assert juliet.next_message().child("composing", STATES) is not None
+    juliet.send_raw(f"<message to='{message.sender}' type='chat'><composing xmlns='{STATES}'/></message>")
+    paris.shows(f"{paris.contact} is typing")
 
     files.files["star.png"] = PICTURE
     url = f"{files.url}/star.png"

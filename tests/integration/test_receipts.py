@@ -219,7 +219,7 @@ def test_linphone_gets_a_file_in_its_form_and_others_the_address(site, romeo, ju
     assert (info.find(rcs + "file-name").text, info.find(rcs + "content-type").text) == ("a cat.png", "image/png")
     assert info.find(rcs + "data").get("url") == url
     known = next(peer for peer in site.stox.ctl_json("peers")["peers"] if peer["peer"] == romeo.name)
-    assert known["takes"] == ["rcs-ft-http"]
+    assert known["takes"] == ["iscomposing", "rcs-ft-http"]
     assert juliet.nothing_came()
 
 

@@ -436,6 +436,7 @@ TEST_F(PeerForms, LinphoneIsKnownByItsName) {
   EXPECT_EQ(formats().takes(kBob, Format::kFile), PeerFormats::Takes::kYes);
   formats().is_program("sip:eve@sip.test", "Montague/1.0 (Pixel 7) LinphoneSDK/5.2.1");
   EXPECT_EQ(formats().takes("sip:eve@sip.test", Format::kFile), PeerFormats::Takes::kYes);
+  EXPECT_EQ(formats().takes("sip:eve@sip.test", Format::kComposing), PeerFormats::Takes::kYes);
   formats().refused(kBob, Format::kFile);
   formats().is_program(kBob, "Linphonec/5.1.65");
   EXPECT_EQ(formats().takes(kBob, Format::kFile), PeerFormats::Takes::kNo);
