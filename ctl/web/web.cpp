@@ -4,12 +4,13 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <chrono>
 #include <csignal>
+#include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
-#include <thread>
 
 #include "common/service/json_text.h"
 #include "common/service/log.h"
@@ -137,14 +138,15 @@ void run_until_signal(httplib::Server& server) {
   sigaddset(&ends, SIGINT);
   sigaddset(&ends, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // before there are threads, which inherit it
-  std::thread serving([&server] {
+  const auto serving = std::async(std::launch::async, [&server] {
     server.listen_after_bind();
     kill(getpid(), SIGTERM);
   });
   int came = 0;
   sigwait(&ends, &came);
-  server.stop();
-  serving.join();
+  do {  // a server that has not begun yet is not stopped by it
+    server.stop();
+  } while (serving.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready);
 }
 
 }  // namespace
