@@ -29,7 +29,7 @@ class PresenceOutbox {
   class Outlet {
    public:
     virtual ~Outlet() = default;
-    // As bus::Edge::submit.
+    // As bus::Origin::submit.
     virtual Result<uint64_t> submit_presence(pb::Envelope&, Time begin_before, Time end_by) = 0;
   };
   class User {

@@ -1,4 +1,4 @@
-// The bus, as far as those need it who make envelopes of requests: bus::Edge.
+// The bus, as far as those need it who make envelopes of requests: bus::Origin.
 #pragma once
 
 #include <cstdint>

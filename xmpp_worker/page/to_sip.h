@@ -28,7 +28,7 @@ namespace stox::worker {
 class ToSipUser {
  public:
   virtual ~ToSipUser() = default;
-  // As bus::Edge::room, new_id and submit; the reason tells why nothing was taken.
+  // As bus::Origin::room, new_id and submit; the reason tells why nothing was taken.
   virtual Result<void> room(std::size_t more, pb::Reason*) = 0;
   virtual pb::EnvelopeId new_id() = 0;
   virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) = 0;

@@ -25,7 +25,7 @@ namespace stox::worker {
 class PresenceToSipUser {
  public:
   virtual ~PresenceToSipUser() = default;
-  // As bus::Edge::room and submit; the reason tells why nothing was taken.
+  // As bus::Origin::room and submit; the reason tells why nothing was taken.
   virtual Result<void> room(std::size_t more, pb::Reason*) = 0;
   virtual Result<uint64_t> submit_presence(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) = 0;
   virtual std::string new_trace_id() = 0;

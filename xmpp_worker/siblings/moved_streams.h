@@ -26,7 +26,7 @@ class MovedStreams {
     // As in sibling_calls.h.
     virtual void ask_in_hand(const std::string& worker, pb::InHand,
                              std::function<void(const pb::Held&)> reply) = 0;
-    virtual void let_go(uint64_t number) = 0;  // as bus::Edge
+    virtual void let_go(uint64_t number) = 0;  // as bus::Origin
   };
 
   // References must outlive it.
