@@ -17,9 +17,13 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
+#include <string_view>
 
+#include "common/base/text.h"
 #include "common/service/config_file.h"
+#include "common/service/probe.h"
 #include "ctl/control_client.h"
 #include "ctl/doctor_loop.h"
 #include "ctl/output.h"
@@ -37,6 +41,7 @@ namespace fs = std::filesystem;
 constexpr rlim_t kManyDescriptors = 8192;
 constexpr int64_t kGoodReceiveBuffer = 4 * 1024 * 1024;  // as the SIP front asks for
 constexpr uint64_t kLittleRoom = 50 * 1024 * 1024;
+constexpr std::string_view kIpc = "ipc://";
 constexpr int64_t kThisSoftware = 1'760'000'000;  // no clock that is right is before this
 
 class Doctor {
@@ -49,6 +54,7 @@ class Doctor {
     secrets();
     programs();
     processes();
+    all_metrics();
     loop();
     return std::move(rows_);
   }
@@ -87,6 +93,11 @@ class Doctor {
     const bool journals = std::any_of(config_.xmpp_workers.begin(), config_.xmpp_workers.end(),
                                       [](const auto& worker) { return worker.journal; });
     if (journals) folder("runtime.state_directory", config_.runtime.state_directory);
+    for (const auto& mapper : config_.mappers) {
+      if (!mapper.bind.starts_with(kIpc)) continue;
+      const std::string parent = fs::path(mapper.bind.substr(kIpc.size())).parent_path();
+      if (parent != config_.runtime.directory) folder(mapper.name.c_str(), parent);
+    }
   }
 
   void machine() {
@@ -161,6 +172,7 @@ class Doctor {
       const std::string why = answers[i].error();
       const std::string state = text_at(answers[i].value, "state"),
                         reason = text_at(answers[i].value, "reason");
+      if (answers[i].reached()) running_.insert(known[i].section);
       if (!why.empty()) {
         note(known[i].name, "warning", why, "`stoxctl status` says more once it runs");
       } else if (!reason.empty()) {
@@ -196,6 +208,24 @@ class Doctor {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
+  // Of those that do not run; a process that cannot have its address for metrics does not start.
+  void metrics(const std::string& name, const std::string& address) {
+    if (address.empty() || running_.contains(name)) return;
+    const std::size_t colon = address.rfind(':');
+    std::string host = address.substr(0, colon);
+    if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+    const auto port = static_cast<uint16_t>(parse_number(address.substr(colon + 1), 0, 65'535).value_or(0));
+    if (const auto free = service::try_bind(host, port, false); !free)
+      note(name, "failure", "cannot answer with metrics: " + free.error().text,
+           "end what uses it, or choose another address");
+  }
+
+  void all_metrics() {
+    for (const auto& one : config_.mappers) metrics(one.name, one.metrics);
+    for (const auto& one : config_.sip_fronts) metrics(one.name, one.metrics);
+    for (const auto& one : config_.xmpp_workers) metrics(one.name, one.metrics);
+  }
+
   // Only where the gateway runs: else there is nothing that could take it.
   void loop() {
     if (!all_ready(find_status(config_).value)) return;
@@ -204,6 +234,7 @@ class Doctor {
 
   const service::Config& config_;
   const std::string& to_;
+  std::set<std::string> running_;  // sections
   json rows_ = json::array();
 };
 

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from support import loopback
+from support.certificates import Authority
 from support.lossy_path import LossyPath
 from support.stox import PROGRAMS
 
@@ -90,6 +91,37 @@ def a_state_directory_that_is_a_file(site):
     site.stox.configuration["runtime"]["state_directory"] = str(site.stox.file)
 
 
+def a_mapper_socket_in_a_folder_that_is_not_there(site):
+    site.stox.configuration["mapper"][0]["bind"] = "ipc:///nowhere/else/mapper.sock"
+
+
+def an_address_for_metrics_in_use(site):
+    taken = socket.create_server((site.stox.host, 0))
+    site.stox.configuration["xmpp_worker"][0]["metrics"] = f"{site.stox.host}:{taken.getsockname()[1]}"
+    return taken
+
+
+def an_address_of_another_host(site):
+    site.stox.configuration["sip_front"][0]["listen"] = ["udp:192.0.2.1:5060"]
+
+
+def an_xmpp_port_that_says_nothing(site):
+    silent = socket.create_server((site.stox.host, 0))
+    site.stox.configuration["xmpp_worker"][0].update(xmpp_host=site.stox.host, xmpp_port=silent.getsockname()[1])
+    return silent
+
+
+def a_key_of_another_certificate(site):
+    authority = Authority(site.folder / "certificates")
+    certificate, other = authority.sign("DNS:sip-xmpp.test")[0], authority.sign("DNS:other.test")[1]
+    site.stox.configuration["sip_front"][0]["tls"] = {"certificate": str(certificate), "key": str(other)}
+
+
+def a_certificate_that_is_none(site):
+    key = Authority(site.folder / "certificates").sign("DNS:sip-xmpp.test")[1]
+    site.stox.configuration["sip_front"][0]["tls"] = {"certificate": str(site.stox.file), "key": str(key)}
+
+
 @pytest.mark.parametrize("broken, name, what", [
     (a_port_in_use, "sip-1", "Address already in use"),
     (a_proxy_that_is_not_there, "sip-1", "outbound_proxy cannot be reached"),
@@ -101,6 +133,12 @@ def a_state_directory_that_is_a_file(site):
     (a_secret_that_cannot_be_read, "component-1", "/nowhere/secret"),
     (a_certificate_that_is_not_there, "sip-1", "/nowhere/a.pem"),
     (a_run_directory_that_cannot_be_made, "runtime.directory", "cannot be made"),
+    (a_mapper_socket_in_a_folder_that_is_not_there, "mapper-1", "cannot be made"),
+    (an_address_for_metrics_in_use, "component-1", "metrics"),
+    (an_address_of_another_host, "sip-1", "Cannot assign requested address"),
+    (an_xmpp_port_that_says_nothing, "component-1", "says nothing"),
+    (a_key_of_another_certificate, "sip-1", "is it the key of"),
+    (a_certificate_that_is_none, "sip-1", "holds none in PEM"),
     (a_state_directory_that_is_a_file, "runtime.state_directory", "is no directory"),
 ], ids=lambda value: getattr(value, "__name__", ""))
 def test_what_is_broken_is_named(new_site, broken, name, what):
