@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <future>
 
 #include "common/base/clock.h"
 #include "ctl/text_table.h"
@@ -17,11 +18,13 @@ std::string at(const Query& query, const char* key) {
 }
 
 Found find_site(const service::Config& config, bool may_act) {
+  // At once: one that hangs is waited for in each.
+  auto queues = std::async(std::launch::async, [&] { return find_queues(config); });
+  auto streams = std::async(std::launch::async, [&] { return find_streams(config); });
   Found out;
-  const Found queues = find_queues(config), streams = find_streams(config);
   out.value = {{"status", find_status(config).value},
-               {"queues", queues.value},
-               {"streams", streams.value["streams"]},
+               {"queues", queues.get().value},
+               {"streams", streams.get().value["streams"]},
                {"gateway",
                 {{"gateway_domain", config.gateway.gateway_domain},
                  {"xmpp_domain", config.gateway.xmpp_domain},
