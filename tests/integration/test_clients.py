@@ -169,6 +169,7 @@ class Talk:
         nick, subject = stanza.findtext("{http://jabber.org/protocol/nick}nick"), stanza.findtext(f"{NS}subject")
         about = [f'called "{nick}"'] if nick else []
         about += [f'subject "{subject}"'] if subject else []
+        about += [f"answers {reply.get('id')}" for reply in stanza.findall("{urn:xmpp:reply:0}reply")]
         about += [words for tag, words in BESIDE_BODY.items() if stanza.find(tag) is not None]
         said = "file: " if stanza.find("{urn:xmpp:sfs:0}file-sharing") is not None else "text: "
         return said + escape(stanza.findtext(f"{NS}body")) + (f" ({', '.join(about)})" if about else "")

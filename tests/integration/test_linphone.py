@@ -123,6 +123,13 @@ def test_one_that_sends_cpim_sees_what_others_see(site, files, juliet, tmp_path)
     juliet.send_raw(f"<message to='{message.sender}' type='chat'><composing xmlns='{STATES}'/></message>")
     paris.shows(f"{paris.contact} is typing")
 
+    juliet.send_raw(f"<message to='{message.sender}' type='chat' id='q1'><body>Who is there?</body>{ASKED}</message>")
+    paris.shows("shows: Who is there?")
+    assert id_in(juliet.next_message(), "received", RECEIPTS) == "q1"
+    paris.reply("It is I")
+    answer = juliet.next_message()
+    assert (answer.body, id_in(answer, "reply", "urn:xmpp:reply:0")) == ("It is I", "q1")
+
     files.files["star.png"] = PICTURE
     url = f"{files.url}/star.png"
     juliet.send_raw(f"<message to='{message.sender}' type='chat' id='c1'><body>{url}</body><x xmlns='jabber:x:oob'><url>{url}</url></x>"

@@ -179,6 +179,14 @@ IdContent ToXmpp::write_words(Way& way, const pb::XmppMessage& message, uint64_t
   if (stanza.type == "chat" &&
       (contact == nullptr || contact->states_of(stanza.to) != Contact::States::kTellsNot))
     content_.state = "active";
+  // What a phone answers is found again if its writer wanted to hear of it: the id says it all.
+  const auto answered = message.reply_to().empty()
+                            ? std::nullopt
+                            : asked_by(ids_, message.reply_to(), message.from(), message.to());
+  if (answered) {
+    content_.reply_to = answered->id;
+    content_.reply_to_sender = answered->from;
+  }
   const bool asks = id.flags.find(StanzaId::kImdn) != std::string::npos;  // else no answer would find back
   const bool wants_receipt = content_.wants_receipt && asks, wants_marker = content_.wants_marker && asks;
   content_.wants_receipt = content_.wants_marker = false;
@@ -211,6 +219,7 @@ IdContent ToXmpp::write_words(Way& way, const pb::XmppMessage& message, uint64_t
   content_.wants_receipt = wants_receipt;
   content_.wants_marker = wants_marker;
   compose(id);
+  content_.reply_to = content_.reply_to_sender = {};
   return id;
 }
 

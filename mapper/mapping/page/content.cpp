@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kMaxCallId = 128;
 constexpr std::size_t kMaxSubject = 256;
+constexpr std::size_t kMaxReplyTo = 512;
 constexpr std::size_t kMaxFiles = 8;  // of one stanza that are told of by themselves
 constexpr int64_t kOldAfterS = 60;
 constexpr std::size_t kSmallRequest = 1300;  // RFC 3428 8
@@ -273,6 +274,7 @@ std::optional<pb::Outcome> to_xmpp(const pb::SipMessage& in, pb::XmppMessage& ou
   }
   out.set_type(settings.message_type);
   if (settings.names) out.set_nick(display_name(in.from_display()));
+  if (text->reply_to.size() <= kMaxReplyTo) out.set_reply_to(text->reply_to);
   if (!text->wants.id().empty()) out.mutable_wants()->Swap(&text->wants);
   out.set_lang(std::string(first_language(text->language.empty() ? in.language() : text->language)));
   for (pb::XmppFile& file : text->files) {

@@ -15,6 +15,7 @@ namespace stox::mapping {
 constexpr std::string_view kCpimHeaders =
     "urn:ietf:params:cpim-headers:";  // the namespace of names without prefix
 constexpr std::string_view kImdnHeaders = "urn:ietf:params:imdn";
+constexpr std::string_view kLinphoneHeaders = "tag:linphone.org,2020:params:groupchat";
 
 struct CpimHeader {
   std::string ns;

@@ -65,6 +65,8 @@ Text read_cpim(const Entity& entity, int depth) {
   if (!out) return out;
   if (const CpimHeader* subject = cpim->find("Subject")) out->subject = subject->value;
   if (const CpimHeader* date = cpim->find("DateTime")) out->date_s = parse_timestamp(date->value).value_or(0);
+  if (const CpimHeader* about = cpim->find("Replying-To-Message-ID", kLinphoneHeaders))
+    out->reply_to = about->value;
   const CpimHeader* id = cpim->find("Message-ID", kImdnHeaders);
   if (id == nullptr) id = cpim->find("Message-ID");  // COMPAT(Linphone 4.0 to 4.3)
   const CpimHeader* wanted = cpim->find("Disposition-Notification", kImdnHeaders);

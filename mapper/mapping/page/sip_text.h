@@ -22,6 +22,7 @@ struct SipText {
   std::string subject;                // of a CPIM; empty = none
   std::string language;               // of the part that was chosen; empty = none
   int64_t date_s = 0;                 // DateTime of a CPIM, Unix time; 0 = none
+  std::string reply_to;               // of a CPIM: the Message-ID of what it answers; empty = none
   pb::Wants wants;                    // of a CPIM (RFC 5438 6.3)
   Composing typing;                   // kTyping
   std::vector<pb::Receipt> receipts;  // kNotification; at least one

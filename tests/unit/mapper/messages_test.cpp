@@ -94,6 +94,7 @@ std::string shown(const pb::XmppMessage& m) {
   for (const auto& each : m.subjects()) out.add("subject", each.text());
   for (const auto& each : m.bodies()) out.add("body", each.text());
   out.add("thread", m.thread());
+  out.add("answers", m.reply_to());
   out.add("delay", m.delay_stamp_s() == 0 ? "" : std::to_string(m.delay_stamp_s()));
   if (m.state() != pb::XmppMessage::NO_STATE)
     out.add("state", ascii_lower(pb::XmppMessage::State_Name(m.state())) + " for " +

@@ -597,6 +597,19 @@ TEST_F(ToXmppTest, WithoutRoomForALinkItSaysSo) {
   EXPECT_EQ(outcomes.at(1).reason(), pb::OVERLOADED);
 }
 
+TEST_F(ToXmppTest, AnAnswerNamesWhatItAnswersWhereThatIsProved) {
+  come_up();
+  for (const auto& [about, expected] :
+       {std::pair(asked_id(true, false), true), std::pair(std::string("forged"), false)}) {
+    pb::Envelope answer = envelope(1);
+    answer.mutable_xmpp_message()->set_reply_to(about);
+    begin(answer);
+    const bool named = wakeup().find("<reply xmlns='urn:xmpp:reply:0' to='c@x.test/phone/2' id='s/1'/>") !=
+                       std::string::npos;
+    EXPECT_EQ(named, expected) << about;
+  }
+}
+
 TEST_F(ToXmppTest, WaitsForAStreamThatReconnects) {
   come_up();
   break_down();

@@ -69,7 +69,7 @@ void MessageContent::clear() {
   thread = {};
   delay_s = 0;
   oobs.clear();
-  nick = origin_id = replaces = state = received = displayed = {};
+  nick = reply_to = reply_to_sender = origin_id = replaces = state = received = displayed = {};
   wants_receipt = wants_marker = of_occupant = false;
   file.reset();
 }
@@ -233,6 +233,11 @@ void write_message(XmlWriter& xml, const Stanza& stanza, const MessageContent& c
   write_texts(xml, "subject", content.subjects);
   write_texts(xml, "body", content.bodies);
   if (!content.thread.empty()) xml.leaf("thread", content.thread);
+  if (!content.reply_to.empty())
+    xml.open("reply", ns::kReply)
+        .attribute("to", content.reply_to_sender)
+        .attribute("id", content.reply_to)
+        .close();
   if (!content.nick.empty()) xml.open("nick", ns::kNick).text(content.nick).close();
   if (content.delay_s != 0) {
     xml.open("delay", ns::kDelay).attribute("stamp", format_timestamp(content.delay_s)).close();

@@ -59,7 +59,9 @@ struct MessageContent {
   // Ids of messages that were received or displayed; a stanza that says so says nothing else.
   std::string_view received, displayed;
   bool of_occupant = false;  // XEP-0045 7.5: it comes from one of a room's
-  // Written only: the file that the body is the address of. Clients show it in place of the body.
+  // Written only (XEP-0461): the id of the message that this answers, and who wrote that; empty = none.
+  std::string_view reply_to, reply_to_sender;
+  // And the file that the body is the address of. Clients show it in place of the body.
   std::optional<File> file;
 
   void clear();  // keeps memory

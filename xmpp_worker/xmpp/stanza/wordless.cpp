@@ -316,7 +316,7 @@ constexpr Row kRows[] = {
     {ns::kOob, "", Says::kNothing},                              // with an address it is a text
     {ns::kStanzaIds, "", Says::kNothing},                        // XEP-0359
     {"urn:xmpp:fallback:0", "", Says::kNothing},                 // XEP-0428
-    {"urn:xmpp:reply:0", "", Says::kNothing},                    // XEP-0461
+    {ns::kReply, "", Says::kNothing},                            // XEP-0461
     {"urn:xmpp:message-attaching:1", "", Says::kNothing},        // XEP-0367
     {"urn:xmpp:styling:0", "", Says::kNothing},                  // XEP-0393
     {"urn:xmpp:mam:tmp", "", Says::kNothing},                    // of Prosody and ejabberd, as these are

@@ -24,6 +24,7 @@ constexpr std::string_view kXmlns = "http://www.w3.org/2000/xmlns/";
 constexpr std::string_view kPing = "urn:xmpp:ping";
 constexpr std::string_view kDelay = "urn:xmpp:delay";
 constexpr std::string_view kOob = "jabber:x:oob";
+constexpr std::string_view kReply = "urn:xmpp:reply:0";
 constexpr std::string_view kFileSharing = "urn:xmpp:sfs:0";
 constexpr std::string_view kFileMetadata = "urn:xmpp:file:metadata:0";
 constexpr std::string_view kUrlData = "http://jabber.org/protocol/url-data";
