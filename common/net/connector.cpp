@@ -146,6 +146,7 @@ void Connector::Race::failed(const std::string& to, const std::string& why) {
 
 void Connector::Race::finish(int descriptor, const std::string& text) {
   const Done told = std::exchange(done, nullptr);
+  const auto race = std::move(connector.race_);  // which is over, and not kept
   give_up();
   told(descriptor, text);
 }

@@ -48,6 +48,7 @@ def measure(streams, with_tls):
         before = resident_kb(pid)
         send(site, user, [f"a@d{i}.peers.test" for i in range(1, streams + 1)])
         eventually(lambda: sum(s["state"] == "up" for s in site.streams()) >= streams, "all are up")
+        time.sleep(15)  # until they rest
         each = (resident_kb(pid) - before) / streams
         site.stox.ctl("streams", "close", "d1.peers.test")
         start = time.monotonic()

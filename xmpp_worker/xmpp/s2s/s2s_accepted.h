@@ -43,7 +43,8 @@ class S2sAccepted final : public S2sCarrier, private S2sInboundUser, private Pac
   const S2sInbound& machine() const { return machine_; }
   void answered(const DialbackQuestion&, const DialbackVerdict&);
   void close(const StreamError&);
-  void leave();  // as S2sInbound
+  void leave();                                                            // as S2sInbound
+  bool rest_if_idle() { return machine_.rest_if_idle(site_.loop.now()); }  // as S2sStream
   bool carries(std::string_view from, std::string_view to) const { return machine_.carries(from, to); }
   std::vector<StreamInfo> info() const;  // one for each pair, or for what it claims to be
 

@@ -260,7 +260,8 @@ void S2sOutbound::allow_questions() {
 }
 
 void S2sOutbound::verify(const DialbackQuestion& question) {
-  if (questions_.size() >= kMaxQuestions) questions_.pop_front();  // it has been given up long ago
+  if (questions_.size() >= kMaxQuestions)
+    questions_.erase(questions_.begin());  // it has been given up long ago
   questions_.push_back(question);
   // Behind a success of SASL the peer expects a header, and ends the stream for whatever else comes.
   if (may_ask_ && phase_ != Phase::kSasl) write_question(question);

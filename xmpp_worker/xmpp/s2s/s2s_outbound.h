@@ -3,9 +3,9 @@
 // our inbound streams, too, as soon as TLS is settled. See s2s_stream.h.
 #pragma once
 
-#include <deque>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "xmpp_worker/xmpp/s2s/dialback_key.h"
 #include "xmpp_worker/xmpp/s2s/s2s_stream.h"
@@ -97,7 +97,7 @@ class S2sOutbound : public S2sStream {
   bool external_refused_ = false, by_external_ = false;
   bool has_dialback_ = false, has_management_ = false;
   bool may_ask_ = false;  // dialback questions
-  std::deque<DialbackQuestion> questions_;
+  std::vector<DialbackQuestion> questions_;
 
   Time alive_at_{};
   Time asked_at_ = kNever;  // the question that is not answered

@@ -119,7 +119,7 @@ bool S2sRoute::follow(StreamEnd& end) {
 void S2sRoute::next_target() {
   if (targets_.empty()) return attempt_failed();
   target_ = std::move(targets_.front());
-  targets_.pop_front();
+  targets_.erase(targets_.begin());
   state_ = State::kResolving;
   site_.resolver.addresses(target_.host, [this, attempt = std::weak_ptr<char>(attempt_)](
                                              net::Resolved<std::vector<std::string>> found) {
@@ -224,7 +224,7 @@ void S2sRoute::stream_ended(const StreamEnd& why, bool external_refused) {
   if (state != State::kUp) {
     if (external_refused && was_external) {  // COMPAT: some close the stream instead of going on to dialback
       use_external_ = false;
-      targets_.push_front(target_);
+      targets_.insert(targets_.begin(), target_);
     }
     return follow(end) ? void() : target_failed(std::move(end));
   }
@@ -312,6 +312,7 @@ bool S2sRoute::look_idle() {
     asked_.erase(asked_.begin());
     user_.answered(late.inbound, late.question, {DialbackVerdict::Kind::kError, "remote-server-timeout"});
   }
+  if (out_ && out_->machine.rest_if_idle(now)) ++site_.rested;
   bool was_closed = false;
   if (is_out_up() && asked_.empty()) {
     const Time carried = out_->machine.last_traffic();

@@ -4,7 +4,6 @@
 // streams that we accept on a connection of its own, never on the one that a key came on.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -133,7 +132,7 @@ class S2sRoute final : public Link, private S2sConnectionUser {
 
   // of the attempt
   std::string lookup_failure_;
-  std::deque<ServerTarget> targets_;
+  std::vector<ServerTarget> targets_;
   ServerTarget target_;
   std::optional<StreamEnd> failure_;  // of the last target
   std::string failures_text_;

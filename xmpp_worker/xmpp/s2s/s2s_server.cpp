@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "common/base/heap.h"
 #include "common/base/sip_uri.h"
 
 namespace stox::xmpp {
@@ -14,6 +15,7 @@ namespace {
 constexpr Duration kTick = std::chrono::seconds(5);
 constexpr Duration kIdle = std::chrono::minutes(1);  // so idle is who may have to go for others
 constexpr std::size_t kDescriptorsForOthers = 64;
+constexpr std::size_t kManyRested = 64;  // they give back a megabyte
 
 // Streams are fewer than descriptors.
 std::size_t streams_in(std::size_t wanted) {
@@ -125,6 +127,11 @@ void S2sServer::tick() {
   const Time now = site_.loop.now();
   tick_.set(now + kTick);
   routes_.tick();
+  for (const auto& [number, stream] : accepted_) site_.rested += stream->rest_if_idle() ? 1 : 0;
+  if (site_.rested >= kManyRested) {
+    return_freed_memory();
+    site_.rested = 0;
+  }
   admission_.forget_sources(now);
   leave_idle(now);
 }

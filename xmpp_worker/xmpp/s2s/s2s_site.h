@@ -53,7 +53,8 @@ struct S2sSite {
   DialbackKeys keys;
   std::shared_ptr<const net::TlsContext> tls;  // replaced when files are read anew; sessions keep theirs
   std::minstd_rand random;
-  uint64_t streams = 0;  // numbers given
+  uint64_t streams = 0;    // numbers given
+  std::size_t rested = 0;  // that have given memory back since the system got it back
 
   bool serves(std::string_view domain) const;
   bool is_insecure(std::string_view domain) const;  // "": some domain is

@@ -8,6 +8,12 @@
 #include "xmpp_worker/xmpp/stream/names.h"
 
 namespace stox::xmpp {
+namespace {
+
+constexpr Duration kRest =
+    std::chrono::seconds(5);  // a message that comes later costs some microseconds more
+
+}  // namespace
 
 std::string prepared_domain(std::string_view written) {
   const auto jid = Jid::make({}, written);
@@ -19,8 +25,14 @@ bool is_domain(std::string_view written, std::string_view prepared) {
 }
 
 void S2sStream::received(std::string_view bytes, Time now) {
-  now_ = now;
+  now_ = came_at_ = now;
   if (!ended_ && !in_tls_handshake_) xml_.feed(bytes);
+}
+
+bool S2sStream::rest_if_idle(Time now) {
+  if (now - came_at_ < kRest || !xml_.rest()) return false;
+  if (output_.empty()) std::string().swap(output_);
+  return true;
 }
 
 void S2sStream::end_of_wakeup() {

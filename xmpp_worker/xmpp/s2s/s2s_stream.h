@@ -55,6 +55,9 @@ class S2sStream : protected XmlStreamUser {
   std::string& output() { return output_; }
   const std::string& output() const { return output_; }
   Time next() const { return next_; }
+  // To be called now and then: a stream on which nothing comes gives back what it can make again. True: it
+  // has.
+  bool rest_if_idle(Time now);
   std::size_t held() const { return xml_.held(); }  // bytes of a stanza that has not ended, about
 
   bool is_ended() const { return ended_; }
@@ -114,7 +117,7 @@ class S2sStream : protected XmlStreamUser {
   bool ended_ = false, in_tls_handshake_ = false, goodbye_said_ = false;
   std::string tls_;
   uint64_t stanzas_in_ = 0, stanzas_out_ = 0;
-  Time last_traffic_{};
+  Time last_traffic_{}, came_at_{};
 };
 
 // <db:NAME from= to= id= type=>, closed by the caller. Empty attributes are left out.

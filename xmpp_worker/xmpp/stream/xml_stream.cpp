@@ -117,12 +117,13 @@ void XmlStream::restart(const XmlLimits& limits) {
   next_ = Next::kGoOn;
 }
 
-void XmlStream::rest() {
+bool XmlStream::rest() {
   const bool is_between_stanzas = depth_ == 1 && fed_ == child_start_ && !keeps_token_;
-  if (parsing_ || next_ != Next::kGoOn || !is_between_stanzas) return;
+  if (parsing_ || next_ != Next::kGoOn || !is_between_stanzas || !parser_) return false;
   parser_.reset();
   tree_.release();
   std::string().swap(token_);
+  return true;
 }
 
 std::size_t XmlStream::held() const {

@@ -65,8 +65,8 @@ class XmlStream {
   void set_limits(const XmlLimits& limits) { limits_ = limits; }
 
   // Between two stanzas: gives back what it can make again from the header. That happens with the next byte
-  // and costs some microseconds.
-  void rest();
+  // and costs some microseconds. False: there is nothing to give.
+  bool rest();
   // What the peer makes us hold, in bytes, about: a stanza that has not ended.
   std::size_t held() const;
 

@@ -268,6 +268,16 @@ TEST_F(Inbound, AStanzaBeforeProofEndsTheStream) {
   EXPECT_EQ(log, "ended ");
 }
 
+TEST_F(Inbound, WhoIsIdleTakesLittleMemoryAndIsHeardAllTheSame) {
+  authenticate();
+  EXPECT_FALSE(stream->rest_if_idle(clock.now()));
+  clock.advance(seconds(10));
+  EXPECT_TRUE(stream->rest_if_idle(clock.now()));
+  EXPECT_FALSE(stream->rest_if_idle(clock.now())) << "there is nothing more";
+  peer("<message from='a@peer.test' to='b@gw.test'/>");
+  EXPECT_EQ(log, "message ");
+}
+
 TEST_F(Inbound, AStanzaOfAnotherDomainEndsTheStream) {
   for (const char* from : {"a@other.test", "other.test", "a@sub.peer.test", "a@peer.test@other.test",
                            "other.test/a@peer.test", "peer.test.other.test"}) {
