@@ -66,12 +66,10 @@ void read_and_drop(const Shared& s, const std::shared_ptr<Timer>& end, std::size
 
 }  // namespace
 
-struct StreamSocket::State : std::enable_shared_from_this<StreamSocket::State> {
+struct StreamSocket::State {
   State(Loop& loop, StreamSocketUser& of) : socket(loop.io()), user(&of) {}
 
   int fd() { return socket.native_handle(); }
-  bool decrypt(std::string_view wire, std::string& plain);
-  int flush();
 
   Socket socket;
   StreamSocketUser* user;  // null: given up
@@ -158,7 +156,7 @@ void StreamSocket::start_tls(const TlsContext& context, TlsOptions options, std:
   (void)s->tls->start(s->out);  // cannot fail but for memory
   flush();
   std::string plain;
-  if (!begun.empty()) s->decrypt(begun, plain);
+  if (!begun.empty()) decrypt(begun, plain);
 }
 
 void StreamSocket::wait_readable() {
@@ -180,7 +178,7 @@ StreamSocket::Read StreamSocket::read(std::span<char> buffer, std::string& plain
   }
   const auto size = static_cast<std::size_t>(count);
   if (s->tls) {
-    if (!s->decrypt({buffer.data(), size}, plain)) return Read::kGone;
+    if (!decrypt({buffer.data(), size}, plain)) return Read::kGone;
   } else {
     s->user->received(buffer.first(size));
   }
@@ -188,29 +186,28 @@ StreamSocket::Read StreamSocket::read(std::span<char> buffer, std::string& plain
   return size == buffer.size() ? Read::kFull : Read::kSome;
 }
 
-// False: the connection has ended or was given up.
-bool StreamSocket::State::decrypt(std::string_view wire, std::string& plain) {
+// False: the connection has ended or was given up, and this may have gone.
+bool StreamSocket::decrypt(std::string_view wire, std::string& plain) {
+  const auto s = s_;
   plain.clear();
-  auto result = tls->received(wire, plain, out);
-  bool is_refused = false;
-  if (securing && tls->is_established()) {
-    securing = false;
-    const auto secured = user->secured(*tls);
-    if (user == nullptr) return false;
-    is_refused = securing = !secured;
-    if (is_refused) result = secured;
-    if (!is_refused && !held.empty()) tls->send(held, out);
-    std::string().swap(held);
+  auto result = s->tls->received(wire, plain, s->out);
+  if (s->securing && s->tls->is_established()) {
+    s->securing = false;
+    const auto secured = s->user->secured(*s->tls);
+    if (s->user == nullptr) return false;
+    if (!secured) {
+      s->securing = true;
+      result = secured;
+    } else if (!s->held.empty()) {
+      s->tls->send(s->held, s->out);
+    }
+    std::string().swap(s->held);
   }
   flush();
-  if (!securing) user->received(plain);
-  if (user == nullptr) return false;
-  if (result && !tls->is_closed_by_peer()) return true;
-  if (result) {
-    user->ended(End::kFinished, "closed by the peer");
-  } else {
-    user->ended(End::kTls, result.error().text);
-  }
+  if (!s->securing) s->user->received(plain);
+  if (s->user == nullptr) return false;
+  if (result && !s->tls->is_closed_by_peer()) return true;
+  s->user->ended(result ? End::kFinished : End::kTls, result ? "closed by the peer" : result.error().text);
   return false;
 }
 
@@ -224,34 +221,30 @@ void StreamSocket::send(std::string_view bytes) {
   }
 }
 
-int StreamSocket::flush() { return s_->flush(); }
-
-int StreamSocket::State::flush() {
-  if (connecting || blocked) return 0;
-  while (sent < out.size()) {
-    const auto count = ::send(fd(), out.data() + sent, out.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+int StreamSocket::flush() {
+  State& s = *s_;
+  if (s.connecting || s.blocked) return 0;
+  while (s.sent < s.out.size()) {
+    const auto count = ::send(s.fd(), s.out.data() + s.sent, unsent(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno != EAGAIN) return errno;
     if (count < 0) break;
-    sent += static_cast<std::size_t>(count);
+    s.sent += static_cast<std::size_t>(count);
   }
-  if (sent < out.size()) {
-    if (sent > kMoveQueue) {
-      out.erase(0, sent);
-      sent = 0;
-    }
-    blocked = true;
-    socket.async_wait(Socket::wait_write, [s = shared_from_this()](const asio::error_code&) {
-      s->blocked = false;
-      if (s->user != nullptr) s->user->writable();
+  if (unsent() > 0) {
+    if (s.sent > kMoveQueue) s.out.erase(0, std::exchange(s.sent, 0));
+    s.blocked = true;
+    s.socket.async_wait(Socket::wait_write, [keep = s_](const asio::error_code&) {
+      keep->blocked = false;
+      if (keep->user != nullptr) keep->user->writable();
     });
     return 0;
   }
   // Who writes much again and again keeps his memory.
-  if (out.capacity() > std::max(kKeepQueue, 4 * sent)) std::string().swap(out);
-  out.clear();
-  sent = 0;
-  if (ending) ::shutdown(fd(), SHUT_WR);
+  if (s.out.capacity() > std::max(kKeepQueue, 4 * s.sent)) std::string().swap(s.out);
+  s.out.clear();
+  s.sent = 0;
+  if (s.ending) ::shutdown(s.fd(), SHUT_WR);
   return 0;
 }
 

@@ -101,6 +101,7 @@ class StreamSocket {
  private:
   struct State;
   explicit StreamSocket(std::shared_ptr<State>);
+  bool decrypt(std::string_view wire, std::string& plain);
   void drop();
 
   std::shared_ptr<State> s_;  // shared with handlers, which may run after it has been given up
