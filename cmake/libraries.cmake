@@ -25,7 +25,7 @@ add_library(cpp_httplib INTERFACE)
 target_link_libraries(cpp_httplib INTERFACE ${library_cpp-httplib} Threads::Threads)
 
 add_library(stox_flags INTERFACE)
-target_compile_options(stox_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow)
+target_compile_options(stox_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wsuggest-override -Wzero-as-null-pointer-constant)
 if(STOX_TESTS)  # who only builds the programs need not share our compiler's opinion
   target_compile_options(stox_flags INTERFACE -Werror)
 endif()
