@@ -105,6 +105,7 @@ void Connector::Race::try_next() {
     head_start.async_wait([race = shared_from_this()](const asio::error_code& cancelled) {
       if (!cancelled) race->try_next();
     });
+    if (next + 1 == addresses.size() && each == kTurn) limit(kTurn);  // the others have had theirs
     attempt(addresses[next++], connector.own_port_.value_or(0));
   } else if (running == 0) {
     finish(-1, failures.empty() ? "it has no address" : failures);

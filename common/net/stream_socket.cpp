@@ -22,7 +22,7 @@ using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
                                          asio::wait_traits<std::chrono::steady_clock>, Executor>;
 using End = StreamSocketUser::End;
 
-constexpr std::size_t kKeepQueue = 4096;       // memory of a queue that is empty
+constexpr std::size_t kKeepQueue = 4096, kKeepMost = 65'536;  // memory of a queue that is empty
 constexpr std::size_t kMoveQueue = 1'048'576;  // so much that was sent is not kept before what was not
 constexpr Duration kProbes = std::chrono::seconds(10);  // each, of an idle connection
 constexpr Duration kLinger = std::chrono::seconds(2);
@@ -191,7 +191,7 @@ bool StreamSocket::decrypt(std::string_view wire, std::string& plain) {
   const auto s = s_;
   plain.clear();
   auto result = s->tls->received(wire, plain, s->out);
-  if (s->securing && s->tls->is_established()) {
+  if (result && s->securing && s->tls->is_established()) {
     s->securing = false;
     const auto secured = s->user->secured(*s->tls);
     if (s->user == nullptr) return false;
@@ -240,8 +240,8 @@ int StreamSocket::flush() {
     });
     return 0;
   }
-  // Who writes much again and again keeps his memory.
-  if (s.out.capacity() > std::max(kKeepQueue, 4 * s.sent)) std::string().swap(s.out);
+  // Who writes much again and again keeps his memory, as far as many may.
+  if (s.out.capacity() > std::clamp(4 * s.sent, kKeepQueue, kKeepMost)) std::string().swap(s.out);
   s.out.clear();
   s.sent = 0;
   if (s.ending) ::shutdown(s.fd(), SHUT_WR);

@@ -46,7 +46,8 @@ void TcpTransport::read(Connection& c) {
   if (came == Read::kNothing) return c.socket.wait_readable();
   c.active = c.heard = loop_.now();
   count_kept(c);
-  if (c.socket.unsent() > (kept_ > options_.max_kept / 2 ? 0 : kMaxUnwritten)) {
+  const bool will_be_written = c.socket.is_blocked() || c.queued;  // else the next read says why not
+  if (will_be_written && c.socket.unsent() > (kept_ > options_.max_kept / 2 ? 0 : kMaxUnwritten)) {
     c.unread = true;
     return;
   }

@@ -137,6 +137,13 @@ TEST_F(StreamSocketTest, TheEndComesBehindWhatWasSent) {
   EXPECT_EQ(client.ending, "closed by the peer");
 }
 
+// Many connections may each have had a burst: what they keep is taken from all.
+TEST_F(StreamSocketTest, KeepsLittleMemoryOfABurst) {
+  server.say(std::string(200'000, 'x'));
+  EXPECT_TRUE(until([&] { return client.came.size() == 200'000; }));
+  EXPECT_LE(server.socket.kept(), 65'600U);
+}
+
 TEST_F(StreamSocketTest, KeepsNoMemoryOfWhatWasMuch) {
   server.say(std::string(8'000'000, 'x'));
   EXPECT_TRUE(until([&] { return server.socket.unsent() == 0; }));
