@@ -64,6 +64,8 @@ std::optional<Refusal> Access::refusal(const Asked& asked) const {
   }
   if (!has_cookie(asked.cookie, cookie_))
     return Refusal{403, "no token: open the address that stoxctl web has printed\n"};
+  if (asked.path.starts_with("/api/") && !same(asked.secret, token_))
+    return Refusal{403, "no token: open the address that stoxctl web has printed\n"};
   if (reads) return std::nullopt;
   if (asked.method != "POST") return Refusal{405, "GET or POST\n"};
   return refusal_to_act(asked);

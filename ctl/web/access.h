@@ -15,6 +15,7 @@ struct Asked {
   std::string origin;
   std::string cookie;
   std::string content_type;
+  std::string secret = {};                // X-Stox-Token
   std::optional<std::string> token = {};  // of the query
 };
 
@@ -25,14 +26,16 @@ struct Refusal {
 
 class Access {
  public:
-  // `token`: what the address has that stoxctl prints; `session`: what the browser keeps in place of it. Both
-  // random, hexadecimal. `port`: the page's own. `may_act`: requests that change something are taken.
+  // `token`: what the address has that stoxctl prints, and the page keeps; `session`: what the browser needs
+  // to load the page again. Both random, hexadecimal. `port`: the page's own. `may_act`: requests that change
+  // something are taken.
   Access(std::string token, std::string session, int port, bool may_act);
 
   // Nothing if it may pass. By its Host no other name than loopback's is taken, so that no page of a stranger
-  // reaches us by a name of its own that leads here. Without the cookie only the page itself is given, for
-  // the token. What changes something must come from the page: by its Origin, and as JSON, which no form can
-  // send.
+  // reaches us by a name of its own that leads here. The page itself is given for the token or the cookie. A
+  // browser tells a cookie to whoever listens on another port of loopback: what there is to see is given for
+  // the token alone, in a header. What changes something must come from the page: by its Origin, and as JSON,
+  // which no form can send.
   std::optional<Refusal> refusal(const Asked&) const;
 
   // The value of Set-Cookie for who came with the token.

@@ -27,7 +27,8 @@ using nlohmann::json;
 using namespace web;
 
 constexpr std::size_t kMaxBody = 16'384;
-constexpr int kThreads = 8;  // a browser opens up to six connections
+constexpr unsigned kEndsWithin = 5;  // seconds after the signal, come what may
+constexpr int kThreads = 8;          // a browser opens up to six connections
 
 struct Listen {
   std::string host;
@@ -64,7 +65,8 @@ Asked asked_of(const httplib::Request& request) {
             request.get_header_value("Host"),
             request.get_header_value("Origin"),
             request.get_header_value("Cookie"),
-            request.get_header_value("Content-Type")};
+            request.get_header_value("Content-Type"),
+            request.get_header_value("X-Stox-Token")};
   if (request.has_param("token")) out.token = request.get_param_value("token");
   return out;
 }
@@ -137,6 +139,7 @@ void run_until_signal(httplib::Server& server) {
   sigemptyset(&ends);
   sigaddset(&ends, SIGINT);
   sigaddset(&ends, SIGTERM);
+  std::signal(SIGALRM, [](int) { _exit(kFine); });
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // before there are threads, which inherit it
   const auto serving = std::async(std::launch::async, [&server] {
     server.listen_after_bind();
@@ -144,7 +147,8 @@ void run_until_signal(httplib::Server& server) {
   });
   int came = 0;
   sigwait(&ends, &came);
-  do {  // a server that has not begun yet is not stopped by it
+  alarm(kEndsWithin);  // threads may wait for a process that hangs, or for a client that says nothing
+  do {                 // a server that has not begun yet is not stopped by it
     server.stop();
   } while (serving.wait_for(std::chrono::milliseconds(20)) != std::future_status::ready);
 }

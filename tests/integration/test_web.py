@@ -35,9 +35,10 @@ class Web:
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read().decode()
 
-    def cookie(self):
+    def passes(self):
+        """The headers with which the page asks."""
         _, headers, _ = self.ask(self.url.partition(self.host)[2])
-        return headers["Set-Cookie"].partition(";")[0]
+        return {"Cookie": headers["Set-Cookie"].partition(";")[0], "X_Stox_Token": self.url.partition("token=")[2]}
 
 
 @pytest.fixture
@@ -145,6 +146,7 @@ def test_a_failed_message_is_found_and_what_strangers_wrote_is_only_text(site, p
 
 
 def test_on_a_telephone_in_the_dark(site, page):
+    assert site.sip_user("benvolio").message("sip:ghost*nowhere.test@sip-xmpp.test", "hello").status == 403
     page.shows("#verdict", "well")
     page.resize(400, 800)
     page.prefer("dark")
@@ -158,15 +160,16 @@ def test_on_a_telephone_in_the_dark(site, page):
 
 
 def test_whom_it_is_shown_to(web):
-    cookie = web.cookie()
-    status, headers, text = web.ask("/api/site", Cookie=cookie)
+    passes = web.passes()
+    status, headers, text = web.ask("/api/site", **passes)
     assert status == 200 and len(json.loads(text)["status"]["processes"]) == 4
     assert "default-src 'self'" in headers["Content-Security-Policy"] and headers["Cache-Control"] == "no-store"
     assert web.ask("/")[0] == 403 and web.ask("/api/site")[0] == 403
-    assert web.ask("/?token=" + "0" * 64)[0] == 403 and web.ask("/?token=" + "0" * 64, Cookie=cookie)[0] == 403
-    assert web.ask("/api/site", Cookie=cookie, Host="evil.example:" + web.host.partition(":")[2])[0] == 403
-    assert web.ask("/api/site", Cookie=cookie[:-1] + "x")[0] == 403
-    refused = web.ask("/api/drain", "POST", '{"name": "mapper-1"}', Cookie=cookie, Origin="http://" + web.host,
+    assert web.ask("/?token=" + "0" * 64)[0] == 403 and web.ask("/?token=" + "0" * 64, **passes)[0] == 403
+    assert web.ask("/api/site", **passes, Host="evil.example:" + web.host.partition(":")[2])[0] == 403
+    assert web.ask("/api/site", **passes | {"Cookie": passes["Cookie"][:-1] + "x"})[0] == 403
+    assert web.ask("/api/site", Cookie=passes["Cookie"])[0] == 403, "other ports of this machine are told the cookie"
+    refused = web.ask("/api/drain", "POST", '{"name": "mapper-1"}', **passes, Origin="http://" + web.host,
                       Content_Type="application/json")
     assert refused[0] == 403 and "--allow-actions" in refused[2]
 
@@ -178,8 +181,7 @@ def test_only_loopback_is_listened_on(site):
 
 @pytest.mark.parametrize("web", [["--allow-actions"]], indirect=True)
 def test_a_process_is_drained_and_takes_messages_again(site, web, page):
-    cookie = web.cookie()
-    forged = web.ask("/api/drain", "POST", '{"name": "sip-1"}', Cookie=cookie, Origin="http://evil.example",
+    forged = web.ask("/api/drain", "POST", '{"name": "sip-1"}', **web.passes(), Origin="http://evil.example",
                      Content_Type="application/json")
     assert forged[0] == 403
     page.shows("#processes tbody tr", "sip-1")

@@ -5,7 +5,9 @@ import {Drawing} from "./drawing.js";
 import {showFailed, showInflight, showLinks, showMessages, showProcesses, showStreams} from "./tables.js";
 import {wayOf} from "./way.js";
 
-// The token stays neither in the address nor in the history.
+// The token leaves the address. This tab keeps it: other pages of this machine, which cookies are told to, cannot see it.
+const given = new URLSearchParams(location.search).get("token");
+if (given) sessionStorage.setItem("token", given);
 if (location.search) history.replaceState(null, "", location.pathname + location.hash);
 
 const drawing = new Drawing(document.querySelector("#site .canvas"));
@@ -17,7 +19,8 @@ let mayAct = false;
 class Refused extends Error {}
 
 async function ask(path, what = {}) {
-  const answer = await fetch(`/api/${path}`, {cache: "no-store", signal: AbortSignal.timeout(15000), ...what});
+  const headers = {"X-Stox-Token": sessionStorage.getItem("token") ?? "", ...what.headers};
+  const answer = await fetch(`/api/${path}`, {cache: "no-store", signal: AbortSignal.timeout(15000), ...what, headers});
   if (answer.status === 403) throw new Refused((await answer.text()).trim());
   return answer.json();
 }

@@ -15,6 +15,7 @@ class WebAccess : public ::testing::Test {
     Asked out = page();
     out.path = "/api/site";
     out.cookie = "theme=dark; stox_7380=session";
+    out.secret = "token";
     return out;
   }
   static Asked action() {
@@ -32,7 +33,7 @@ class WebAccess : public ::testing::Test {
   const Access reads_{"token", "session", 7380, false}, acts_{"token", "session", 7380, true};
 };
 
-TEST_F(WebAccess, ThePageIsGivenForTheTokenAndAllElseForTheCookie) {
+TEST_F(WebAccess, ThePageIsGivenForTheTokenInTheAddressOnce) {
   Asked asked = page();
   EXPECT_EQ(status(reads_, asked), 403);
   asked.token = "token";
@@ -41,6 +42,22 @@ TEST_F(WebAccess, ThePageIsGivenForTheTokenAndAllElseForTheCookie) {
   EXPECT_EQ(status(reads_, asked), 403) << "the token is for the first load only";
   EXPECT_EQ(status(reads_, with_cookie()), 200);
   EXPECT_EQ(reads_.set_cookie(), "stox_7380=session; Path=/; HttpOnly; SameSite=Strict");
+}
+
+// Whoever listens on another port of this machine is told the cookie.
+TEST_F(WebAccess, TheCookieLoadsThePageAgainAndShowsNothing) {
+  Asked asked = with_cookie();
+  asked.secret = "";
+  EXPECT_EQ(status(reads_, asked), 403);
+  asked.secret = "session";
+  EXPECT_EQ(status(reads_, asked), 403);
+  asked.path = "/page.js";
+  EXPECT_EQ(status(reads_, asked), 200);
+  asked.path = "/";
+  EXPECT_EQ(status(reads_, asked), 200);
+  asked = action();
+  asked.secret = "";
+  EXPECT_EQ(status(acts_, asked), 403);
 }
 
 TEST_F(WebAccess, AWrongTokenIsRefusedWhateverTheCookie) {
