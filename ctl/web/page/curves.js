@@ -10,13 +10,14 @@ function rowsOf(history, nowS) {
   const step = (history.step_ms ?? 10000) / 1000, last = Math.floor(nowS / step);
   const none = () => ({perSecond: null, failed: null, took: 0, p95: null});
   const rows = Array.from({length: kPoints}, (_, i) => ({
-    at: (last - kPoints + 1 + i) * step, xmpp: none(), sip: none(), inFlight: null, queued: null,
+    at: (last - kPoints + 1 + i) * step, xmpp: none(), sip: none(), inFlight: null, queued: null, known: 0,
   }));
   for (const p of history.processes) {
     p.at_s.forEach((at, i) => {
       const row = rows[Math.floor(at / step) - (last - kPoints + 1)];
       if (!row) return;
       row.queued += p.queued[i];
+      ++row.known;
       if (p.role === "mapper") return;
       row.inFlight += p.in_flight[i];
       const side = p.role === "sip_front" ? row.xmpp : row.sip;
@@ -26,6 +27,10 @@ function rowsOf(history, nowS) {
       if (p.p95_ms[i] !== null) side.p95 = Math.max(side.p95 ?? 0, p.p95_ms[i]);
     });
   }
+  // The newest is shown when all have said theirs: they do not do so at the same moment.
+  const newest = rows.findLastIndex((r) => r.known > 0);
+  if (newest > 0 && rows[newest].known < rows[newest - 1].known)
+    Object.assign(rows[newest], {xmpp: none(), sip: none(), inFlight: null, queued: null});
   return rows;
 }
 
