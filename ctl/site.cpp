@@ -17,6 +17,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t kMaxTraces = 20;  // that one id may stand for
+
 void add_rows(const json& answer, const char* key, const std::string& process, json* rows) {
   for (json row : answer.value(key, json::array())) {
     row["process"] = process;
@@ -137,7 +139,13 @@ Found find_trace(const service::Config& config, const std::string& id) {
   Found out;
   const std::vector<Known> known = known_processes(config);
   Named all;
+  std::size_t asked = 0;
   for (const std::string& trace : trace_ids(gather(known, {{"command", "trace"}, {"id", id}}, &out))) {
+    if (++asked > kMaxTraces) {
+      out.complaints.push_back(
+          fmt::format("more than {} messages have this id; a trace id has one", kMaxTraces));
+      break;
+    }
     Found ignored;  // who does not answer was complained of
     for (auto& one : gather(known, {{"command", "trace"}, {"id", trace}}, &ignored))
       all.push_back(std::move(one));
