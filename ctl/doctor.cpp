@@ -172,7 +172,8 @@ class Doctor {
       const std::string why = answers[i].error();
       const std::string state = text_at(answers[i].value, "state"),
                         reason = text_at(answers[i].value, "reason");
-      if (answers[i].reached()) running_.insert(known[i].section);
+      // One that hangs has its addresses still.
+      if (!answers[i].unreachable.starts_with("not running")) running_.insert(known[i].section);
       if (!why.empty()) {
         note(known[i].name, "warning", why, "`stoxctl status` says more once it runs");
       } else if (!reason.empty()) {

@@ -36,14 +36,17 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
-// Whom the fronts let speak; else, to nobody, the gateway, which a proxy lets speak without a password, and
-// to users a name that nobody has.
+// Whom the fronts let speak, of a pattern somebody that nobody is; else, to nobody, the gateway, which a
+// proxy lets speak without a password, and to users a name that nobody has.
 std::string domain_to_speak_for(const service::Config& config, bool to_user) {
+  std::string of_pattern;
   for (const auto& front : config.sip_fronts) {
     for (const std::string& domain : front.from_domains) {
       if (domain.find('*') == std::string::npos) return domain;
+      if (domain.starts_with("*.")) of_pattern = "doctor" + domain.substr(1);
     }
   }
+  if (!of_pattern.empty()) return of_pattern;
   return to_user ? "doctor.invalid" : config.gateway.gateway_domain;
 }
 
@@ -66,8 +69,16 @@ LoopMessage loop_message(const service::Config& config, const std::string& to_ji
   const auto jid = Jid::parse(to_jid);
   const std::string user = jid ? percent_encoded(unescape_localpart(jid->local())) : "stox-doctor";
   const std::string domain = jid ? std::string(jid->domain()) : gateway.xmpp_domain;
-  return {fmt::format("sip:{}{}{}@{}", user, gateway.domain_separator, domain, gateway.gateway_domain),
-          "sip:stox-doctor@" + domain_to_speak_for(config, jid.has_value()), unique + "@stox-doctor"};
+  const std::string call_id = unique + "@stox-doctor";
+  const std::string from = "sip:stox-doctor@" + domain_to_speak_for(config, jid.has_value());
+  if (!gateway.gwmap.empty()) {  // it leads to no domain but its own
+    for (const auto& [sip_domain, xmpp_domain] : gateway.gwmap) {
+      if (jid && xmpp_domain == domain) return {"sip:" + user + "@" + sip_domain, from, call_id};
+    }
+    return {};
+  }
+  return {fmt::format("sip:{}{}{}@{}", user, gateway.domain_separator, domain, gateway.gateway_domain), from,
+          call_id};
 }
 
 std::string text_of(const LoopMessage& message, const std::string& own, const char* transport) {
@@ -113,6 +124,7 @@ json try_loop(const service::Config& config, const std::string& to_jid) {
   if (!probe) return {};  // the front's own check says so
   const std::string unique = fmt::format("{:x}-{:x}", getpid(), std::time(nullptr));
   const LoopMessage message = loop_message(config, to_jid, unique);
+  if (message.request_uri.empty()) return {};
   std::string answer;
   if (probe->send(text_of(message, probe->own_address(), transport == "udp" ? "UDP" : "TCP"))) {
     for (int i = 0; i < kMaxAnswers && (answer.empty() || answer[0] == '1'); ++i) {

@@ -10,7 +10,8 @@
 namespace stox::ctl {
 
 // What is asked by it. Without a JID it is to nobody: the gateway refuses it because it leads back to itself,
-// which shows that it came there.
+// which shows that it came there. With a gwmap there is no such address, and a JID must be of one of its
+// lines: else all is empty.
 struct LoopMessage {
   std::string request_uri, from, call_id;
 };

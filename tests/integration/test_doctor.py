@@ -174,6 +174,7 @@ def test_a_message_goes_through_the_proxy(new_site):
     other = site.sip_user("proxy")
     other.automatic = (404, "Not here")
     site.stox.send_all_to(f"sip:{other.host}:{other.port}")
+    site.stox.ready()
     code, found = doctor(site)
     what, remedy = found["loop", "failure"][0]
     assert code == 1 and "did not come to the gateway: 404 Not here" in what and "doc/site.md" in remedy

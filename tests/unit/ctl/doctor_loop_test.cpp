@@ -39,6 +39,21 @@ TEST(DoctorLoop, ToAUserItIsWrittenAsSipUsersWriteIt) {
   EXPECT_THAT(text, HasSubstr("Via: SIP/2.0/UDP 127.0.0.1:40000;branch=z9hG4bK17;rport\r\n"));
 }
 
+TEST(DoctorLoop, APatternOfDomainsLetsSomebodySpeak) {
+  service::Config patterns = config();
+  patterns.sip_fronts.resize(1);
+  patterns.sip_fronts[0].from_domains = {"*.customers.test"};
+  EXPECT_EQ(loop_message(patterns, "", "17").from, "sip:stox-doctor@doctor.customers.test");
+}
+
+TEST(DoctorLoop, WithAGwmapOnlyItsDomainsLeadToTheGateway) {
+  service::Config mapped = config();
+  mapped.gateway.gwmap = {{"sip.test", "xmpp.test"}};
+  EXPECT_EQ(loop_message(mapped, "juliet@xmpp.test", "17").request_uri, "sip:juliet@sip.test");
+  EXPECT_EQ(loop_message(mapped, "juliet@else.test", "17").request_uri, "");
+  EXPECT_EQ(loop_message(mapped, "", "17").request_uri, "");
+}
+
 TEST(DoctorLoop, WhatCameOfItIsJudgedByItsHops) {
   EXPECT_EQ(loop_row("482 Loop Detected", kHops, false)["kind"], "ok");
   EXPECT_THAT(loop_row("482 Loop Detected", kHops, false)["what"].get<std::string>(),
