@@ -112,6 +112,8 @@ std::string_view web_address_in(const Element& sources) {
 
 namespace {
 
+constexpr std::size_t kMaxFiles = 16;  // of one stanza, that are told of
+
 // XEP-0447: what it tells of a file, and the file itself, unless the body has its address among other words.
 void read_file_sharing(const Element& sharing, MessageContent& out) {
   const std::string_view url = web_address_in(sharing.child("sources", ns::kFileSharing));
@@ -166,8 +168,11 @@ void read_content(const Element& message, MessageContent& out) {
       if (each.name() == "displayed" || each.name() == "acknowledged") out.displayed = each.attribute("id");
     }
   }
-  for (Element each = message.first_child(); each; each = each.next()) {
-    if (each.is("file-sharing", ns::kFileSharing)) read_file_sharing(each, out);
+  std::size_t files = 0;  // each is looked for in all that is said
+  for (Element each = message.first_child(); each && files < kMaxFiles; each = each.next()) {
+    if (!each.is("file-sharing", ns::kFileSharing)) continue;
+    read_file_sharing(each, out);
+    ++files;
   }
 }
 
