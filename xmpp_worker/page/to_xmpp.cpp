@@ -204,6 +204,7 @@ IdContent ToXmpp::write_words(Way& way, const pb::XmppMessage& message, uint64_t
     compose({std::string(1, StanzaId::kMessage), std::to_string(which)});
     sent = way.link.send(stanza.from, xml_);
     content_.subjects.clear();
+    content_.reply_to = content_.reply_to_sender = {};  // the first says it
     return sent == Link::Sent::kWritten;
   };
   if (!message.files().empty()) {
