@@ -100,6 +100,17 @@ std::string in_quotes(std::string_view text) {
   return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
+// The same of so much of it as takes at most `max` bytes within the quotes.
+std::string quoted(std::string_view text, std::size_t max) {
+  std::size_t size = max;
+  std::string out = in_quotes(cut(text, size));
+  while (out.size() > max + 2) {
+    size = size * max / out.size();
+    out = in_quotes(cut(text, size));
+  }
+  return out;
+}
+
 std::string escaped(char32_t c) {
   if (c == '\n') return "\\n";
   if (c == '\r') return "\\r";
@@ -130,10 +141,9 @@ struct Log::Sink {
       for (const auto& [name, value] :
            {std::pair("from", about.from), std::pair("to", about.to), std::pair("status", about.status),
             std::pair("reason", about.reason)}) {
-        if (!value.empty())
-          line.append(",\"").append(name).append("\":").append(in_quotes(cut(value, kMaxField)));
+        if (!value.empty()) line.append(",\"").append(name).append("\":").append(quoted(value, kMaxField));
       }
-      line += ",\"text\":" + in_quotes(cut(text, kMaxText));
+      line += ",\"text\":" + quoted(text, kMaxText);
     } else {
       line = (trace.empty() ? "" : "[" + trace + "] ") + printable(text, kMaxText);
     }

@@ -194,6 +194,18 @@ TEST(Log, ALongTextIsCut) {
   EXPECT_LT(pipe.take().size(), 4096U);
 }
 
+// What a pipe takes whole (PIPE_BUF) is no line of two processes mixed.
+TEST(Log, ALongTextIsCutAsItIsWritten) {
+  Pipe pipe;
+  Log log("p", Level::kInfo, "json", pipe.in());
+  std::string letters;
+  for (int i = 0; i < 5000; ++i) letters += "\xd0\xb6";
+  log.tell(Level::kInfo, {kTraceId, letters, letters, letters, letters}, "{}", letters);
+  const std::string line = pipe.take();
+  EXPECT_LT(line.size(), 4096U);
+  EXPECT_THAT(nlohmann::json::parse(line)["from"].get<std::string>(), EndsWith("..."));
+}
+
 TEST(Log, LevelsAreReadByName) {
   EXPECT_EQ(*parse_level("warn"), Level::kWarn);
   EXPECT_EQ(parse_level("loud").error().text,
