@@ -4,6 +4,7 @@ import pytest
 from support import loopback
 from support.file_server import FileServer
 from support.phone import LinphoneUser
+from support.waiting import eventually
 
 SITE = {"with_proxy": True, "gateway": {"long_messages": "split"}}
 RECEIPTS, MARKERS, STATES = "urn:xmpp:receipts", "urn:xmpp:chat-markers:0", "http://jabber.org/protocol/chatstates"
@@ -86,8 +87,9 @@ def test_typing_is_seen_both_ways(romeo, juliet):
     assert juliet.next_message().body == "typed"
     tell(juliet, f"<composing xmlns='{STATES}'/>", "t2")
     romeo.shows(f"{romeo.contact} is typing")
+    stopped = romeo.shown().count(f"{romeo.contact} stopped")  # by each text that comes
     tell(juliet, f"<paused xmlns='{STATES}'/>", "t3")
-    romeo.shows(f"{romeo.contact} stopped")
+    eventually(lambda: romeo.shown().count(f"{romeo.contact} stopped") > stopped, "it is seen that she stopped")
 
 
 def test_a_picture_goes_both_ways(files, romeo, juliet, tmp_path):

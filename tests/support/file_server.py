@@ -1,9 +1,15 @@
 """Where files lie: an HTTP server that takes uploads as Linphone's applications make them, and gives what it has."""
 import email
 import http.server
+import socketserver
 import threading
 
 from support import loopback
+
+
+class Server(http.server.ThreadingHTTPServer):
+    def server_bind(self):
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's asks DNS for the name of its address
 
 
 class FileServer:
@@ -53,7 +59,7 @@ class FileServer:
                     self.rfile.readline()
                 return body
 
-        self._server = http.server.ThreadingHTTPServer(tuple([host, int(url.rpartition(":")[2])]), Handler)
+        self._server = Server((host, int(url.rpartition(":")[2])), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self):
