@@ -20,8 +20,8 @@
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
 #include "xmpp_worker/page/contacts.h"
+#include "xmpp_worker/page/numbered.h"
 #include "xmpp_worker/page/receipts.h"
-#include "xmpp_worker/page/slots.h"
 #include "xmpp_worker/xmpp/proof/proof.h"
 #include "xmpp_worker/xmpp/stanza/stanza.h"
 #include "xmpp_worker/xmpp/stanza/stanza_id.h"
@@ -150,7 +150,7 @@ class ToXmpp {
   uint64_t last_way_ = 0;
   std::vector<uint64_t> others_;
   Deadlines<uint64_t> due_;  // ways
-  Slots<Message> under_way_;
+  Numbered<Message> under_way_;
   std::size_t held_ = 0;
   Figures figures_;
   xmpp::MessageContent content_;  // reused, as these are

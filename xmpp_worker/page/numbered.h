@@ -9,7 +9,7 @@
 namespace stox::worker {
 
 template <class T>
-class Slots {
+class Numbered {
  public:
   static constexpr std::size_t kMax = 1 << 20;
 
