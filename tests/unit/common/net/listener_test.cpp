@@ -85,6 +85,11 @@ TEST_F(ListenerTest, OneAddressOfIPv6TakesIPv4IfWanted) {
 }
 
 TEST_F(ListenerTest, WithoutDescriptorsConnectionsWait) {
+#if defined(__has_feature)
+#if __has_feature(undefined_behavior_sanitizer)
+  GTEST_SKIP() << "it opens a pipe to look at an object, and takes one that it cannot look at for none";
+#endif
+#endif
   const auto made = listen("127.0.0.1");
   ASSERT_TRUE(connects("127.0.0.1", (*made)->port()));
   rlimit before{};
