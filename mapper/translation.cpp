@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 #include <string_view>
-#include <utility>
 #include <variant>
 
 #include "common/base/addressing.h"
@@ -51,22 +50,6 @@ std::string describe(const pb::Outcome& outcome) {
   if (const std::string word = word_of(outcome); !word.empty()) out += ", " + word;
   if (!outcome.text().empty()) out += ": " + outcome.text();
   return out;
-}
-
-// The key of the configuration by which a message that was refused would pass. Empty: none does.
-std::string_view what_allows(const pb::Outcome& outcome) {
-  using mapping::AddressError;
-  static constexpr std::pair<AddressError, std::string_view> kKeys[] = {
-      {AddressError::kRelayingDenied, "gateway.xmpp_domains names the domains that may be reached"},
-      {AddressError::kNotOurs,
-       "gateway.gateway_domain, gateway.gwmap and xmpp_worker.serves name the gateway's own"},
-      {AddressError::kLoop,
-       "only addresses of others can be reached, not those that the gateway itself makes"}};
-  for (const auto& [error, key] : kKeys) {
-    if (outcome.verdict() == pb::FAILED && outcome.text().ends_with(mapping::refusal_of(error).text))
-      return key;
-  }
-  return {};
 }
 
 bus::Placement unknown_body() {
@@ -177,7 +160,7 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
 
 // An edge says of each message how it failed. What would have let it pass, only the rules here know.
 void Translation::note_end(std::string_view trace_id, const service::Hop& hop, const pb::Outcome& outcome) {
-  const std::string_view allows = what_allows(outcome);
+  const std::string_view allows = outcome.allows();
   if (!allows.empty() && !refusal_lines_.take(log_, clock_.now())) return;
   const std::string word = word_of(outcome);
   log_.tell(allows.empty() ? service::Level::kDebug : service::Level::kInfo,

@@ -26,11 +26,13 @@ constexpr AddressRefusal kRefusals[] = {
     {kNoSeparator, "A9", "it names no domain behind the user", 404, 403, "item-not-found", "cancel"},
     {kScheme, "A10", "only sip: addresses can be reached", 416, 403, "jid-malformed", "modify"},
     {kSips, "A11", "sips: promises an encryption that XMPP cannot keep", 416, 403, "jid-malformed", "modify"},
-    {kNotOurs, "A12", "the gateway does not serve its domain", 404, 403, "remote-server-not-found", "cancel"},
+    {kNotOurs, "A12", "the gateway does not serve its domain", 404, 403, "remote-server-not-found", "cancel",
+     "gateway.gateway_domain, gateway.gwmap and xmpp_worker.serves name the gateway's own"},
     {kNotCanonical, "A13", "it escapes what needs no escape", 404, 403, "jid-malformed", "modify"},
-    {kLoop, "A14", "it leads back to the gateway", 482, 403, "not-acceptable", "modify"},
-    {kRelayingDenied, "A15", "the gateway may not pass messages to its domain", 403, 403, "forbidden",
-     "auth"},
+    {kLoop, "A14", "it leads back to the gateway", 482, 403, "not-acceptable", "modify",
+     "only addresses of others can be reached, not those that the gateway itself makes"},
+    {kRelayingDenied, "A15", "the gateway may not pass messages to its domain", 403, 403, "forbidden", "auth",
+     "gateway.xmpp_domains names the domains that may be reached"},
 };
 
 tl::unexpected<AddressError> refuse(AddressError e) { return tl::make_unexpected(e); }

@@ -60,6 +60,7 @@ struct AddressRefusal {
   int recipient_status, sender_status;  // SIP: the Request-URI or To, the From
   const char* condition;                // XMPP
   const char* type;
+  const char* allows = "";  // the key of the configuration by which it would pass, for the log
 };
 const AddressRefusal& refusal_of(AddressError);
 

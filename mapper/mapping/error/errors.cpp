@@ -209,10 +209,15 @@ std::string xmpp_address(std::string_view contact, const Addresses& addresses) {
   return plain ? std::string(contact) : std::string();
 }
 
-std::string describe(AddressError e, Party party) {
+// What both sides are told alike.
+pb::Outcome refuse(AddressError e, Party party) {
   const char* whose =
       party == Party::kRecipient ? "This address cannot be reached: " : "Your address cannot be used: ";
-  return std::string(whose) + refusal_of(e).text;
+  pb::Outcome outcome;
+  outcome.set_verdict(pb::FAILED);
+  outcome.set_text(std::string(whose) + refusal_of(e).text);
+  outcome.set_allows(refusal_of(e).allows);
+  return outcome;
 }
 
 // What people are told of an answer from SIP; its code and reason follow in brackets.
@@ -338,21 +343,16 @@ void to_origin(pb::Outcome& outcome, pb::Role origin, const ErrorSettings& setti
 }
 
 pb::Outcome refuse_sip(AddressError e, Party party) {
-  const bool recipient = party == Party::kRecipient;
   const AddressRefusal& refusal = refusal_of(e);
-  pb::Outcome outcome;
-  outcome.set_verdict(pb::FAILED);
-  outcome.set_text(describe(e, party));
-  *outcome.mutable_sip_status() =
-      sip_status(recipient ? refusal.recipient_status : refusal.sender_status, outcome.text());
+  pb::Outcome outcome = refuse(e, party);
+  *outcome.mutable_sip_status() = sip_status(
+      party == Party::kRecipient ? refusal.recipient_status : refusal.sender_status, outcome.text());
   return outcome;
 }
 
 pb::Outcome refuse_xmpp(AddressError e, Party party) {
   const AddressRefusal& refusal = refusal_of(e);
-  pb::Outcome outcome;
-  outcome.set_verdict(pb::FAILED);
-  outcome.set_text(describe(e, party));
+  pb::Outcome outcome = refuse(e, party);
   *outcome.mutable_stanza_error() = stanza_error(refusal.condition, refusal.type, outcome.text());
   return outcome;
 }
