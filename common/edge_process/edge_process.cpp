@@ -52,8 +52,8 @@ service::Status EdgeProcess::status() const {
 void EdgeProcess::check_status() {
   if (!bus_) return;
   service::Status current = status();
-  const bool is_same_reason = !is_news(told_, current);
-  if (current.state == told_.state && is_same_reason) return;
+  const bool is_other = is_news(told_, current);  // asked each time, as it may remember
+  if (current.state == told_.state && !is_other) return;
   told_ = std::move(current);
   context_.status_changed();
 }

@@ -440,11 +440,11 @@ void Outbound::end(sip::Id id, pb::Outcome outcome) {
     trace_.show(*hop);
   }
   const bool quiet = outcome.verdict() != pb::FAILED || d.is_typing();
-  if (quiet || failure_lines_.take(log_, clock_.now())) {
+  const auto level = quiet ? service::Level::kDebug : service::Level::kInfo;
+  if (log_.enabled(level) && (quiet || failure_lines_.take(log_, clock_.now()))) {
     const std::string status = outcome.has_sip_status() ? std::to_string(outcome.sip_status().code()) : "";
     const std::string reason = bus::reason_of(outcome);
-    log_.tell(quiet ? service::Level::kDebug : service::Level::kInfo,
-              {d.trace_id, d.message.from_uri(), d.message.request_uri(), status, reason},
+    log_.tell(level, {d.trace_id, d.message.from_uri(), d.message.request_uri(), status, reason},
               "MESSAGE to {} ended after {} ms: {}", d.message.request_uri(), to_ms(clock_.now() - d.came),
               text);
   }

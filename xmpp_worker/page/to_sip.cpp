@@ -201,13 +201,12 @@ void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& wh
     hop->ended_us = clock_.wall_us();
     trace_.show(*hop);
   }
-  trace_.messages().ended(Ending::kRefusedHere, 0, ascii_lower(pb::Reason_Name(reason)),
-                          to_us(clock_.now()) / 1'000'000);
+  const std::string word = ascii_lower(pb::Reason_Name(reason));
+  trace_.messages().ended(Ending::kRefusedHere, 0, word, to_us(clock_.now()) / 1'000'000);
   if (pending.injected) return std::exchange(pending.injected, nullptr)(pending.trace_id, why, false);
   if (failure_lines_.take(log_, clock_.now()))
-    log_.tell(Level::kInfo,
-              {pending.trace_id, pending.from, pending.to, {}, ascii_lower(pb::Reason_Name(reason))},
-              "from {}: not taken: {}", pending.from, why);
+    log_.tell(Level::kInfo, {pending.trace_id, pending.from, pending.to, {}, word}, "from {}: not taken: {}",
+              pending.from, why);
   pb::Outcome outcome;
   outcome.set_reason(reason);
   answer_with(pending, outcome);

@@ -106,9 +106,8 @@ class Origin {
 
   std::size_t in_flight() const { return entries_.size(); }
   std::size_t limit() const { return options_.max_in_flight; }
-  std::size_t awaited() const {
-    return awaited_;
-  }  // of those in flight, all that are not fleeting (BodyKind)
+  // Of those in flight, all that are not fleeting (BodyKind).
+  std::size_t awaited() const { return awaited_; }
   bool has_in_flight(const std::string& conversation, Time submitted_until) const;
   Duration oldest_in_flight() const;
   std::vector<InFlight> list_in_flight(std::size_t max) const;
