@@ -14,6 +14,7 @@ from support.stox import XMPP_DOMAIN  # noqa: E402
 from support.waiting import eventually  # noqa: E402
 
 WINDOW, COUNT = 100, 10_000
+RESTS_MS = 10_500  # 5 s without a byte, and looked at every 5 s
 
 
 def resident_kb(pid):
@@ -48,7 +49,9 @@ def measure(streams, with_tls):
         before = resident_kb(pid)
         send(site, user, [f"a@d{i}.peers.test" for i in range(1, streams + 1)])
         eventually(lambda: sum(s["state"] == "up" for s in site.streams()) >= streams, "all are up")
-        time.sleep(15)  # until they rest
+        rested = set()
+        eventually(lambda: rested.update(s["domain"] for s in site.streams() if s.get("idle_ms", 0) > RESTS_MS)
+                   or len(rested) >= streams, "each has been idle for so long that it rests", 60)
         each = (resident_kb(pid) - before) / streams
         site.stox.ctl("streams", "close", "d1.peers.test")
         start = time.monotonic()
