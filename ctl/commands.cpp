@@ -148,9 +148,7 @@ ExitCode failed(const Options& options, const std::string& name) {
 }
 
 ExitCode purge_failed(const Options& options) {
-  std::vector<Known> edges = known_processes(options.config);
-  std::erase_if(edges, [](const Known& one) { return one.role == service::Role::kMapper; });
-  return forget(options, edges, {{"command", "forget_failed"}});
+  return forget(options, edges_of(options.config), {{"command", "forget_failed"}});
 }
 
 ExitCode retry(const Options& options, const std::string& id, bool again) {

@@ -26,12 +26,6 @@ void add_rows(const json& answer, const char* key, const std::string& process, j
   }
 }
 
-std::vector<Known> edges_of(const service::Config& config) {
-  std::vector<Known> out = known_processes(config);
-  std::erase_if(out, [](const Known& one) { return one.role == service::Role::kMapper; });
-  return out;
-}
-
 // Those that a name means, all without one. Nothing if there is none of this name, which is complained of.
 std::vector<Known> choose(std::vector<Known> known, const std::string& name, Found* out) {
   if (name.empty()) return known;
@@ -63,6 +57,12 @@ Named gather(const std::vector<Known>& known, const json& request, Found* found)
 json gather_rows(const std::vector<Known>& known, const json& request, const char* key, Found* found) {
   json out = json::array();
   for (const auto& [process, answer] : gather(known, request, found)) add_rows(answer, key, process, &out);
+  return out;
+}
+
+std::vector<Known> edges_of(const service::Config& config) {
+  std::vector<Known> out = known_processes(config);
+  std::erase_if(out, [](const Known& one) { return one.role == service::Role::kMapper; });
   return out;
 }
 

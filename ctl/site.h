@@ -29,6 +29,7 @@ Named gather(const std::vector<Known>& known, const nlohmann::json& request, Fou
 nlohmann::json gather_rows(const std::vector<Known>& known, const nlohmann::json& request, const char* key,
                            Found*);
 std::vector<Known> of_role(const service::Config&, service::Role);
+std::vector<Known> edges_of(const service::Config&);  // fronts and workers
 
 // {"processes"}: status_json() with failed starts. Nothing is complained of: the states say it.
 Found find_status(const service::Config&);
