@@ -14,7 +14,8 @@
 
 namespace stox::xmpp {
 
-// Calls come from the loop, never from inside a call to the socket, except about_to_write() from close().
+// Calls come from the loop, never from inside a call to the socket, except about_to_write() from close(). The
+// socket must not be destroyed from inside one.
 class PacedSocketUser {
  public:
   virtual ~PacedSocketUser() = default;
