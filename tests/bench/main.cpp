@@ -1,5 +1,5 @@
 // stox-bench: both ends of the gateway in one process. Loads come as lines on standard input,
-//   sip-to-xmpp|xmpp-to-sip window=N|rate=N [seconds=S] [pairs=P]
+//   sip-to-xmpp|xmpp-to-sip window=N|rate=N [seconds=S] [messages=M] [pairs=P]
 // and each prints "begin", "end" (between which tests/bench/run takes the CPU times of the gateway) and a
 // line of JSON. It prints "ready" when the gateway's component has connected.
 #include <poll.h>
@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <sstream>
@@ -22,6 +23,7 @@ struct Load {
   uint64_t window = 0;  // closed loop: so many at a time; 0: open loop
   double rate = 0;      // open loop: so many a second
   double seconds = 5;
+  uint64_t messages = UINT64_MAX;  // when so many have ended, it ends before its seconds are over
   uint32_t pairs = 1000;
 };
 
@@ -42,6 +44,8 @@ bool parse_load(const std::string& line, Load& load) {
       load.rate = value;
     else if (key == "seconds")
       load.seconds = value;
+    else if (key == "messages")
+      load.messages = static_cast<uint64_t>(value);
     else if (key == "pairs")
       load.pairs = static_cast<uint32_t>(value);
     else
@@ -77,7 +81,7 @@ class Ends {
     std::cout << "begin" << std::endl;
     const auto began = ends::now_us();
     const auto end = began + static_cast<int64_t>(load.seconds * 1e6);
-    while (ends::now_us() < end) {
+    while (ends::now_us() < end && tally.ended() < load.messages) {
       say_what_is_due(load, tally, began);
       turn(load.window ? 100'000 : until_next(load, tally, began));
     }
@@ -102,7 +106,7 @@ class Ends {
             ? tally.ended() + load.window
             : static_cast<uint64_t>(static_cast<double>(ends::now_us() - began) * load.rate / 1e6) + 1;
     // At most so many a turn: answers must be read in between.
-    for (int left = 64; left > 0 && tally.sent() < due; --left) {
+    for (int left = 64; left > 0 && tally.sent() < std::min(due, load.messages); --left) {
       const auto number = tally.send();
       if (load.to_sip) {
         xmpp_.message(number);
