@@ -2,6 +2,8 @@
 // Of bounded size: a text takes the place of another one, long ones are not kept.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,22 +20,30 @@ class Memo {
   template <class Function>
   Value get(std::string_view text, Function function) {
     if (text.size() > kLongest) return function(text);
-    if (places_.empty()) places_.resize(kPlaces);
-    Place& place = places_[hash64(text) % kPlaces];
-    if (!place.value || place.text != text) {
-      place.value.emplace(function(text));
-      place.text = text;
+    if (shelves_.empty()) shelves_.resize(kPlaces / kEach);
+    Shelf& shelf = shelves_[hash64(text) % shelves_.size()];
+    for (const Place& place : shelf.places) {
+      if (place.value && place.text == text) return *place.value;
     }
+    Place& place = shelf.places[shelf.next++ % kEach];
+    place.value.emplace(function(text));
+    place.text = text;
     return *place.value;
   }
 
  private:
-  static constexpr std::size_t kPlaces = 4096, kLongest = 256;
+  // With several places for those that share a hash, a quarter as many texts as places stay with few
+  // exceptions.
+  static constexpr std::size_t kPlaces = 4096, kEach = 4, kLongest = 256;
   struct Place {
     std::string text;
     std::optional<Value> value;
   };
-  std::vector<Place> places_;
+  struct Shelf {
+    std::array<Place, kEach> places;
+    uint32_t next = 0;  // the one that gives way
+  };
+  std::vector<Shelf> shelves_;
 };
 
 }  // namespace stox

@@ -26,6 +26,18 @@ TEST(Memo, IsRightForMoreTextsThanItHasPlaces) {
   }
 }
 
+// A thousand users who write again and again.
+TEST(Memo, AQuarterAsManyTextsAsItHasPlacesStayWithFewExceptions) {
+  Memo<int> memo;
+  int asked = 0;
+  for (int round = 0; round < 10; ++round) {
+    for (int i = 0; i < 1'000; ++i) {
+      memo.get("sip:u" + std::to_string(i) + "@sip.test", [&](std::string_view) { return ++asked; });
+    }
+  }
+  EXPECT_LT(asked, 1'000 + 9 * 1'000 / 20);
+}
+
 TEST(Memo, ALongTextIsAskedForEachTime) {
   Memo<std::size_t> memo;
   int asked = 0;
