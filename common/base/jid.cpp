@@ -412,7 +412,7 @@ tl::expected<Jid, JidError> Jid::parse(std::string_view text) {
 
 std::string Jid::bare() const {
   std::string out;
-  out.reserve(local_.size() + 1 + domain_.size());
+  out.reserve(local_.size() + 1 + domain_.size() + 1 + resource_.size());
   if (!local_.empty()) out.append(local_).append("@");
   return out.append(domain_);
 }

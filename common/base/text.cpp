@@ -18,6 +18,16 @@ int hex_value(char c) {
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
+// How many of its first bytes are ASCII from the space on, as most text is; in steps of eight.
+std::size_t plain_bytes(std::string_view text) {
+  std::size_t at = 0;
+  for (uint64_t eight = 0; text.size() - at >= sizeof eight; at += sizeof eight) {
+    std::memcpy(&eight, text.data() + at, sizeof eight);
+    if (((eight | (eight - 0x2020202020202020u)) & 0x8080808080808080u) != 0) break;
+  }
+  return at;
+}
+
 // Length of the UTF-8 sequence at the start of `s`, 0 if there is no valid one.
 std::size_t sequence_length(std::string_view s) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
@@ -112,11 +122,11 @@ std::optional<uint64_t> parse_number(std::string_view text, uint64_t low, uint64
 
 std::string to_hex(std::string_view bytes) {
   static constexpr char kHex[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(bytes.size() * 2);
+  std::string out(bytes.size() * 2, '\0');
+  auto to = out.begin();
   for (const char c : bytes) {
-    out += kHex[static_cast<unsigned char>(c) >> 4];
-    out += kHex[static_cast<unsigned char>(c) & 15];
+    *to++ = kHex[static_cast<unsigned char>(c) >> 4];
+    *to++ = kHex[static_cast<unsigned char>(c) & 15];
   }
   return out;
 }
@@ -139,7 +149,7 @@ std::string xml_legal(std::string_view utf8) {
     out.append(utf8, kept, at - kept);
     kept = at + bytes;
   };
-  for (std::size_t i = 0; i < utf8.size(); ++i) {
+  for (std::size_t i = plain_bytes(utf8); i < utf8.size(); ++i, i += plain_bytes(utf8.substr(i))) {
     const char c = utf8[i];
     if (c == '\r') {
       skip(i, 1);

@@ -39,6 +39,15 @@ TEST(Text, OneLineNeverSplitsACharacterOrALine) {
 
 TEST(Text, XmlLegalDropsWhatWouldEndTheStream) {
   EXPECT_EQ(xml_legal(std::string_view("a\0b\x08\r\nc\rd\xef\xbf\xbf", 12)), "ab\nc\nd");
+  // Wherever it stands between text that needs no change.
+  const std::string plain = "what is said in plain words~\x7f";
+  for (std::size_t at = 0; at <= plain.size(); ++at) {
+    const std::string before = plain.substr(0, at), behind = plain.substr(at);
+    EXPECT_EQ(xml_legal(before + "\x1f" + behind), plain) << at;
+    EXPECT_EQ(xml_legal(before + "\t" + behind), before + "\t" + behind) << at;
+    EXPECT_EQ(xml_legal(before + "\xef\xbf\xbe" + behind), plain) << at;
+    EXPECT_EQ(xml_legal(before + "\u20ac" + behind), before + "\u20ac" + behind) << at;
+  }
 }
 
 TEST(Text, NearestFindsATypoOnly) {
