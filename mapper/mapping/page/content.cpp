@@ -238,7 +238,8 @@ std::optional<pb::Outcome> to_xmpp(const pb::SipMessage& in, pb::XmppMessage& ou
                                    const ContentSettings& settings, int64_t now_s) {
   const auto to = addresses.xmpp_recipient(in.request_uri(), in.from_uri());
   if (!to) return refuse_sip(to.error(), Party::kRecipient);
-  if (ascii_lower(in.to_uri()).starts_with("sips:"))
+  constexpr std::string_view kSips = "sips:";
+  if (ascii_iequal(std::string_view(in.to_uri()).substr(0, kSips.size()), kSips))
     return refuse_sip(AddressError::kSips, Party::kRecipient);
   const auto from = addresses.xmpp_sender(in.from_uri());
   if (!from) return refuse_sip(from.error(), Party::kSender);

@@ -29,7 +29,7 @@ tl::unexpected<SipRefusal> not_understood(std::string_view type) {
   return refuse(415, "Content-Type " + std::string(type) + " is not understood");
 }
 
-Text read(const Entity&, int depth);
+Text read(Entity, int depth);
 
 Text read_words(const Entity& entity, const MediaType& media) {
   const std::string charset = ascii_lower(media.param("charset"));
@@ -213,16 +213,15 @@ std::optional<SipRefusal> decode(Entity& entity, std::string& decoded, std::stri
 }
 
 // Of what type, for what use and in what coding it is, is looked at before what it says.
-Text read(const Entity& encoded, int depth) {
-  const auto media = parse_media_type(encoded.content_type.empty() ? "text/plain" : encoded.content_type);
+Text read(Entity entity, int depth) {
+  const auto media = parse_media_type(entity.content_type.empty() ? "text/plain" : entity.content_type);
   if (!media) return refuse(400, "Content-Type cannot be read");
   const std::string& type = media->type;
   if (!is_understood(*media)) return not_understood(type);
-  if (disposition_of(encoded.disposition) == Disposition::kUnknown) {
-    return refuse(415, "Content-Disposition " + one_line(encoded.disposition, 60) + " of " + type +
+  if (disposition_of(entity.disposition) == Disposition::kUnknown) {
+    return refuse(415, "Content-Disposition " + one_line(entity.disposition, 60) + " of " + type +
                            " is not understood");
   }
-  Entity entity = encoded;
   std::string decoded, inflated;
   if (const auto refusal = decode(entity, decoded, inflated)) return tl::make_unexpected(*refusal);
   if (type == kComposingType) return read_typing(entity);
@@ -246,7 +245,7 @@ tl::expected<SipText, SipRefusal> text_of(const pb::SipMessage& message) {
   entity.encoding = content.encoding();
   entity.transfer_encoding = content.transfer_encoding();
   entity.body = content.data();
-  return read(entity, 0);
+  return read(std::move(entity), 0);
 }
 
 }  // namespace stox::mapping
