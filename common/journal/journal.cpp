@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <iterator>
 
 namespace stox::journal {
 namespace {
@@ -139,8 +140,7 @@ Result<void> Journal::connect() {
            // What failed and is tried again may be there.
            {&insert_, "INSERT OR REPLACE INTO record (row, bytes) VALUES (?1, ?2)"},
            {&annotate_, "UPDATE record SET addition = ?2 WHERE row = ?1"},
-           {&delete_, "DELETE FROM record WHERE row = ?1"},
-           {&delete_refused_, "DELETE FROM record WHERE row BETWEEN ?1 AND ?2"},
+           {&delete_, "DELETE FROM record WHERE row BETWEEN ?1 AND ?2"},
            {&note_, "INSERT OR REPLACE INTO note (name, bytes) VALUES (?1, ?2)"},
            {&try_room_, "INSERT OR REPLACE INTO note (name, bytes) VALUES ('room', zeroblob(?1))"},
            {&pages_, "PRAGMA page_count"},
@@ -153,8 +153,7 @@ Result<void> Journal::connect() {
 }
 
 void Journal::disconnect() {
-  for (Statement* each :
-       {&begin_, &insert_, &annotate_, &delete_, &delete_refused_, &note_, &try_room_, &pages_, &commit_})
+  for (Statement* each : {&begin_, &insert_, &annotate_, &delete_, &note_, &try_room_, &pages_, &commit_})
     each->reset();
   database_.reset();
 }
@@ -314,15 +313,17 @@ Result<void> Journal::reserve() {
   return {};
 }
 
+Result<void> Journal::delete_rows(int64_t first, int64_t last) {
+  sqlite3_bind_int64(delete_.get(), 1, first);
+  sqlite3_bind_int64(delete_.get(), 2, last);
+  return step(delete_.get());
+}
+
 Result<void> Journal::write_staged() {
   auto done = database_ ? Result<void>() : connect();
   if (done) done = step(begin_.get());
   if (done && refused_bytes_ != 0) done = try_room(refused_bytes_);
-  if (done && refused_from_ != 0) {
-    sqlite3_bind_int64(delete_refused_.get(), 1, refused_from_);
-    sqlite3_bind_int64(delete_refused_.get(), 2, refused_to_);
-    done = step(delete_refused_.get());
-  }
+  if (done && refused_from_ != 0) done = delete_rows(refused_from_, refused_to_);
   for (std::size_t i = 0; done && i < added_.size(); ++i) {
     sqlite3_bind_int64(insert_.get(), 1, added_[i].row);
     bind_bytes(insert_.get(), 2, added_[i].bytes);
@@ -333,9 +334,13 @@ Result<void> Journal::write_staged() {
     bind_bytes(annotate_.get(), 2, each->second);
     done = step(annotate_.get());
   }
-  for (std::size_t i = 0; done && i < removed_.size(); ++i) {
-    sqlite3_bind_int64(delete_.get(), 1, removed_[i]);
-    done = step(delete_.get());
+  // Those that came together mostly end together: one statement for each row of consecutive numbers.
+  std::sort(removed_.begin(), removed_.end());
+  for (auto first = removed_.begin(); done && first != removed_.end();) {
+    auto last = first;
+    while (std::next(last) != removed_.end() && *std::next(last) == *last + 1) ++last;
+    done = delete_rows(*first, *last);
+    first = std::next(last);
   }
   for (auto each = staged_notes_.begin(); done && each != staged_notes_.end(); ++each) {
     sqlite3_bind_text(note_.get(), 1, each->first.c_str(), -1, SQLITE_STATIC);

@@ -78,6 +78,7 @@ class Journal {
   Result<Statement> prepare(const char* sql);
   Result<void> step(sqlite3_stmt*);
   Result<void> write_staged();
+  Result<void> delete_rows(int64_t first, int64_t last);
   Result<void> try_room(std::size_t bytes);
   Result<void> reserve();
   tl::unexpected<Error> failure(const std::string& doing) const;
@@ -86,7 +87,7 @@ class Journal {
   std::string path_;
   Sync sync_;
   std::unique_ptr<sqlite3, CloseDatabase> database_;
-  Statement begin_, insert_, annotate_, delete_, delete_refused_, note_, try_room_, pages_, commit_;
+  Statement begin_, insert_, annotate_, delete_, note_, try_room_, pages_, commit_;
   bool opened_ = false;
   bool taken_ = false;
   std::string put_aside_;

@@ -84,6 +84,17 @@ TEST_F(JournalTest, WhatWasRemovedIsGone) {
   EXPECT_THAT(bytes_of(left()), ElementsAre("two"));
 }
 
+TEST_F(JournalTest, OfThoseThatEndAtOnceNoOtherGoes) {
+  EXPECT_TRUE(in_process_that_dies([](Journal& j) {
+    std::vector<int64_t> rows;
+    for (const char* text : {"a", "b", "c", "d", "e", "f", "g"}) rows.push_back(j.add(text));
+    if (!j.commit()) return false;
+    for (const std::size_t which : {5, 1, 2, 6}) j.remove(rows[which]);
+    return j.commit().has_value();
+  }));
+  EXPECT_THAT(bytes_of(left()), ElementsAre("a", "d", "e"));
+}
+
 TEST_F(JournalTest, AdditionsNotesAndOpeningsAreKept) {
   EXPECT_TRUE(in_process_that_dies([](Journal& j) {
     j.annotate(j.add("one"), "failed");
