@@ -62,16 +62,20 @@ Contact* Contacts::find(std::string_view user, std::string_view sip_user) {
 }
 
 Contact& Contacts::get(std::string_view user, std::string_view sip_user) {
+  const Time now = clock_.now();
   const std::string key = key_of(user, sip_user);
-  if (find(user, sip_user) == nullptr) {
+  const auto found = by_key_.find(key);
+  const bool is_known = found != by_key_.end() && now - found->second->used < kRemembered;
+  if (!is_known) {
+    if (found != by_key_.end()) erase(found->second);
     if (entries_.size() >= kMax) erase(std::prev(entries_.end()));
     entries_.emplace_front();
     entries_.front().user = xmpp::bare_of(user);
     entries_.front().sip_user = xmpp::bare_of(sip_user);
     by_key_[key] = entries_.begin();
   }
-  const auto entry = by_key_.at(key);
-  entry->used = clock_.now();
+  const auto entry = is_known ? found->second : entries_.begin();
+  entry->used = now;
   entries_.splice(entries_.begin(), entries_, entry);
   return *entry;
 }

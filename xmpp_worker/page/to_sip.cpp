@@ -74,8 +74,8 @@ void ToSip::message(const xmpp::Stanza& stanza) {
   if (stanza.type == "groupchat")
     return refuse(stanza, {"modify", "not-acceptable", "There are no group chats behind this gateway"});
   xmpp::read_content(stanza.element, content_);
-  const auto from = Jid::parse(stanza.from);
-  const auto to = Jid::parse(stanza.to);
+  const auto from = jids_.get(stanza.from, Jid::parse);
+  const auto to = jids_.get(stanza.to, Jid::parse);
   const xmpp::Meaning meaning = read_meaning(stanza);
   if (meaning.kind == Kind::kSilent) {  // whatever becomes of it, nobody is told
     ++figures_.without_text;

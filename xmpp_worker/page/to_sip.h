@@ -12,6 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/jid.h"
+#include "common/base/memo.h"
 #include "common/base/result.h"
 #include "common/base/shares.h"
 #include "common/service/line_budget.h"
@@ -180,7 +181,8 @@ class ToSip {
   uint64_t last_unsent_ = 0;
   Figures figures_;
   uint64_t seed_, traces_ = 0;  // of trace ids
-  pb::Envelope envelope_;       // reused, as these are
+  Memo<tl::expected<Jid, JidError>> jids_;  // that stanzas are from and to
+  pb::Envelope envelope_;  // reused, as these are
   xmpp::MessageContent content_;
   std::string words_;  // that content_ has slices of, besides the stanza
   std::string xml_;
