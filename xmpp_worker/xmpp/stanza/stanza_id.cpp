@@ -21,9 +21,16 @@ constexpr std::size_t kOldMacBytes = 9, kOldMacChars = kOldMacBytes / 3 * 4;
 constexpr uint64_t kScryptN = 1 << 14, kScryptR = 8, kScryptP = 1;  // RFC 7914: for interactive use
 constexpr std::size_t kMaxPayload = 120;                            // characters, encoded
 
-bool is_plain(unsigned char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+constexpr std::array<bool, 256> make_plain() {
+  std::array<bool, 256> out{};
+  for (std::size_t c = 0; c < 256; ++c)
+    out[c] =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  return out;
 }
+constexpr auto kPlain = make_plain();
+
+bool is_plain(unsigned char c) { return kPlain[c]; }
 
 std::string hash_of(std::string_view bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
@@ -35,9 +42,12 @@ std::string hash_of(std::string_view bytes) {
 void append_base64url(std::string& out, const unsigned char* bytes,
                       std::size_t size) {  // size: a multiple of 3
   static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  const auto start = out.size();
+  out.resize(start + size / 3 * 4);
+  char* to = out.data() + start;
   for (std::size_t i = 0; i < size; i += 3) {
     const unsigned word = static_cast<unsigned>(bytes[i] << 16 | bytes[i + 1] << 8 | bytes[i + 2]);
-    for (const int shift : {18, 12, 6, 0}) out += kDigits[word >> shift & 63];
+    for (const int shift : {18, 12, 6, 0}) *to++ = kDigits[word >> shift & 63];
   }
 }
 
@@ -54,9 +64,14 @@ std::size_t encoded_size(std::string_view bytes) {
 
 void append_encoded(std::string& out, std::string_view bytes) {
   static constexpr char kHex[] = "0123456789ABCDEF";
-  for (const char c : bytes) {
-    const auto b = static_cast<unsigned char>(c);
-    is_plain(b) ? void(out += c) : void(out += {'%', kHex[b >> 4], kHex[b & 15]});
+  while (!bytes.empty()) {
+    const auto plain = std::find_if_not(bytes.begin(), bytes.end(), is_plain) - bytes.begin();
+    out.append(bytes.substr(0, static_cast<std::size_t>(plain)));
+    bytes.remove_prefix(static_cast<std::size_t>(plain));
+    if (bytes.empty()) break;
+    const auto b = static_cast<unsigned char>(bytes.front());
+    out += {'%', kHex[b >> 4], kHex[b & 15]};
+    bytes.remove_prefix(1);
   }
 }
 
