@@ -140,13 +140,14 @@ Origin::Entry& Origin::insert(pb::Envelope& envelope, uint64_t number) {
   entry.envelope.set_conversation_number(
       conversation.empty() ? 1 : conversation.back()->envelope.conversation_number() + 1);
   conversation.push_back(&entry);
+  entry.conversation = &conversation;
   entries_[number] = std::move(fresh);
   return entry;
 }
 
 // Those before it that wait unsent. They end at the next turn, as submit() calls nobody back.
 void Origin::supersede(const Entry& by) {
-  for (Entry* earlier : conversations_[by.envelope.conversation()]) {
+  for (Entry* earlier : *by.conversation) {
     const bool is_sent = earlier->stage == Stage::kSent || earlier->stage == Stage::kAsked;
     if (earlier == &by || is_sent || earlier->kind.field != by.kind.field) continue;
     earlier->superseded = true;
@@ -194,7 +195,7 @@ void Origin::try_send(Entry& entry) {
   const Time now = clock_.now();
   const auto route = choose(entry.envelope.conversation(), entry.refusals);
   if (!route) return wait(entry, Stage::kMapper, std::max(now, route_seen_) + kPatience);
-  const Conversation& conversation = conversations_[entry.envelope.conversation()];
+  const Conversation& conversation = *entry.conversation;
   const Entry* before = nullptr;
   if (conversation.front() != &entry) {
     // Usually the last one; searched from the back, where the entry itself is.
@@ -223,7 +224,7 @@ void Origin::try_send(Entry& entry) {
 }
 
 void Origin::proceed(Entry& entry) {
-  const bool alone = conversations_[entry.envelope.conversation()].back() == &entry;
+  const bool alone = entry.conversation->back() == &entry;
   try_send(entry);
   if (!alone && entry.stage == Stage::kSent) release(entry.envelope.conversation());
 }
@@ -297,7 +298,7 @@ void Origin::refused(const pb::Refused& refused) {
   if (entry == nullptr || refused.attempt() != entry->attempts) return;
   if (entry->stage != Stage::kSent && entry->stage != Stage::kAsked) return;
   const Time now = clock_.now();
-  const Entry* last = conversations_[entry->envelope.conversation()].back();
+  const Entry* last = entry->conversation->back();
   if (entry->kind.newest_wins && last != entry && last->kind.field == entry->kind.field)
     return fail(*entry, pb::SUPERSEDED, kSuperseded);
   const std::string by = refused.by() + ": " + refused.text();
@@ -352,11 +353,11 @@ void Origin::end(Entry& entry, const pb::Outcome& outcome) {
     note_given_up(entry, outcome);
   if (!entry.kind.fleeting) --awaited_;
   const uint64_t number = entry.number;
-  const auto conversation = conversations_.find(entry.envelope.conversation());
-  std::erase(conversation->second, &entry);
-  const std::string key = conversation->first;
+  std::erase(*entry.conversation, &entry);
+  const bool has_more = !entry.conversation->empty();
+  const std::string conversation = has_more ? entry.envelope.conversation() : std::string();
   if (!restored_.empty()) restored_.erase({entry.envelope.id().epoch(), entry.envelope.id().number()});
-  if (conversation->second.empty()) conversations_.erase(conversation);
+  if (!has_more) conversations_.erase(entry.envelope.conversation());
   std::unique_ptr<Entry> ended = std::move(entries_[number]);
   entries_.erase(number);
   if (spare_.size() < kSpare) {
@@ -367,7 +368,7 @@ void Origin::end(Entry& entry, const pb::Outcome& outcome) {
     ended->envelope.Swap(&kept);
     spare_.push_back(std::move(ended));
   }
-  release(key);
+  if (has_more) release(conversation);
   user_.ended(number, outcome);
 }
 

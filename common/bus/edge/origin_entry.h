@@ -10,6 +10,7 @@ constexpr Duration kAskAgain = std::chrono::seconds(1);
 struct Origin::Entry {
   uint64_t number = 0;
   pb::Envelope envelope;
+  Conversation* conversation = nullptr;  // which it is in
   BodyKind kind;
   bool superseded = false;  // it ends at the next turn
   Stage stage = Stage::kMapper;
