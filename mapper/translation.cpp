@@ -18,8 +18,9 @@ namespace {
 constexpr std::size_t kOpen = 16'384;  // more than Trace::kMessages
 constexpr const char* kEchoLoop = "An echo loop: the same words went back and forth";
 
-void write(const pb::EnvelopeId& id, std::string& out) {
-  bus::write_envelope_name(id.origin(), id.epoch(), id.number(), out);
+uint64_t hash_of(const pb::EnvelopeId& id) {
+  const uint64_t number = id.number();
+  return hash64({reinterpret_cast<const char*>(&number), sizeof number}, hash64(id.origin(), id.epoch()));
 }
 
 const char* text_of(pb::Verdict verdict) {
@@ -128,8 +129,9 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
   service::Hop& hop = trace_.add(&handle, row == rows().end() ? Of::kMessage : row->trace);
   hop.trace_id = envelope.trace_id();
   hop.came_us = clock_.wall_us();
-  write(envelope.id(), hop.envelope);
-  const uint64_t hash = hash64(hop.envelope);
+  const pb::EnvelopeId& id = envelope.id();
+  bus::write_envelope_name(id.origin(), id.epoch(), id.number(), hop.envelope);
+  const uint64_t hash = hash_of(id);
   open_[hash % kOpen] = {hash, handle};
 
   if (row == rows().end()) {
@@ -248,7 +250,8 @@ void Translation::translate(pb::Outcome& outcome) {
   service::Hop* hop = hop_of(outcome.id());
   if (origin == pb::FRONT && outcome.stanza_error().condition() == "jid-malformed") {
     log_.write(service::Level::kWarn, hop ? std::string_view(hop->trace_id) : std::string_view(),
-               "{}: the XMPP side calls an address malformed that was made here; please report it", id_);
+               "{}: the XMPP side calls an address malformed that was made here; please report it",
+               bus::envelope_name(outcome.id().origin(), outcome.id().epoch(), outcome.id().number()));
   }
   mapping::to_origin(outcome, origin, rules_.errors, rules_.addresses);
   Passed& passed = origin == pb::FRONT ? to_xmpp_ : to_sip_;
@@ -268,11 +271,9 @@ pb::Role Translation::role_of_origin(const pb::Outcome& outcome) const {
 }
 
 service::Hop* Translation::hop_of(const pb::EnvelopeId& id) {
-  write(id, id_);
-  const uint64_t hash = hash64(id_);
+  const uint64_t hash = hash_of(id);
   const auto& [known, handle] = open_[hash % kOpen];
-  service::Hop* hop = known == hash ? trace_.at(handle) : nullptr;
-  return hop != nullptr && hop->envelope == id_ ? hop : nullptr;
+  return known == hash ? trace_.at(handle) : nullptr;
 }
 
 std::vector<service::Metric> Translation::metrics() const {

@@ -83,7 +83,6 @@ class Translation {
   std::vector<std::pair<uint64_t, service::Trace::Handle>> open_;
   Passed to_xmpp_, to_sip_;
   std::map<std::string, uint64_t> refusals_;  // by status or condition
-  std::string id_;                            // reused
 };
 
 }  // namespace stox
