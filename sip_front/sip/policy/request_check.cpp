@@ -22,10 +22,12 @@ std::string mark_of(std::string_view request_uri) {
 }
 
 bool is_loop(const Message& request) {
+  const std::string mark = mark_of(request.request_uri);
   bool found = false;
   request.each_value(HeaderName::kVia, [&](std::string_view value) {
+    if (value.find(mark) == std::string_view::npos) return true;  // spares reading it
     const auto via = parse_via(value);
-    found = via && via->branch.size() == kBranchSize && via->branch.ends_with(mark_of(request.request_uri));
+    found = via && via->branch.size() == kBranchSize && via->branch.ends_with(mark);
     return !found;
   });
   return found;
