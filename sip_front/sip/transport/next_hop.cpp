@@ -102,6 +102,27 @@ void order_servers(std::vector<net::SrvRecord>& records, Random& random) {
   }
 }
 
+// 18.1.1, which overrules even a transport=udp. Where only UDP is known, TCP to the same port is tried.
+void put_reliable_first(std::vector<Hop>& hops) {
+  const auto udp = std::stable_partition(hops.begin(), hops.end(),
+                                         [](const Hop& hop) { return is_reliable(hop.transport); });
+  if (udp != hops.begin()) return;
+  std::vector<Hop> tcp = hops;
+  for (Hop& hop : tcp) hop.transport = Transport::kTcp;
+  hops.insert(hops.begin(), tcp.begin(), tcp.end());
+}
+
+// Of an outbound proxy whose host is an address.
+std::optional<Hop> hop_of_proxy(const Target& target) {
+  const Transport transport = target.transport.value_or(Transport::kUdp);
+  const auto peer = Endpoint::parse(target.host, target.port != 0 ? target.port : default_port(transport));
+  if (!peer) return std::nullopt;
+  Hop hop{transport, *peer};
+  if (transport == Transport::kTls) hop.domain = target.host;
+  hop.keep = true;
+  return hop;
+}
+
 // One look-up. The callback that waits for the resolver owns it, so it lives as long as there is one.
 class Search : public std::enable_shared_from_this<Search> {
  public:
@@ -217,18 +238,8 @@ class Search : public std::enable_shared_from_this<Search> {
     }
     if (hops_.empty())
       return found_(tl::make_unexpected(failure_.value_or(NoHop{true, target_.host + " has no address"})));
-    if (large_) reliable_first();
+    if (large_) put_reliable_first(hops_);
     found_(std::move(hops_));
-  }
-
-  // 18.1.1, which overrules even a transport=udp. Where only UDP is known, TCP to the same port is tried.
-  void reliable_first() {
-    const auto udp = std::stable_partition(hops_.begin(), hops_.end(),
-                                           [](const Hop& hop) { return is_reliable(hop.transport); });
-    if (udp != hops_.begin()) return;
-    std::vector<Hop> tcp = hops_;
-    for (Hop& hop : tcp) hop.transport = Transport::kTcp;
-    hops_.insert(hops_.begin(), tcp.begin(), tcp.end());
   }
 
   net::Resolver& resolver_;
@@ -258,11 +269,13 @@ std::string uri_of_sent_by(std::string_view response, Transport transport) {
 
 Result<NextHop> NextHop::create(net::Resolver& resolver, Random& random, std::string_view outbound_proxy,
                                 Reach reach) {
+  NextHop out(resolver, random, outbound_proxy, std::move(reach));
   if (!outbound_proxy.empty()) {
-    if (const auto target = target_of(outbound_proxy); !target)
-      return error("gateway.outbound_proxy: " + target.error().text);
+    const auto target = target_of(outbound_proxy);
+    if (!target) return error("gateway.outbound_proxy: " + target.error().text);
+    out.proxy_hop_ = hop_of_proxy(*target);
   }
-  return NextHop(resolver, random, outbound_proxy, std::move(reach));
+  return out;
 }
 
 void NextHop::find(std::string_view request_uri, std::size_t size, std::function<void(Hops)> found,
@@ -278,6 +291,11 @@ void NextHop::find_route(std::string_view uri, std::size_t size, std::function<v
 void NextHop::look(std::string_view uri_text, std::size_t size, std::function<void(Hops)> found,
                    Chosen chosen, bool by_proxy) const {
   const bool guarded = chosen == Chosen::kByAnybody;
+  if (by_proxy && proxy_hop_ && (!guarded || reach_->has_all())) {
+    std::vector<Hop> hops{*proxy_hop_};
+    if (size > kLargestForUdp) put_reliable_first(hops);
+    return found(std::move(hops));
+  }
   auto target = target_of(by_proxy ? outbound_proxy_ : uri_text);
   if (!target) return found(tl::make_unexpected(NoHop{true, target.error().text}));
   if (guarded) {

@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,7 @@ class NextHop {
   net::Resolver* resolver_;
   Random* random_;
   std::string outbound_proxy_;
+  std::optional<Hop> proxy_hop_;        // if its host is an address, so that there is nothing to look up
   std::shared_ptr<const Reach> reach_;  // of those that are being looked for, too
 };
 

@@ -28,6 +28,8 @@ class Reach {
   bool lists(std::string_view host) const;
   // Whether XMPP users may write to this host.
   bool has(std::string_view host) const { return everybody_ || lists(host); }
+  // Whether they may write to any host.
+  bool has_all() const { return everybody_; }
   // Whether a request for this host may go to this address of it. Hosts that are listed may be anywhere.
   bool allows(std::string_view host, const Endpoint& address) const {
     return is_public(address) || networks_.contain(address) || lists(host);

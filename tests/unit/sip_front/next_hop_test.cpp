@@ -161,6 +161,8 @@ TEST_F(NextHopTest, OfALargeRequestIsTcpFirst) {
   EXPECT_EQ(hops("", "sip:a@192.0.2.7", 1300), "UDP 192.0.2.7:5060");
   EXPECT_EQ(hops("", "sip:a@192.0.2.7", 1301), "TCP 192.0.2.7:5060 UDP 192.0.2.7:5060");
   EXPECT_EQ(hops("", "sip:a@192.0.2.7;transport=udp", 1301), "TCP 192.0.2.7:5060 UDP 192.0.2.7:5060");
+  EXPECT_EQ(hops("sip:192.0.2.9", "sip:a@sip.test", 1301), "TCP 192.0.2.9:5060 UDP 192.0.2.9:5060");
+  EXPECT_EQ(hops("sip:192.0.2.9;transport=tls", "sip:a@sip.test", 1301), "TLS 192.0.2.9:5061 as 192.0.2.9");
   add_servers();
   dns_.services["_sip._udp.sip.test"] = {{1, 0, 5060, "a.test"}};
   EXPECT_EQ(hops("", "sip:a@sip.test", 1301), "TCP 192.0.2.11:5060 UDP 192.0.2.11:5060");
