@@ -195,25 +195,28 @@ void Inbound::ended(uint64_t number, const pb::Outcome& outcome) {
   std::string text = std::to_string(answer.status) + " " + answer.reason;
   if (!outcome.text().empty() && outcome.text() != answer.reason) text += " (" + outcome.text() + ")";
 
-  std::string between;
-  service::About about{waiting.trace_id};
-  if (service::Hop* hop = trace_.at(waiting.hop)) {
+  service::Hop* const hop = trace_.at(waiting.hop);
+  if (hop != nullptr) {
     hop->outcome = text;
     hop->ending = bus::ending_of(outcome);
     hop->ended_us = clock_.wall_us();
     trace_.show(*hop);
-    between = " from " + hop->from + " to " + hop->to;
-    about.from = hop->from;
-    about.to = hop->to;
   }
-  const std::string status = std::to_string(answer.status), reason = bus::reason_of(outcome);
-  about.status = status;
-  about.reason = reason;
+  const std::string reason = bus::reason_of(outcome);
   trace_.messages().ended(bus::ending_of(outcome), (clock_.now() - waiting.came).count(), reason,
                           to_us(clock_.now()) / 1'000'000);
-  if (answer.status < 300 || failure_lines_.take(log_, clock_.now()))
-    log_.tell(answer.status < 300 ? service::Level::kDebug : service::Level::kInfo, about,
+  const bool failed = answer.status >= 300;
+  if (failed ? failure_lines_.take(log_, clock_.now()) : log_.enabled(service::Level::kDebug)) {
+    const std::string between = hop != nullptr ? " from " + hop->from + " to " + hop->to : "";
+    const std::string status = std::to_string(answer.status);
+    service::About about{waiting.trace_id, {}, {}, status, reason};
+    if (hop != nullptr) {
+      about.from = hop->from;
+      about.to = hop->to;
+    }
+    log_.tell(failed ? service::Level::kInfo : service::Level::kDebug, about,
               "MESSAGE{} answered {} after {} ms", between, text, to_ms(clock_.now() - waiting.came));
+  }
   shares_.release(waiting.claim);
   if (waiting.injected) {
     waiting.injected({answer.status < 300, waiting.trace_id, text});

@@ -124,12 +124,11 @@ sip::Id Outbound::take(const pb::EnvelopeId& envelope, const pb::SipMessage& mes
   d.tried.assign(1, message.request_uri());
   d.to_come.clear();
   d.passed_on = d.will_be_told = false;
-  begin_part(d);
-  if (d.is_typing()) ++statuses_under_way_;
-
   service::Hop& hop = trace_.add(&d.hop);
-  hop.trace_id = d.trace_id;
   hop.envelope = text_of(d.id);
+  begin_part(d, hop.envelope);
+  if (d.is_typing()) ++statuses_under_way_;
+  hop.trace_id = d.trace_id;
   hop.message_id = d.call_id;
   if (message.call_id().empty() && message.parts_size() > 1) {  // found by that of the last part, too
     hop.other_id = d.call_id;
@@ -153,7 +152,7 @@ sip::Id Outbound::take(const pb::EnvelopeId& envelope, const pb::SipMessage& mes
 // A phone drops what has the Call-ID of a message that it knows (Linphone does), so each part has its own,
 // and every further try of it the same one, also that of another front: it depends on nothing but the
 // envelope.
-void Outbound::begin_part(Delivery& d) {
+void Outbound::begin_part(Delivery& d, const std::string& envelope) {
   const pb::SipMessage& message = d.message;
   d.cseq = 0;
   d.from_tag = random_.hex();
@@ -161,7 +160,7 @@ void Outbound::begin_part(Delivery& d) {
   if (!d.call_id.empty()) return;
   d.call_id = !message.message_id().empty() ? message.message_id()
               : d.id.origin().empty()       ? random_.hex()  // a state told again by this front alone
-                                            : call_id_of(text_of(d.id) + d.trace_id);
+                                            : call_id_of(envelope + d.trace_id);
   if (d.part + 1 < message.parts_size()) d.call_id.append(".").append(std::to_string(d.part + 1));
 }
 
@@ -306,7 +305,7 @@ void Outbound::responded(uint64_t token, RequestSender::Answer answer) {
     d->will_be_told |= format == Format::kCpim;
     if (response.status == 200) formats_.taken(d->message.request_uri(), format);
     if (++d->part < d->message.parts_size()) {
-      begin_part(*d);
+      begin_part(*d, text_of(d->id));
       if (!choose_alternative(*d, 0)) return fail(id, 415, "Unsupported Media Type", kNothingTaken);
       return again(id, answer.request);
     }

@@ -100,7 +100,7 @@ class Outbound : private RequestSender::User {
 
   sip::Id take(const pb::EnvelopeId&, const pb::SipMessage&, const std::string& trace_id, Time begin_before);
   void begin_typing(const pb::Envelope&, Time begin_before);
-  void begin_part(Delivery&);
+  void begin_part(Delivery&, const std::string& envelope);  // that envelope's name
   void take_contacts(Delivery&, const sip::Message& response);
   bool next_target(sip::Id);
   uint32_t next_cseq(const Delivery&);

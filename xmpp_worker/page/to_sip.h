@@ -180,9 +180,9 @@ class ToSip {
   std::deque<Unsent> unsent_;
   uint64_t last_unsent_ = 0;
   Figures figures_;
-  uint64_t seed_, traces_ = 0;  // of trace ids
+  uint64_t seed_, traces_ = 0;              // of trace ids
   Memo<tl::expected<Jid, JidError>> jids_;  // that stanzas are from and to
-  pb::Envelope envelope_;  // reused, as these are
+  pb::Envelope envelope_;                   // reused, as these are
   xmpp::MessageContent content_;
   std::string words_;  // that content_ has slices of, besides the stanza
   std::string xml_;
