@@ -1,5 +1,5 @@
-// Records by key in a file that outlives the process, each replaced when it changes: whom XMPP users watch,
-// and who watches them. The death of the process costs nothing of it; after that of the machine some may be
+// Records by key in a file that outlives the process, each replaced when it changes: who watches whom, who
+// is in which room. The death of the process costs nothing of it; after that of the machine some may be
 // as they were a little earlier.
 #pragma once
 

@@ -1,4 +1,4 @@
-#include "sip_front/presence/kept_table.h"
+#include "common/journal/kept_table.h"
 
 #include <utility>
 
