@@ -16,6 +16,7 @@
 #include "ctl/processes.h"
 #include "ctl/queues.h"
 #include "ctl/reload.h"
+#include "ctl/rooms.h"
 #include "ctl/send.h"
 #include "ctl/site.h"
 #include "ctl/status.h"
@@ -308,6 +309,36 @@ ExitCode presence(const Options& options, const std::string& user) {
 ExitCode forget_presence(const Options& options, const std::string& user) {
   const json request = {{"command", "forget_presence"}, {"user", ways_for_sip(user, options.config)}};
   return forget(options, of_role(options.config, service::Role::kSipFront), request);
+}
+
+ExitCode rooms(const Options& options, const std::string& user) {
+  Found found;
+  json request = {{"command", "rooms"}};
+  if (!user.empty()) request["user"] = ways_for_xmpp(user, options.config);
+  const auto workers = of_role(options.config, service::Role::kXmppWorker);
+  const json rows = merge_rooms(gather_rows(workers, request, "rooms", &found));
+  found.value = {{"rooms", rows}};
+  return show_list(options, found, "rooms",
+                   user.empty() ? "no SIP user is in a room\n" : "this user is in no room\n",
+                   rooms_text(rows, SystemClock().wall_us()));
+}
+
+ExitCode leave_room(const Options& options, const std::string& user, const std::string& room) {
+  Found found;
+  const json request = {{"command", "leave_room"},
+                        {"user", ways_for_xmpp(user, options.config)},
+                        {"room", room_jid(room, options.config)}};
+  bool left = false;
+  for (const auto& [process, answer] :
+       gather(of_role(options.config, service::Role::kXmppWorker), request, &found))
+    left |= number_at(answer, "left") > 0;  // each of them may have known
+  if (!left && found.code == kFine) {
+    found.code = kTrouble;
+    found.complaints.push_back(
+        fmt::format("{} is not in {}; `stoxctl rooms` lists who is where", user, room));
+  }
+  found.value = {{"left", left}};
+  return show_found(options, found, left ? fmt::format("{} has left {}\n", user, room) : "");
 }
 
 ExitCode loglevel(const Options& options, const std::string& name, const std::string& level, unsigned for_s) {

@@ -47,6 +47,10 @@ ExitCode forget_peers(const Options&, const std::string& peer);  // empty: all
 // forgotten.
 ExitCode presence(const Options&, const std::string& user);
 ExitCode forget_presence(const Options&, const std::string& user);
+// Which rooms SIP users are in; of one, written as on SIP or on XMPP, or (empty) of all. And making one
+// leave.
+ExitCode rooms(const Options&, const std::string& user);
+ExitCode leave_room(const Options&, const std::string& user, const std::string& room);
 ExitCode sip(const Options&);
 struct TapOptions {
   unsigned for_s = 60;

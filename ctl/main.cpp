@@ -159,6 +159,15 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
       ->add_option("USER", a.id, "a user's address, as SIP or as XMPP users write it")
       ->required();
 
+  CLI::App* rooms = add("rooms", "which XMPP rooms SIP users are in", [&](const auto& o) {
+    return a.clear ? ctl::leave_room(o, a.name, a.id) : ctl::rooms(o, a.name);
+  });
+  CLI::Option* who = rooms->add_option("--user", a.name, "a SIP user's address, as on SIP or on XMPP");
+  CLI::App* leave = rooms->add_subcommand("leave", "makes this user leave a room");
+  leave->callback([&a] { a.clear = true; });
+  leave->add_option("ROOM", a.id, "its address")->required();
+  leave->needs(who);
+
   add("sip", "the SIP fronts: listeners, connections, transactions, what was refused and why",
       [](const auto& o) { return ctl::sip(o); });
   CLI::App* tap =

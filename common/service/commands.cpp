@@ -98,6 +98,14 @@ void Commands::answer(const json& request, const Reply& reply) {
     if (user.empty()) return reply(failure("forget_presence needs \"user\", a list of ways to write one"));
     return reply({{"ok", true}, {"forgotten", process_.forget_presence(user)}});
   }
+  if (command == "rooms") return reply({{"ok", true}, {"rooms", process_.rooms(texts_at(request, "user"))}});
+  if (command == "leave_room") {
+    const std::vector<std::string> user = texts_at(request, "user");
+    const std::string room = text_at(request, "room");
+    if (user.empty() || room.empty())
+      return reply(failure("leave_room needs \"user\", a list of ways to write one, and \"room\""));
+    return reply({{"ok", true}, {"left", process_.leave_room(user, room)}});
+  }
   if (command == "drain" || command == "resume") {
     process_.accept_new(command == "resume");
     return reply(status());
@@ -134,7 +142,7 @@ void Commands::answer(const json& request, const Reply& reply) {
   reply(failure(fmt::format(
       "unknown command \"{}\"; known: status, queues, history, streams, inflight, messages, failed, "
       "forget_failed, retry, drain, resume, reload, restart, peers, forget_peers, presence, "
-      "forget_presence, trace, tap, "
+      "forget_presence, rooms, leave_room, trace, tap, "
       "send, loglevel",
       printable(command, 40))));
 }

@@ -23,6 +23,8 @@
 //   streams  action ("", close, reconnect), domain     streams: Process::streams(), or count
 //   presence user    presence: Process::presence(); user: the ways to write one, a list
 //   forget_presence  user     forgotten: how many there were
+//   rooms    user    rooms: Process::rooms(); user: the ways to write one, a list
+//   leave_room  user, room    left: of how many
 //   trace    id      hops: those that the id names, oldest first
 //   others   others: [{"name"}], the processes that a relay can reach
 //   relay    to, request: what the process `to` answers to the request, asked over the bus; a failure with

@@ -45,6 +45,9 @@ struct GatewayConfig {
   std::string display_names = "nick";          // towards SIP; or vcard, off (both ways)
   bool presence = true;                        // who may see whom, and in which state, crosses
   std::string presence_unsupported = "grant";  // of a SIP user without presence: or online, strict
+  std::string rooms = "listed";                // XMPP rooms that SIP users may be in; or any, off
+  std::vector<std::string> room_domains;       // of rooms = "listed", as written; empty = no rooms
+  std::string room_command = "#";              // one character, before the commands that a room takes
 };
 
 struct RuntimeConfig {

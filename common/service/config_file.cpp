@@ -383,6 +383,27 @@ void check_proxy_is_another(const toml::table& root, const Config& config, Probl
   }
 }
 
+// Rooms are elsewhere: what the gateway itself is on XMPP and SIP has users only.
+void check_room_domains(const toml::table& root, const Config& config, Problems& problems) {
+  const GatewayConfig& gateway = config.gateway;
+  std::set<std::string> ours;
+  const auto add = [&](const std::string& domain) { ours.insert(ascii_domain(domain).value_or(domain)); };
+  add(gateway.gateway_domain);
+  add(gateway.xmpp_domain);
+  for (const XmppWorkerConfig& worker : config.xmpp_workers)
+    std::for_each(worker.serves.begin(), worker.serves.end(), add);
+  const auto list = root["gateway"]["room_domains"];
+  if (gateway.rooms != "listed" || !list.is_array()) return;
+  for (const toml::node& node : *list.as_array()) {
+    const std::string domain = node.value_or(std::string());
+    if (!ours.contains(ascii_domain(domain).value_or(domain))) continue;
+    Value{node, "gateway", "room_domains", problems}.bad(
+        fmt::format("\"{}\" is the gateway itself; name the domain of an XMPP server's rooms, like "
+                    "\"conference.example.org\"",
+                    domain));
+  }
+}
+
 void complete(const toml::table& root, Config& config, Problems& problems) {
   complete_mappers(root, config, problems);
   check_bus(root, config, problems);
@@ -428,6 +449,7 @@ void complete(const toml::table& root, Config& config, Problems& problems) {
     }
   }
   if (!config.xmpp_workers.empty()) check_gwmap(root, config, problems);
+  check_room_domains(root, config, problems);
   check_socket_paths(root, config, problems);
 }
 

@@ -79,6 +79,12 @@ const std::vector<Key<GatewayConfig>>& keys() {
       row(one_of("presence_unsupported", &S::presence_unsupported, {"grant", "online", "strict"}), kHup,
           "A SIP user without a presence service: a contact that is offline, one that is online, or "
           "refused."),
+      row(one_of("rooms", &S::rooms, {"listed", "any", "off"}), kHup,
+          "XMPP rooms that SIP users may be in: of `room_domains`, of any domain that has some, or none."),
+      row(list("room_domains", &S::room_domains, check_xmpp_domain), kHup,
+          "XMPP domains whose users are rooms (XEP-0045), with rooms = \"listed\"; empty: no rooms."),
+      row(text("room_command", &S::room_command, check_room_command), kHup,
+          "The character before what a room takes as a command, as in #leave."),
   };
   return kKeys;
 }

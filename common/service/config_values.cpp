@@ -118,6 +118,11 @@ Complaint check_separator(std::string_view text) {
   return std::nullopt;
 }
 
+Complaint check_room_command(std::string_view text) {
+  if (text.size() == 1 && text[0] > ' ' && text[0] < 0x7f && std::isalnum(text[0]) == 0) return std::nullopt;
+  return "must be one punctuation character in ASCII, such as # or /";
+}
+
 Complaint check_proxy(std::string_view text) {
   const auto uri = parse_sip_uri(text);
   static constexpr std::string_view kLike = "; write it like \"sip:127.0.0.1:5060;transport=udp\"";

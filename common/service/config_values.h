@@ -23,6 +23,7 @@ Complaint check_domain_pattern(std::string_view);    // a domain or "*.DOMAIN"
 Complaint check_sip_name_pattern(std::string_view);  // a host name or "*.NAME"
 Complaint check_sip_place(std::string_view);         // a host name, "*.NAME", ADDRESS or ADDRESS/BITS
 Complaint check_separator(std::string_view);         // refuse_separator()
+Complaint check_room_command(std::string_view);      // one punctuation character
 Complaint check_proxy(std::string_view);             // SIP URI of a next hop
 Complaint check_network(std::string_view);           // ADDRESS or ADDRESS/BITS
 Complaint check_host(std::string_view);              // name or address

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/base/addressing.h"
 #include "common/base/hash.h"
 #include "common/base/jid.h"
 #include "common/base/text.h"
@@ -205,6 +206,23 @@ bool holds_secret(const Config& config) {
          });
 }
 
+// Domains of rooms that SIP users may not reach, as xmpp_domains has none of them.
+std::vector<std::string> closed_room_domains(const GatewayConfig& gateway) {
+  std::vector<std::string> out;
+  if (gateway.rooms != "listed" || gateway.xmpp_domains.empty()) return out;
+  for (const std::string& room_domain : gateway.room_domains) {
+    const std::string domain = ascii_domain(room_domain).value_or(room_domain);
+    const auto covers = [&](const std::string& written) {
+      const bool is_pattern = written.starts_with("*.");
+      const std::string name = is_pattern ? written.substr(2) : written;
+      return domain_matches((is_pattern ? "*." : "") + ascii_domain(name).value_or(name), domain);
+    };
+    if (std::none_of(gateway.xmpp_domains.begin(), gateway.xmpp_domains.end(), covers))
+      out.push_back(room_domain);
+  }
+  return out;
+}
+
 // Besides the environment's.
 void add_warnings(const Config& config, std::vector<std::string>* warnings) {
   const GatewayConfig& gateway = config.gateway;
@@ -212,6 +230,12 @@ void add_warnings(const Config& config, std::vector<std::string>* warnings) {
     warnings->push_back(
         "neither gateway.outbound_proxy nor gateway.sip_domains is set, so anybody on XMPP can have this "
         "gateway send SIP to any public address; set one of them");
+  }
+  for (const std::string& domain : closed_room_domains(gateway)) {
+    warnings->push_back(
+        fmt::format("gateway.room_domains has {0}, which gateway.xmpp_domains does not let SIP users reach; "
+                    "add {0} there",
+                    domain));
   }
   if (holds_secret(config) && everybody_reads(config.file))
     warnings->push_back(

@@ -76,6 +76,13 @@ class Process {
   // forgetting what is known of him: how many there were. A front's only. `stoxctl presence`.
   virtual nlohmann::json presence(const std::vector<std::string>& user) const;
   virtual std::size_t forget_presence(const std::vector<std::string>& /*user*/) { return 0; }
+  // SIP users in XMPP rooms: [{"user","room","nick","state","since_s","last_s","failures","acts"}]. Addresses
+  // are bare JIDs, "state" is in, joining or out; "acts": this worker looks after it. Of some users, or
+  // (empty) of all; and making them leave a room: how many there were. A worker's only. `stoxctl rooms`.
+  virtual nlohmann::json rooms(const std::vector<std::string>& users) const;
+  virtual std::size_t leave_room(const std::vector<std::string>& /*users*/, const std::string& /*room*/) {
+    return 0;
+  }
   // XMPP streams, for `stoxctl streams`: [{"own_domain","domain","direction","state","address","tls",
   // "authentication","bidi","stream_management","unacked","stanzas_in","stanzas_out","idle_ms","retry_ms",
   // "reason"}]. A worker's only.

@@ -243,6 +243,7 @@ Result<std::string> Process::retry(const std::string& id, bool /*again*/) {
 }
 nlohmann::json Process::known_peers() const { return nlohmann::json::array(); }
 nlohmann::json Process::presence(const std::vector<std::string>&) const { return nlohmann::json::array(); }
+nlohmann::json Process::rooms(const std::vector<std::string>&) const { return nlohmann::json::array(); }
 nlohmann::json Process::streams() const { return nlohmann::json::array(); }
 
 namespace {

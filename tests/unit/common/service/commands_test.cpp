@@ -30,6 +30,12 @@ class ActorDouble : public Process {
                         : json{{{"from", user.back()}}};
   }
   std::size_t forget_presence(const std::vector<std::string>& user) override { return user.size(); }
+  json rooms(const std::vector<std::string>& users) const override {
+    return {{{"user", users.empty() ? "bob*sip.test@gw.test" : users.back()}}};
+  }
+  std::size_t leave_room(const std::vector<std::string>& users, const std::string& room) override {
+    return room == "garden@rooms.test" ? users.size() : 0;
+  }
   void send(const json& request, Reply reply) override {
     reply({{"ok", true}, {"outcome", request["text"]}});
   }
@@ -71,6 +77,19 @@ TEST_F(AskedProcess, WhoSeesWhomIsToldAndForgotten) {
   EXPECT_EQ(ask({{"command", "presence"}, {"user", ways}})["presence"][0]["from"], "bob*sip.test@gw.test");
   EXPECT_EQ(ask({{"command", "forget_presence"}, {"user", ways}})["forgotten"], 2);
   EXPECT_EQ(ask({{"command", "forget_presence"}})["ok"], false) << "never all by mistake";
+}
+
+TEST_F(AskedProcess, WhoIsInWhichRoomIsToldAndMayBeEnded) {
+  const json user = {"eve*sip.test@gw.test"};
+  EXPECT_EQ(ask({{"command", "rooms"}})["rooms"][0]["user"], "bob*sip.test@gw.test");
+  EXPECT_EQ(ask({{"command", "rooms"}, {"user", user}})["rooms"][0]["user"], user[0]);
+  const json leave = {{"command", "leave_room"}, {"user", user}, {"room", "garden@rooms.test"}};
+  EXPECT_EQ(ask(leave)["left"], 1);
+  for (const char* key : {"user", "room"}) {
+    json without = leave;
+    without.erase(key);
+    EXPECT_EQ(ask(without)["ok"], false) << key;
+  }
 }
 
 TEST_F(AskedProcess, StatusTellsWhoItIsHowItIsAndItsPeers) {
@@ -211,8 +230,8 @@ TEST_F(AskedProcess, AnUnknownCommandListsTheKnown) {
   EXPECT_EQ(ask({{"command", "tap\n"}})["error"],
             "unknown command \"tap\\n\"; known: status, queues, history, streams, inflight, messages, "
             "failed, forget_failed, "
-            "retry, drain, resume, reload, restart, peers, forget_peers, presence, forget_presence, trace, "
-            "tap, send, loglevel");
+            "retry, drain, resume, reload, restart, peers, forget_peers, presence, forget_presence, "
+            "rooms, leave_room, trace, tap, send, loglevel");
   EXPECT_EQ(ask({{"command", 1}})["ok"], false);
 }
 

@@ -390,6 +390,25 @@ INSTANTIATE_TEST_SUITE_P(
             "presence_unsupported = \"offline\"",
             "F:4:24: gateway.presence_unsupported \"offline\" is none of grant, online, strict; did you mean "
             "\"online\"?"},
+        WrongGateway{"rooms = \"all\"",
+                     "F:4:9: gateway.rooms \"all\" is none of listed, any, off; did you mean \"any\"?"},
+        WrongGateway{"room_domains = [\"conference.x.test\"]\nroom_command = \"/\"", ""},
+        WrongGateway{"room_domains = [\"a@b\"]",
+                     "F:4:17: gateway.room_domains \"a@b\" is not a domain; write it like "
+                     "\"xmpp.example.org\""},
+        WrongGateway{"room_domains = [\"c.x.test\", \"XMPP-sip.example.org\"]",
+                     "F:4:29: gateway.room_domains \"XMPP-sip.example.org\" is the gateway itself; name the "
+                     "domain of an XMPP server's rooms, like \"conference.example.org\""},
+        WrongGateway{"room_domains = [\"sip-xmpp.example.org\"]",
+                     "F:4:17: gateway.room_domains \"sip-xmpp.example.org\" is the gateway itself; name the "
+                     "domain of an XMPP server's rooms, like \"conference.example.org\""},
+        WrongGateway{"rooms = \"any\"\nroom_domains = [\"sip-xmpp.example.org\"]", ""},
+        WrongGateway{"room_command = \"j\"",
+                     "F:4:16: gateway.room_command \"j\" must be one punctuation character in ASCII, such as "
+                     "# or /"},
+        WrongGateway{"room_command = \"##\"",
+                     "F:4:16: gateway.room_command \"##\" must be one punctuation character in ASCII, such "
+                     "as # or /"},
         WrongGateway{"gwmap_default = \"pass\"", ""},
         WrongGateway{"[gateway.aliases]\n\"4711\" = \"juliet\"",
                      "F:5:10: gateway.aliases \"juliet\" must be the address of a user, like "
@@ -593,6 +612,17 @@ TEST_F(ConfigFile, AGatewayThatSendsAnywhereIsWarnedOf) {
   std::string proxied = kSite;
   proxied.insert(proxied.find("[[mapper]]"), "outbound_proxy = \"sip:10.0.0.1\"\n");
   EXPECT_THAT(warnings(proxied), IsEmpty());
+
+  const auto rooms = [](const std::string& domains) {
+    std::string text = with_sip_domains(kSite);
+    return text.insert(text.find("[[mapper]]"), "room_domains = [\"Rooms.x.test\"]\n" + domains);
+  };
+  EXPECT_THAT(warnings(rooms("")), IsEmpty());
+  EXPECT_THAT(warnings(rooms("xmpp_domains = [\"y.test\", \"*.x.test\"]\n")), IsEmpty());
+  EXPECT_THAT(
+      warnings(rooms("xmpp_domains = [\"y.test\"]\n")),
+      ElementsAre("gateway.room_domains has Rooms.x.test, which gateway.xmpp_domains does not let SIP "
+                  "users reach; add Rooms.x.test there"));
 }
 
 // A pair, and the public halves of others.
