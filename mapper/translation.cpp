@@ -10,6 +10,7 @@
 #include "common/base/text.h"
 #include "common/bus/edge/ending_of.h"
 #include "common/bus/edge/envelope_name.h"
+#include "mapper/mapping/page/room.h"
 #include "mapper/mapping/presence/presence.h"
 
 namespace stox {
@@ -203,8 +204,12 @@ bus::Placement Translation::to_sip(pb::Envelope& envelope, service::Hop& hop) {
   auto end = mapping::to_sip(stanza, message, rules_.addresses, rules_.content, clock_.wall_us() / 1'000'000);
   if (end) return bus::EndWith{std::move(*end)};
   const auto& forms = message.parts(0).alternatives();
+  // A room is one person there, and his words are those of anybody in it.
+  const bool in_room = mapping::is_said_in_room(stanza);
+  const std::string_view from = stanza.from();
   if (stanza.bodies_size() > 0 &&
-      echoes_.is_loop(stanza.from(), stanza.to(), 1, forms[forms.size() - 1].data(), clock_.now())) {
+      echoes_.is_loop(in_room ? from.substr(0, from.find('/')) : from, stanza.to(), 1,
+                      in_room ? stanza.bodies(0).text() : forms[forms.size() - 1].data(), clock_.now())) {
     *end.emplace().mutable_stanza_error() = mapping::stanza_error("not-acceptable", "modify", kEchoLoop);
     end->set_text(kEchoLoop);
     return bus::EndWith{std::move(*end)};

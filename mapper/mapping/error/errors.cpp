@@ -24,7 +24,8 @@ constexpr struct ConditionRow {
   int global = 0;  // for a bare JID, where global failures are wanted
 } kConditions[] = {
     {"bad-request", 400},
-    {"conflict", 400},
+    // RFC 7247 has 400, but nothing is wrong with the request: what it asks for, as a nickname, is another's.
+    {"conflict", 403},
     {"feature-not-implemented", 501},  // 405 would owe Allow, and our Allow lists MESSAGE
     {"forbidden", 403, 0, 0, false, 603},
     {"gone", 410, 0, 301},
@@ -152,6 +153,7 @@ constexpr struct Phrase {
     {416, "Unsupported URI Scheme"},
     {480, "Temporarily Unavailable"},
     {482, "Loop Detected"},
+    {486, "Busy Here"},
     {500, "Server Internal Error"},
     {501, "Not Implemented"},
     {503, "Service unavailable", true},
@@ -277,6 +279,7 @@ pb::SipStatus to_sip(const pb::StanzaError& error, const ErrorSettings& settings
   const ConditionRow& row = known ? *known : kUnknown;
   const bool wait = error.type() == "wait";
   if (error.too_large()) return sip_status(513, error.text());
+  if (error.room_is_full()) return sip_status(486, error.text());
 
   if (row.with_address != 0) {
     if (auto contact = sip_contact(error.address(), addresses)) {

@@ -9,6 +9,7 @@
 #include "mapper/mapping/error/errors.h"
 #include "mapper/mapping/page/cpim.h"
 #include "mapper/mapping/page/names.h"
+#include "mapper/mapping/page/room.h"
 #include "mapper/mapping/page/sent_file.h"
 #include "mapper/mapping/page/sip_text.h"
 #include "mapper/mapping/page/split.h"
@@ -78,6 +79,7 @@ const pb::XmppText* choose(const google::protobuf::RepeatedPtrField<pb::XmppText
 struct Shown {
   std::string text;
   std::vector<const pb::XmppOob*> files;
+  std::string speaker = {}, speaker_uri = {};  // in a room; the text begins with his name
   bool empty() const { return text.empty() && files.empty(); }
 };
 
@@ -132,7 +134,20 @@ pb::SipMessage::Typing typing_of(const pb::XmppMessage& in) {
 // Phones take an address with another `gr` for another person.
 std::string_view shown_sender(const pb::XmppMessage& in, const ContentSettings& settings) {
   const std::string_view from = in.from();
-  return in.keeps_resource() || settings.resource_in_from ? from : from.substr(0, from.find('/'));
+  const bool whole = (in.keeps_resource() || settings.resource_in_from) && !is_said_in_room(in);
+  return whole ? from : from.substr(0, from.find('/'));
+}
+
+// In a room each text says by itself who speaks, as most phones show nothing else of him.
+void name_speaker(const pb::XmppMessage& in, const Addresses& addresses, Shown& shown) {
+  shown.speaker = speaker_of(in);
+  if (shown.speaker.empty()) return;
+  if (shown.text.empty()) {
+    shown.text = line_of(*shown.files.front());
+    shown.files.erase(shown.files.begin());
+  }
+  shown.text.insert(0, shown.speaker + ": ");
+  shown.speaker_uri = addresses.sip_sender(in.from()).value_or("");
 }
 
 // What every CPIM of ours begins with.
@@ -167,13 +182,18 @@ void add_form(pb::Part& part, std::string_view type, std::string data) {
   content->set_data(std::move(data));
 }
 
-// The text as a CPIM that asks for what the stanza wants to hear of itself.
-void add_cpim(const pb::XmppMessage& in, const std::string& text, const pb::SipMessage& message,
-              pb::Part& part, int64_t now_s) {
-  const pb::Wants& wants = in.wants();
+// Of the text as a CPIM.
+std::vector<CpimHeader> headers_of_text(const pb::SipMessage& message, int64_t now_s) {
   std::vector<CpimHeader> headers = cpim_headers(message, message.date_s() != 0 ? message.date_s() : now_s);
   if (!message.subject().empty())
     headers.push_back({std::string(kCpimHeaders), "Subject", message.language(), message.subject()});
+  return headers;
+}
+
+// One that asks for what the stanza wants to hear of itself.
+void add_asking_cpim(const pb::Wants& wants, const std::string& text, const pb::SipMessage& message,
+                     pb::Part& part, int64_t now_s) {
+  std::vector<CpimHeader> headers = headers_of_text(message, now_s);
   const std::string imdn(kImdnHeaders);
   headers.push_back({imdn, "Message-ID", {}, wants.id()});
   std::string wanted = wants.delivered() ? "positive-delivery, negative-delivery" : "";
@@ -182,10 +202,19 @@ void add_cpim(const pb::XmppMessage& in, const std::string& text, const pb::SipM
   add_form(part, "message/cpim", make_cpim(headers, kPlainType, {}, text));
 }
 
+// One that is from who speaks in a room.
+void add_speakers_cpim(const Shown& shown, const std::string& text, const pb::SipMessage& message,
+                       pb::Part& part, int64_t now_s) {
+  std::vector<CpimHeader> headers = headers_of_text(message, now_s);
+  headers.front().value = speaker_address(shown.speaker, shown.speaker_uri);
+  add_form(part, "message/cpim", make_cpim(headers, kPlainType, {}, text));
+}
+
 std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const Shown& shown, pb::SipMessage& out,
                                      const ContentSettings& settings, int64_t now_s) {
   const pb::XmppText* body = choose(in.bodies(), in.lang());
-  if (settings.thread_as_call_id) out.set_call_id(call_id_of_thread(in.thread()));
+  const bool in_room = is_said_in_room(in);
+  if (settings.thread_as_call_id && !in_room) out.set_call_id(call_id_of_thread(in.thread()));
   out.set_language(
       std::string(first_language(body == nullptr || body->lang().empty() ? in.lang() : body->lang())));
   if (const pb::XmppText* subject = choose(in.subjects(), in.lang()))
@@ -202,9 +231,9 @@ std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const Shown& sho
     if (texts.empty())
       return refused("policy-violation", "modify", "the message is too long for SIP, and cannot be split");
   }
-  // Headlines do not care who reads them.
+  // Headlines and rooms do not care who reads them.
   const bool asks = (in.wants().delivered() || in.wants().displayed()) && !in.wants().id().empty() &&
-                    in.type() != "headline";
+                    in.type() != "headline" && !in_room;
   // Linphone reports what it shows without being asked, and knows a plain text by its Call-ID alone.
   if (asks) out.set_message_id(in.wants().id());
   const std::size_t count = texts.size() + shown.files.size();
@@ -213,7 +242,8 @@ std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const Shown& sho
     const pb::XmppOob* file = i < texts.size() ? nullptr : shown.files[i - texts.size()];
     const std::string text = file == nullptr ? texts[i] : line_of(*file);
     if (file != nullptr && is_web_address(file->url())) add_form(part, kFileInfoType, write_file_info(*file));
-    if (asks && i + 1 == count) add_cpim(in, text, out, part, now_s);
+    if (asks && i + 1 == count) add_asking_cpim(in.wants(), text, out, part, now_s);
+    if (!shown.speaker_uri.empty()) add_speakers_cpim(shown, text, out, part, now_s);
     add_form(part, kPlainType, text);
   }
   return std::nullopt;
@@ -297,13 +327,12 @@ std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out
                                   const ContentSettings& settings, int64_t now_s) {
   // An error is never answered and never shown as text; a worker knows what its errors answer.
   if (in.type() == "error") return ended(pb::PASSED_ON, "an error stanza: nothing to send to SIP");
-  const bool notifies = in.receipt().kind() != pb::Receipt::NONE;
-  const Shown shown = notifies ? Shown() : shown_of(in, settings);
-  const auto typing = typing_of(in);
+  const bool in_room = is_said_in_room(in);  // there nobody is told who types and who has read
+  const bool notifies = in.receipt().kind() != pb::Receipt::NONE && !in_room;
+  Shown shown = notifies ? Shown() : shown_of(in, settings);
+  const auto typing = in_room ? pb::SipMessage::NONE : typing_of(in);
   if (!notifies && shown.empty() && typing == pb::SipMessage::NONE)
     return ended(pb::PASSED_ON, "a stanza without a body: nothing to send to SIP");
-  if (in.type() == "groupchat")
-    return refused("not-acceptable", "cancel", "group chat does not reach SIP users here");
   const auto to = addresses.sip_recipient(in.to());
   if (!to) return refuse_xmpp(to.error(), Party::kRecipient);
   const auto from = addresses.sip_sender(shown_sender(in, settings));
@@ -320,11 +349,12 @@ std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out
                        std::to_string(settings.max_text_bytes));
   }
 
+  if (in_room) name_speaker(in, addresses, shown);
   out.Clear();
   out.set_request_uri(*to);
   out.set_to_uri(out.request_uri());
   out.set_from_uri(*from);
-  if (settings.names) out.set_from_display(display_name(in.nick()));
+  if (settings.names && !in_room) out.set_from_display(display_name(in.nick()));
   if (settings.names && out.from_display().empty()) out.set_from_display(display_name_of_jid(in.from()));
   if (notifies) {
     add_notification(in, out, now_s);

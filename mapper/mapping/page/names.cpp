@@ -1,6 +1,7 @@
 #include "mapper/mapping/page/names.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "common/base/addressing.h"
 #include "common/base/jid.h"
@@ -38,7 +39,11 @@ bool is_space(char32_t c) {
          c == 0x202f || c == 0x205f || c == 0x3000 || c == 0x2028 || c == 0x2029;
 }
 
-bool is_at_sign(char32_t c) { return c == '@' || c == 0xfe6b || c == 0xff20; }
+bool has_at_sign(std::string_view name) {
+  static constexpr std::string_view kSigns[] = {"@", "\xef\xb9\xab", "\xef\xbc\xa0"};
+  return std::any_of(std::begin(kSigns), std::end(kSigns),
+                     [&](std::string_view sign) { return name.find(sign) != std::string_view::npos; });
+}
 
 // sip:, tel:, xmpp:, https: ...; a word with a dot behind a separator, as in romeo*sip.example.org.
 bool looks_like_address(std::string_view name) {
@@ -57,7 +62,7 @@ bool looks_like_address(std::string_view name) {
 
 }  // namespace
 
-std::string display_name(std::string_view text) {
+std::string shown_name(std::string_view text) {
   std::string out;
   if (text.size() > 4096 || !is_utf8(text)) return out;
   std::size_t characters = 0;
@@ -65,7 +70,6 @@ std::string display_name(std::string_view text) {
   while (!text.empty() && characters < kMaxCharacters) {
     const Character c = first_of(text);
     text.remove_prefix(c.bytes.size());
-    if (is_at_sign(c.code)) return {};
     if (is_space(c.code)) {
       space = !out.empty();
     } else if (!is_hidden(c.code)) {
@@ -74,9 +78,13 @@ std::string display_name(std::string_view text) {
       space = false;
     }
   }
-  // What was cut off may have made an address of it.
-  if (text.find('@') != std::string_view::npos || looks_like_address(out)) return {};
   return out;
+}
+
+std::string display_name(std::string_view text) {
+  std::string out = shown_name(text);
+  // What was cut off may have made an address of it.
+  return has_at_sign(text) || looks_like_address(out) ? std::string() : out;
 }
 
 std::string display_name_of_jid(std::string_view jid) {

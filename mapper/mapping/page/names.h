@@ -7,10 +7,13 @@
 
 namespace stox::mapping {
 
-// One line of at most 64 characters, without control and bidirectional characters. Empty when nothing is left
-// of it or when it looks like an address or a number, which may be another person's.
+// One line of at most 64 characters, without control and bidirectional characters; empty when nothing is
+// left.
+std::string shown_name(std::string_view text);
+// The same where nothing else says who it is. Empty also when it looks like an address or a number, which may
+// be another person's.
 std::string display_name(std::string_view text);
-// The same of the user part of a JID.
+// display_name() of the user part of a JID.
 std::string display_name_of_jid(std::string_view jid);
 
 }  // namespace stox::mapping

@@ -289,8 +289,6 @@ TEST_F(Content, StanzaTypesThatAreNoMessage) {
   EXPECT_EQ(text_of_xmpp(), "Hi");
   xmpp_.set_type("");
   EXPECT_EQ(text_of_xmpp(), "Hi");
-  xmpp_.set_type("groupchat");
-  EXPECT_EQ(text_of_xmpp(), "not-acceptable");
   xmpp_.set_type("error");
   EXPECT_EQ(text_of_xmpp(), "an error stanza: nothing to send to SIP");
   xmpp_.set_type("chat");

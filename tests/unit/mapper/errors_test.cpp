@@ -36,6 +36,27 @@ TEST_F(Errors, WhatIsTooLargeForTheGatewayIs513) {
   EXPECT_EQ(to_sip(error, settings_, addresses_).code(), 513u);
 }
 
+TEST_F(Errors, ARoomThatIsFullIsBusy) {
+  pb::StanzaError error = stanza_error("service-unavailable", "wait");
+  error.set_room_is_full(true);
+  EXPECT_EQ(to_sip(error, settings_, addresses_).code(), 486u);
+  EXPECT_EQ(to_sip(error, settings_, addresses_).reason(), "Busy Here");
+  error.set_text("The room is full; try again later");
+  EXPECT_EQ(to_sip(error, settings_, addresses_).reason(), "The room is full; try again later");
+}
+
+TEST_F(Errors, WhatARoomWantsIsSaidWhole) {
+  const std::string text =
+      "garden@conference.example.com takes members only: ask its owner to make you one, and then write #join "
+      "or anything else here again";
+  for (const char* condition : {"registration-required", "forbidden", "not-authorized", "conflict"}) {
+    EXPECT_EQ(sip(condition, "auth", "", text.c_str()).code(), 403u);
+    EXPECT_EQ(sip(condition, "auth", "", text.c_str()).reason(), text);
+  }
+  EXPECT_EQ(sip("not-acceptable", "cancel", "", text.c_str()).code(), 406u);
+  EXPECT_EQ(sip("not-acceptable", "cancel", "", text.c_str()).reason(), text);
+}
+
 TEST_F(Errors, EveryConditionHasItsStatus) {
   const struct {
     const char* condition;
@@ -44,7 +65,7 @@ TEST_F(Errors, EveryConditionHasItsStatus) {
     bool retry_after = false;
   } rows[] = {
       {"bad-request", "modify", 400},
-      {"conflict", "cancel", 400},
+      {"conflict", "cancel", 403},
       {"feature-not-implemented", "cancel", 501},
       {"feature-not-implemented", "modify", 501},
       {"forbidden", "auth", 403},
@@ -138,7 +159,7 @@ TEST_F(Errors, LegacyCodesCountOnlyWithoutACondition) {
     const char* code;
     uint32_t status;
   } rows[] = {{"302", 480}, {"400", 400}, {"401", 403}, {"402", 403}, {"403", 403}, {"404", 404},
-              {"405", 403}, {"406", 406}, {"407", 403}, {"408", 504}, {"409", 400}, {"500", 500},
+              {"405", 403}, {"406", 406}, {"407", 403}, {"408", 504}, {"409", 403}, {"500", 500},
               {"501", 501}, {"502", 404}, {"503", 404}, {"504", 504}, {"510", 404}, {"999", 500}};
   for (const auto& row : rows) {
     pb::StanzaError error;

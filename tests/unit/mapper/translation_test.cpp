@@ -276,6 +276,40 @@ TEST_F(TranslationTest, AnEchoLoopIsBroken) {
   ADD_FAILURE() << "the loop went on";
 }
 
+// Each hears the others' answers and gives his own to all.
+TEST_F(TranslationTest, MachinesThatAnswerEachOtherInARoomAreStopped) {
+  const auto romeo_says = [&](const std::string& text) {
+    pb::Envelope envelope;
+    auto& message = *envelope.mutable_sip_message();
+    message.set_request_uri("sip:garden*conference.example.com@gw.example");
+    message.set_from_uri("sip:romeo@example.net");
+    auto* content = message.add_parts()->add_alternatives();
+    content->set_content_type("text/plain");
+    content->set_data(text);
+    return !std::holds_alternative<bus::EndWith>(translation_.place(envelope));
+  };
+  const auto romeo_hears = [&](const std::string& nick, const std::string& text) {
+    pb::Envelope envelope;
+    auto& stanza = *envelope.mutable_xmpp_message();
+    stanza.set_type("groupchat");
+    stanza.set_from("garden@conference.example.com/" + nick);
+    stanza.set_to("romeo*example.net@sip.example");
+    stanza.add_bodies()->set_text(text);
+    return !std::holds_alternative<bus::EndWith>(translation_.place(envelope));
+  };
+  for (int i = 0; i < 50; ++i) {  // people, however fast they are
+    EXPECT_TRUE(romeo_says("well " + std::to_string(i)));
+    EXPECT_TRUE(romeo_hears("juliet", "so " + std::to_string(i)));
+    EXPECT_TRUE(romeo_hears("nurse", "so so"));
+  }
+  int exchanges = 0;
+  while (exchanges < 50 && romeo_says("I am away") && romeo_hears("juliet", "I am away") &&
+         romeo_hears("nurse", "I am away"))
+    ++exchanges;
+  EXPECT_GE(exchanges, mapping::EchoWindow::kTurns / 2 - 1);
+  EXPECT_LT(exchanges, 50);
+}
+
 // Presence: who may see whom, and in which state a user is.
 
 pb::Presence presence(pb::Presence::Kind kind, const std::string& from, const std::string& to) {
