@@ -47,10 +47,14 @@ const std::vector<Worker::StanzaRow>& Worker::stanza_rows() {
       // answers to what a worker of our domains wrote
       {Kind::kMessage, &Worker::take_answer},
       {Kind::kIq, &Worker::take_answer},
-      // services: invitations to group chats
+      // rooms: what they say, and invitations to them
+      {Kind::kMessage, &Worker::take_room_message},
+      // services: invitations to rooms that SIP users cannot come into
       {Kind::kMessage, &Worker::take_invitation},
       // page
       {Kind::kMessage, &Worker::take_message},
+      // rooms: of a room to those who are in it
+      {Kind::kPresence, &Worker::take_room_presence},
       // presence, if it is on: of users towards SIP users
       {Kind::kPresence, &Worker::take_presence},
       // services: what is asked of the domains and of SIP users
@@ -146,7 +150,7 @@ void Worker::begin(const pb::Envelope& envelope, Time begin_before) {
 }
 
 void Worker::begin_message(const pb::Envelope& envelope, Time begin_before) {
-  to_xmpp_.begin(envelope, begin_before);
+  if (!rooms_.begin(envelope, begin_before)) to_xmpp_.begin(envelope, begin_before);
 }
 
 void Worker::begin_presence(const pb::Envelope& envelope, Time begin_before) {
@@ -189,6 +193,8 @@ void Worker::turn() {
     if (holds() != told_holds_) tell_serving();
     if (now() >= old_ids_until_) ids_.forget_old_form();
     (void)open_journal();
+    if (!rooms_.is_open()) open_rooms();
+    rooms_.turn();
     check_status();
     to_sip_.send_unsent();
     to_sip_.ask_for_told();
@@ -213,9 +219,14 @@ void Worker::arrange() {
 
 void Worker::members_changed() {
   if (!has_joined()) return;
-  if (others_.update(edge().members())) other_lost();
+  if (others_.update(edge().members())) {
+    other_lost();
+    rooms_.may_lack({});
+    rooms_.turn();
+  }
   to_xmpp_.set_others(others_.connections());
   moved_.set_workers(others_.names());
+  rooms_.siblings_changed();
   presence_to_sip_.set_members(edge().members());
   for (const pb::Member& each : others_.take_news()) say_known(edge().hand_overs(), each);
   let_connect();
@@ -236,6 +247,7 @@ void Worker::out_of_reach() {
   constexpr const char* kWhy = "this worker was out of reach";
   to_xmpp_.drop_held(pb::LINK_DOWN, kWhy);
   presence_to_xmpp_.drop_held(pb::LINK_DOWN, kWhy);
+  rooms_.drop_held(pb::LINK_DOWN, kWhy);
   arrange();
 }
 
@@ -264,7 +276,10 @@ void Worker::about_to_write(xmpp::Link& link) {
 }
 
 void Worker::link_up(xmpp::Link& link) {
-  if (streams_->backend() == pb::COMPONENT) moved_.came({});
+  if (streams_->backend() == pb::COMPONENT) {
+    moved_.came({});
+    rooms_.may_lack({});
+  }
   to_xmpp_.link_up(link);
   services_.link_up(link);
   presence_to_xmpp_.link_up(link);
@@ -293,6 +308,7 @@ void Worker::state_changed() {
   tell_serving();
   let_connect();
   check_status();
+  if (has_joined()) rooms_.turn();  // at once: rooms keep little of what was said meanwhile
 }
 
 void Worker::oversized(const xmpp::Element& element) {
@@ -347,6 +363,7 @@ pb::Serving Worker::serving() {
 }
 
 void Worker::stop() {
+  rooms_.stop();
   to_xmpp_.stop();
   presence_to_xmpp_.stop();
   to_sip_.stop();

@@ -1,7 +1,7 @@
 // The actor of stox-xmpp-worker: XMPP streams of one backend on the one side, the bus on the other. It owns
 // both and passes events between them, to the capabilities that they are for: two tables say whose a stanza
 // and whose an envelope is. worker.cpp has the tables and the events, worker_page.cpp what page asks of the
-// worker, worker_answers.cpp what comes for stanzas of any worker.
+// worker, worker_rooms.cpp what rooms ask, worker_answers.cpp what comes for stanzas of any worker.
 #pragma once
 
 #include <memory>
@@ -20,6 +20,7 @@
 #include "xmpp_worker/page/to_xmpp.h"
 #include "xmpp_worker/presence/presence_to_sip.h"
 #include "xmpp_worker/presence/presence_to_xmpp.h"
+#include "xmpp_worker/rooms/rooms.h"
 #include "xmpp_worker/services/services.h"
 #include "xmpp_worker/siblings/moved_streams.h"
 #include "xmpp_worker/siblings/other_workers.h"
@@ -37,6 +38,7 @@ class Worker final : public EdgeProcess,
                      private NoticesUser,
                      private PresenceToSipUser,
                      private PresenceToXmppUser,
+                     private RoomsUser,
                      private MovedStreams::User {
  public:
   // An Error for a configuration that cannot work, or a bus or resolver that cannot be set up.
@@ -48,6 +50,10 @@ class Worker final : public EdgeProcess,
   nlohmann::json streams() const override { return streams_->streams(); }
   std::size_t close_streams(const std::string& domain, bool reconnect) override {
     return streams_->close(domain, reconnect);
+  }
+  nlohmann::json rooms(const std::vector<std::string>& users) const override { return rooms_.list(users); }
+  std::size_t leave_room(const std::vector<std::string>& users, const std::string& room) override {
+    return rooms_.leave(users, room);
   }
   nlohmann::json known_peers() const override;
   std::size_t forget_peers(const std::string& peer) override { return contacts_.forget(peer); }
@@ -92,14 +98,19 @@ class Worker final : public EdgeProcess,
   void link_up(xmpp::Link&) override;
   void link_down(xmpp::Link&) override;
   void link_gone(xmpp::Link&) override;
-  void peer_came(std::string_view domain) override { moved_.came(domain); }
+  void peer_came(std::string_view domain) override {
+    moved_.came(domain);
+    rooms_.may_lack(domain);
+  }
   void about_to_write(xmpp::Link&) override;
   void stanza(const xmpp::Element&, uint64_t stream) override;
   void about_to_acknowledge() override { to_sip_.hand_on(); }
   void oversized(const xmpp::Element&) override;
   void state_changed() override;
   // several capabilities: envelopes end, links
-  void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override { target().finish(id, outcome); }
+  void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override {
+    if (!rooms_.ended(id, outcome)) target().finish(id, outcome);
+  }
   xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) override {
     return streams_->link(from_domain, to_domain);
   }
@@ -131,6 +142,31 @@ class Worker final : public EdgeProcess,
   // presence
   Result<uint64_t> submit_presence(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) override;
   bool send_presence(std::string_view from, std::string_view to, std::string_view xml) override;
+  // rooms
+  void carry(const pb::Envelope& envelope, Time begin_before) override {
+    to_xmpp_.begin(envelope, begin_before);
+  }
+  void begin_again(const pb::Envelope& envelope, Time begin_before) override {
+    begin_message(envelope, begin_before);
+  }
+  void finish_of_room(const pb::EnvelopeId& id, const pb::Outcome& outcome) override {
+    target().finish(id, outcome);
+  }
+  bool send_to_room(std::string_view from, std::string_view to, std::string_view xml) override {
+    return services_.send(from, to, xml);
+  }
+  void tell_phone(std::string_view user, std::string_view room, std::string_view text,
+                  std::string_view because_of) override {
+    to_sip_.room_words(room, user, text, because_of);
+  }
+  void reflected(const xmpp::Stanza&, uint64_t stream) override;
+  Result<std::string> jid_of(std::string_view typed) const override;
+  const std::string& own_domain() const override { return serves_.front(); }
+  bool acts_for(std::string_view user, std::string_view room) const override;
+  std::map<std::string, uint64_t> siblings() const override { return others_.epochs(); }
+  void tell_sibling(const std::string& worker, uint64_t epoch, uint64_t stream, const pb::RoomNews&) override;
+  void publish_soon() override { end_of_turn_.ask(); }
+  void shown(std::string_view room, std::string_view user, Shown) override;
   // moved_streams
   void ask_in_hand(const std::string& worker, pb::InHand,
                    std::function<void(const pb::Held&)> reply) override;
@@ -139,7 +175,9 @@ class Worker final : public EdgeProcess,
   // Rows of the tables.
   bool take_answer(const xmpp::Stanza&, uint64_t stream);
   bool take_invitation(const xmpp::Stanza&, uint64_t stream);
+  bool take_room_message(const xmpp::Stanza&, uint64_t stream);
   bool take_message(const xmpp::Stanza&, uint64_t stream);
+  bool take_room_presence(const xmpp::Stanza&, uint64_t stream);
   bool take_presence(const xmpp::Stanza&, uint64_t stream);
   bool take_question(const xmpp::Stanza&, uint64_t stream);
   void begin_message(const pb::Envelope&, Time begin_before);
@@ -147,6 +185,8 @@ class Worker final : public EdgeProcess,
 
   void turn();
   void answered(xmpp::Stanza, uint64_t stream);
+  void hand_over(const xmpp::StanzaId&, uint64_t stream);  // what is in answer_
+  void open_rooms();
   bool comes_to_us(const xmpp::Stanza&) const;  // from others
   void note_features(const xmpp::Stanza&);
   static std::string prepared_address(std::string_view);  // empty if it is none
@@ -177,6 +217,7 @@ class Worker final : public EdgeProcess,
   const bool has_presence_;  // as fronts: until a restart
   PresenceToSip presence_to_sip_;
   PresenceToXmpp presence_to_xmpp_;
+  Rooms rooms_;
   std::unique_ptr<Streams> streams_;
   net::Alarm alarm_;
   net::EndOfTurn end_of_turn_;

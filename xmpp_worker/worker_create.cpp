@@ -97,6 +97,7 @@ Result<std::unique_ptr<service::Process>> Worker::create(const service::Context&
   // What cannot be written now is tried again; a second process of this name must not run at all.
   if (const auto opened = worker->open_journal(); !opened && worker->journal_->is_taken())
     return tl::make_unexpected(opened.error());
+  worker->open_rooms();
   worker->streams_->start();
   worker->tell_serving();
   worker->tick_ = worker->now() + kTick;  // nobody listens to a status yet
@@ -126,9 +127,12 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
       has_presence_(context.config.gateway.presence),
       presence_to_sip_(config.max_in_flight / 4, context.loop.clock(), context.log, context.trace, *this),
       presence_to_xmpp_(context.loop.clock(), context.log, *this),
+      rooms_(context.config.runtime.state_directory + "/" + context.identity.full + ".rooms", ids_,
+             context.loop.clock(), context.log, context.trace, *this),
       alarm_(context.loop, [this] { turn(); }),
       end_of_turn_(context.loop, [this] {
         to_sip_.hand_on();
+        rooms_.publish();  // after what it has seen is safe
         moved_.turn();
         arrange();
       }) {
@@ -151,6 +155,10 @@ void Worker::take_settings(const service::GatewayConfig& gateway) {
   notices_.take_200_for_receipt(gateway.receipt_on_200);
   contacts_.recent_words().keep(gateway.quote_reactions);
   names_.ask(gateway.display_names == "vcard");
+  rooms_.set({gateway.rooms == "any"      ? Rooms::Which::kAny
+              : gateway.rooms == "listed" ? Rooms::Which::kListed
+                                          : Rooms::Which::kOff,
+              prepared(gateway.room_domains), gateway.room_command.front(), separator_of(gateway)});
   xmpp::ServiceInfo& info = services_.info();
   info.unsupported = gateway.presence_unsupported == "online"   ? Unsupported::kOnline
                      : gateway.presence_unsupported == "strict" ? Unsupported::kStrict

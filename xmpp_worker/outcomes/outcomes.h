@@ -11,6 +11,10 @@
 
 namespace stox::worker {
 
+// Of what a room said: it arrived at the phone; nobody is there; it did not for another reason; there was no
+// room for it here.
+enum class Shown { kYes, kNobodyThere, kNo, kNotTaken };
+
 pb::StanzaError from_stanza_error(const xmpp::StanzaError&, bool full_jid);
 xmpp::StanzaError to_stanza_error(const pb::StanzaError&);
 // How a failure is told to who sent the stanza: what SIP said, or the gateway's own failure in words that

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include "common/base/addressing.h"
@@ -12,6 +13,7 @@
 #include "common/bus/edge/item_reader.h"
 #include "xmpp_worker/outcomes/outcomes.h"
 #include "xmpp_worker/page/words.h"
+#include "xmpp_worker/xmpp/stanza/rooms.h"
 #include "xmpp_worker/xmpp/stream/names.h"
 
 namespace stox::worker {
@@ -33,6 +35,25 @@ constexpr Duration kLendAgain = std::chrono::seconds(15);
 bool has_text(const xmpp::MessageContent& content) {
   return !content.oobs.empty() || std::any_of(content.bodies.begin(), content.bodies.end(),
                                               [](const auto& body) { return !body.text.empty(); });
+}
+
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> list) {
+  return std::find(list.begin(), list.end(), text) != list.end();
+}
+
+Shown shown_by(const pb::Outcome& outcome) {
+  if (outcome.verdict() != pb::FAILED) return Shown::kYes;
+  const bool is_nobody =
+      is_one_of(outcome.stanza_error().condition(),
+                {"gone", "item-not-found", "recipient-unavailable", "remote-server-timeout"});
+  return is_nobody ? Shown::kNobodyThere : Shown::kNo;
+}
+
+// COMPAT(prosody 0.12, ejabberd 23): these, of an occupant, make a room put him out.
+bool puts_out(std::string_view condition) {
+  return is_one_of(
+      condition, {"gone", "internal-server-error", "item-not-found", "jid-malformed", "recipient-unavailable",
+                  "redirect", "remote-server-not-found", "remote-server-timeout", "service-unavailable"});
 }
 
 }  // namespace
@@ -72,7 +93,8 @@ const ToSip::Pending* ToSip::find(uint64_t number) const {
 void ToSip::message(const xmpp::Stanza& stanza) {
   if (stanza.from.empty()) return;
   if (stanza.type == "groupchat")
-    return refuse(stanza, {"modify", "not-acceptable", "There are no group chats behind this gateway"});
+    // So that a room lets him go who is in it without knowing.
+    return refuse(stanza, {"cancel", "service-unavailable", "There is nobody here who is in this room"});
   xmpp::read_content(stanza.element, content_);
   const auto from = jids_.get(stanza.from, Jid::parse);
   const auto to = jids_.get(stanza.to, Jid::parse);
@@ -93,6 +115,30 @@ void ToSip::message(const xmpp::Stanza& stanza) {
   if (meaning.kind == Kind::kCall) return user_.called(stanza);
   if (meaning.kind == Kind::kRefused) return refuse(stanza, {"modify", "not-acceptable", meaning.text});
   take(stanza, *from, *to, nullptr);
+}
+
+void ToSip::room_message(const xmpp::Stanza& stanza) {
+  const auto from = Jid::parse(stanza.from);
+  const auto to = Jid::parse(stanza.to);
+  if (!from || !to) return;
+  xmpp::read_content(stanza.element, content_);
+  const Kind kind = read_meaning(stanza).kind;
+  if (kind == Kind::kText || kind == Kind::kFile) return take(stanza, *from, *to, nullptr, stanza.from);
+  ++figures_.without_text;
+}
+
+void ToSip::room_words(std::string_view room, std::string_view user, std::string_view text,
+                       std::string_view because_of) {
+  const auto from = Jid::parse(room);
+  const auto to = Jid::parse(user);
+  if (!from || !to) return;
+  xmpp::Stanza stanza;
+  stanza.from = room;
+  stanza.to = user;
+  stanza.type = "groupchat";
+  content_.clear();
+  content_.bodies.push_back({{}, text});
+  take(stanza, *from, *to, nullptr, because_of);
 }
 
 xmpp::Meaning ToSip::read_meaning(const xmpp::Stanza& stanza) {
@@ -128,13 +174,16 @@ void ToSip::inject(const std::string& from_text, const std::string& to_text, con
 }
 
 // Content is in content_.
-void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Injected injected) {
+// `room_sender`, of what a room says: whose share it takes.
+void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Injected injected,
+                 std::string_view room_sender) {
+  const bool is_of_room = !room_sender.empty();
   bus::clear_for_reuse(envelope_);
   pb::XmppMessage* message = envelope_.mutable_xmpp_message();
   from_stanza(stanza, content_, message);
   message->set_from(from.str());
-  message->set_to(to.str());
-  user_.taking(stanza, content_, *message);
+  message->set_to(to.resource() == xmpp::kOccupantResource ? to.bare() : to.str());
+  if (!is_of_room) user_.taking(stanza, content_, *message);
   envelope_.set_conversation(conversation_key(message->from(), message->to()));
   const std::string trace_id = new_trace_id();
   envelope_.set_trace_id(trace_id);
@@ -156,7 +205,8 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   pending.from = stanza.from;
   pending.to = stanza.to;
   pending.id = stanza.id;
-  pending.wants_receipt = content_.wants_receipt;
+  pending.wants_receipt = content_.wants_receipt && !is_of_room;
+  pending.is_of_room = is_of_room;
   pending.asked = message->wants().id();
   pending.trace_id = trace_id;
   pending.hop = handle;
@@ -169,7 +219,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   // Errors that wait count, too: each was a stanza that we accepted.
   if (const auto room = user_.room(staged_count_ + 1 + unsent_.size(), &reason); !room)
     return not_taken(pending, reason, room.error().text);
-  const Shares::Claim claim = claim_of(message->from(), message->to());
+  const Shares::Claim claim = claim_of(is_of_room ? room_sender : message->from(), message->to());
   if (!shares_.allows(claim, pending_.size() + staged_count_ + unsent_.size())) {
     ++figures_.over_share;
     return not_taken(pending, pb::OVERLOADED,
@@ -204,12 +254,13 @@ void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& wh
   const std::string word = ascii_lower(pb::Reason_Name(reason));
   trace_.messages().ended(Ending::kRefusedHere, 0, word, to_us(clock_.now()) / 1'000'000);
   if (pending.injected) return std::exchange(pending.injected, nullptr)(pending.trace_id, why, false);
+  if (pending.is_of_room) user_.shown(pending.from, pending.to, Shown::kNotTaken);
   if (failure_lines_.take(log_, clock_.now()))
     log_.tell(Level::kInfo, {pending.trace_id, pending.from, pending.to, {}, word}, "from {}: not taken: {}",
               pending.from, why);
   pb::Outcome outcome;
   outcome.set_reason(reason);
-  answer_with(pending, outcome);
+  if (!pending.is_of_room) answer_with(pending, outcome);
 }
 
 void ToSip::hand_on() {
@@ -272,6 +323,7 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
     pending.to = each.stanza.to().empty() ? message.to() : each.stanza.to();
     pending.id = message.id();
     pending.wants_receipt = message.wants().delivered();
+    pending.is_of_room = message.type() == "groupchat";
     pending.asked = message.wants().id();
     pending.trace_id = envelope.trace_id();
     pending.row = each.row;
@@ -376,8 +428,9 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
               "from {} to {}: {}", pending.from, pending.to, text);
   if (ok && pending.wants_receipt)
     user_.accepted(pending.from, pending.to, pending.id, pending.asked, outcome);
-  const bool owes_error = !ok && !pending.injected;
-  if (ok && pending.row != 0) journal_->ended(pending.row);
+  if (pending.is_of_room) user_.shown(pending.from, pending.to, shown_by(outcome));
+  const bool owes_error = !ok && !pending.injected && !pending.is_of_room;
+  if (!owes_error && pending.row != 0) journal_->ended(pending.row);
   if (pending.injected) std::exchange(pending.injected, nullptr)(pending.trace_id, text, ok);
   if (owes_error) answer_with(pending, outcome);
   spares_.push_back(std::move(node));
@@ -403,7 +456,13 @@ void ToSip::answer_with(const Pending& pending, const pb::Outcome& outcome) {
   stanza.from = pending.from;
   stanza.to = pending.to;
   stanza.id = pending.id;
-  refuse(stanza, to_stanza_error(outcome), pending.row);
+  xmpp::StanzaError error = to_stanza_error(outcome);
+  if (xmpp::resource_of(pending.to) == xmpp::kOccupantResource && puts_out(error.condition)) {
+    error.type = "modify";
+    error.condition = "not-acceptable";
+    error.address.clear();
+  }
+  refuse(stanza, std::move(error), pending.row);
   if (pending.row != 0) journal_->failed(pending.row, outcome);
 }
 

@@ -20,6 +20,7 @@
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
+#include "xmpp_worker/outcomes/outcomes.h"
 #include "xmpp_worker/page/stanza_journal.h"
 #include "xmpp_worker/xmpp/stanza/stanza.h"
 #include "xmpp_worker/xmpp/stanza/wordless.h"
@@ -63,6 +64,8 @@ class ToSipUser {
   // `asked`: what a notification of SIP would name it by.
   virtual void accepted(std::string_view /*from*/, std::string_view /*to*/, std::string_view /*id*/,
                         std::string_view /*asked*/, const pb::Outcome&) {}
+  // What became of what a room said.
+  virtual void shown(std::string_view /*room*/, std::string_view /*user*/, Shown) {}
 };
 
 class ToSip {
@@ -83,6 +86,11 @@ class ToSip {
   ToSip(Options, const Clock&, service::Log&, service::Trace&, ToSipUser&, StanzaJournal* = nullptr);
 
   void message(const xmpp::Stanza&);  // of any type but error
+  // What is said in a room, to one who is in it. A room is never sent an error: it would put him out.
+  void room_message(const xmpp::Stanza&);
+  // As if a room had said it. `because_of` is the JID whose share it takes.
+  void room_words(std::string_view room, std::string_view user, std::string_view text,
+                  std::string_view because_of);
   // As if such a stanza had arrived.
   void inject(const std::string& from, const std::string& to, const std::string& text, Injected done);
   void ended(uint64_t number, const pb::Outcome&);
@@ -121,6 +129,7 @@ class ToSip {
     bool wants_receipt = false;
     Shares::Claim claim{};
     std::string asked;  // Message-ID for SIP; empty = none
+    bool is_of_room = false;
     Injected injected;
   };
   const Pending* find(uint64_t number) const;
@@ -147,7 +156,7 @@ class ToSip {
 
   // What a stanza without a body says goes into content_, if it can be said.
   xmpp::Meaning read_meaning(const xmpp::Stanza&);
-  void take(const xmpp::Stanza&, const Jid& from, const Jid& to, Injected);
+  void take(const xmpp::Stanza&, const Jid& from, const Jid& to, Injected, std::string_view room_sender = {});
   Pending& put(uint64_t number, Pending&&);
   void not_taken(Pending&, pb::Reason, const std::string& why);
   bool keep_for_next_start(Staged&);

@@ -22,6 +22,7 @@ using xmpp::StanzaId;
 constexpr Duration kPatience = std::chrono::seconds(10);         // with a link that is not up
 constexpr Duration kTypingHolds = std::chrono::seconds(120);     // RFC 3994 3.3
 constexpr Duration kLookAtHeld = std::chrono::milliseconds(50);  // has it room, is it time?
+constexpr Duration kReflectsWithin = std::chrono::seconds(3);    // of a room whose server has answered a ping
 
 }  // namespace
 
@@ -132,6 +133,7 @@ void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
   m.id = envelope.id();
   m.trace_id = envelope.trace_id();
   m.to = message.to();
+  m.is_to_room = message.type() == "groupchat";
   m.sip_id = message.wants().failed() ? message.wants().id() : std::string();
   if (id.flags.find(StanzaId::kImdn) != std::string::npos && message.wants().displayed()) {
     auto& unread = contacts_.get(message.to(), message.from()).unread;
@@ -161,8 +163,10 @@ IdContent ToXmpp::write_words(Way& way, const pb::XmppMessage& message, uint64_t
   to_stanza(message, &stanza, &content_);
   const IdContent id = id_content(message);
   const std::string_view written_to = xmpp::resource_of(message.to());
-  Contact* contact = written_to.empty() ? contacts_.find(message.to(), message.from())
-                                        : &contacts_.get(message.to(), message.from());
+  const bool is_to_room = message.type() == "groupchat";  // whose occupants show nothing to one of them
+  Contact* contact = is_to_room           ? nullptr
+                     : written_to.empty() ? contacts_.find(message.to(), message.from())
+                                          : &contacts_.get(message.to(), message.from());
   if (!content_.nick.empty() && content_.nick.size() <= Contacts::kMaxName) {
     if (contact == nullptr) contact = &contacts_.get(message.to(), message.from());
     if (contact->sip_name == content_.nick)
@@ -388,6 +392,7 @@ void ToXmpp::write_held(Way& way) {
 
 void ToXmpp::turn() {
   while (Contact* contact = contacts_.typing_expired()) write_state(*contact, "paused");
+  end_unreflected(clock_.now());
   while (const auto number = due_.pop_due(clock_.now())) {
     const auto found = ways_.find(*number);
     if (found != ways_.end() && found->second.turn_at <= clock_.now()) turn(found->second);
@@ -433,6 +438,7 @@ void ToXmpp::arrange(Way& way) {
 void ToXmpp::stop() {
   drop_held(pb::STOPPING, "this worker stops");
   for (auto& [number, way] : ways_) way.proof.stream_ended();
+  end_unreflected(kNever);
 }
 
 void ToXmpp::drop_held(pb::Reason reason, const char* why) {
@@ -477,6 +483,9 @@ std::size_t ToXmpp::mute_domains() const {
 void ToXmpp::settled(uint64_t number, Fate fate) {
   const Message* m = under_way_.find(number);
   if (m == nullptr) return;  // it was bounced
+  // COMPAT(ejabberd 23): each room is a process of its own, which the answer to a ping may overtake.
+  if (m->is_to_room && fate != Fate::kDeadline && fate != Fate::kInDoubt)
+    return unreflected_.push_back({number, clock_.now() + kReflectsWithin});
   pb::Outcome outcome;
   switch (fate) {
     case Fate::kProved:
@@ -526,6 +535,30 @@ void ToXmpp::end(uint64_t number, const pb::Outcome& outcome) {
   }
   user_.finish(m.id, outcome);
   under_way_.release(number);
+}
+
+// A message of several stanzas (write_words) is there with its last one.
+void ToXmpp::reflected(const StanzaId& id) {
+  const bool is_last = id.has(StanzaId::kCallId) || id.has(StanzaId::kImdn) || id.payload.empty();
+  if (!is_last || !ids_.is_own(id) || under_way_.find(id.number) == nullptr) return;
+  pb::Outcome outcome;
+  outcome.set_verdict(pb::DELIVERED);
+  outcome.set_text("the room has shown it");
+  ++figures_.delivered;
+  end(id.number, outcome);
+}
+
+void ToXmpp::end_unreflected(Time until) {
+  while (!unreflected_.empty() && unreflected_.front().until <= until) {
+    const uint64_t number = unreflected_.front().number;
+    unreflected_.pop_front();
+    if (under_way_.find(number) == nullptr) continue;
+    pb::Outcome outcome;
+    outcome.set_verdict(pb::PASSED_ON);
+    outcome.set_text("its server has it, and the room has not shown it");
+    ++figures_.passed_on;
+    end(number, outcome);
+  }
 }
 
 void ToXmpp::write_ping(const Way& way, const std::string& to, uint64_t ping) {

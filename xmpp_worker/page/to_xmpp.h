@@ -66,6 +66,9 @@ class ToXmpp {
   void begin(const pb::Envelope&, Time begin_before);
   // Its id is one that a worker of this domain wrote.
   void answer(const xmpp::StanzaId&, const Answer&);
+  // The room has shown it to all who are in it: that proves more than an answer to a ping, which comes of the
+  // room's server.
+  void reflected(const xmpp::StanzaId&);
   // Connections of other workers on which our domain's answers may come (xmpp::Proof).
   void set_others(std::vector<uint64_t> connections);
   void other_lost();
@@ -74,7 +77,10 @@ class ToXmpp {
   void link_gone(xmpp::Link&);
   void about_to_write(xmpp::Link&);
   void turn();
-  Time next() const { return std::min(due_.next(), contacts_.next()); }
+  Time next() const {
+    return std::min(
+        {due_.next(), contacts_.next(), unreflected_.empty() ? kNever : unreflected_.front().until});
+  }
   void stop();                                  // ends all there is
   void drop_held(pb::Reason, const char* why);  // what waits for a stream is not written any more
 
@@ -89,6 +95,11 @@ class ToXmpp {
     std::string trace_id, to;
     std::string sip_id;  // the Message-ID that a notification of its failure would name; empty = none
     service::Trace::Handle hop = 0;
+    bool is_to_room = false;
+  };
+  struct Unreflected {  // its server has it, and the room is about to show it
+    uint64_t number;
+    Time until;
   };
   struct Held {
     pb::Envelope envelope;
@@ -134,6 +145,7 @@ class ToXmpp {
   void arrange(Way&);  // after whatever changed it
   void end_unwritten(const pb::Envelope&, const pb::Outcome&);
   void end(uint64_t number, const pb::Outcome&);
+  void end_unreflected(Time until);
   void bounce(const xmpp::StanzaId&, const Answer&);
   void pong(const xmpp::StanzaId&, const Answer&);
 
@@ -151,6 +163,7 @@ class ToXmpp {
   std::vector<uint64_t> others_;
   Deadlines<uint64_t> due_;  // ways
   Numbered<Message> under_way_;
+  std::deque<Unreflected> unreflected_;
   std::size_t held_ = 0;
   Figures figures_;
   xmpp::MessageContent content_;  // reused, as these are

@@ -8,6 +8,7 @@
 #include "common/bus/edge/ending_of.h"
 #include "xmpp_worker/outcomes/outcomes.h"
 #include "xmpp_worker/presence/words.h"
+#include "xmpp_worker/xmpp/stanza/services.h"
 #include "xmpp_worker/xmpp/stream/names.h"
 
 namespace stox::worker {
@@ -44,7 +45,7 @@ PresenceToSip::PresenceToSip(std::size_t kept_free, const Clock& clock, service:
 
 bool PresenceToSip::take(const xmpp::Stanza& stanza) {
   const auto kind = presence_kind(stanza.type);
-  if (!kind || stanza.element.child("x", xmpp::ns::kMucUser)) return false;
+  if (!kind || stanza.element.child("x", xmpp::ns::kMucUser) || xmpp::asks_to_join(stanza)) return false;
   const auto from = Jid::parse(stanza.from);
   const auto to = Jid::parse(stanza.to);
   if (!from || !to || from->local().empty() || to->local().empty()) return false;

@@ -75,6 +75,20 @@ std::vector<std::string> OtherWorkers::names() const {
   return out;
 }
 
+std::vector<std::string> OtherWorkers::ready() const {
+  std::vector<std::string> out;
+  for (const pb::Member& each : alike_) {
+    if (each.serving().state() == pb::READY) out.push_back(each.name());
+  }
+  return out;
+}
+
+std::map<std::string, uint64_t> OtherWorkers::epochs() const {
+  std::map<std::string, uint64_t> out;
+  for (const pb::Member& each : alike_) out.emplace(each.name(), each.process_epoch());
+  return out;
+}
+
 uint64_t OtherWorkers::connection(std::string_view worker, uint64_t number) {
   return hash64(worker, number) | 1;
 }

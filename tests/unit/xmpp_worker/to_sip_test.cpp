@@ -53,6 +53,7 @@ class ToSipTest : public testing::Test, public ToSipUser {
     return stream.component.send(from, xml) != xmpp::Component::Sent::kNotUp;
   }
   void called(const xmpp::Stanza&) override { ++calls; }
+  void shown(std::string_view, std::string_view, Shown what) override { shown_.push_back(what); }
   bool lend(std::string_view, std::string_view to, std::string_view xml,
             std::function<void()> sent) override {
     if (other_is_up) lent.push_back({std::string(to) + ": " + std::string(xml), std::move(sent)});
@@ -84,10 +85,49 @@ class ToSipTest : public testing::Test, public ToSipUser {
   pb::Reason refusal = pb::NOT_GIVEN;
   uint64_t ids = 0;
   int wakeups = 0, calls = 0;
+  std::vector<Shown> shown_;
   bool other_is_up = false;
   std::vector<std::pair<std::string, std::function<void()>>> lent;
   std::vector<std::pair<pb::Envelope, uint32_t>> restored;
 };
+
+// An error would make the room put its occupant out.
+TEST_F(ToSipTest, WhatIsSaidInARoomGoesToTheUserAndIsNeverAnsweredWithAnError) {
+  stream.on_stanza = [this](const xmpp::Stanza& stanza) { to_sip.room_message(stanza); };
+  const auto says = [&](const std::string& content) {
+    stream.server("<message from='verona@conf.test/juliet' to='bob*sip.test@gw.test/sip' type='groupchat'>" +
+                  content + "</message>");
+  };
+  says("<body>hi</body><request xmlns='urn:xmpp:receipts'/>");
+  ASSERT_EQ(envelopes.size(), 1u);
+  EXPECT_EQ(envelopes[0].xmpp_message().type(), "groupchat");
+  EXPECT_EQ(envelopes[0].xmpp_message().from(), "verona@conf.test/juliet");
+  EXPECT_EQ(envelopes[0].xmpp_message().to(), "bob*sip.test@gw.test");
+  EXPECT_FALSE(envelopes[0].xmpp_message().wants().delivered());
+  to_sip.ended(1, failed(pb::DEADLINE));
+  says("<composing xmlns='http://jabber.org/protocol/chatstates'/>");
+  says("<encrypted xmlns='eu.siacs.conversations.axolotl'><payload>x</payload></encrypted>");
+  refusal = pb::OVERLOADED;
+  says("<body>hi</body>");
+  EXPECT_EQ(envelopes.size(), 1u);
+  EXPECT_EQ(stream.take(), "");
+  EXPECT_THAT(shown_, testing::ElementsAre(Shown::kNo, Shown::kNotTaken));
+}
+
+TEST_F(ToSipTest, OneInARoomWhoseWordsFailIsToldSoAndTheUserStaysInTheRoom) {
+  stream.server(
+      "<message from='verona@conf.test/juliet' to='bob*sip.test@gw.test/sip' id='m1' "
+      "type='chat'><body>hi</body>"
+      "</message>");
+  pb::Outcome gone;
+  gone.mutable_stanza_error()->set_type("wait");
+  gone.mutable_stanza_error()->set_condition("recipient-unavailable");
+  gone.mutable_stanza_error()->set_text("The SIP user is not available now");
+  to_sip.ended(1, gone);
+  const std::string written = stream.take();
+  EXPECT_THAT(written, HasSubstr("<not-acceptable"));
+  EXPECT_THAT(written, HasSubstr("not available now"));
+}
 
 TEST_F(ToSipTest, AMessageBecomesAnEnvelope) {
   message("to='bob*sip.test@gw.test' type='chat' xml:lang='de'",
@@ -248,7 +288,7 @@ TEST_F(ToSipTest, AReferenceAloneIsAMessage) {
 TEST_F(ToSipTest, AGroupChatIsRefused) {
   message("to='bob@gw.test' type='groupchat'");
   EXPECT_TRUE(envelopes.empty());
-  EXPECT_THAT(stream.take(), HasSubstr("<not-acceptable "));
+  EXPECT_THAT(stream.take(), HasSubstr("<service-unavailable "));
 }
 
 TEST_F(ToSipTest, ABadAddressIsRefusedFromAnAddressThatIsGood) {

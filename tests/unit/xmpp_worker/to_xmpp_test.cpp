@@ -156,6 +156,31 @@ TEST_F(ToXmppTest, WritesAndIsDeliveredWhenTheDomainAnswersThePingBehind) {
   EXPECT_EQ(to_xmpp.unproved(), 0u);
 }
 
+TEST_F(ToXmppTest, AMessageToARoomIsDeliveredWhenTheRoomHasShownIt) {
+  come_up();
+  pb::Envelope e = words(1);
+  e.mutable_xmpp_message()->set_from("a*b@gw.test/sip");
+  e.mutable_xmpp_message()->set_to("room@x.test");
+  e.mutable_xmpp_message()->set_type("groupchat");
+  begin(e);
+  const std::string written = wakeup();
+  EXPECT_THAT(written, HasSubstr("type='groupchat'><body>hi</body>"));
+  pong(written);
+  EXPECT_TRUE(outcomes.empty()) << "the server has it, the room has not shown it";
+  const auto id = stream.ids.read_answer(id_in(written, "message"), "room@x.test/a", "a*b@gw.test/sip");
+  ASSERT_TRUE(id);
+  to_xmpp.reflected(*id);
+  EXPECT_EQ(outcomes.at(1).verdict(), pb::DELIVERED);
+  pass(seconds(10));
+  EXPECT_EQ(outcomes.size(), 1u);
+
+  e.mutable_id()->set_number(2);
+  begin(e);
+  pong(wakeup());
+  pass(seconds(10));
+  EXPECT_EQ(outcomes.at(2).verdict(), pb::PASSED_ON);
+}
+
 // One that is not asked for does not come back.
 TEST_F(ToXmppTest, AsksForAStreamAgainWhileMessagesWaitForRoom) {
   come_up();

@@ -11,6 +11,7 @@ namespace stox::xmpp {
 namespace {
 
 constexpr std::string_view kNoGroupChats = "This is a SIP user, for whom there are no group chats";
+constexpr std::string_view kNoRoom = "This is a SIP user, not a room";
 constexpr std::string_view kNoCalls = "This is a SIP user, who can be written to but not called from here";
 
 // Of the domain and of its users alike. Only what is there.
@@ -134,6 +135,7 @@ bool write_presence(const Stanza& to, std::string_view type, XmlWriter& xml) {
 // Subscriptions are granted and ended as asked (RFC 6121 3.1, 3.3); the domain itself is always there.
 bool answer_presence(const Stanza& presence, const ServiceInfo& info, XmlWriter& xml) {
   using Unsupported = ServiceInfo::Unsupported;
+  if (asks_to_join(presence)) return write_failure(presence, "not-acceptable", xml, kNoRoom);
   const bool domain = is_domain(presence.to);
   const bool is_there = domain || info.unsupported == Unsupported::kOnline;
   if (presence.type == "subscribe") {
@@ -156,6 +158,10 @@ bool answer(const Stanza& stanza, const ServiceInfo& info, XmlWriter& xml) {
   if (stanza.type == "get") return answer_get(stanza, info, xml);
   if (stanza.type == "set") return answer_set(stanza, info, xml);
   return false;
+}
+
+bool asks_to_join(const Stanza& stanza) {
+  return stanza.kind == Stanza::Kind::kPresence && stanza.type.empty() && stanza.element.child("x", ns::kMuc);
 }
 
 std::string user_caps_version(const ServiceInfo& info) {

@@ -39,6 +39,9 @@ bool is_about_features(const Stanza&);
 std::string_view name_in_vcard(const Stanza&);
 void write_vcard_request(XmlWriter&, std::string_view from, std::string_view to, std::string_view id);
 
+// A presence by which somebody would come into a room (XEP-0045 7.2), which nobody of ours is.
+bool asks_to_join(const Stanza&);
+
 // Writes the answer to an IQ or presence stanza, if it is owed one. False: nothing was written.
 bool answer(const Stanza&, const ServiceInfo&, XmlWriter&);
 // The same for a message that invites to a group chat, mediated (XEP-0045 7.8.2) or direct (XEP-0249): it is

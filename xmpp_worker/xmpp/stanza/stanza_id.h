@@ -21,9 +21,9 @@ struct StanzaId {
   // Letters of `flags`.
   // What it is: first and only one of these. kStatus: typing or a receipt; kAsked: no stanza of ours, but the
   // Message-ID by which SIP knows one that came from XMPP.
-  // kVcard: asks for an XMPP user's name.
+  // kVcard: asks for an XMPP user's name. kRoom: to a room, other than a message; the payload says what.
   static constexpr char kMessage = 'm', kPing = 'p', kKeepalive = 'k', kStatus = 't', kAsked = 'a',
-                        kVcard = 'v';
+                        kVcard = 'v', kRoom = 'o';
   static constexpr char kCallId = 'c';  // payload is the Call-ID
   static constexpr char kImdn = 'i';    // payload is the IMDN Message-ID and more (receipts.h)
   static constexpr char kHashed = 'h';  // payload is a hash of what was too long

@@ -237,6 +237,7 @@ TEST_F(PresenceToSipTest, OtherPresenceIsNotItsOwn) {
   EXPECT_FALSE(take("<presence from='ann@@x.test' to='bob@gw.test'/>"));
   EXPECT_FALSE(presence("invisible"));
   EXPECT_FALSE(presence("", "<x xmlns='http://jabber.org/protocol/muc#user'><item role='none'/></x>"));
+  EXPECT_FALSE(presence("", "<x xmlns='http://jabber.org/protocol/muc'/>"));
   EXPECT_THAT(envelopes, IsEmpty());
 }
 

@@ -225,6 +225,18 @@ TEST(Services, NeverAnswersAnswers) {
   EXPECT_EQ(answer_to("<iq to='gw.test' id='1' type='get'/>"), "");
 }
 
+TEST(Services, WhoTakesASipUserForARoomIsTold) {
+  EXPECT_EQ(answer_to("<presence from='a@x/r' to='b@gw.test/nick' id='j1'>"
+                      "<x xmlns='http://jabber.org/protocol/muc'/></presence>"),
+            "<presence from='b@gw.test/nick' to='a@x/r' id='j1' type='error'><error type='cancel' "
+            "by='gw.test'><not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+            "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas' xml:lang='en'>This is a SIP user, not a room"
+            "</text></error></presence>");
+  EXPECT_EQ(answer_to("<presence from='a@x/r' to='b@gw.test/nick' type='unavailable'>"
+                      "<x xmlns='http://jabber.org/protocol/muc'/></presence>"),
+            "");
+}
+
 TEST(Services, AnswersPresenceThatAsks) {
   EXPECT_EQ(answer_to("<presence from='a@x/r' to='b@gw.test' type='subscribe'/>"),
             "<presence from='b@gw.test' to='a@x' type='subscribed'/>");

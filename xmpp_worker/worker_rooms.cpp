@@ -1,0 +1,70 @@
+// What a worker does for rooms (rooms/): which of several acts for a membership, and the ways out of it.
+#include <algorithm>
+
+#include "common/base/addressing.h"
+#include "common/base/hash.h"
+#include "common/base/jid.h"
+#include "xmpp_worker/services/contact_address.h"
+#include "xmpp_worker/worker.h"
+#include "xmpp_worker/xmpp/stream/names.h"
+
+namespace stox::worker {
+namespace {
+
+constexpr uint64_t kNewsStreams = uint64_t{1} << 63;  // and those behind it are none of XMPP
+
+}  // namespace
+
+void Worker::open_rooms() {
+  if (rooms_.is_open()) return;
+  if (const auto opened = rooms_.open(); !opened)
+    context_.log.warn("who is in which room is not kept: {}; tried again", opened.error().text);
+}
+
+bool Worker::take_room_message(const xmpp::Stanza& message, uint64_t stream) {
+  if (!comes_to_us(message)) return false;
+  const Rooms::Taken taken = rooms_.take_message(message, stream);
+  if (taken == Rooms::Taken::kForPhone) to_sip_.room_message(message);
+  if (taken != Rooms::Taken::kNo) arrange();
+  return taken != Rooms::Taken::kNo;
+}
+
+bool Worker::take_room_presence(const xmpp::Stanza& presence, uint64_t) {
+  if (!comes_to_us(presence) || !rooms_.take_presence(presence)) return false;
+  arrange();
+  return true;
+}
+
+Result<std::string> Worker::jid_of(std::string_view typed) const {
+  return contact_address(typed, context_.config.gateway, serves_);
+}
+
+// As workers know each other; mappers may give a message to the room to any of them.
+bool Worker::acts_for(std::string_view user, std::string_view room) const {
+  if (streams_->status().state != service::State::kReady || is_draining()) return false;
+  std::vector<std::string> able = others_.ready();
+  able.push_back(edge().name());
+  const std::string_view domain = xmpp::domain_of(room);
+  const std::string key = streams_->backend() == pb::COMPONENT
+                              ? conversation_key(user, room)
+                              : ascii_domain(domain).value_or(std::string(domain));
+  const std::string* one = rendezvous_choice(
+      able, key, [](const std::string&) { return true; },
+      [](const std::string& name) -> std::string_view { return name; });
+  return *one == edge().name();
+}
+
+void Worker::tell_sibling(const std::string& worker, uint64_t epoch, uint64_t stream,
+                          const pb::RoomNews& news) {
+  pb::HandOver hand_over;
+  hand_over.set_stream(kNewsStreams + stream);
+  *hand_over.mutable_room_news() = news;
+  if (!edge().hand_overs().put(worker, epoch, std::move(hand_over))) rooms_.tell_all_again();
+}
+
+void Worker::shown(std::string_view room, std::string_view user, Shown what) {
+  const auto from = Jid::parse(room), to = Jid::parse(user);
+  if (from && to) rooms_.shown(to->bare(), from->bare(), what);
+}
+
+}  // namespace stox::worker
