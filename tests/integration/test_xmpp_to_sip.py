@@ -195,7 +195,7 @@ def test_group_chat_is_refused(site):
 
     juliet.send(site.jid_at_host(romeo), "all of you", type="groupchat")
 
-    assert juliet.next_message().condition == "not-acceptable"
+    assert juliet.next_message().condition == "service-unavailable"
     assert romeo.inbox.empty()
 
 

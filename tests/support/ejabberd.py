@@ -43,12 +43,12 @@ class Ejabberd(EjabberdServer):
     """For the gateway, it has one component."""
 
     def __init__(self, folder, host, domain="xmpp.test", component="xmpp-sip.test", secret="secret", users=(),
-                 max_stanza_bytes=None, balancing=None):
+                 max_stanza_bytes=None, balancing=None, modules=()):
         """balancing: as its option domain_balancing of the component."""
         self.component, self.secret = component, secret
         self.component_port = loopback.free_port(host, 5347)
         super().__init__(folder, host, domain, users, {
             "port": self.component_port, "ip": host, "module": "ejabberd_service", "access": "all",
             "hosts": {component: {"password": secret}},
-            **({"max_stanza_size": max_stanza_bytes} if max_stanza_bytes else {})}, (host, self.component_port),
+            **({"max_stanza_size": max_stanza_bytes} if max_stanza_bytes else {})}, (host, self.component_port), modules,
             **({"domain_balancing": {component: balancing}} if balancing else {}))

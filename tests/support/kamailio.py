@@ -13,13 +13,14 @@ def _replace(text, old, new):
 
 class Kamailio(Child):
     def __init__(self, folder, host, front, domain="sip.test", gateway_domain="sip-xmpp.test", password="pw",
-                 challenge=None, authority=None, front_tls=None, presence=False, presence_expires=3600):
+                 challenge=None, authority=None, front_tls=None, presence=False, presence_expires=3600, imc=False):
         """front: "HOST:PORT" of the gateway's SIP front, front_tls: of its TLS listener. challenge: the algorithm by
         which the gateway must prove itself, too. authority: for a TLS listener (support.certificates.Authority).
         presence: "server": users publish here, and who watches them subscribes here; "phones": SUBSCRIBE goes to them;
-        "refused": SUBSCRIBE gets 403. presence_expires: seconds that a SUBSCRIBE is good for, at most."""
+        "refused": SUBSCRIBE gets 403. presence_expires: seconds that a SUBSCRIBE is good for, at most.
+        imc: users whose name begins with "chat-" are its rooms, as doc/rooms.md shows it."""
         folder.mkdir()
-        self.host, self.domain, self.password = host, domain, password
+        self.host, self.domain, self.password, self.front = host, domain, password, front
         self.port = loopback.free_port(host, 5060)
         self.address = (host, self.port)
         config = folder / "kamailio.cfg"
@@ -62,10 +63,42 @@ modparam("tls", "ca_list", "{authority.ca}")
   if ($rd !=""")
         if presence:
             text = self._with_presence(text, folder, presence, presence_expires)
+        if imc:
+            text = self._with_imc(text, folder)
         config.write_text(text)
         program = shutil.which("kamailio") or "/usr/sbin/kamailio"
         super().__init__("kamailio", [program, "-DD", "-E", "-f", config, "-Y", folder, "-P", folder / "pid",
                                       "-m", 32, "-M", 4], folder)
+
+    def _with_imc(self, text, folder):
+        """What a room says goes by this proxy itself, to users here and at the gateway."""
+        tables = folder / "imc"
+        tables.mkdir()
+        for name in "version", "imc_rooms", "imc_members":
+            shutil.copy(f"/usr/share/kamailio/dbtext/kamailio/{name}", tables)
+        text = _replace(text, "\nrequest_route {\n", f"""
+loadmodule "db_text.so"
+loadmodule "imc.so"
+modparam("imc", "db_url", "text://{tables}")
+modparam("imc", "outbound_proxy", "sip:{self.host}:{self.port}")
+
+request_route {{
+""")
+        text = _replace(text, "  # Nobody speaks for a user of ours", f"""  # Of the rooms themselves.
+  if (is_method("MESSAGE") && $si == "{self.host}" && $sp == {self.port}) {{
+    if ($rd != "{self.domain}") $du = "sip:FRONT";
+    else if (!lookup("location")) exit;
+    t_relay();
+    exit;
+  }}
+  # Nobody speaks for a user of ours""".replace("FRONT", self.front))
+        return _replace(text, '  if (!lookup("location")) {\n    sl_send_reply("404", "Not registered");', """  if (is_method("MESSAGE") && $rU =~ "^chat-") {
+    if (imc_manager()) sl_send_reply("200", "OK");
+    else sl_send_reply("500", "Command error");
+    exit;
+  }
+  if (!lookup("location")) {
+    sl_send_reply("404", "Not registered");""")
 
     def _with_presence(self, text, folder, presence, expires):
         """Kept in memory. Dialogs of SUBSCRIBE go by this proxy, and a contact that is a user's address (Linphone's) is looked up."""

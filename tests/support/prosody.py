@@ -35,9 +35,11 @@ class ProsodyServer(Child):
 class Prosody(ProsodyServer):
     """For the gateway, it has one component."""
 
-    def __init__(self, folder, host, domain="xmpp.test", component="xmpp-sip.test", secret="secret", users=()):
+    def __init__(self, folder, host, domain="xmpp.test", component="xmpp-sip.test", secret="secret", users=(), rooms=None):
+        """rooms: the domain of a component with rooms (XEP-0045), which only users of the host make."""
         self.component, self.secret = component, secret
         self.component_port = loopback.free_port(host, 5347)
+        with_rooms = f'Component "{rooms}" "muc"\n  restrict_room_creation = "local"\n' if rooms else ""
         super().__init__(folder, host, domain, users, lambda c2s_port: fill(
             "prosody.cfg.lua.in", DIRECTORY=folder, ADDRESS=host, C2S_PORT=c2s_port, COMPONENT_PORT=self.component_port,
-            XMPP_DOMAIN=domain, COMPONENT=component, SECRET=secret), (host, self.component_port))
+            XMPP_DOMAIN=domain, COMPONENT=component, SECRET=secret) + with_rooms, (host, self.component_port))

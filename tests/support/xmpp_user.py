@@ -45,6 +45,7 @@ class Presence:
     show: str = ""
     status: str = ""
     priority: int = 0
+    refusal: str = ""  # of an error: its condition and text
 
 
 class _Client(slixmpp.ClientXMPP):
@@ -71,8 +72,16 @@ class _Client(slixmpp.ClientXMPP):
     def _saw(self, stanza):
         text = lambda name: stanza.xml.findtext(f"{{jabber:client}}{name}") or ""
         self.seen.append(Presence(str(stanza["from"]), stanza.xml.get("type", "available"), text("show"), text("status"),
-                                  int(text("priority") or 0)))
+                                  int(text("priority") or 0), self._refusal_in(stanza)))
         self.presences.put((self.seen[-1].sender, self.seen[-1].type))
+
+    @staticmethod
+    def _refusal_in(presence):
+        error = presence.xml.find("{jabber:client}error")
+        if error is None:
+            return ""
+        conditions = (child.tag.rpartition("}")[2] for child in error if not child.tag.endswith("}text"))
+        return f"{next(conditions, '')}: {error.findtext(_CONDITIONS + 'text') or ''}"
 
     def _took_in(self, stanza):
         message = Message(str(stanza["from"]), str(stanza["to"]), stanza["id"], stanza["type"], stanza["body"],
