@@ -137,7 +137,10 @@ void Presence::stanza(const ends::ReadStanza& stanza) {
     show(pair);
   } else if (stanza.type == "subscribe" || stanza.type == "subscribed" || stanza.type == "unsubscribe" ||
              stanza.type == "unsubscribed") {
-    if (going_) broken(pair, "an XMPP user got " + stanza.type);
+    // Between servers what may have been lost with a stream is written again; being let see twice changes
+    // nothing (RFC 6121 3.1.6).
+    const bool is_again = stanza.type == "subscribed" && contact.granted && peer(pair) == Peer::kRemote;
+    if (going_ && !is_again) broken(pair, "an XMPP user got " + stanza.type);
     if (stanza.type == "subscribe") {
       xmpp_.write(pair, presence(jid(pair), jid_of_sip_user(pair), "subscribed"));
       show(pair);
