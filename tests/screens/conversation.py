@@ -1,15 +1,13 @@
 """conversation.py FOLDER: a conversation in which Romeo has Linphone's desktop application and Juliet Dino, Gajim and a phone: texts,
 a picture each way, a reaction, typing, ticks. Leaves a picture of each screen in FOLDER; `tests/run screen` runs it."""
 import pathlib
-import shutil
 import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from desktop import Dino, Gajim, LinphoneDesktop, Screen  # noqa: E402
+from desktop import Dino, Gajim, LinphoneDesktop, Screen, authority_of  # noqa: E402
 from support import loopback  # noqa: E402
-from support.certificates import Authority  # noqa: E402
 from support.child import kill_all  # noqa: E402
 from support.file_server import FileServer  # noqa: E402
 from support.site import Site  # noqa: E402
@@ -88,9 +86,7 @@ class Pair:
 
 def main(folder):
     site = Site(with_proxy=True)
-    site.her_authority = Authority(site.folder / "authority")
-    for file, suffix in zip(site.her_authority.sign("DNS:xmpp.test"), ("crt", "key")):
-        shutil.copy(file, site.folder / "xmpp" / f"xmpp.test.{suffix}")
+    site.her_authority = authority_of(site)
     site.start()
     juliet = site.xmpp_user("juliet")
     juliet.ask(JULIET, f"<query xmlns='jabber:iq:roster'><item jid='{ROMEO}' name='Romeo'/></query>", "set")

@@ -1,8 +1,10 @@
 """Screens of their own for programs with windows, and the programs: Dino and Linphone's desktop application."""
 import json
+import shutil
 import sqlite3
 import subprocess
 
+from support.certificates import Authority
 from support.child import Child
 from support.phone import linphonerc
 from support.waiting import eventually
@@ -61,6 +63,14 @@ def _ask(base, sql, *values):
             return tables.execute(sql, values).fetchall()
         except sqlite3.OperationalError:
             return []
+
+
+def authority_of(site):
+    """Gives the XMPP server of a site that does not run yet a certificate; the Authority that a Dino there trusts."""
+    authority = Authority(site.folder / "authority")
+    for file, suffix in zip(authority.sign(f"DNS:{site.xmpp_server.domain}"), ("crt", "key")):
+        shutil.copy(file, site.folder / "xmpp" / f"{site.xmpp_server.domain}.{suffix}")
+    return authority
 
 
 class Dino(Child):
@@ -130,6 +140,11 @@ class LinphoneDesktop(Child):
         super().__init__("linphone-desktop", ["dbus-run-session", "--", "linphone", "--config", configuration], folder, {
             "HOME": str(folder), "XDG_DATA_HOME": str(folder / ".local/share"), "XDG_CONFIG_HOME": str(folder / ".config"),
             "XDG_RUNTIME_DIR": str(folder), "DISPLAY": screen.display, "LC_ALL": "C.UTF-8", "LIBGL_ALWAYS_SOFTWARE": "1"})
+        self.base = folder / ".local/share/linphone/linphone.db"
+
+    def has(self, text):
+        """True if a text with this in it is in one of its conversations."""
+        return bool(_ask(self.base, "SELECT 1 FROM chat_message_content WHERE instr(body, ?)", text))
 
 
 def settled(picture, before):

@@ -4,14 +4,12 @@ leaves, and when he asks to see its user; she accepts with a click, and his phon
 `tests/run screen` runs it.
 """
 import pathlib
-import shutil
 import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from desktop import Dino, Screen, settled  # noqa: E402
-from support.certificates import Authority  # noqa: E402
+from desktop import Dino, Screen, authority_of, settled  # noqa: E402
 from support.child import kill_all  # noqa: E402
 from support.publisher import Publisher  # noqa: E402
 from support.site import Site  # noqa: E402
@@ -26,9 +24,7 @@ CONTACT_WITH_ITS_TIP = "300x128+5+52"
 
 def main(folder):
     site = Site(with_proxy=True, gateway={"presence": True}, proxy={"presence": "server"})
-    authority = Authority(site.folder / "authority")
-    for file, suffix in zip(authority.sign("DNS:xmpp.test"), ("crt", "key")):
-        shutil.copy(file, site.folder / "xmpp" / f"xmpp.test.{suffix}")
+    authority = authority_of(site)
     site.start()
     romeo, juliet = site.sip_user("romeo", registered=True), site.xmpp_user("juliet")
     assert juliet.subscribe(site.jid(romeo)) == ["subscribed"]
