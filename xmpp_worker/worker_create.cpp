@@ -155,10 +155,11 @@ void Worker::take_settings(const service::GatewayConfig& gateway) {
   notices_.take_200_for_receipt(gateway.receipt_on_200);
   contacts_.recent_words().keep(gateway.quote_reactions);
   names_.ask(gateway.display_names == "vcard");
-  rooms_.set({gateway.rooms == "any"      ? Rooms::Which::kAny
-              : gateway.rooms == "listed" ? Rooms::Which::kListed
-                                          : Rooms::Which::kOff,
-              prepared(gateway.room_domains), gateway.room_command.front(), separator_of(gateway)});
+  const std::vector<std::string> room_domains = prepared(gateway.room_domains);
+  rooms_.set({gateway.rooms == "any"                               ? Rooms::Which::kAny
+              : gateway.rooms == "listed" && !room_domains.empty() ? Rooms::Which::kListed
+                                                                   : Rooms::Which::kOff,
+              room_domains, gateway.room_command.front(), separator_of(gateway)});
   xmpp::ServiceInfo& info = services_.info();
   info.unsupported = gateway.presence_unsupported == "online"   ? Unsupported::kOnline
                      : gateway.presence_unsupported == "strict" ? Unsupported::kStrict
