@@ -171,7 +171,8 @@ bool Rooms::begin(const pb::Envelope& envelope, Time begin_before) {
 
 void Rooms::begin_words(const pb::Envelope& envelope, Time begin_before) {
   const pb::XmppMessage& message = envelope.xmpp_message();
-  const std::string user(xmpp::bare_of(message.from())), room = message.to();
+  const std::string user(xmpp::bare_of(message.from()));
+  const std::string& room = message.to();
   const RoomCommand asked = read_room_command(words_of(message), settings_.command);
   Entry* entry = find(user, room);
   if (asked.kind == Kind::kHelp) {
