@@ -282,8 +282,9 @@ def test_the_gateway_may_die_in_a_room(site, phone, room):
         site.stox.start("component-1")
         site.stox.ready()
 
-    # What was said while nobody listened is asked for, and comes behind what was said meanwhile.
-    assert sorted(stays_in_while(juliet, romeo, worker_dies)) == HEARD
+    # What was said while nobody listened is asked for, and comes behind what was said meanwhile. What was in hand in the
+    # milliseconds before the end may come from the journal, too.
+    assert set(stays_in_while(juliet, romeo, worker_dies, may_double=True)) == {*HEARD}
 
 
 def test_the_room_may_start_anew(site, phone, room):
