@@ -222,7 +222,6 @@ void Worker::members_changed() {
   if (others_.update(edge().members())) {
     other_lost();
     rooms_.may_lack({});
-    rooms_.turn();
   }
   to_xmpp_.set_others(others_.connections());
   moved_.set_workers(others_.names());
@@ -308,7 +307,6 @@ void Worker::state_changed() {
   tell_serving();
   let_connect();
   check_status();
-  if (has_joined()) rooms_.turn();  // at once: rooms keep little of what was said meanwhile
 }
 
 void Worker::oversized(const xmpp::Element& element) {

@@ -26,8 +26,8 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual Time now() const = 0;
-  virtual int64_t wall_us()
-      const = 0;  // Unix time, microseconds; for people, and for what outlives the process
+  // Unix time, microseconds; for people, and for what outlives the process.
+  virtual int64_t wall_us() const = 0;
 };
 
 class SystemClock : public Clock {

@@ -59,6 +59,22 @@ void write_envelope_name(const std::string& origin, uint64_t epoch, uint64_t num
   bus::write_envelope_name(origin, epoch, number, *out);
 }
 
+service::Hop& trace_end(service::Trace& trace, const pb::Envelope& envelope, const char* decision,
+                        const pb::Outcome& outcome, int64_t wall_us) {
+  const pb::XmppMessage& message = envelope.xmpp_message();
+  service::Hop& hop = trace.add();
+  hop.trace_id = envelope.trace_id();
+  write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(), &hop.envelope);
+  hop.other_id = message.call_id();
+  hop.from = message.from();
+  hop.to = message.to();
+  hop.decision = decision;
+  hop.outcome = describe(outcome);
+  hop.came_us = hop.ended_us = wall_us;
+  trace.show(hop);
+  return hop;
+}
+
 std::string describe(const pb::Outcome& outcome) {
   if (outcome.verdict() == pb::DELIVERED) return "delivered";
   if (outcome.verdict() == pb::PASSED_ON) return "passed on, not proved";

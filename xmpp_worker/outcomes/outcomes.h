@@ -5,7 +5,9 @@
 #include <string>
 
 #include "common/base/clock.h"
+#include "common/service/trace.h"
 #include "proto/delivery.pb.h"
+#include "proto/envelope.pb.h"
 #include "xmpp_worker/xmpp/stream/errors.h"
 #include "xmpp_worker/xmpp/stream/link.h"
 
@@ -24,6 +26,9 @@ xmpp::StanzaError to_stanza_error(pb::Reason);
 
 // origin.epoch.number, in the place of what was there.
 void write_envelope_name(const std::string& origin, uint64_t epoch, uint64_t number, std::string* out);
+// Of a message that is not written to XMPP: the hop that says why. It is good until the trace's next one.
+service::Hop& trace_end(service::Trace&, const pb::Envelope&, const char* decision, const pb::Outcome&,
+                        int64_t wall_us);
 // For people: "delivered", "forbidden (auth): not you", "DEADLINE: no answer in time".
 std::string describe(const pb::Outcome&);
 

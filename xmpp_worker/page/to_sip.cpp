@@ -118,8 +118,8 @@ void ToSip::message(const xmpp::Stanza& stanza) {
 }
 
 void ToSip::room_message(const xmpp::Stanza& stanza) {
-  const auto from = Jid::parse(stanza.from);
-  const auto to = Jid::parse(stanza.to);
+  const auto from = jids_.get(stanza.from, Jid::parse);
+  const auto to = jids_.get(stanza.to, Jid::parse);
   if (!from || !to) return;
   xmpp::read_content(stanza.element, content_);
   const Kind kind = read_meaning(stanza).kind;

@@ -351,16 +351,7 @@ void ToXmpp::write_state(Contact& contact, std::string_view state) {
 void ToXmpp::end_unwritten(const pb::Envelope& envelope, const pb::Outcome& outcome) {
   ++figures_.failed;
   const pb::XmppMessage& message = envelope.xmpp_message();
-  service::Hop& hop = trace_.add();
-  hop.trace_id = envelope.trace_id();
-  write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(), &hop.envelope);
-  hop.other_id = message.call_id();
-  hop.from = message.from();
-  hop.to = message.to();
-  hop.decision = "not written";
-  hop.outcome = describe(outcome);
-  hop.came_us = hop.ended_us = clock_.wall_us();
-  trace_.show(hop);
+  const service::Hop& hop = trace_end(trace_, envelope, "not written", outcome, clock_.wall_us());
   if (failure_lines_.take(log_, clock_.now()))
     log_.tell(Level::kInfo,
               {envelope.trace_id(), message.from(), message.to(), outcome.stanza_error().condition(),

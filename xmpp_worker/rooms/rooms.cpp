@@ -114,16 +114,14 @@ std::string_view Rooms::sip_domain_of(std::string_view user) const {
                                       : local.substr(at + 1);
 }
 
-bool Rooms::is_room(const pb::XmppMessage& message, bool* ask) {
-  *ask = false;
-  if (settings_.which == Which::kOff || message.to().find('@') == std::string::npos) return false;
-  if (find(xmpp::bare_of(message.from()), xmpp::bare_of(message.to())) != nullptr) return true;
+Rooms::Is Rooms::is_room(const pb::XmppMessage& message) {
+  if (settings_.which == Which::kOff || message.to().find('@') == std::string::npos) return Is::kNone;
   const std::string_view domain = xmpp::domain_of(message.to());
-  if (settings_.which == Which::kListed) return is_listed(domain);
+  if (settings_.which == Which::kListed) return is_listed(domain) ? Is::kRoom : Is::kNone;
+  if (find(xmpp::bare_of(message.from()), xmpp::bare_of(message.to())) != nullptr) return Is::kRoom;
   const auto known = known_domains_.find(domain);
-  if (known != known_domains_.end() && now() < known->second.second) return known->second.first;
-  *ask = true;
-  return false;
+  if (known == known_domains_.end() || now() >= known->second.second) return Is::kNotKnown;
+  return known->second.first ? Is::kRoom : Is::kNone;
 }
 
 void Rooms::ask_domain(const std::string& domain, const pb::Envelope& envelope, Time begin_before) {
@@ -150,10 +148,11 @@ void Rooms::domain_answered(std::string_view domain, bool is_room_service, Durat
 
 bool Rooms::begin(const pb::Envelope& envelope, Time begin_before) {
   const pb::XmppMessage& message = envelope.xmpp_message();
-  bool ask = false;
+  const Is is = is_room(message);
+  if (is == Is::kNone) return false;
   const bool has_words = message.bodies_size() > 0 && message.receipt().kind() == pb::Receipt::NONE;
-  if (!is_room(message, &ask)) {
-    if (!ask || !has_words || held_ >= kMaxHeld) return false;
+  if (is == Is::kNotKnown) {
+    if (!has_words || held_ >= kMaxHeld) return false;
     const std::string domain(xmpp::domain_of(message.to()));
     if (const auto asked = asked_.find(domain);
         asked != asked_.end() && asked->second.held.size() >= kMaxOfDomain)
@@ -260,6 +259,7 @@ void Rooms::carry(Entry& e, Held message) {
 }
 
 bool Rooms::ended(const pb::EnvelopeId& id, const pb::Outcome& outcome) {
+  if (carried_.empty()) return false;  // as of most workers; each message ends here
   auto node = carried_.extract(key_of(id));
   if (node.empty()) return false;
   Held& message = node.mapped().held;
@@ -421,17 +421,7 @@ void Rooms::done(const pb::Envelope& envelope, const char* decision) {
 }
 
 void Rooms::end(const pb::Envelope& envelope, const pb::Outcome& outcome, const char* decision) {
-  const pb::XmppMessage& message = envelope.xmpp_message();
-  service::Hop& hop = trace_.add();
-  hop.trace_id = envelope.trace_id();
-  write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(), &hop.envelope);
-  hop.other_id = message.call_id();
-  hop.from = message.from();
-  hop.to = message.to();
-  hop.decision = decision;
-  hop.outcome = describe(outcome);
-  hop.came_us = hop.ended_us = clock_.wall_us();
-  trace_.show(hop);
+  trace_end(trace_, envelope, decision, outcome, clock_.wall_us());
   user_.finish_of_room(envelope.id(), outcome);
 }
 

@@ -71,8 +71,10 @@ class Rooms {
   static constexpr double kRate = 1, kBurst = 20;   // messages a second of a room to one user
   static constexpr std::size_t kMaxSubject = 1024;  // bytes
   static constexpr std::size_t kMaxOccupants = 200,
-                               kMaxNickOfOthers = 100;  // that are known of a room; bytes
-  static constexpr int64_t kSlackS = 30;                // between the clocks of rooms and ours
+                               kMaxNickOfOthers = 100;             // that are known of a room; bytes
+  static constexpr Duration kNewcomer = std::chrono::seconds(10);  // is told what has been
+  static constexpr Duration kDomainKnown = std::chrono::hours(1);  // whether it has rooms
+  static constexpr int64_t kSlackS = 30;                           // between the clocks of rooms and ours
 
   enum class Which { kOff, kListed, kAny };
   struct Settings {
@@ -187,7 +189,8 @@ class Rooms {
   void each_of(const std::vector<std::string>& users, Function) const;
 
   // from SIP
-  bool is_room(const pb::XmppMessage&, bool* ask);
+  enum class Is { kRoom, kNone, kNotKnown };  // its domain is to be asked
+  Is is_room(const pb::XmppMessage&);
   void ask_domain(const std::string& domain, const pb::Envelope&, Time begin_before);
   void begin_words(const pb::Envelope&, Time begin_before);
   bool begin_private(const pb::Envelope&, Time begin_before);
@@ -239,6 +242,7 @@ class Rooms {
   void turn(Entry&, int* budget);
   void lacks(Entry&);
   void forget_left();
+  void forget_occupants(std::string_view room);  // if nobody of ours is there any more
 
   std::string new_id(std::string_view what, std::string_view from, std::string_view to);
   void send(const Entry&);  // what is in xml_, to the room

@@ -12,7 +12,6 @@ namespace {
 
 constexpr int kMaxSeen = 64;
 constexpr Duration kEarly = std::chrono::seconds(5);
-constexpr Duration kDomainKnown = std::chrono::hours(1);
 
 // XEP-0410 3: these errors say that we are in a room, or nothing.
 bool may_be_in(std::string_view condition) {

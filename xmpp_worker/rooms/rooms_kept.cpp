@@ -15,6 +15,7 @@ using nlohmann::json;
 using pb::Membership;
 
 constexpr int64_t kKeptForUs = int64_t{7} * 24 * 3600 * 1'000'000;  // one that has been left
+constexpr Duration kAnothers = std::chrono::seconds(60);            // the one that told of it looks after it
 constexpr int kMaxOfNews = 200;                                     // memberships, in one piece
 
 const char* word_for(Membership::State state) {
@@ -75,13 +76,12 @@ void Rooms::publish() {
   const auto written = kept_.commit();
   if (!written && !has_trouble_) log_.warn("rooms: {}; tried again with each change", written.error().text);
   has_trouble_ = !written;
-  const pb::RoomNews news = std::exchange(news_, {});
+  const bool has_news = news_.refusals_size() + news_.domains_size() > 0;
   for (const auto& [name, told] : told_) {
-    // Why, before that he is out.
-    if (news.refusals_size() + news.domains_size() > 0)
-      user_.tell_sibling(name, told.epoch, told.stream, news);
+    if (has_news) user_.tell_sibling(name, told.epoch, told.stream, news_);  // why, before that he is out
     tell(name, told, changed);
   }
+  if (has_news) news_.Clear();
 }
 
 void Rooms::tell(const std::string& worker, const Told& told, const std::vector<const Entry*>& entries) {
@@ -123,8 +123,10 @@ void Rooms::news(const pb::RoomNews& news) {
     Entry& e = entries_[key_of(each.user(), each.room())];
     kept_.put(hash64(key_of(each.user(), each.room())), e.kept.SerializeAsString());
     if (e.kept.state() == Membership::IN) carry_held(e);
-    if (e.kept.state() == Membership::LEFT)
+    if (e.kept.state() == Membership::LEFT) {
       end_held(e, refusal({"cancel", "not-acceptable", "You are not in this room any more"}, false));
+      forget_occupants(each.room());
+    }
     if (e.kept.state() == Membership::JOINING) take_early(e);
   }
   for (const pb::RoomNews::Refusal& each : news.refusals()) {
@@ -132,7 +134,7 @@ void Rooms::news(const pb::RoomNews& news) {
     if (found != entries_.end()) refused_as_told(found->second, to_stanza_error(each.error()));
   }
   for (const pb::RoomNews::Domain& each : news.domains()) {
-    if (asked_.contains(each.name())) domain_answered(each.name(), each.has_rooms(), std::chrono::hours(1));
+    if (asked_.contains(each.name())) domain_answered(each.name(), each.has_rooms(), kDomainKnown);
   }
   user_.publish_soon();
 }
@@ -158,9 +160,8 @@ bool Rooms::merge(const Membership& other) {
   }
   if (is_newer && before.state() != other.state()) {
     e.wanted_nick = e.kept.nick();
-    e.newcomer_until = now() + std::chrono::seconds(10);
-    e.look_at = now() + std::chrono::seconds(60);  // the one that told it looks after it
-    e.join_until = now() + std::chrono::seconds(60);
+    e.newcomer_until = now() + kNewcomer;
+    e.look_at = e.join_until = now() + kAnothers;
     if (e.kept.state() == Membership::IN) e.entered_at = now();
     if (e.kept.state() == Membership::OUT && user_.acts_for(e.kept.user(), e.kept.room()))
       e.look_at = now() + next_try(e);

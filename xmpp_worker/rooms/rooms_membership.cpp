@@ -19,7 +19,6 @@ constexpr Duration kJoinWithin = std::chrono::seconds(25);
 constexpr Duration kLooks = std::chrono::minutes(15);  // whether we are still in it (XEP-0410)
 constexpr Duration kFirstTry = std::chrono::seconds(2), kLongestTry = std::chrono::minutes(15);
 constexpr Duration kStays = std::chrono::minutes(5);  // after which the tries begin anew
-constexpr Duration kNewcomer = std::chrono::seconds(10);
 constexpr Duration kMute = std::chrono::seconds(30);  // a domain that has not answered is not asked again
 constexpr int kMaxNickTries = 6;
 constexpr Duration kAsksAgain = std::chrono::seconds(5);
@@ -119,6 +118,7 @@ void Rooms::is_left(Entry& e, const pb::Outcome& held) {
   end_held(e, held);
   e.kept.set_state(Membership::LEFT);
   e.kept.clear_password();
+  forget_occupants(e.kept.room());
   changed(e);
 }
 
@@ -202,6 +202,7 @@ void Rooms::shown(std::string_view user, std::string_view room, Shown what) {
 }
 
 void Rooms::may_lack(std::string_view domain) {
+  if (!domain.empty() && !may_be_room(domain)) return;
   for (auto& [key, e] : entries_) {
     if (!domain.empty() && xmpp::domain_of(e.kept.room()) != domain) continue;
     e.may_lack = true;
@@ -209,11 +210,11 @@ void Rooms::may_lack(std::string_view domain) {
     e.asked_again = 0;
     e.look_at = now();
   }
+  turn();  // at once: rooms keep little of what was said meanwhile
 }
 
 void Rooms::turn() {
-  dirty_.insert(dirty_.end(), later_.begin(), later_.end());
-  if (!std::exchange(later_, {}).empty()) user_.publish_soon();
+  if (!later_.empty()) user_.publish_soon();
   if (settings_.which == Which::kOff) return;
   int budget = kMaxLooks;
   for (auto& [key, e] : entries_) {
@@ -239,11 +240,13 @@ void Rooms::forget_left() {
     if (goes) kept_.remove(hash64(each->first));
     each = goes ? entries_.erase(each) : std::next(each);
   }
-  std::set<std::string_view> rooms;
-  for (const auto& [key, each] : entries_) {
-    if (each.kept.state() != Membership::LEFT) rooms.insert(each.kept.room());
-  }
-  std::erase_if(occupants_, [&](const auto& each) { return !rooms.contains(each.first); });
+}
+
+void Rooms::forget_occupants(std::string_view room) {
+  const bool is_used = std::any_of(entries_.begin(), entries_.end(), [&](const auto& each) {
+    return each.second.kept.room() == room && each.second.kept.state() != Membership::LEFT;
+  });
+  if (!is_used) occupants_.erase(std::string(room));
 }
 
 void Rooms::turn(Entry& e, int* budget) {
@@ -270,7 +273,7 @@ void Rooms::turn(Entry& e, int* budget) {
   const std::string occupant = e.kept.room() + "/" + e.kept.nick();
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
-  xmpp::write_self_ping(xml, occupant_of(e), occupant, new_id("ping", occupant_of(e), occupant));
+  xmpp::write_ping(xml, occupant_of(e), occupant, new_id("ping", occupant_of(e), occupant));
   (void)user_.send_to_room(occupant_of(e), occupant, xml_);
 }
 

@@ -47,13 +47,14 @@ std::optional<RoomInvitation> read_room_invitation(const Stanza& message) {
   std::optional<RoomInvitation> direct;
   for (Element x = message.element.first_child(); x; x = x.next()) {
     if (x.is("x", ns::kConference) && !x.attribute("jid").empty())
-      direct = {x.attribute("jid"), message.from, trim(x.attribute("reason")), x.attribute("password")};
+      direct = {x.attribute("jid"), message.from, trim(x.attribute("reason")), x.attribute("password"),
+                false};
     const Element invite = x.is("x", ns::kMucUser) ? x.child("invite", ns::kMucUser) : Element();
     // Servers add the direct form to a mediated one, for old clients; who invites is only here.
     if (invite) {
       return RoomInvitation{bare_of(message.from), invite.attribute("from"),
                             trim(invite.child("reason", ns::kMucUser).text()),
-                            x.child("password", ns::kMucUser).text()};
+                            x.child("password", ns::kMucUser).text(), true};
     }
   }
   return direct;
@@ -159,10 +160,6 @@ std::vector<std::string_view> read_members(const Element& iq) {
     if (!name.empty()) out.push_back(name);
   }
   return out;
-}
-
-void write_self_ping(XmlWriter& xml, std::string_view from, std::string_view occupant, std::string_view id) {
-  write_ping(xml, from, occupant, id);
 }
 
 void write_room_question(XmlWriter& xml, std::string_view from, std::string_view domain,

@@ -39,6 +39,7 @@ RoomPresence read_room_presence(const Element& presence);
 struct RoomInvitation {
   std::string_view room, from;  // JIDs as written; none checked
   std::string_view reason, password;
+  bool is_mediated = false;  // the room sends it; else who invites
 };
 
 // Mediated (7.8.2) or direct (XEP-0249). Nothing: the message is no invitation.
@@ -79,9 +80,6 @@ void write_members_question(XmlWriter&, std::string_view from, std::string_view 
 constexpr std::size_t kMaxMembers = 200;  // the others are not read
 // Nicks, of the answer.
 std::vector<std::string_view> read_members(const Element& iq);
-
-// XEP-0410: whether it is still in the room.
-void write_self_ping(XmlWriter&, std::string_view from, std::string_view occupant, std::string_view id);
 
 // 6.2: whether a domain has rooms.
 void write_room_question(XmlWriter&, std::string_view from, std::string_view domain, std::string_view id);

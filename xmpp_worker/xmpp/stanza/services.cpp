@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "xmpp_worker/xmpp/stanza/capabilities.h"
+#include "xmpp_worker/xmpp/stanza/rooms.h"
 #include "xmpp_worker/xmpp/stream/names.h"
 
 namespace stox::xmpp {
@@ -188,21 +189,16 @@ void write_vcard_request(XmlWriter& xml, std::string_view from, std::string_view
 }
 
 bool decline_invitation(const Stanza& message, XmlWriter& xml) {
-  if (message.is_error() || message.from.empty()) return false;
-  for (Element x = message.element.first_child(); x; x = x.next()) {
-    if (!x.is("x", ns::kMucUser) && !x.is("x", ns::kConference)) continue;
-    if (x.ns() == ns::kConference) {
-      write_error(xml, message, {"cancel", "not-acceptable", std::string(kNoGroupChats), ""});
-      return true;
-    }
-    const Element invite = x.child("invite", ns::kMucUser);
-    if (!invite) continue;
-    xml.open("message").attribute("from", message.to).attribute("to", bare_of(message.from));
-    xml.open("x", ns::kMucUser).open("decline").attribute_unless_empty("to", invite.attribute("from"));
-    xml.leaf("reason", kNoGroupChats).close().close().close();
+  const auto invitation = read_room_invitation(message);
+  if (!invitation) return false;
+  if (!invitation->is_mediated) {
+    write_error(xml, message, {"cancel", "not-acceptable", std::string(kNoGroupChats), ""});
     return true;
   }
-  return false;
+  xml.open("message").attribute("from", message.to).attribute("to", invitation->room);
+  xml.open("x", ns::kMucUser).open("decline").attribute_unless_empty("to", invitation->from);
+  xml.leaf("reason", kNoGroupChats).close().close().close();
+  return true;
 }
 
 bool decline_call(const Stanza& message, XmlWriter& xml) {
