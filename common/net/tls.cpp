@@ -1,40 +1,31 @@
 #include "common/net/tls.h"
 
-#include <arpa/inet.h>
 #include <openssl/bio.h>
-#include <openssl/ec.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
-#include <ctime>
+#include <utility>
 
 #include "common/net/chain_size.h"
+#include "common/net/tls_certificate.h"
+#include "common/net/tls_records.h"
 
 namespace stox::net {
 namespace {
 
-// Of a ClientHello: OpenSSL makes room for what its header promises, and takes promises of 131 kB.
-constexpr std::size_t kMaxHello = 16'384, kHelloHeader = 9;
+// Of a ClientHello: OpenSSL makes room for what its header promises, and takes promises of 131 kB. Those with
+// keys that quantum computers do not break have 2 kB, or 3 with two of them.
+constexpr std::size_t kMaxHello = 3'584, kMaxKeptOfHello = 1'024, kHelloHeader = 9;
+// Of what a client shows: a record with its certificates, by TLS 1.2 with all that follows, and one behind
+// them.
+constexpr std::size_t kMaxShown = kMaxChainBytes + 2'048, kMaxProof = 2'304;
 // Without data between them. Each costs some work and makes an answer.
 constexpr unsigned kMaxKeyUpdates = 32;
 
-struct FreeOpenssl {
-  void operator()(X509* x) const { X509_free(x); }
-  void operator()(GENERAL_NAMES* n) const { GENERAL_NAMES_free(n); }
-  void operator()(EXTENDED_KEY_USAGE* u) const { EXTENDED_KEY_USAGE_free(u); }
-  void operator()(BIO* b) const { BIO_free_all(b); }
-  void operator()(SSL* s) const { SSL_free(s); }
-  void operator()(EVP_PKEY* k) const { EVP_PKEY_free(k); }
-};
-
-template <class T>
-using Owned = std::unique_ptr<T, FreeOpenssl>;
+constexpr char kTooLarge[] = "TLS: a message of its handshake is too large";
 
 // The first entry of OpenSSL's list of errors (the cause; what follows from it comes behind), which is left
 // empty.
@@ -47,108 +38,6 @@ std::string openssl_error() {
     return "holds none in PEM (-----BEGIN ...)";
   const char* reason = ERR_reason_error_string(code);
   return reason != nullptr ? reason : "OpenSSL error " + std::to_string(code);
-}
-
-std::string text_of(const ASN1_STRING* string) {
-  if (string == nullptr) return {};
-  const auto* bytes = reinterpret_cast<const char*>(ASN1_STRING_get0_data(string));
-  return std::string(bytes, static_cast<std::size_t>(ASN1_STRING_length(string)));
-}
-
-std::string text_of(const X509_NAME* name) {
-  const Owned<BIO> out(BIO_new(BIO_s_mem()));
-  if (!out || X509_NAME_print_ex(out.get(), name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB) < 0) return {};
-  char* bytes = nullptr;
-  const long size = BIO_get_mem_data(out.get(), &bytes);
-  return std::string(bytes, static_cast<std::size_t>(size));
-}
-
-void add_other_name(const OTHERNAME& other, CertificateNames& names) {
-  static const ASN1_OBJECT* const srv_name = OBJ_txt2obj("1.3.6.1.5.5.7.8.7", 1);
-  static const ASN1_OBJECT* const xmpp_addr = OBJ_txt2obj("1.3.6.1.5.5.7.8.5", 1);
-  const ASN1_TYPE* value = other.value;
-  if (value == nullptr) return;
-  if (value->type == V_ASN1_IA5STRING && OBJ_cmp(other.type_id, srv_name) == 0)
-    names.srv_names.push_back(text_of(value->value.ia5string));
-  if (value->type == V_ASN1_UTF8STRING && OBJ_cmp(other.type_id, xmpp_addr) == 0)
-    names.xmpp_addrs.push_back(text_of(value->value.utf8string));
-}
-
-CertificateNames read_names(X509* x) {
-  CertificateNames names;
-  const Owned<GENERAL_NAMES> list(
-      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(x, NID_subject_alt_name, nullptr, nullptr)));
-  names.has_alternatives = X509_get_ext_by_NID(x, NID_subject_alt_name, -1) >= 0;
-  for (int i = 0; i < sk_GENERAL_NAME_num(list.get()); ++i) {
-    const GENERAL_NAME* name = sk_GENERAL_NAME_value(list.get(), i);
-    if (name->type == GEN_DNS) names.dns.push_back(text_of(name->d.dNSName));
-    if (name->type == GEN_URI) names.uris.push_back(text_of(name->d.uniformResourceIdentifier));
-    if (name->type == GEN_IPADD) {
-      const std::string bytes = text_of(name->d.iPAddress);
-      std::array<char, INET6_ADDRSTRLEN> text{};
-      if (bytes.size() == 4 || bytes.size() == 16)
-        names.ips.emplace_back(
-            inet_ntop(bytes.size() == 4 ? AF_INET : AF_INET6, bytes.data(), text.data(), text.size()));
-    }
-    if (name->type == GEN_OTHERNAME) add_other_name(*name->d.otherName, names);
-  }
-  const X509_NAME* subject = X509_get_subject_name(x);
-  const int last = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-  if (last >= 0) names.common_name = text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, last)));
-  // A name that ends early in C must not pass for a shorter one anywhere.
-  const auto is_cut = [](const std::string& name) { return name.find('\0') != std::string::npos; };
-  for (auto* each : {&names.dns, &names.uris, &names.srv_names, &names.xmpp_addrs})
-    std::erase_if(*each, is_cut);
-  if (is_cut(names.common_name)) names.common_name.clear();
-  return names;
-}
-
-// RFC 5280 4.2.1.12. `more`: an OID that will do besides those of TLS; empty = none.
-bool may_be_used_for_tls(X509* x, const std::string& more) {
-  if (X509_get_ext_by_NID(x, NID_ext_key_usage, -1) < 0) return true;
-  const Owned<EXTENDED_KEY_USAGE> usages(
-      static_cast<EXTENDED_KEY_USAGE*>(X509_get_ext_d2i(x, NID_ext_key_usage, nullptr, nullptr)));
-  for (int i = 0; i < sk_ASN1_OBJECT_num(usages.get()); ++i) {
-    const ASN1_OBJECT* usage = sk_ASN1_OBJECT_value(usages.get(), i);
-    const int known = OBJ_obj2nid(usage);
-    if (known == NID_server_auth || known == NID_client_auth || known == NID_anyExtendedKeyUsage) return true;
-    std::array<char, 80> oid{};
-    if (!more.empty() && OBJ_obj2txt(oid.data(), oid.size(), usage, 1) > 0 && more == oid.data()) return true;
-  }
-  return false;
-}
-
-// The DER of a certificate that says nothing; empty: it could not be made.
-std::string empty_certificate() {
-  const Owned<EVP_PKEY> key(EVP_EC_gen("P-256"));
-  const Owned<X509> made(X509_new());
-  unsigned char* der = nullptr;
-  if (!key || !made || X509_gmtime_adj(X509_getm_notBefore(made.get()), 0) == nullptr ||
-      X509_gmtime_adj(X509_getm_notAfter(made.get()), 0) == nullptr ||
-      X509_set_pubkey(made.get(), key.get()) != 1 || X509_sign(made.get(), key.get(), EVP_sha256()) <= 0)
-    return {};
-  const int size = i2d_X509(made.get(), &der);
-  std::string out(reinterpret_cast<const char*>(der), size > 0 ? static_cast<std::size_t>(size) : 0);
-  OPENSSL_free(der);
-  return out;
-}
-
-// Whoever refers to it has an empty one then: d2i_X509() writes over what it is given.
-void make_empty(X509* x) {
-  static const std::string empty = empty_certificate();
-  if (empty.empty()) return;
-  const auto* at = reinterpret_cast<const unsigned char*>(empty.data());
-  X509_up_ref(x);  // a failure would take one
-  X509* same = x;
-  if (d2i_X509(&same, &at, static_cast<long>(empty.size())) != nullptr) X509_free(x);
-}
-
-void read_certificate(X509* x, Certificate& out) {
-  out.names = read_names(x);
-  out.subject = text_of(X509_get_subject_name(x));
-  out.issuer = text_of(X509_get_issuer_name(x));
-  std::tm end{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(x), &end) == 1) out.not_after_s = static_cast<int64_t>(timegm(&end));
 }
 
 }  // namespace
@@ -169,17 +58,24 @@ struct TlsSession::State {
   std::string_view in;         // during a call
   std::string* out = nullptr;  // during a call
   bool established = false, closed = false;
-  std::array<unsigned char, kHelloHeader> hello{};
-  std::size_t hello_size = 0;
+  TlsRecords records;
+  std::string flight;  // by TLS 1.2: what came of all that a client says at once
+  bool flight_ends = false;
   unsigned key_updates = 0;
   const char* refusal = nullptr;  // of ours, if the handshake ends by it
   int problem = X509_V_OK;        // the first that was found in the peer's chain
   PeerCertificate peer;
+  std::string shown;  // its certificate in DER, until the handshake is done and its names are read
 
+  bool is_server() const { return options.role == TlsOptions::Role::kServer; }
+  bool is_old() const { return is_server() && !established && SSL_version(ssl.get()) == TLS1_2_VERSION; }
+  bool keeps(std::string_view record);
   Result<void> handshake();
-  bool is_hello_too_large(std::string_view bytes);
+  Result<void> take(std::string_view record, std::string& plain);
+  bool is_too_large(std::string_view record) const;
+  bool is_too_large(std::size_t record) const;
+  void take_certificates(X509_STORE_CTX*);
   void look_at_peer();
-  void forget_certificates();
   Result<void> failure(int result);
 
   static State& of(BIO* bio) { return *static_cast<State*>(BIO_get_data(bio)); }
@@ -246,12 +142,34 @@ int verify_chain(X509_STORE_CTX* store, void*) {
   const auto* ssl =
       static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   State& s = State::of(ssl);
-  const std::size_t values = count_values(store);
-  const bool is_small_enough = values <= kMaxChainValues && X509_verify_cert(store) == 1;
-  if (is_small_enough && (s.problem == X509_V_OK || values <= kMaxStrangersValues)) return 1;
+  const bool is_small_enough =
+      count_values(store) <= kMaxChainValues &&
+      (!s.is_server() || i2d_X509(X509_STORE_CTX_get0_cert(store), nullptr) <= kMaxCertificateBytes);
+  if (is_small_enough && X509_verify_cert(store) == 1) {
+    s.take_certificates(store);
+    ERR_clear_error();  // of a chain that is not valid, which is no error of the session's
+    return 1;
+  }
   s.refusal = "its certificates say too much: only chains of some hundred names are taken";
   X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
   return 0;
+}
+
+// Of a ClientHello OpenSSL keeps these lists as long as the session lives.
+template <class State>
+int look_at_hello(SSL* ssl, int* alert, void*) {
+  std::size_t kept = 0;
+  for (const unsigned type : {TLSEXT_TYPE_server_name, TLSEXT_TYPE_application_layer_protocol_negotiation,
+                              TLSEXT_TYPE_supported_groups, TLSEXT_TYPE_signature_algorithms,
+                              TLSEXT_TYPE_signature_algorithms_cert}) {
+    const unsigned char* data = nullptr;
+    std::size_t size = 0;
+    if (SSL_client_hello_get0_ext(ssl, type, &data, &size) == 1) kept += size;
+  }
+  if (kept <= kMaxKeptOfHello) return SSL_CLIENT_HELLO_SUCCESS;
+  State::of(ssl).refusal = "a message of its handshake is too large";
+  *alert = SSL_AD_DECODE_ERROR;
+  return SSL_CLIENT_HELLO_ERROR;
 }
 
 template <class State>
@@ -294,6 +212,7 @@ Result<TlsContext> TlsContext::create(const TlsFiles& files) {
   SSL_CTX_set_cert_verify_callback(ctx, verify_chain<State>, nullptr);
   SSL_CTX_set_max_cert_list(ctx, kMaxChainBytes);
   SSL_CTX_set_msg_callback(ctx, note_message<State>);
+  SSL_CTX_set_client_hello_cb(ctx, look_at_hello<State>, nullptr);
   SSL_CTX_set_alpn_select_cb(ctx, choose_alpn<State>, nullptr);
 
   if (!files.certificate.empty() || !files.key.empty()) {
@@ -304,6 +223,7 @@ Result<TlsContext> TlsContext::create(const TlsFiles& files) {
                    "?");
     context.has_certificate_ = true;
     read_certificate(SSL_CTX_get0_certificate(ctx), context.certificate_);
+    context.certificate_.names = read_names(SSL_CTX_get0_certificate(ctx));
   }
   if (files.ca.empty() ? SSL_CTX_set_default_verify_paths(ctx) != 1
                        : SSL_CTX_load_verify_locations(ctx, files.ca.c_str(), nullptr) != 1)
@@ -328,6 +248,7 @@ TlsSession::TlsSession(const TlsContext& context, TlsOptions options) : s_(std::
     return;
   }
   SSL_set_connect_state(ssl);
+  SSL_set_max_cert_list(ssl, kMaxChainBytesOfServers);
   if (!s_->options.server_name.empty()) SSL_set_tlsext_host_name(ssl, s_->options.server_name.c_str());
   const std::string& alpn = s_->options.alpn;
   if (!alpn.empty()) {
@@ -355,12 +276,31 @@ Result<void> TlsSession::State::failure(int result) {
   }
 }
 
-// RFC 8446 4 and 5.1, however the bytes are cut.
-bool TlsSession::State::is_hello_too_large(std::string_view bytes) {
-  for (std::size_t i = 0; i < bytes.size() && hello_size < hello.size(); ++i)
-    hello[hello_size++] = static_cast<unsigned char>(bytes[i]);
-  const bool is_whole = hello_size == hello.size() && hello[0] == SSL3_RT_HANDSHAKE;
-  return is_whole && (hello[6] * 65'536u + hello[7] * 256u + hello[8]) > kMaxHello;
+// A ClientHello comes first, and once more behind a HelloRetryRequest (RFC 8446 4.1.4).
+bool TlsSession::State::is_too_large(std::string_view record) const {
+  const OSSL_HANDSHAKE_STATE at = SSL_get_state(ssl.get());
+  const bool is_hello = record[0] == SSL3_RT_HANDSHAKE && (at == TLS_ST_BEFORE || at == TLS_ST_EARLY_DATA);
+  if (!is_server() || !is_hello) return false;
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(record[i]); };
+  return record.size() < kHelloHeader || byte(6) * 65'536u + byte(7) * 256u + byte(8) > kMaxHello;
+}
+
+bool TlsSession::State::is_too_large(std::size_t record) const {
+  if (!is_server() || established) return false;
+  if (SSL_get_state(ssl.get()) == TLS_ST_BEFORE) return record > kHelloHeader + kMaxHello;
+  return flight.size() + record > (peer.present ? kMaxProof : kMaxShown);
+}
+
+// By TLS 1.2 OpenSSL keeps all messages until the client has proved that its certificate is its own, and the
+// certificate beside them. So it is given them when the last is there: Finished, behind the change of ciphers
+// (RFC 5246 7.3).
+bool TlsSession::State::keeps(std::string_view record) {
+  if (!is_old()) return false;
+  const bool is_alert = record[0] == SSL3_RT_ALERT && record.size() > TlsRecords::kHeader;
+  const bool is_last = flight_ends || (is_alert && record[TlsRecords::kHeader] == SSL3_AL_FATAL);
+  flight_ends = record[0] == SSL3_RT_CHANGE_CIPHER_SPEC;
+  flight.append(record);
+  return !is_last;
 }
 
 Result<void> TlsSession::State::handshake() {
@@ -369,33 +309,33 @@ Result<void> TlsSession::State::handshake() {
   if (result != 1) return failure(result);
   established = true;
   look_at_peer();
-  forget_certificates();
   return {};
 }
 
-void TlsSession::State::look_at_peer() {
-  const Owned<X509> certificate(SSL_get1_peer_certificate(ssl.get()));
-  peer.present = certificate != nullptr;
-  peer.valid = peer.present && problem == X509_V_OK;
-  if (!peer.present) {
-    peer.problem = "it has shown no certificate";
-    return;
-  }
-  read_certificate(certificate.get(), peer);
-  if (!peer.valid) {
+// OpenSSL keeps what the peer has shown as long as the session lives, decoded and as it came, and nothing
+// takes it out of a session. All that it needs until the end of the handshake is the key.
+void TlsSession::State::take_certificates(X509_STORE_CTX* store) {
+  X509* const own = X509_STORE_CTX_get0_cert(store);
+  const STACK_OF(X509)* const chain = X509_STORE_CTX_get0_untrusted(store);
+  read_certificate(own, peer);
+  peer.present = true;
+  if (problem != X509_V_OK) {
     peer.problem = X509_verify_cert_error_string(problem);
-  } else if (!may_be_used_for_tls(certificate.get(), options.key_usage)) {
-    peer.valid = false;
+  } else if (!may_be_used_for_tls(own, options.key_usage)) {
     peer.problem = "its extended key usage allows neither TLS servers nor TLS clients";
+  } else {
+    shown = der_of(own);
   }
+  for (int i = 0; i < sk_X509_num(chain); ++i)
+    make_bare(sk_X509_value(chain, i), sk_X509_value(chain, i) == own);
 }
 
-// OpenSSL keeps what the peer has shown as long as the session lives, decoded and as it came, and nothing
-// takes it out of a session. What is asked of it has been read by now.
-void TlsSession::State::forget_certificates() {
-  if (X509* const own = SSL_get0_peer_certificate(ssl.get())) make_empty(own);
-  const STACK_OF(X509)* const chain = SSL_get_peer_cert_chain(ssl.get());
-  for (int i = 0; i < sk_X509_num(chain); ++i) make_empty(sk_X509_value(chain, i));
+void TlsSession::State::look_at_peer() {
+  if (!peer.present) peer.problem = "it has shown no certificate";
+  peer.valid = peer.problem.empty();  // and it has the key of it
+  if (const auto certificate = certificate_of(std::exchange(shown, {})))
+    peer.names = read_names(certificate.get());
+  if (X509* const own = SSL_get0_peer_certificate(ssl.get())) make_bare(own, false);
 }
 
 Result<void> TlsSession::start(std::string& wire) {
@@ -406,24 +346,43 @@ Result<void> TlsSession::start(std::string& wire) {
 
 Result<void> TlsSession::received(std::string_view bytes, std::string& plain, std::string& wire) {
   State& s = *s_;
-  s.in = bytes;
   s.out = &wire;
-  if (!s.established) {
-    if (s.options.role == TlsOptions::Role::kServer && s.is_hello_too_large(bytes))
-      return error("TLS: the handshake begins with a message that is too large");
-    if (auto done = s.handshake(); !done) return done;
-    if (!s.established) return {};
+  for (std::string_view record; !(record = s.records.next(bytes)).empty();) {
+    if (s.keeps(record)) continue;
+    const std::string flight = std::exchange(s.flight, {});
+    if (auto done = s.take(flight.empty() ? record : flight, plain); !done || s.closed) return done;
+    if (!flight.empty() && s.is_old()) return error("TLS: no Finished follows its change of ciphers");
+  }
+  if (s.is_too_large(s.records.awaited())) return error(kTooLarge);
+  return {};
+}
+
+Result<void> TlsSession::State::take(std::string_view record, std::string& plain) {
+  in = record;
+  if (!established) {
+    if (is_too_large(record)) return error(kTooLarge);
+    if (auto done = handshake(); !done) return done;
   }
   std::array<char, 16'384> buffer;  // a whole record
-  for (;;) {
+  for (int count = 1; established && count > 0;) {
     ERR_clear_error();
-    const int count = SSL_read(s.ssl.get(), buffer.data(), static_cast<int>(buffer.size()));
-    if (count > 0) s.key_updates = 0;
-    if (s.key_updates > kMaxKeyUpdates) return error("TLS: it changes its keys again and again");
-    if (count <= 0) return s.failure(count);
-    plain.append(buffer.data(), static_cast<std::size_t>(count));
+    count = SSL_read(ssl.get(), buffer.data(), static_cast<int>(buffer.size()));
+    if (count > 0) key_updates = 0;
+    if (key_updates > kMaxKeyUpdates) return error("TLS: it changes its keys again and again");
+    if (count > 0) {
+      plain.append(buffer.data(), static_cast<std::size_t>(count));
+    } else if (auto done = failure(count); !done) {
+      return done;
+    }
   }
+  // OpenSSL has taken memory for a message of the handshake then. Clients have none that is so large.
+  if (established && is_server() && SSL_in_init(ssl.get()) != 0)
+    return error("TLS: a message of a client comes in pieces");
+  if (record.size() == TlsRecords::kHeader) return error("TLS: what comes is no record of it");
+  return {};
 }
+
+std::size_t TlsSession::awaited() const { return s_->records.awaited(); }
 
 void TlsSession::send(std::string_view plain, std::string& wire) {
   s_->out = &wire;

@@ -7,6 +7,7 @@
 // consequence.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -36,8 +37,8 @@ struct CertificateNames {
 };
 
 struct Certificate {
-  CertificateNames names;
-  std::string subject, issuer;  // for people
+  CertificateNames names;       // of a peer's certificate only if it is valid
+  std::string subject, issuer;  // for people, cut where they are long
   int64_t not_after_s = 0;      // Unix time
   bool has_expired(int64_t now_s) const { return not_after_s < now_s; }
 };
@@ -96,6 +97,8 @@ class TlsSession {
   // Bytes of the peer, however cut. After an Error (the peer's alert, or what it did wrong, for people)
   // `wire` may hold an alert of ours for it, and the session is of no more use.
   Result<void> received(std::string_view bytes, std::string& plain, std::string& wire);
+  // How long the record that has begun to come will be, as it says; 0: none has.
+  std::size_t awaited() const;
   // Only once established and as long as no Error came.
   void send(std::string_view plain, std::string& wire);
   // That no more will be sent (close_notify).

@@ -129,3 +129,34 @@ def test_certificates_of_many_names(place, romeo):
                 assert not tls.recv(1)
                 raise ConnectionResetError
     text_crosses(place, romeo)
+
+
+def test_a_large_record_of_tls_that_does_not_end(place):
+    """It is told so, and does not wait for its rest."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(came, goes)
+    with socket.create_connection((place.host, place.port), timeout=30, source_address=(place.evil.host, 0)) as peer:
+        def until(wanted):
+            text = b""
+            while wanted not in text:
+                try:
+                    text += tls.read()
+                except ssl.SSLWantReadError:
+                    data = peer.recv(65536)
+                    came.write(data) if data else came.write_eof()
+            return text
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                peer.sendall(goes.read())
+                came.write(peer.recv(65536))
+        tls.write(HEADER.format(own="evil.test", to=XMPP_DOMAIN, more="").encode())
+        peer.sendall(goes.read())
+        until(b"</stream:features>")
+        tls.write(b" " * 10_000)
+        peer.sendall(goes.read()[:10])
+        assert b"<policy-violation " in until(b"</stream:error>")

@@ -11,8 +11,9 @@
 namespace stox::xmpp {
 namespace {
 
-// Of a stream that has not proved anything: what comes, and what is answered, be it read or not.
-constexpr std::size_t kMaxUnprovedIn = 262'144, kMaxUnprovedOut = 24'576;
+// Of a stream that has not proved anything: what comes, and what is answered, be it read or not. A record of
+// TLS takes memory until all of it has come.
+constexpr std::size_t kMaxUnprovedIn = 262'144, kMaxUnprovedOut = 12'288, kMaxUnprovedRecord = 6'144;
 // Answers that a peer does not read; beyond it is no peer.
 constexpr std::size_t kMaxUnread = 262'144;
 constexpr std::size_t kMaxUnsent = 4'194'304;  // of what we want to say on a bidirectional stream
@@ -43,7 +44,8 @@ void S2sAccepted::arrange() {
   if (machine_.is_ended()) return alarm_.set(kNever);
   const std::size_t unread = socket_.unsent() + machine_.output().size();
   if (!machine_.is_authenticated() &&
-      (came_ > kMaxUnprovedIn || said_ + machine_.output().size() > kMaxUnprovedOut))
+      (came_ > kMaxUnprovedIn || said_ + machine_.output().size() > kMaxUnprovedOut ||
+       socket_.awaited() > kMaxUnprovedRecord))
     return close({"policy-violation", "prove first who you are"});
   if (unread > (carried_.empty() ? kMaxUnread : 2 * kMaxUnsent))
     return close({"resource-constraint", "what we send is not read"});
@@ -118,6 +120,7 @@ void S2sAccepted::about_to_write() {
   socket_.send(machine_.output());
   said_ += machine_.output().size();
   machine_.output().clear();
+  if (!machine_.is_authenticated()) machine_.output().shrink_to_fit();
 }
 
 void S2sAccepted::carry(std::string_view xml) {

@@ -22,7 +22,7 @@ DialbackVerdict error_of(std::string condition) {
 }  // namespace
 
 S2sInbound::S2sInbound(InboundOptions options, const DialbackKeys& keys, S2sInboundUser& user, Time now)
-    : options_(std::move(options)), keys_(keys), user_(user) {
+    : S2sStream(XmlLimits::of_strangers()), options_(std::move(options)), keys_(keys), user_(user) {
   now_ = now;
   next_ = now + options_.to_authenticate;
 }

@@ -27,7 +27,7 @@ const StanzaError kTimeout{"wait", "remote-server-timeout"};
 }  // namespace
 
 S2sOutbound::S2sOutbound(OutboundOptions options, const DialbackKeys& keys, S2sOutboundUser& user)
-    : options_(std::move(options)), keys_(keys), user_(user) {}
+    : S2sStream(XmlLimits::before_authentication()), options_(std::move(options)), keys_(keys), user_(user) {}
 
 std::string S2sOutbound::peer_name() const { return fmt::format("{} ({})", options_.to, options_.server); }
 

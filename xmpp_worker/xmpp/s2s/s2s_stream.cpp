@@ -58,7 +58,7 @@ void S2sStream::take_tls(PeerNames peer, std::string description, Time now) {
 
 void S2sStream::expect_restart() {
   header_sent_ = false;
-  xml_.restart(XmlLimits::before_authentication());
+  xml_.restart(limits_);
 }
 
 void S2sStream::begin_header(XmlWriter& xml) {

@@ -72,7 +72,8 @@ class S2sStream : protected XmlStreamUser {
   Time last_traffic() const { return last_traffic_; }  // of stanzas
 
  protected:
-  S2sStream() : xml_(XmlLimits::before_authentication(), *this) {}
+  // Limits until it has been proved who the peer is.
+  explicit S2sStream(const XmlLimits& limits) : limits_(limits), xml_(limits, *this) {}
 
   virtual void opened(const Element& header) = 0;
   virtual void element(const Element&) = 0;
@@ -97,6 +98,7 @@ class S2sStream : protected XmlStreamUser {
   void finish(StreamEnd);
   void say_goodbye();
 
+  const XmlLimits limits_;
   XmlStream xml_;
   std::string output_;
   Time now_{};  // of the call we are in

@@ -47,6 +47,11 @@ class PacedSocket : private net::Reader, private net::StreamSocketUser {
   void abort();
   // Sent and not yet taken by the kernel: grows when the peer does not read.
   std::size_t unsent() const { return socket_.unsent(); }
+  // How long the record of TLS that has begun to come will be; 0: none has. The handshake has bounds of its
+  // own.
+  std::size_t awaited() const {
+    return socket_ && socket_.tls() && !socket_.is_securing() ? socket_.tls()->awaited() : 0;
+  }
 
  private:
   void readable() override;

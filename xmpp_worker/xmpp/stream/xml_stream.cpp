@@ -120,15 +120,19 @@ void XmlStream::restart(const XmlLimits& limits) {
 bool XmlStream::rest() {
   const bool is_between_stanzas = depth_ == 1 && fed_ == child_start_ && !keeps_token_;
   if (parsing_ || next_ != Next::kGoOn || !is_between_stanzas || !parser_) return false;
+  give_back();
+  return true;
+}
+
+void XmlStream::give_back() {
   parser_.reset();
   tree_.release();
   std::string().swap(token_);
-  return true;
 }
 
 std::size_t XmlStream::held() const {
   const bool is_between_stanzas = depth_ <= 1 && fed_ == child_start_;
-  if (is_between_stanzas) return token_.size();
+  if (is_between_stanzas || !parser_) return token_.size();
   return token_.size() + kBytesOfToken * largest_token_ + kBytesOfDepth * largest_depth_ + tree_.memory();
 }
 
@@ -171,7 +175,9 @@ void XmlStream::feed(std::string_view bytes) {
     const std::size_t read = parse(whole);
     feed(std::string_view(whole).substr(read));
   }
-  if (next_ == Next::kStop && !error_.condition.empty()) {
+  if (next_ != Next::kStop || parsing_) return;
+  give_back();
+  if (!error_.condition.empty()) {
     const StreamError error = std::exchange(error_, {});
     user_.stream_failed(error);
   }

@@ -35,6 +35,9 @@ struct XmlLimits {
 
   // No stanzas yet: the 10,000 bytes of RFC 6120 13.12 need not fit.
   static XmlLimits before_authentication() { return {6'000, 64, 64, 1024, 8'000, 6'000, 64, 4'096}; }
+  // Of who came to us and has proved nothing. The longest that it needs is its header, or a key of dialback
+  // between two domains.
+  static XmlLimits of_strangers() { return {3'000, 8, 16, 256, 4'000, 3'000, 8, 3'000}; }
 };
 
 class XmlStreamUser {
@@ -79,6 +82,7 @@ class XmlStream {
 
   void make_parser();
   void renew();
+  void give_back();
   std::size_t parse(std::string_view);
   void look_at_token(std::string_view slice);
   std::size_t find_end_of_tag(std::string_view);

@@ -1,6 +1,7 @@
 #include "common/net/tls.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <openssl/ssl.h>
 
 #include <filesystem>
@@ -13,6 +14,8 @@ namespace stox::net {
 namespace {
 
 using testing::Authority;
+
+constexpr char kTooLarge[] = "TLS: a message of its handshake is too large";
 
 std::filesystem::path new_folder() {
   std::string name = (std::filesystem::temp_directory_path() / "stox-tls-XXXXXX").string();
@@ -212,13 +215,12 @@ TEST_F(Tls, ATouchedRecordIsAnError) {
   EXPECT_EQ(pair.at_server, "");
 }
 
-std::string many_names(int count) {
+std::string many_names(int count, const std::string& stem = "n") {
   std::string out = "DNS:a.test";
-  for (int i = 1; i < count; ++i) out += ",DNS:n" + std::to_string(i);
+  for (int i = 1; i < count; ++i) out += ",DNS:" + stem + std::to_string(i);
   return out;
 }
 
-// They would be kept, decoded, as long as the connection is there.
 TEST_F(Tls, CertificatesOfManyNamesAreRefused) {
   const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
   const auto outcome = [&](const TlsFiles& files) {
@@ -231,30 +233,100 @@ TEST_F(Tls, CertificatesOfManyNamesAreRefused) {
   EXPECT_EQ(outcome(authority_.sign("usual", {"a.test", many_names(100), {}})), "established");
   EXPECT_EQ(outcome(authority_.sign("large", {"a.test", many_names(300), {}})), "established");
   EXPECT_EQ(outcome(authority_.sign("larger", {"a.test", many_names(700), {}})), refused);
-  EXPECT_EQ(outcome(authority_.sign("huge", {"a.test", many_names(9000), {}})),
-            "TLS: excessive message size");
-  const auto folder = folder_ / "other";
-  std::filesystem::create_directory(folder);
-  const Authority stranger(folder.string(), "another authority");
-  EXPECT_EQ(outcome(stranger.sign("usual", {"a.test", many_names(100), {}})), "established");
-  EXPECT_EQ(outcome(stranger.sign("large", {"a.test", many_names(300), {}})), refused);
+  const auto huge = authority_.sign("huge", {"a.test", many_names(9000), {}});
+  EXPECT_EQ(outcome(huge), "TLS: excessive message size");
+  EXPECT_EQ(outcome(authority_.sign("long", {"a.test", many_names(80, std::string(100, 'n')), {}})), refused);
+  Pair in_pieces(context(huge), server, {}, 1'000);
+  in_pieces.start();
+  EXPECT_EQ(in_pieces.server_error, kTooLarge);
+}
+
+// A hundred names of sixty letters, two authorities between, and the root, which need not be there.
+TEST_F(Tls, AnOrdinaryChainIsTakenHoweverLongItIs) {
+  const std::string filling(1'300, 'f');
+  const auto between = authority_.sign("between", {"between", "DNS:" + filling, {}});
+  const auto files = authority_.sign("client", {"a.test", many_names(100, std::string(50, 'n')), {}});
+  for (const auto& more : {between.certificate, between.certificate, authority_.ca_file()})
+    std::ofstream(files.certificate, std::ios::app) << std::ifstream(more).rdbuf();
+  EXPECT_GT(std::filesystem::file_size(files.certificate), 9'000u * 4 / 3);
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  Pair pair(context(files), server);
+  pair.start();
+  ASSERT_TRUE(pair.server.is_established()) << pair.server_error;
+  EXPECT_TRUE(pair.server.peer().valid) << pair.server.peer().problem;
+  EXPECT_EQ(pair.server.peer().names.dns.size(), 100u);
 }
 
 TEST_F(Tls, AHandshakeThatPromisesMuchIsRefusedAtOnce) {
   const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
   TlsSession session(server, {TlsOptions::Role::kServer, {}, {}, true});
   std::string plain, wire, failure;
-  for (const char c : std::string("\x16\x03\x01\x20\x00\x01\x01\xf0\x00", 9)) {
+  for (const char c : std::string("\x16\x03\x01\x20\x00", 5)) {
     EXPECT_EQ(failure, "");
     if (const auto done = session.received({&c, 1}, plain, wire); !done) failure = done.error().text;
   }
-  EXPECT_EQ(failure, "TLS: the handshake begins with a message that is too large");
+  EXPECT_EQ(failure, kTooLarge);
+}
+
+std::string handshake_record(std::string_view message) {
+  return std::string("\x16\x03\x03", 3) + static_cast<char>(message.size() / 256) +
+         static_cast<char>(message.size() % 256) + std::string(message);
+}
+
+// OpenSSL would make room for all of it.
+TEST_F(Tls, NeitherMayAMessageInPiecesPromiseMuch) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{100}}) {
+    TlsSession session(server, {TlsOptions::Role::kServer, {}, {}, true});
+    std::string plain, wire;
+    const std::string hello = std::string("\x01\x00\xff\x00", 4) + std::string(200, '\0');
+    const auto done = session.received(handshake_record(hello.substr(0, piece)), plain, wire);
+    ASSERT_FALSE(done) << piece;
+    EXPECT_EQ(done.error().text, kTooLarge);
+  }
+}
+
+// It has no key in its first one, so it is asked for one (RFC 8446 4.1.4).
+TEST_F(Tls, NeitherMayASecondHelloPromiseMuch) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  TlsSession session(server, {TlsOptions::Role::kServer, {}, {}, true});
+  const auto bytes = [](std::initializer_list<int> all) {
+    std::string out;
+    for (const int each : all) out += static_cast<char>(each);
+    return out;
+  };
+  const std::string extensions = bytes({0, 43, 0, 3, 2, 3, 4}) +           // supported_versions: 1.3
+                                 bytes({0, 10, 0, 4, 0, 2, 0, 29}) +       // supported_groups: x25519
+                                 bytes({0, 13, 0, 6, 0, 4, 4, 3, 8, 4}) +  // signature_algorithms
+                                 bytes({0, 51, 0, 2, 0, 0});               // key_share: none
+  const std::string body = bytes({3, 3}) + std::string(32, 'r') + bytes({0, 0, 2, 0x13, 1, 1, 0, 0}) +
+                           static_cast<char>(extensions.size()) + extensions;
+  std::string plain, wire;
+  const auto first = session.received(
+      handshake_record(bytes({1, 0, 0}) + static_cast<char>(body.size()) + body), plain, wire);
+  ASSERT_TRUE(first) << first.error().text;
+  EXPECT_NE(wire.find("\x02"), std::string::npos);
+  const auto second = session.received(
+      bytes({20, 3, 3, 0, 1, 1}) + handshake_record(bytes({1, 0, 0xff, 0, 3, 3})), plain, wire);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().text, kTooLarge);
 }
 
 // A client that does what ours never does.
 class RawClient {
  public:
-  RawClient() : context_(SSL_CTX_new(TLS_client_method())), ssl_(SSL_new(context_)) {
+  // `more`: bytes of its ClientHello that no server knows, as those of keys of a later time.
+  explicit RawClient(const TlsFiles& files = {}, int version = TLS1_3_VERSION, std::size_t more = 0)
+      : more_(more, 'm'), context_(SSL_CTX_new(TLS_client_method())) {
+    if (more > 0)
+      SSL_CTX_add_custom_ext(context_, 65'000, SSL_EXT_CLIENT_HELLO, say_more, nullptr, &more_, nullptr,
+                             nullptr);
+    ssl_ = SSL_new(context_);
+    SSL_set_max_proto_version(ssl_, version);
+    if (!files.certificate.empty()) {
+      SSL_use_certificate_file(ssl_, files.certificate.c_str(), SSL_FILETYPE_PEM);
+      SSL_use_PrivateKey_file(ssl_, files.key.c_str(), SSL_FILETYPE_PEM);
+    }
     SSL_set_bio(ssl_, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_connect_state(ssl_);
   }
@@ -262,6 +334,13 @@ class RawClient {
   ~RawClient() {
     SSL_free(ssl_);
     SSL_CTX_free(context_);
+  }
+  // In its ClientHello; none of them is chosen.
+  void offer_protocols(int count) {
+    std::string list;
+    for (int i = 0; i < count; ++i) list += '\xc8' + std::string(200, 'x');
+    SSL_set_alpn_protos(ssl_, reinterpret_cast<const unsigned char*>(list.data()),
+                        static_cast<unsigned>(list.size()));
   }
   bool shake_hands() { return SSL_do_handshake(ssl_) == 1; }
   void change_keys() {
@@ -280,9 +359,37 @@ class RawClient {
   }
 
  private:
+  static int say_more(SSL*, unsigned, unsigned, const unsigned char** out, std::size_t* size, X509*,
+                      std::size_t, int*, void* more) {
+    const auto& text = *static_cast<std::string*>(more);
+    *out = reinterpret_cast<const unsigned char*>(text.data());
+    *size = text.size();
+    return 1;
+  }
+
+  std::string more_;
   SSL_CTX* context_;
-  SSL* ssl_;
+  SSL* ssl_ = nullptr;
 };
+
+TEST_F(Tls, AHelloMayBeLargeButLittleOfItIsKept) {
+  const auto context_of_server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    const auto answer = [&](std::size_t more, int protocols) {
+      RawClient client({}, version, more);
+      client.offer_protocols(protocols);
+      client.shake_hands();
+      TlsSession server(context_of_server, {TlsOptions::Role::kServer, {}, {}, true});
+      std::string plain, wire;
+      const auto done = server.received(client.take(), plain, wire);
+      return done ? std::string(wire.empty() ? "nothing" : "goes on") : done.error().text;
+    };
+    EXPECT_EQ(answer(3'000, 1), "goes on");
+    EXPECT_EQ(answer(4'000, 1), kTooLarge);
+    EXPECT_EQ(answer(0, 4), "goes on");
+    EXPECT_EQ(answer(0, 8), kTooLarge);
+  }
+}
 
 // Each makes an answer, which such a peer does not read.
 TEST_F(Tls, WhoOnlyChangesItsKeysIsSentAway) {
@@ -305,6 +412,57 @@ TEST_F(Tls, WhoOnlyChangesItsKeysIsSentAway) {
   for (int i = 0; i < 40; ++i) client.change_keys();
   pass();
   EXPECT_EQ(failure, "TLS: it changes its keys again and again");
+}
+
+std::size_t heap_bytes() { return mallinfo2().uordblks; }
+
+// What OpenSSL keeps of a certificate is ten times as large as it is on the wire.
+TEST_F(Tls, AHandshakeThatDoesNotEndTakesLittle) {
+  const auto context_of_server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  const auto files = authority_.sign("many", {"a.test", many_names(450), {}});
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    RawClient client(files, version);
+    client.shake_hands();
+    std::string plain, wire;
+    std::size_t before = heap_bytes(), taken = 0;
+    TlsSession server(context_of_server, {TlsOptions::Role::kServer, {}, {}, true});
+    taken += heap_bytes() - before;
+    const auto come = [&](std::string_view bytes) {
+      before = heap_bytes();
+      const auto done = server.received(bytes, plain, wire);
+      const std::string answer = std::exchange(wire, {});
+      taken += heap_bytes() - before - answer.capacity();
+      client.give(answer);
+      return done.has_value();
+    };
+    ASSERT_TRUE(come(client.take()));
+    client.shake_hands();
+    const std::string flight = client.take();
+    ASSERT_TRUE(come(std::string_view(flight).substr(0, flight.size() - 10)));
+    EXPECT_FALSE(server.is_established());
+    EXPECT_LT(taken, 55'000u) << version;
+    ASSERT_TRUE(come(std::string_view(flight).substr(flight.size() - 10)));
+    ASSERT_TRUE(server.is_established());
+    before = heap_bytes();
+    EXPECT_EQ(server.take_peer().names.dns.size(), 450u);
+    EXPECT_LT(taken + heap_bytes() - before, 25'000u) << version;
+  }
+}
+
+TEST_F(Tls, ARecordThatHasBegunTakesNoMoreThanItIs) {
+  const auto server = context(authority_.sign("server", {"a.test", "DNS:a.test", {}}));
+  Pair pair(context({{}, {}, authority_.ca_file()}), server);
+  pair.start();
+  pair.client.send(std::string(3'000, 'x'), pair.to_server);
+  const std::string begun = pair.to_server.substr(0, 2'000);
+  std::string plain, wire;
+  const auto before = heap_bytes();
+  ASSERT_TRUE(pair.server.received(begun, plain, wire));
+  EXPECT_LT(heap_bytes() - before, 4'000u);
+  EXPECT_EQ(pair.server.awaited(), pair.to_server.size());
+  ASSERT_TRUE(pair.server.received(std::string_view(pair.to_server).substr(2'000), plain, wire));
+  EXPECT_EQ(plain, std::string(3'000, 'x'));
+  EXPECT_EQ(pair.server.awaited(), 0u);
 }
 
 TEST_F(Tls, TheContextMayGoFirst) {

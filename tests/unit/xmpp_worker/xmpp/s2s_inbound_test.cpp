@@ -114,6 +114,18 @@ TEST_F(Inbound, ExternalWithACertificate) {
   EXPECT_EQ(log, "tls peer.test>gw.test(EXTERNAL) message ");
 }
 
+TEST_F(Inbound, WhoHasProvedNothingNeedNotSayMuch) {
+  insecure = "peer.test";
+  header();
+  std::string domain;
+  for (int i = 0; i < 4; ++i) domain += std::string(60, 'd') + ".";
+  domain += "test";
+  peer("<db:result from='" + domain + "' to='" + domain + "'>" + std::string(64, '0') + "</db:result>");
+  EXPECT_THAT(take(), Not(HasSubstr("stream:error")));
+  EXPECT_EQ(error_of("<db:result from='peer.test' to='gw.test'>" + std::string(3'000, '0')),
+            "policy-violation");
+}
+
 TEST_F(Inbound, ExternalAsAnotherIsRefused) {
   header();
   establish_tls(certificate_for("peer.test"));

@@ -155,6 +155,8 @@ TEST(XmlStream, EndsAtTheFatalLimits) {
   EXPECT_EQ(read(std::string(11'000, ' '), XmlLimits::before_authentication()), "failed policy-violation\n");
   EXPECT_EQ(after_header("<auth>" + std::string(7'000, 'x'), XmlLimits::before_authentication()),
             "failed policy-violation\n");
+  EXPECT_EQ(after_header("<auth>" + std::string(3'000, 'x'), XmlLimits::of_strangers()),
+            "failed policy-violation\n");
   EXPECT_EQ(after_header(std::string(50'000, ' ') + "<iq/>", limits), "{jabber:component:accept}iq\n");
 }
 
@@ -229,6 +231,34 @@ TEST(XmlStream, AStanzaThatDoesNotEndIsBounded) {
     EXPECT_LT(taken, 2 * stream.held() + 150'000) << unfinished.substr(0, 20);
     EXPECT_EQ(log.elements, 0);
   }
+}
+
+TEST(XmlStream, OfStrangersLittleIsHeld) {
+  std::string many = "<a>", deep;
+  for (int i = 0; i < 600; ++i) many += "<b/>";
+  for (int i = 0; i < 8; ++i) deep += "<a b='c'>";
+  for (const std::string& unfinished : {many, deep + std::string(2'900, 'x'), "<a>" + std::string(2'900, 'x'),
+                                        "<a b='" + std::string(2'900, 'x')}) {
+    const auto before = heap_bytes();
+    XmlLog log;
+    XmlStream stream(XmlLimits::of_strangers(), log);
+    stream.feed(kHeader + unfinished);
+    EXPECT_LT(heap_bytes() - before, 20'000u) << unfinished.substr(0, 20);
+    EXPECT_EQ(log.elements, 0);
+  }
+}
+
+// As between STARTTLS and the new stream.
+TEST(XmlStream, StoppedItTakesLittle) {
+  XmlLog log;
+  XmlStream stream({}, log);
+  const auto before = heap_bytes();
+  log.stream = &stream;
+  stream.feed(kHeader + "<message>" + std::string(10'000, 'x') + "</message><stop/>");
+  log.log = {};
+  log.log.shrink_to_fit();
+  EXPECT_LT(heap_bytes(), before + 1'000);
+  EXPECT_EQ(stream.held(), 0u);
 }
 
 TEST(XmlStream, AtRestItTakesLittleAndGoesOn) {
