@@ -74,7 +74,7 @@ ExitCode forget(const Options& options, const std::vector<Known>& known, const j
 
 }  // namespace
 
-ExitCode status(const Options& options, const WatchOptions& watch) {
+ExitCode status(const Options& options, const ScreenOptions& watch) {
   for (unsigned round = 1;; ++round) {
     const json found = find_status(options.config).value;
     if (watch.on && !options.json) show_screen(status_text(found));
@@ -85,7 +85,7 @@ ExitCode status(const Options& options, const WatchOptions& watch) {
   }
 }
 
-ExitCode top(const Options& options, const WatchOptions& watch) {
+ExitCode top(const Options& options, const ScreenOptions& watch) {
   using Clock = std::chrono::steady_clock;
   const auto look = [&] {
     // Of those that do not answer the status says why.

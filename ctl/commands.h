@@ -16,13 +16,13 @@ struct Options {
   bool json = false;
 };
 
-struct WatchOptions {
+struct ScreenOptions {
   bool on = false;
   unsigned every_s = 2;
   unsigned rounds = 0;  // then it ends; 0 = it goes on
 };
-ExitCode status(const Options&, const WatchOptions&);
-ExitCode top(const Options&, const WatchOptions&);
+ExitCode status(const Options&, const ScreenOptions&);
+ExitCode top(const Options&, const ScreenOptions&);
 ExitCode wait_ready(const Options&, std::chrono::milliseconds timeout);
 ExitCode queues(const Options&);
 ExitCode history(const Options&, const std::string& name);         // of the last hour; empty: of all

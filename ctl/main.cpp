@@ -26,7 +26,7 @@ struct Arguments {
   unsigned for_s = 0;
   ctl::TapOptions tap;
   ctl::MessageOptions messages;
-  ctl::WatchOptions watch;
+  ctl::ScreenOptions watch;
   ctl::WebOptions web;
   std::string user = "stox";
   bool clear = false, again = false;

@@ -127,7 +127,7 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
   const auto row =
       std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return (envelope.*r.is_in)(); });
   service::Trace::Handle handle = 0;
-  service::Hop& hop = trace_.add(&handle, row == rows().end() ? Of::kMessage : row->trace);
+  service::TraceHop& hop = trace_.add(&handle, row == rows().end() ? Of::kMessage : row->trace);
   hop.trace_id = envelope.trace_id();
   hop.came_us = clock_.wall_us();
   const pb::EnvelopeId& id = envelope.id();
@@ -162,7 +162,8 @@ bus::Placement Translation::place(pb::Envelope& envelope) {
 }
 
 // An edge says of each message how it failed. What would have let it pass, only the rules here know.
-void Translation::note_end(std::string_view trace_id, const service::Hop& hop, const pb::Outcome& outcome) {
+void Translation::note_end(std::string_view trace_id, const service::TraceHop& hop,
+                           const pb::Outcome& outcome) {
   const std::string_view allows = outcome.allows();
   if (!allows.empty() && !refusal_lines_.take(log_, clock_.now())) return;
   const std::string word = word_of(outcome);
@@ -171,7 +172,7 @@ void Translation::note_end(std::string_view trace_id, const service::Hop& hop, c
             hop.envelope, hop.outcome, allows.empty() ? "" : "; ", allows);
 }
 
-bus::Placement Translation::to_xmpp(pb::Envelope& envelope, service::Hop& hop) {
+bus::Placement Translation::to_xmpp(pb::Envelope& envelope, service::TraceHop& hop) {
   const pb::SipMessage& message = envelope.sip_message();
   show(message.from_uri(), hop.from);
   show(message.request_uri(), hop.to);
@@ -196,7 +197,7 @@ bus::Placement Translation::to_worker(std::string_view jid, std::string_view con
   return bus::Forward{worker};
 }
 
-bus::Placement Translation::to_sip(pb::Envelope& envelope, service::Hop& hop) {
+bus::Placement Translation::to_sip(pb::Envelope& envelope, service::TraceHop& hop) {
   const pb::XmppMessage& stanza = envelope.xmpp_message();
   hop.from = stanza.from();
   hop.to = stanza.to();
@@ -218,7 +219,7 @@ bus::Placement Translation::to_sip(pb::Envelope& envelope, service::Hop& hop) {
   return forward_to(routes_.front(message.request_uri()));
 }
 
-bus::Placement Translation::presence_to_xmpp(pb::Envelope& envelope, service::Hop& hop) {
+bus::Placement Translation::presence_to_xmpp(pb::Envelope& envelope, service::TraceHop& hop) {
   const bool is_state = envelope.has_sip_state();
   const pb::Presence& in = is_state ? envelope.sip_state() : envelope.sip_presence();
   show(in.from(), hop.from);
@@ -234,7 +235,7 @@ bus::Placement Translation::presence_to_xmpp(pb::Envelope& envelope, service::Ho
   return to_worker(out.to(), pair);
 }
 
-bus::Placement Translation::presence_to_sip(pb::Envelope& envelope, service::Hop& hop) {
+bus::Placement Translation::presence_to_sip(pb::Envelope& envelope, service::TraceHop& hop) {
   const bool is_state = envelope.has_xmpp_state();
   const pb::Presence& in = is_state ? envelope.xmpp_state() : envelope.xmpp_presence();
   hop.from = in.from();
@@ -252,7 +253,7 @@ bus::Placement Translation::presence_to_sip(pb::Envelope& envelope, service::Hop
 
 void Translation::translate(pb::Outcome& outcome) {
   const pb::Role origin = role_of_origin(outcome);
-  service::Hop* hop = hop_of(outcome.id());
+  service::TraceHop* hop = hop_of(outcome.id());
   if (origin == pb::FRONT && outcome.stanza_error().condition() == "jid-malformed") {
     log_.write(service::Level::kWarn, hop ? std::string_view(hop->trace_id) : std::string_view(),
                "{}: the XMPP side calls an address malformed that was made here; please report it",
@@ -275,7 +276,7 @@ pb::Role Translation::role_of_origin(const pb::Outcome& outcome) const {
   return outcome.has_sip_status() ? pb::WORKER : pb::FRONT;  // it has just gone; nobody will read this
 }
 
-service::Hop* Translation::hop_of(const pb::EnvelopeId& id) {
+service::TraceHop* Translation::hop_of(const pb::EnvelopeId& id) {
   const uint64_t hash = hash_of(id);
   const auto& [known, handle] = open_[hash % kOpen];
   return known == hash ? trace_.at(handle) : nullptr;

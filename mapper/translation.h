@@ -55,20 +55,20 @@ class Translation {
   // A kind of body: what makes the body of the other side of it and says where that goes, and what counts it.
   struct Row {
     bool (pb::Envelope::*is_in)() const;
-    bus::Placement (Translation::*translate)(pb::Envelope&, service::Hop&);
+    bus::Placement (Translation::*translate)(pb::Envelope&, service::TraceHop&);
     Passed Translation::*passed;
     service::Trace::Of trace;
   };
   static const std::vector<Row>& rows();
 
-  void note_end(std::string_view trace_id, const service::Hop&, const pb::Outcome&);
-  bus::Placement to_xmpp(pb::Envelope&, service::Hop&);
-  bus::Placement to_sip(pb::Envelope&, service::Hop&);
-  bus::Placement presence_to_xmpp(pb::Envelope&, service::Hop&);
-  bus::Placement presence_to_sip(pb::Envelope&, service::Hop&);
+  void note_end(std::string_view trace_id, const service::TraceHop&, const pb::Outcome&);
+  bus::Placement to_xmpp(pb::Envelope&, service::TraceHop&);
+  bus::Placement to_sip(pb::Envelope&, service::TraceHop&);
+  bus::Placement presence_to_xmpp(pb::Envelope&, service::TraceHop&);
+  bus::Placement presence_to_sip(pb::Envelope&, service::TraceHop&);
   bus::Placement to_worker(std::string_view jid, std::string_view conversation) const;
   pb::Role role_of_origin(const pb::Outcome&) const;
-  service::Hop* hop_of(const pb::EnvelopeId&);
+  service::TraceHop* hop_of(const pb::EnvelopeId&);
 
   Rules rules_;
   const Clock& clock_;

@@ -5,12 +5,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "common/base/hash.h"
 #include "common/base/shortened.h"
 #include "common/base/text.h"
 #include "common/bodies/presence.h"
 #include "common/bus/edge/ending_of.h"
-#include "common/bus/edge/envelope_name.h"
 #include "common/net/expiry.h"
 #include "sip_front/front_config.h"
 
@@ -20,10 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr Duration kTick = std::chrono::seconds(1);
-constexpr std::size_t kCpimHead = 2000;  // bytes in which a CPIM says what it holds
-constexpr std::string_view kComposingType = "application/im-iscomposing+xml";
 constexpr std::size_t kMaxTlsFailures = 16;
-constexpr uint32_t kStrangersLoggedPerSecond = 2;
 constexpr Duration kProxyHolds = std::chrono::minutes(1);  // where outbound_proxy was
 constexpr std::size_t kGoodReceiveBuffer = 4 * 1024 * 1024;
 
@@ -35,7 +30,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   const std::vector<sip::Listen> listens = make_listens(*section);
   auto policy = make_policy(context.config, *section, listens);
   if (!policy) return tl::make_unexpected(policy.error());
-  std::unique_ptr<Front> front(new Front(context, std::move(*policy)));
+  std::unique_ptr<Front> front(new Front(context));
 
   auto resolver = net::Resolver::create(context.loop, {context.config.dns.servers, true});
   if (!resolver) return tl::make_unexpected(resolver.error());
@@ -44,8 +39,6 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   if (!next_hop) return tl::make_unexpected(next_hop.error());
   front->next_hop_ = std::move(*next_hop);
   front->way_back_ = *sip::NextHop::create(*front->resolver_, front->random_, {});
-  front->sender_.configure(front->next_hop_->route(), make_credentials(*section),
-                           !context.config.gateway.outbound_proxy.empty());
 
   auto tls = make_tls(*section);
   if (!tls) return tl::make_unexpected(tls.error());
@@ -57,9 +50,7 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
 
   const auto joined = front->join_bus(pb::FRONT, 0, {section->max_in_flight, section->pace_ms});
   if (!joined) return tl::make_unexpected(joined.error());
-  front->open_taken();
-  front->open_formats();
-  front->open_presence();
+  front->make_parts(std::move(*policy), *section);
 
   front->proxy_uri_ = context.config.gateway.outbound_proxy;
   front->tell_serving();
@@ -69,19 +60,31 @@ Result<std::unique_ptr<service::Process>> Front::create(const service::Context& 
   return front;
 }
 
-Front::Front(const service::Context& context, sip::Policy policy)
+Front::Front(const service::Context& context)
     : EdgeProcess(context),
-      reception_(std::move(policy), context.loop.clock(), context.log, context.trace, random_, *this, *this),
-      inbound_(reception_, find_section(context.config, context.identity.section)->max_in_flight,
-               context.loop.clock(), context.log, context.trace, random_, *this),
-      sender_(context.loop.clock(), random_, *this),
-      outbound_(context.loop.clock(), context.log, context.trace, random_, sender_, *this),
+      own_domains_(own_domains(context.config)),
       end_of_turn_(context.loop, [this] { settle(); }),
-      alarm_(context.loop, [this] { settle(); }) {
-  reception_.add(sip::Method::kMessage, {}, inbound_);
-  own_domains_ = own_domains(context.config);
-  outbound_.formats().assume(context.config.gateway.unknown_peers_take);
-  outbound_.refuse_large(context.config.gateway.long_messages == "reject");
+      alarm_(context.loop, [this] { settle(); }) {}
+
+void Front::make_parts(sip::Policy policy, const service::SipFrontConfig& section) {
+  const Clock& clock = context_.loop.clock();
+  service::Log& log = context_.log;
+  service::Trace& trace = context_.trace;
+  const service::GatewayConfig& gateway = context_.config.gateway;
+  RequestSender::HopFinder& finder = *this;
+  Outbound::Outlet& outlet = *this;
+  message_origin_.emplace(edge(), open_taken(), clock);
+  reception_.emplace(std::move(policy), clock, log, trace, random_, *transports_, *message_origin_);
+  sender_.emplace(clock, random_, finder, *transports_);
+  sender_->configure(next_hop_->route(), make_credentials(section), !gateway.outbound_proxy.empty());
+  outbound_.emplace(clock, log, trace, random_, *sender_, outlet);
+  outbound_->refuse_large(gateway.long_messages == "reject");
+  outbound_->formats().assume(gateway.unknown_peers_take);
+  open_formats();
+  inbound_.emplace(*reception_, section.max_in_flight, clock, log, trace, random_, *message_origin_,
+                   outbound_->formats());
+  reception_->add(sip::Method::kMessage, {}, *inbound_);
+  open_presence();
 }
 
 void Front::log_listeners() {
@@ -103,11 +106,11 @@ void Front::settle() {
     look_for_proxy();
     check_status();
   }
-  sender_.turn();  // first, as what it tells makes others do something
+  sender_->turn();  // first, as what it tells makes others do something
   const Time presence_due = turn_presence();
-  const Time due = std::min({reception_.turn(), outbound_.turn(), presence_due});
-  if (inbound_.idle() && outbound_.idle()) end_when_idle();
-  alarm_.set(net::about(std::min({due, sender_.next_turn(), tick_})));
+  const Time due = std::min({reception_->turn(), outbound_->turn(), presence_due});
+  if (inbound_->idle() && outbound_->idle()) end_when_idle();
+  alarm_.set(net::about(std::min({due, sender_->next_turn(), tick_})));
 }
 
 // --- bus
@@ -116,7 +119,7 @@ void Front::begin(const pb::Envelope& envelope, Time begin_before) {
   if (envelope.has_sip_presence() || envelope.has_sip_state()) {
     begin_presence(envelope);
   } else {
-    outbound_.begin(envelope, begin_before);
+    outbound_->begin(envelope, begin_before);
   }
   end_of_turn_.ask();
 }
@@ -153,16 +156,12 @@ Time Front::turn_presence() {
 void Front::ended(uint64_t number, const pb::Outcome& outcome) {
   const bool is_presence = watching_ && (watching_->watches().ended(number, outcome) ||
                                          notifying_->watchers().ended(number, outcome));
-  if (!is_presence) inbound_.ended(number, outcome);
+  if (!is_presence) inbound_->ended(number, outcome);
   end_of_turn_.ask();
 }
 
-bool Front::has_room() const { return origin().in_flight() < origin().limit(); }
-
-bool Front::is_connected() const { return edge().has_mapper(); }
-
 void Front::members_changed() {
-  if (taken_) taken_->set_targets(origin().possible_targets());
+  if (message_origin_) message_origin_->members_changed();
   if (watching_) {
     watching_->watches().members_changed(edge().members());
     notifying_->members_changed(edge().members());
@@ -178,7 +177,7 @@ void Front::notice_standstill() {
 }
 
 void Front::out_of_reach() {
-  outbound_.give_up(pb::LINK_DOWN, "was out of reach");
+  outbound_->give_up(pb::LINK_DOWN, "was out of reach");
   end_of_turn_.ask();
 }
 
@@ -186,22 +185,20 @@ void Front::note_certificate(const net::TlsContext& tls) {
   certificate_ = tls.has_certificate() ? std::optional(tls.certificate()) : std::nullopt;
 }
 
-void Front::open_taken() {
+// Null: it cannot be had.
+std::unique_ptr<TakenRequests> Front::open_taken() {
   const auto& directory = context_.config.runtime.state_directory;
   auto taken =
       TakenRequests::open(directory + "/" + context_.identity.full + ".taken", context_.loop.clock());
-  if (!taken) {
-    context_.log.warn("{}; a message may be delivered twice when this process and an XMPP worker die at once",
-                      taken.error().text);
-    return;
-  }
-  taken_ = std::move(*taken);
-  origin().restore_targets(taken_->targets());
+  if (taken) return std::move(*taken);
+  context_.log.warn("{}; a message may be delivered twice when this process and an XMPP worker die at once",
+                    taken.error().text);
+  return nullptr;
 }
 
 void Front::open_formats() {
   const auto& directory = context_.config.runtime.state_directory;
-  const auto kept = outbound_.formats().keep_in(directory + "/" + context_.identity.full + ".peers");
+  const auto kept = outbound_->formats().keep_in(directory + "/" + context_.identity.full + ".peers");
   if (!kept) context_.log.warn("{}; what SIP peers take is learnt anew after a restart", kept.error().text);
 }
 
@@ -210,10 +207,9 @@ void Front::open_presence() {
   const std::string path = context_.config.runtime.state_directory + "/" + context_.identity.full;
   PresenceOutbox::Outlet& bus = *this;
   watching_ = std::make_unique<Watching>(make_watch_options(context_.config), context_.loop.clock(),
-                                         context_.log, random_, reception_, sender_, bus);
-  notifying_ =
-      std::make_unique<Notifying>(reception_.policy().domain_separator, context_.loop.clock(), context_.log,
-                                  reception_, sender_, static_cast<RequestSender::Outlet&>(*this), bus);
+                                         context_.log, random_, *reception_, *sender_, bus);
+  notifying_ = std::make_unique<Notifying>(reception_->policy().domain_separator, context_.loop.clock(),
+                                           context_.log, *reception_, *sender_, *transports_, bus);
   if (const auto kept = watching_->watches().keep_in(path + ".watches"); !kept) {
     context_.log.warn("{}; whom XMPP users watch is known again only when they log in anew after a restart",
                       kept.error().text);
@@ -224,40 +220,6 @@ void Front::open_presence() {
   }
 }
 
-Result<uint64_t> Front::submit(pb::Envelope& envelope, Time begin_before, Time end_by) {
-  if (!taken_) return origin().submit(envelope, begin_before, end_by);
-  const uint64_t key = hash64(envelope.conversation(), envelope.dedup_key());
-  const TakenRequests::Earlier* earlier = taken_->find(key);
-  if (earlier == nullptr) {
-    const auto number = origin().submit(envelope, begin_before, end_by);
-    if (number) taken_->add(key, edge().epoch(), *number, now());
-    return number;
-  }
-  // A copy of what a process before us had handed on.
-  if (const auto room = origin().room(1); !room) return tl::make_unexpected(room.error());
-  envelope.set_schema(bus::kSchemaVersion);
-  envelope.mutable_id()->set_origin(edge().name());
-  envelope.mutable_id()->set_epoch(earlier->epoch);
-  envelope.mutable_id()->set_number(earlier->number);
-  envelope.set_conversation_number(1);
-  taken_->add(key, earlier->epoch, earlier->number, now());
-  return origin().restore(envelope, {earlier->taken, begin_before, end_by}, taken_->openings() << 16);
-}
-
-std::string Front::id_of(uint64_t number) const {
-  return bus::envelope_name(edge().name(), edge().epoch(), number);
-}
-
-// Who sends a form takes it. A typing state may come in a CPIM, and will be taken so or so.
-void Front::took(std::string_view from_uri, const sip::Message& request) {
-  const Format format = format_of(request.value(sip::HeaderName::kContentType));
-  outbound_.formats().taken(from_uri, format);
-  outbound_.formats().is_program(from_uri, request.value(sip::HeaderName::kUserAgent));
-  if (format == Format::kCpim &&
-      request.body.substr(0, kCpimHead).find(kComposingType) != std::string_view::npos)
-    outbound_.formats().taken(from_uri, Format::kComposing);
-}
-
 void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) { target().finish(id, std::move(outcome)); }
 
 // --- transports
@@ -265,27 +227,27 @@ void Front::finish(const pb::EnvelopeId& id, pb::Outcome outcome) { target().fin
 void Front::received(const sip::Message& message, const sip::Flow& flow) {
   notice_standstill();
   if (!message.is_request) {
-    if (!sender_.response(message)) ++stray_;
-  } else if (!reception_.request(message, flow)) {
+    if (!sender_->response(message)) ++stray_;
+  } else if (!reception_->request(message, flow)) {
     transports_->finish(flow);
   }
   end_of_turn_.ask();
 }
 
 void Front::faulty(const sip::Message& message, const sip::Fault& fault, const sip::Flow& flow) {
-  if (!reception_.fault(message, fault, flow)) transports_->finish(flow);
+  if (!reception_->fault(message, fault, flow)) transports_->finish(flow);
 }
 
 void Front::connection_lost(uint32_t connection, bool never_made, std::string_view why) {
   notice_standstill();
-  sender_.connection_lost(connection, never_made, why);
+  sender_->connection_lost(connection, never_made, why);
   end_of_turn_.ask();
 }
 
 // RFC 3261 18.2.2, the last resort. Not for a stranger: we would connect to whomever he names.
 void Front::no_way_back(const sip::Flow& asked, std::string_view response) {
   const std::string uri =
-      reception_.trusts(asked) ? sip::uri_of_sent_by(response, asked.transport) : std::string();
+      reception_->trusts(asked) ? sip::uri_of_sent_by(response, asked.transport) : std::string();
   if (uri.empty()) return transports_->send_by({}, response);
   const auto send = [this, response = std::string(response)](sip::Hops hops) {
     transports_->send_by(hops ? std::move(*hops) : std::vector<sip::Hop>(), response);
@@ -296,7 +258,7 @@ void Front::no_way_back(const sip::Flow& asked, std::string_view response) {
 
 void Front::unreachable(const sip::Endpoint& peer, std::string_view datagram, std::string_view why) {
   notice_standstill();
-  sender_.unreachable(peer, datagram, why);
+  sender_->unreachable(peer, datagram, why);
   end_of_turn_.ask();
 }
 
@@ -314,7 +276,7 @@ void Front::tls_failed(const sip::Endpoint& peer, bool ours, std::string_view wh
   }
   tls_failures_.push_back({now(), name, std::string(why), times});
   if (!ours && context_.trace.is_watched()) {
-    service::Hop hop;
+    service::TraceHop hop;
     hop.decision = "TLS " + name;
     hop.outcome = "no connection: " + std::string(why);
     hop.came_us = context_.loop.clock().wall_us();
@@ -323,7 +285,7 @@ void Front::tls_failed(const sip::Endpoint& peer, bool ours, std::string_view wh
   if (times > 1) return;
   if (ours || trust_at(sip::kNoListener).networks.contain(peer)) {
     context_.log.warn("no TLS connection {}: {}", name, why);
-  } else if (logged_strangers_.take(kStrangersLoggedPerSecond, now())) {
+  } else if (logged_strangers_.take(now())) {
     context_.log.info("no TLS connection {}: {}", name, why);
   }
 }
@@ -346,7 +308,7 @@ void Front::find_hops(const RequestSender::Way& way, std::size_t size, std::func
 // --- what the process shows
 
 service::Status Front::own_status() const {
-  if (std::string trouble = reception_.refusals().trouble(proxy_, now()); !trouble.empty())
+  if (std::string trouble = reception_->refusals().trouble(proxy_, now()); !trouble.empty())
     return {service::State::kReady, std::move(trouble)};
   if (std::string trouble = watching_ ? watching_->trouble() : std::string(); !trouble.empty())
     return {service::State::kReady, std::move(trouble)};
@@ -363,7 +325,7 @@ service::Status Front::own_status() const {
 // Its addresses, to know it by when it is refused.
 void Front::look_for_proxy() {
   const bool is_known = proxy_looked_for_ != Time() && now() - proxy_looked_for_ < kProxyHolds;
-  if (!reception_.refusals().has_untrusted() || is_known) return;
+  if (!reception_->refusals().has_untrusted() || is_known) return;
   proxy_looked_for_ = now();
   if (proxy_uri_.empty()) return;
   next_hop_->find(
@@ -382,16 +344,16 @@ pb::Serving Front::serving() {
 }
 
 void Front::draining_changed() {
-  reception_.drain(is_draining());
+  reception_->drain(is_draining());
   if (!watching_) return;
   watching_->drain(is_draining());
   notifying_->drain(is_draining());
 }
 
 void Front::stop() {
-  reception_.drain();
-  inbound_.give_up();
-  outbound_.give_up(pb::STOPPING, "stopped");
+  reception_->drain();
+  inbound_->give_up();
+  outbound_->give_up(pb::STOPPING, "stopped");
 }
 
 void Front::reload(const service::Config& config) {
@@ -411,20 +373,20 @@ void Front::reload(const service::Config& config) {
   } else {
     context_.log.error("{}; the old certificates stay", tls.error().text);
   }
-  reception_.set_policy(std::move(*policy));
+  reception_->set_policy(std::move(*policy));
   transports_->trust_changed();
   own_domains_ = own_domains(config);
-  outbound_.formats().assume(config.gateway.unknown_peers_take);
-  outbound_.refuse_large(config.gateway.long_messages == "reject");
+  outbound_->formats().assume(config.gateway.unknown_peers_take);
+  outbound_->refuse_large(config.gateway.long_messages == "reject");
   if (watching_) watching_->watches().configure(make_watch_options(config));
   next_hop_ = std::move(*next_hop);
   proxy_uri_ = config.gateway.outbound_proxy;
   proxy_looked_for_ = {};
-  sender_.configure(next_hop_->route(), make_credentials(*section), !config.gateway.outbound_proxy.empty());
+  sender_->configure(next_hop_->route(), make_credentials(*section), !config.gateway.outbound_proxy.empty());
 }
 
 void Front::inject(const std::string& from, const std::string& to, const std::string& text, Injected done) {
-  inbound_.inject(from, to, text, [done = std::move(done)](const Inbound::Injected& result) {
+  inbound_->inject(from, to, text, [done = std::move(done)](const Inbound::Injected& result) {
     done(result.trace_id, result.text, result.ok);
   });
 }

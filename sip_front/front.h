@@ -16,6 +16,7 @@
 #include "common/net/loop.h"
 #include "common/net/resolver.h"
 #include "sip_front/page/inbound.h"
+#include "sip_front/page/message_origin.h"
 #include "sip_front/page/outbound.h"
 #include "sip_front/page/taken_requests.h"
 #include "sip_front/presence/notifying.h"
@@ -30,9 +31,7 @@ namespace stox {
 
 class Front final : public EdgeProcess,
                     private sip::TransportUser,
-                    private sip::ResponseSender,
-                    private EnvelopeSink,
-                    private RequestSender::Outlet,
+                    private RequestSender::HopFinder,
                     private PresenceOutbox::Outlet,
                     private Outbound::Outlet {
  public:
@@ -43,14 +42,16 @@ class Front final : public EdgeProcess,
   void reload(const service::Config&) override;
   nlohmann::json peers() const override;
   nlohmann::json known_peers() const override;
-  std::size_t forget_peers(const std::string& peer) override { return outbound_.formats().forget(peer); }
+  std::size_t forget_peers(const std::string& peer) override { return outbound_->formats().forget(peer); }
   nlohmann::json presence(const std::vector<std::string>& user) const override;
   std::size_t forget_presence(const std::vector<std::string>& user) override;
   nlohmann::json inflight() const override;
   std::vector<service::Metric> metrics() const override;
 
  private:
-  Front(const service::Context&, sip::Policy);
+  static constexpr uint32_t kStrangersLoggedPerSecond = 2;
+
+  explicit Front(const service::Context&);
 
   // as a process at an end of the bus
   service::Status own_status() const override;
@@ -66,7 +67,7 @@ class Front final : public EdgeProcess,
   void out_of_reach() override;
   // transports
   const sip::Trust& trust_at(uint16_t listener) const override {
-    return reception_.policy().trust_at(listener);
+    return reception_->policy().trust_at(listener);
   }
   void received(const sip::Message&, const sip::Flow&) override;
   void faulty(const sip::Message&, const sip::Fault&, const sip::Flow&) override;
@@ -74,25 +75,8 @@ class Front final : public EdgeProcess,
   void no_way_back(const sip::Flow& asked, std::string_view response) override;
   void unreachable(const sip::Endpoint& peer, std::string_view datagram, std::string_view why) override;
   void tls_failed(const sip::Endpoint& peer, bool ours, std::string_view why) override;
-  // reception, inbound
-  void send_response(const sip::Flow& flow, std::string_view bytes) override {
-    transports_->send(flow, bytes);
-  }
-  bool has_room() const override;
-  bool is_connected() const override;
-  Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) override;
-  std::string id_of(uint64_t number) const override;
-  void submit_lossy(pb::Envelope& envelope, Time begin_before) override {
-    origin().submit_lossy(envelope, begin_before);
-  }
-  void took(std::string_view from_uri, const sip::Message&) override;
   // requests of ours
   void find_hops(const RequestSender::Way&, std::size_t size, std::function<void(sip::Hops)>) override;
-  Result<sip::Flow> flow_to(const sip::Hop& hop) override { return transports_->flow_to(hop); }
-  sip::SentBy sent_by(const sip::Flow& flow) const override { return transports_->sent_by(flow); }
-  std::string contact(const sip::Flow& flow) const override { return transports_->contact(flow); }
-  using EdgeProcess::send;
-  void send(const sip::Flow& flow, std::string_view bytes) override { transports_->send(flow, bytes); }
   // presence
   Result<uint64_t> submit_presence(pb::Envelope&, Time begin_before, Time end_by) override;
   // outbound
@@ -101,7 +85,8 @@ class Front final : public EdgeProcess,
 
   nlohmann::json sip() const;
   void note_certificate(const net::TlsContext&);
-  void open_taken();
+  void make_parts(sip::Policy, const service::SipFrontConfig&);
+  std::unique_ptr<TakenRequests> open_taken();
   void open_formats();
   void open_presence();
   void begin_presence(const pb::Envelope&);
@@ -113,22 +98,23 @@ class Front final : public EdgeProcess,
 
   sip::Random random_;
   std::vector<std::string> own_domains_;  // of SIP addresses that lead to us
-  Reception reception_;
-  Inbound inbound_;
-  RequestSender sender_;
-  Outbound outbound_;
+  std::unique_ptr<net::Resolver> resolver_;
+  std::optional<sip::NextHop> next_hop_, way_back_;
+  std::unique_ptr<sip::Transports> transports_;
+  // Made when the transports are open and the bus is there.
+  std::optional<MessageOrigin> message_origin_;
+  std::optional<Reception> reception_;
+  std::optional<RequestSender> sender_;
+  std::optional<Outbound> outbound_;
+  std::optional<Inbound> inbound_;
   // Both null: gateway.presence is off.
   std::unique_ptr<Watching> watching_;
   std::unique_ptr<Notifying> notifying_;
   std::vector<pb::EnvelopeId> presences_;  // that end when what they say is kept
-  std::unique_ptr<net::Resolver> resolver_;
-  std::optional<sip::NextHop> next_hop_, way_back_;
-  std::string proxy_uri_;             // outbound_proxy; empty: none
-  std::vector<sip::Endpoint> proxy_;  // where it is, once that mattered
+  std::string proxy_uri_;                  // outbound_proxy; empty: none
+  std::vector<sip::Endpoint> proxy_;       // where it is, once that mattered
   Time proxy_looked_for_{};
-  std::unique_ptr<sip::Transports> transports_;
   std::optional<net::Certificate> certificate_;  // of our TLS listeners
-  std::unique_ptr<TakenRequests> taken_;         // null: cannot be had, and doubles are possible
   net::EndOfTurn end_of_turn_;
   net::Alarm alarm_;
   Time tick_{};  // the next look at what tells nothing by itself
@@ -139,7 +125,7 @@ class Front final : public EdgeProcess,
     uint64_t times;
   };
   std::vector<TlsFailure> tls_failures_;  // the last ones, oldest first
-  sip::Bucket logged_strangers_;
+  Bucket logged_strangers_ = sip::bucket_of(kStrangersLoggedPerSecond);
 };
 
 }  // namespace stox

@@ -42,7 +42,7 @@ json Front::peers() const {
                     {"times", failure.times},
                     {"age_ms", to_ms(now() - failure.at)}});
   }
-  for (const SilentHops::One& one : sender_.silent_hops().all()) {
+  for (const SilentHops::One& one : sender_->silent_hops().all()) {
     if (now() - one.at > kFailureShown) continue;
     list.push_back({{"name", one.hop.empty() ? "outbound_proxy" : one.hop},
                     {"kind", "outbound_proxy"},
@@ -74,7 +74,7 @@ json Front::sip() const {
     failures.push_back(
         {{"peer", one.peer}, {"why", one.why}, {"times", one.times}, {"age_ms", to_ms(now() - one.at)}});
   }
-  const Reception::Figures in = reception_.figures();
+  const Reception::Figures in = reception_->figures();
   for (const auto& [reason, count] : in.refused) refused[reason] = count;
   const sip::TransportFigures figures = transports_->figures();
   return {{"listeners", listeners},
@@ -88,7 +88,7 @@ json Front::sip() const {
           {"datagrams_sent", figures.datagrams_out},
           {"server_transactions_waiting", in.waiting},
           {"server_transactions_completed", in.completed},
-          {"client_transactions", sender_.waiting()},
+          {"client_transactions", sender_->waiting()},
           {"retransmissions_absorbed", in.copies},
           {"stray_responses", stray_},
           {"refused", refused},
@@ -98,7 +98,7 @@ json Front::sip() const {
 
 json Front::known_peers() const {
   json list = json::array();
-  for (const auto& known : outbound_.formats().list()) {
+  for (const auto& known : outbound_->formats().list()) {
     json takes = json::array(), refuses = json::array();
     for (const Format format : {Format::kCpim, Format::kComposing, Format::kFile}) {
       const auto one = known.takes.at(static_cast<std::size_t>(format));
@@ -156,7 +156,7 @@ std::pair<std::string, std::string> Front::addresses_of(const bus::InFlight& one
 
 json Front::inflight() const {
   json list = EdgeProcess::inflight();
-  for (const auto& each : outbound_.list()) {
+  for (const auto& each : outbound_->list()) {
     list.push_back({{"id", each.id},
                     {"trace", to_hex(each.trace_id)},
                     {"from", each.from},
@@ -170,9 +170,9 @@ json Front::inflight() const {
 
 std::vector<Metric> Front::metrics() const {
   std::vector<Metric> out;
-  reception_.add_metrics(out);
-  sender_.add_metrics(out);
-  outbound_.add_metrics(out);
+  reception_->add_metrics(out);
+  sender_->add_metrics(out);
+  outbound_->add_metrics(out);
   if (watching_) watching_->watches().add_metrics(out);
   if (notifying_) notifying_->watchers().add_metrics(out);
   const auto add = [&](Metric::Kind kind, const char* name, const char* help, auto value) {

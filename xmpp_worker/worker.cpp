@@ -264,38 +264,38 @@ void Worker::let_connect() {
 
 // --- streams
 
-void Worker::about_to_write(xmpp::Link& link) {
+void Worker::about_to_write(xmpp::Path& path) {
   notice_standstill();
   to_sip_.send_unsent();
-  services_.about_to_write(link);
-  presence_to_xmpp_.about_to_write(link);
-  to_xmpp_.about_to_write(link);
-  if (to_sip_.has_told()) link.ask_for_proof(now());
+  services_.about_to_write(path);
+  presence_to_xmpp_.about_to_write(path);
+  to_xmpp_.about_to_write(path);
+  if (to_sip_.has_told()) path.ask_for_proof(now());
   arrange();
 }
 
-void Worker::link_up(xmpp::Link& link) {
+void Worker::path_up(xmpp::Path& path) {
   if (streams_->backend() == pb::COMPONENT) {
     moved_.came({});
     rooms_.may_lack({});
   }
-  to_xmpp_.link_up(link);
-  services_.link_up(link);
-  presence_to_xmpp_.link_up(link);
+  to_xmpp_.path_up(path);
+  services_.path_up(path);
+  presence_to_xmpp_.path_up(path);
   to_sip_.note_told();
-  if (to_sip_.has_unsent()) link.write_soon();
+  if (to_sip_.has_unsent()) path.write_soon();
 }
 
-void Worker::link_down(xmpp::Link& link) {
-  to_xmpp_.link_down(link);
-  presence_to_xmpp_.link_down(link);
+void Worker::path_down(xmpp::Path& path) {
+  to_xmpp_.path_down(path);
+  presence_to_xmpp_.path_down(path);
   arrange();
 }
 
-void Worker::link_gone(xmpp::Link& link) {
-  to_xmpp_.link_gone(link);
-  services_.link_gone(link);
-  presence_to_xmpp_.link_gone(link);
+void Worker::path_gone(xmpp::Path& path) {
+  to_xmpp_.path_gone(path);
+  services_.path_gone(path);
+  presence_to_xmpp_.path_gone(path);
 }
 
 void Worker::state_changed() {
@@ -324,10 +324,6 @@ Result<uint64_t> Worker::submit_presence(pb::Envelope& envelope, Time begin_befo
   auto number = origin().submit(envelope, begin_before, end_by);
   if (!number) *reason = origin().refusal();
   return number;
-}
-
-bool Worker::send_presence(std::string_view from, std::string_view to, std::string_view xml) {
-  return services_.send(from, to, xml);
 }
 
 // --- the process

@@ -30,7 +30,7 @@
 namespace stox::worker {
 
 class Worker final : public EdgeProcess,
-                     private xmpp::LinksUser,
+                     private xmpp::PathsUser,
                      private ServicesUser,
                      private ToXmppUser,
                      private ToSipUser,
@@ -95,24 +95,24 @@ class Worker final : public EdgeProcess,
   void out_of_reach() override;
   void call_came(const pb::Call&, bus::Calls::Reply) override;
   // streams
-  void link_up(xmpp::Link&) override;
-  void link_down(xmpp::Link&) override;
-  void link_gone(xmpp::Link&) override;
+  void path_up(xmpp::Path&) override;
+  void path_down(xmpp::Path&) override;
+  void path_gone(xmpp::Path&) override;
   void peer_came(std::string_view domain) override {
     moved_.came(domain);
     rooms_.may_lack(domain);
   }
-  void about_to_write(xmpp::Link&) override;
+  void about_to_write(xmpp::Path&) override;
   void stanza(const xmpp::Element&, uint64_t stream) override;
   void about_to_acknowledge() override { to_sip_.hand_on(); }
   void oversized(const xmpp::Element&) override;
   void state_changed() override;
-  // several capabilities: envelopes end, links
+  // several capabilities: envelopes end, paths
   void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override {
     if (!rooms_.ended(id, outcome)) target().finish(id, outcome);
   }
-  xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) override {
-    return streams_->link(from_domain, to_domain);
+  xmpp::Path* path(std::string_view from_domain, std::string_view to_domain) override {
+    return streams_->path(from_domain, to_domain);
   }
   Result<void> room(std::size_t more, pb::Reason*) override;
   std::string new_trace_id() override { return to_sip_.new_trace_id(); }
@@ -138,10 +138,8 @@ class Worker final : public EdgeProcess,
                 const pb::Outcome&) override;
   bool submit_notice(pb::Envelope&) override;
   void submit_typing(pb::Envelope&) override;
-  bool send_receipt(std::string_view from, std::string_view to, std::string_view xml) override;
   // presence
   Result<uint64_t> submit_presence(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) override;
-  bool send_presence(std::string_view from, std::string_view to, std::string_view xml) override;
   // rooms
   void carry(const pb::Envelope& envelope, Time begin_before) override {
     to_xmpp_.begin(envelope, begin_before);
@@ -151,9 +149,6 @@ class Worker final : public EdgeProcess,
   }
   void finish_of_room(const pb::EnvelopeId& id, const pb::Outcome& outcome) override {
     target().finish(id, outcome);
-  }
-  bool send_to_room(std::string_view from, std::string_view to, std::string_view xml) override {
-    return services_.send(from, to, xml);
   }
   void tell_phone(std::string_view user, std::string_view room, std::string_view text,
                   std::string_view because_of) override {

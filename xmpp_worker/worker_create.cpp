@@ -116,7 +116,7 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
       services_(STOX_VERSION, context.loop.clock(), *this),
       contacts_(context.loop.clock()),
       names_(separator_of(context.config.gateway), ids_, contacts_, *this),
-      notices_(ids_, contacts_, *this),
+      notices_(ids_, contacts_, services_, *this),
       to_xmpp_(config.max_in_flight, ids_, contacts_, context.loop.clock(), context.log, context.trace,
                *this),
       journal_(make_journal(context, config)),
@@ -125,10 +125,11 @@ Worker::Worker(const service::Context& context, const service::XmppWorkerConfig&
                .max_in_flight = config.max_in_flight},
               context.loop.clock(), context.log, context.trace, *this, journal_.get()),
       has_presence_(context.config.gateway.presence),
-      presence_to_sip_(config.max_in_flight / 4, context.loop.clock(), context.log, context.trace, *this),
+      presence_to_sip_(config.max_in_flight / 4, context.loop.clock(), context.log, context.trace, services_,
+                       *this),
       presence_to_xmpp_(context.loop.clock(), context.log, *this),
       rooms_(context.config.runtime.state_directory + "/" + context.identity.full + ".rooms", ids_,
-             context.loop.clock(), context.log, context.trace, *this),
+             context.loop.clock(), context.log, context.trace, services_, *this),
       alarm_(context.loop, [this] { turn(); }),
       end_of_turn_(context.loop, [this] {
         to_sip_.hand_on();

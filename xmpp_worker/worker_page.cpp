@@ -75,10 +75,6 @@ std::string_view Worker::first_words(const xmpp::Stanza& stanza, std::string_vie
 
 void Worker::called(const xmpp::Stanza& message) { services_.decline_call(message); }
 
-bool Worker::send_receipt(std::string_view from, std::string_view to, std::string_view xml) {
-  return services_.send(from, to, xml);
-}
-
 void Worker::refused_late(const xmpp::StanzaId& id, const Answer& answer) {
   // COMPAT(jabberd2 2.7): bounces with the addresses as they were.
   const bool swapped = !to_sip_.is_own(xmpp::domain_of(answer.from));
@@ -90,7 +86,7 @@ void Worker::refused_late(const xmpp::StanzaId& id, const Answer& answer) {
 // Its outcome is nobody's: to_sip_ does not know the number.
 bool Worker::submit_notice(pb::Envelope& envelope) {
   envelope.set_trace_id(to_sip_.new_trace_id());
-  service::Hop& hop = context_.trace.add();
+  service::TraceHop& hop = context_.trace.add();
   hop.trace_id = envelope.trace_id();
   hop.message_id = envelope.xmpp_message().receipt().id();
   hop.from = envelope.xmpp_message().from();
@@ -109,19 +105,19 @@ void Worker::submit_typing(pb::Envelope& envelope) {
 }
 
 bool Worker::send_stanza(std::string_view from, std::string_view to, std::string_view xml) {
-  xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
-  return link != nullptr && link->has_room() && link->send(from, xml) != xmpp::Link::Sent::kNotUp;
+  xmpp::Path* path = streams_->path(xmpp::domain_of(from), xmpp::domain_of(to));
+  return path != nullptr && path->has_room() && path->send(from, xml) != xmpp::Path::Sent::kNotUp;
 }
 
 ToSipUser::Fate Worker::fate(std::string_view from, std::string_view to, Time sent) {
-  const xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
-  if (link == nullptr || !link->is_up() || link->up_since() > sent) return Fate::kBroken;
-  return link->proved_until() > sent ? Fate::kArrived : Fate::kWaits;
+  const xmpp::Path* path = streams_->path(xmpp::domain_of(from), xmpp::domain_of(to));
+  if (path == nullptr || !path->is_up() || path->up_since() > sent) return Fate::kBroken;
+  return path->proved_until() > sent ? Fate::kArrived : Fate::kWaits;
 }
 
 void Worker::ask_soon(std::string_view from, std::string_view to) {
-  xmpp::Link* link = streams_->link(xmpp::domain_of(from), xmpp::domain_of(to));
-  if (link != nullptr && link->is_up()) link->write_soon();
+  xmpp::Path* path = streams_->path(xmpp::domain_of(from), xmpp::domain_of(to));
+  if (path != nullptr && path->is_up()) path->write_soon();
 }
 
 bool Worker::lend(std::string_view from, std::string_view to, std::string_view xml,

@@ -19,9 +19,15 @@ class Bucket {
     tokens_ -= 1;
     return true;
   }
-  bool is_full(Time now) {
+  bool is_full(Time now) { return tokens(now) >= burst_; }
+  double tokens(Time now) {
     fill(now);
-    return tokens_ >= burst_;
+    return tokens_;
+  }
+  // From now on.
+  void set_rate(double burst, double per_second) {
+    burst_ = burst;
+    per_second_ = per_second;
   }
 
  private:

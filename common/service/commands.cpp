@@ -30,14 +30,14 @@ std::vector<std::string> texts_at(const json& request, const char* key) {
 
 json failure(const std::string& text) { return {{"ok", false}, {"error", text}}; }
 
-json hop_json(const Hop& hop) {
+json hop_json(const TraceHop& hop) {
   return {{"trace", to_hex(hop.trace_id)}, {"envelope", hop.envelope}, {"message_id", hop.message_id},
           {"other_id", hop.other_id},      {"from", hop.from},         {"to", hop.to},
           {"decision", hop.decision},      {"outcome", hop.outcome},   {"came_us", hop.came_us},
           {"went_us", hop.went_us},        {"ended_us", hop.ended_us}};
 }
 
-json message_json(const Hop& hop) {
+json message_json(const TraceHop& hop) {
   return {{"trace", to_hex(hop.trace_id)},
           {"envelope", hop.envelope},
           {"message_id", hop.message_id},
@@ -224,12 +224,12 @@ void Commands::relay(const json& request, const Reply& reply) {
 }
 
 json Commands::failed() const {
-  const auto refused = context_.trace.last(kMaxListed, [this](const Hop& hop) {
+  const auto refused = context_.trace.last(kMaxListed, [this](const TraceHop& hop) {
     return hop.came_in && hop.ended_us > forgotten_us_ &&
            (hop.ending == Ending::kRefused || hop.ending == Ending::kRefusedHere);
   });
   json rows = json::array();
-  for (const Hop* hop : refused) rows.push_back(message_json(*hop));
+  for (const TraceHop* hop : refused) rows.push_back(message_json(*hop));
   return {{"ok", true}, {"failed", process_.failed()}, {"refused", std::move(rows)}};
 }
 
@@ -248,7 +248,7 @@ json Commands::messages(const json& request) const {
   const int64_t wanted =
       last != request.end() && last->is_number_integer() ? last->get<int64_t>() : kMaxListed;
   const auto max = static_cast<std::size_t>(std::clamp<int64_t>(wanted, 0, kMaxListed));
-  const auto chosen = [&](const Hop& hop) {
+  const auto chosen = [&](const TraceHop& hop) {
     if (!hop.came_in || (only_failed && !is_failure(hop.ending))) return false;
     const std::string from = ascii_lower(hop.from), to = ascii_lower(hop.to);
     const auto has = [&](const std::string& user) {
@@ -258,13 +258,13 @@ json Commands::messages(const json& request) const {
            (domain.empty() || has_domain(from, domain) || has_domain(to, domain));
   };
   json rows = json::array();
-  for (const Hop* hop : context_.trace.last(max, chosen)) rows.push_back(message_json(*hop));
+  for (const TraceHop* hop : context_.trace.last(max, chosen)) rows.push_back(message_json(*hop));
   return {{"ok", true}, {"messages", std::move(rows)}};
 }
 
 json Commands::trace(const json& request) const {
   json hops = json::array();
-  for (const Hop* hop : context_.trace.find(text_at(request, "id"))) hops.push_back(hop_json(*hop));
+  for (const TraceHop* hop : context_.trace.find(text_at(request, "id"))) hops.push_back(hop_json(*hop));
   return {{"ok", true}, {"hops", std::move(hops)}};
 }
 

@@ -35,15 +35,15 @@ void Tap::answer(const json& request, const Reply& reply_to) {
   turn();
 }
 
-void Tap::passed(const Hop& hop, std::string_view body) {
+void Tap::passed(const TraceHop& hop, std::string_view body) {
   if (loop_.now() < messages_until_) add(hop, false, loop_.now() < bodies_until_, body);
 }
 
-void Tap::refused(const Hop& hop, std::string_view packet) {
+void Tap::refused(const TraceHop& hop, std::string_view packet) {
   if (loop_.now() < refusals_until_) add(hop, true, true, packet);
 }
 
-void Tap::add(const Hop& hop, bool refused, bool with_body, std::string_view body) {
+void Tap::add(const TraceHop& hop, bool refused, bool with_body, std::string_view body) {
   Event event;
   event.time_us = std::max({hop.came_us, hop.went_us, hop.ended_us});
   event.refused = refused;

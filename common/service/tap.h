@@ -49,9 +49,9 @@ class Tap final : private TraceWatcher {
     Reply reply;
   };
 
-  void passed(const Hop&, std::string_view body) override;
-  void refused(const Hop&, std::string_view packet) override;
-  void add(const Hop&, bool refused, bool with_body, std::string_view body);
+  void passed(const TraceHop&, std::string_view body) override;
+  void refused(const TraceHop&, std::string_view packet) override;
+  void add(const TraceHop&, bool refused, bool with_body, std::string_view body);
   bool reply(const Waiting&, bool even_if_empty) const;
   void turn();
 

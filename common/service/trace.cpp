@@ -7,13 +7,13 @@
 
 namespace stox::service {
 
-Hop& Trace::Ring::add() {
+TraceHop& Trace::Ring::add() {
   ++next;
   if (hops.size() < max) {
     if (hops.empty()) hops.reserve(max);  // no move of thousands of hops later; untouched pages are free
     return hops.emplace_back();
   }
-  Hop& hop = hops[(next - 2) % max];
+  TraceHop& hop = hops[(next - 2) % max];
   for (std::string* text : {&hop.trace_id, &hop.envelope, &hop.message_id, &hop.other_id, &hop.from, &hop.to,
                             &hop.decision, &hop.outcome}) {
     text->clear();  // keeps its memory
@@ -24,20 +24,20 @@ Hop& Trace::Ring::add() {
   return hop;
 }
 
-Hop& Trace::add(Handle* handle, Of of) {
+TraceHop& Trace::add(Handle* handle, Of of) {
   Ring& ring = rings_[static_cast<int>(of)];
   if (handle != nullptr) *handle = 2 * ring.next + static_cast<Handle>(of);
   return ring.add();
 }
 
-Hop* Trace::at(Handle handle) {
+TraceHop* Trace::at(Handle handle) {
   Ring& ring = rings_[handle % 2];
   return ring.has(handle / 2) ? &ring.hops[(handle / 2 - 1) % ring.max] : nullptr;
 }
 
 void Trace::presence_passed(std::string_view trace_id, std::string_view from, std::string_view to,
                             std::string decision, int64_t now_us) {
-  Hop& hop = add(nullptr, Of::kPresence);
+  TraceHop& hop = add(nullptr, Of::kPresence);
   hop.trace_id = trace_id;
   hop.from = from;
   hop.to = to;
@@ -46,15 +46,15 @@ void Trace::presence_passed(std::string_view trace_id, std::string_view from, st
   show(hop);
 }
 
-std::vector<const Hop*> Trace::find(std::string_view id) const {
-  std::vector<const Hop*> out;
+std::vector<const TraceHop*> Trace::find(std::string_view id) const {
+  std::vector<const TraceHop*> out;
   if (id.empty()) return out;
   const std::string lower = ascii_lower(id);  // trace ids may be typed in either case
   const bool may_be_trace = lower.size() >= kShortId && lower.size() <= 32 &&
                             lower.find_first_not_of("0123456789abcdef") == std::string::npos;
   for (const Ring& ring : rings_) {
     for (uint64_t number = ring.oldest(); number < ring.next; ++number) {
-      const Hop& hop = ring.at(number);
+      const TraceHop& hop = ring.at(number);
       const bool is_trace =
           may_be_trace && hop.trace_id.size() == 16 && to_hex(hop.trace_id).starts_with(lower);
       if (is_trace || hop.envelope == id || hop.message_id == id || hop.other_id == id) out.push_back(&hop);
@@ -63,8 +63,9 @@ std::vector<const Hop*> Trace::find(std::string_view id) const {
   return out;
 }
 
-std::vector<const Hop*> Trace::last(std::size_t max, const std::function<bool(const Hop&)>& which) const {
-  std::vector<const Hop*> out;
+std::vector<const TraceHop*> Trace::last(std::size_t max,
+                                         const std::function<bool(const TraceHop&)>& which) const {
+  std::vector<const TraceHop*> out;
   const Ring& ring = rings_[static_cast<int>(Of::kMessage)];
   for (uint64_t number = ring.next - 1; number >= ring.oldest() && number > 0 && out.size() < max; --number) {
     if (which(ring.at(number))) out.push_back(&ring.at(number));

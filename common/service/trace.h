@@ -14,7 +14,7 @@
 
 namespace stox::service {
 
-struct Hop {
+struct TraceHop {
   std::string trace_id;    // 16 raw bytes
   std::string envelope;    // "origin.epoch.number" or empty
   std::string message_id;  // Call-ID, or id of the XMPP stanza that came in or went out; empty in a mapper
@@ -33,8 +33,8 @@ struct Hop {
 class TraceWatcher {
  public:
   virtual ~TraceWatcher() = default;
-  virtual void passed(const Hop&, std::string_view body) = 0;
-  virtual void refused(const Hop&, std::string_view packet) = 0;
+  virtual void passed(const TraceHop&, std::string_view body) = 0;
+  virtual void refused(const TraceHop&, std::string_view packet) = 0;
 };
 
 class Trace {
@@ -44,8 +44,8 @@ class Trace {
   using Handle = uint64_t;  // 0 = none
 
   // A cleared slot to fill, replacing the oldest of its kind; the reference lives until the next add.
-  Hop& add(Handle* handle = nullptr, Of = Of::kMessage);
-  Hop* at(Handle);  // null once overwritten
+  TraceHop& add(Handle* handle = nullptr, Of = Of::kMessage);
+  TraceHop* at(Handle);  // null once overwritten
   // Presence that passed at `now_us` (wall clock), shown to whoever taps.
   void presence_passed(std::string_view trace_id, std::string_view from, std::string_view to,
                        std::string decision, int64_t now_us);
@@ -54,9 +54,9 @@ class Trace {
   static constexpr std::size_t kShortId = 6;
   // All hops for which id is the trace id or its first digits, the envelope id, message id or other id;
   // oldest first.
-  std::vector<const Hop*> find(std::string_view id) const;
+  std::vector<const TraceHop*> find(std::string_view id) const;
   // Of the messages that `which` chooses the last `max`, oldest first.
-  std::vector<const Hop*> last(std::size_t max, const std::function<bool(const Hop&)>& which) const;
+  std::vector<const TraceHop*> last(std::size_t max, const std::function<bool(const TraceHop&)>& which) const;
 
   // Of the messages that came in here: counted when they end, whether or not their hop is still here.
   MessageFigures& messages() { return messages_; }
@@ -64,11 +64,11 @@ class Trace {
 
   // To whoever taps: something new stands in this hop; `body` is that of the message, if it comes or goes
   // now.
-  void show(const Hop& hop, std::string_view body = {}) const {
+  void show(const TraceHop& hop, std::string_view body = {}) const {
     if (watcher_ != nullptr) watcher_->passed(hop, body);
   }
   // To whoever taps refusals: what was refused, as it came.
-  void show_refused(const Hop& hop, std::string_view packet) const {
+  void show_refused(const TraceHop& hop, std::string_view packet) const {
     if (watcher_ != nullptr) watcher_->refused(hop, packet);
   }
   bool is_watched() const { return watcher_ != nullptr; }
@@ -79,13 +79,13 @@ class Trace {
   MessageFigures messages_;
   struct Ring {
     std::size_t max;
-    std::vector<Hop> hops;
+    std::vector<TraceHop> hops;
     uint64_t next = 1;
 
     bool has(uint64_t number) const { return number > 0 && number < next && next - number <= max; }
     uint64_t oldest() const { return next - hops.size(); }
-    const Hop& at(uint64_t number) const { return hops[(number - 1) % max]; }
-    Hop& add();
+    const TraceHop& at(uint64_t number) const { return hops[(number - 1) % max]; }
+    TraceHop& add();
   };
   Ring rings_[2] = {{kMessages, {}}, {kPresences, {}}};  // by Of
 };

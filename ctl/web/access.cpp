@@ -52,7 +52,7 @@ bool has_cookie(std::string_view cookies, std::string_view wanted) {
 Access::Access(std::string token, std::string session, int port, bool may_act)
     : token_(std::move(token)), cookie_(fmt::format("stox_{}={}", port, session)), may_act_(may_act) {}
 
-std::optional<Refusal> Access::refusal(const Asked& asked) const {
+std::optional<Refusal> Access::refusal(const WebRequest& asked) const {
   if (!is_loopback(asked.host))
     return Refusal{403, "this page is asked by the name of loopback only: 127.0.0.1, [::1] or localhost\n"};
   const bool reads = asked.method == "GET" || asked.method == "HEAD";
@@ -71,7 +71,7 @@ std::optional<Refusal> Access::refusal(const Asked& asked) const {
   return refusal_to_act(asked);
 }
 
-std::optional<Refusal> Access::refusal_to_act(const Asked& asked) const {
+std::optional<Refusal> Access::refusal_to_act(const WebRequest& asked) const {
   if (!may_act_) return Refusal{403, "read only: stoxctl web was started without --allow-actions\n"};
   if (asked.origin != "http://" + asked.host) return Refusal{403, "asked by another page than this one\n"};
   if (asked.content_type != "application/json") return Refusal{415, "application/json, please\n"};

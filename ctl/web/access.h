@@ -8,7 +8,7 @@
 namespace stox::ctl::web {
 
 // What counts of a request; empty where it has none.
-struct Asked {
+struct WebRequest {
   std::string method;
   std::string path;
   std::string host;  // header fields, from here on
@@ -36,13 +36,13 @@ class Access {
   // browser tells a cookie to whoever listens on another port of loopback: what there is to see is given for
   // the token alone, in a header. What changes something must come from the page: by its Origin, and as JSON,
   // which no form can send.
-  std::optional<Refusal> refusal(const Asked&) const;
+  std::optional<Refusal> refusal(const WebRequest&) const;
 
   // The value of Set-Cookie for who came with the token.
   std::string set_cookie() const;
 
  private:
-  std::optional<Refusal> refusal_to_act(const Asked&) const;
+  std::optional<Refusal> refusal_to_act(const WebRequest&) const;
 
   std::string token_, cookie_;
   bool may_act_;

@@ -59,14 +59,14 @@ const httplib::Headers kHeaders = {
     {"Referrer-Policy", "no-referrer"},
     {"Cache-Control", "no-store"}};
 
-Asked asked_of(const httplib::Request& request) {
-  Asked out{request.method,
-            request.path,
-            request.get_header_value("Host"),
-            request.get_header_value("Origin"),
-            request.get_header_value("Cookie"),
-            request.get_header_value("Content-Type"),
-            request.get_header_value("X-Stox-Token")};
+WebRequest asked_of(const httplib::Request& request) {
+  WebRequest out{request.method,
+                 request.path,
+                 request.get_header_value("Host"),
+                 request.get_header_value("Origin"),
+                 request.get_header_value("Cookie"),
+                 request.get_header_value("Content-Type"),
+                 request.get_header_value("X-Stox-Token")};
   if (request.has_param("token")) out.token = request.get_param_value("token");
   return out;
 }

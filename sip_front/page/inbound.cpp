@@ -20,6 +20,8 @@ using sip::HeaderName;
 using sip::Verdict;
 
 constexpr Duration kTypingWithin = std::chrono::seconds(5);
+constexpr std::size_t kCpimHead = 2000;  // bytes in which a CPIM says what it holds
+constexpr std::string_view kComposingType = "application/im-iscomposing+xml";
 
 // Never 401, 405 or 407 without what they owe, never 408 (RFC 4320 4.2), nothing that is no final response.
 uint16_t allowed_status(uint32_t status) {
@@ -48,13 +50,14 @@ void set_uri(std::string& out, std::string_view uri) {
 }  // namespace
 
 Inbound::Inbound(Reception& reception, std::size_t max_in_flight, const Clock& clock, service::Log& log,
-                 service::Trace& trace, sip::Random& random, EnvelopeSink& sink)
+                 service::Trace& trace, sip::Random& random, EnvelopeSink& sink, PeerFormats& formats)
     : reception_(reception),
       clock_(clock),
       log_(log),
       trace_(trace),
       random_(random),
       sink_(sink),
+      formats_(formats),
       shares_(max_in_flight, random.next()) {}
 
 void Inbound::take(const ReceivedRequest& received) {
@@ -76,7 +79,7 @@ void Inbound::take(const ReceivedRequest& received) {
     return reception_.refuse(received, std::move(refusal));
   }
   reception_.let_in(received.flow);
-  sink_.took(envelope_.sip_message().from_uri(), request);
+  learn_format(request);
   if (typing) return take_typing(reception_.open(received));
   const auto waiting = submit(request.call_id, valid_for, request.body);
   if (!waiting) return unavailable(waiting.error().text);
@@ -92,6 +95,17 @@ Shares::Claim Inbound::claim_of(const sip::Flow& flow) {
   const std::string_view on_xmpp = xmpp_domain_in(to, reception_.policy().domain_separator);
   return shares_.claim({from, reception_.source_of(flow)},
                        {domain_in(from), on_xmpp.empty() ? domain_in(to) : on_xmpp});
+}
+
+// Who sends a form takes it. A typing state may come in a CPIM, and will be taken so or so.
+void Inbound::learn_format(const sip::Message& request) {
+  const std::string& from = envelope_.sip_message().from_uri();
+  const Format format = format_of(request.value(HeaderName::kContentType));
+  formats_.taken(from, format);
+  formats_.is_program(from, request.value(HeaderName::kUserAgent));
+  if (format == Format::kCpim &&
+      request.body.substr(0, kCpimHead).find(kComposingType) != std::string_view::npos)
+    formats_.taken(from, Format::kComposing);
 }
 
 // A typing state is answered at once: whatever becomes of it, nobody is told (RFC 3994).
@@ -150,7 +164,7 @@ Result<Inbound::Waiting*> Inbound::submit(std::string_view call_id, Duration val
   std::string trace_id = envelope_.trace_id();
 
   service::Trace::Handle handle = 0;
-  service::Hop& hop = trace_.add(&handle);
+  service::TraceHop& hop = trace_.add(&handle);
   hop.trace_id = trace_id;
   hop.message_id = call_id;
   hop.from = message.from_uri();
@@ -191,11 +205,11 @@ void Inbound::ended(uint64_t number, const pb::Outcome& outcome) {
   const uint32_t slot = by_number_.find(number, [&](uint32_t at) { return waiting_[at].number == number; });
   if (slot == sip::HashIndex::kNone) return;
   Waiting& waiting = waiting_[slot];
-  const Answer answer = answer_to(outcome);
+  const Response answer = response_to(outcome);
   std::string text = std::to_string(answer.status) + " " + answer.reason;
   if (!outcome.text().empty() && outcome.text() != answer.reason) text += " (" + outcome.text() + ")";
 
-  service::Hop* const hop = trace_.at(waiting.hop);
+  service::TraceHop* const hop = trace_.at(waiting.hop);
   if (hop != nullptr) {
     hop->outcome = text;
     hop->ending = bus::ending_of(outcome);
@@ -229,39 +243,39 @@ void Inbound::ended(uint64_t number, const pb::Outcome& outcome) {
   waiting_.free(waiting_.id_of(slot));
 }
 
-Inbound::Answer Inbound::answer_to(const pb::Outcome& outcome) {
-  Answer answer{500, {}, {}};
+Inbound::Response Inbound::response_to(const pb::Outcome& outcome) {
+  Response response{500, {}, {}};
   switch (outcome.reason()) {
     case pb::NOT_GIVEN:
       if (outcome.has_sip_status()) {
         const pb::SipStatus& said = outcome.sip_status();
-        answer.status = allowed_status(said.code());
-        answer.reason = said.reason();
-        answer.headers.retry_after_s = said.retry_after_s();
-        answer.headers.contact = said.contact();
+        response.status = allowed_status(said.code());
+        response.reason = said.reason();
+        response.headers.retry_after_s = said.retry_after_s();
+        response.headers.contact = said.contact();
       } else if (outcome.verdict() == pb::DELIVERED) {
-        answer.status = 200;
+        response.status = 200;
       } else if (outcome.verdict() == pb::PASSED_ON) {
-        answer.status = 202;
+        response.status = 202;
       }
       break;
     case pb::DEADLINE:
-      answer.status = 504;
-      answer.reason = "The recipient's server did not answer in time";
+      response.status = 504;
+      response.reason = "The recipient's server did not answer in time";
       break;
     case pb::IN_DOUBT:
-      answer.status = 504;
-      answer.reason = "No answer in time, the message may have been delivered";
+      response.status = 504;
+      response.reason = "No answer in time, the message may have been delivered";
       break;
     case pb::UNSUPPORTED:
       break;
     default:
-      answer.status = 503;
-      answer.headers.retry_after_s = outcome.retry_after_s();
+      response.status = 503;
+      response.headers.retry_after_s = outcome.retry_after_s();
   }
-  answer.headers.accept = answer.headers.accept_encoding = answer.status == 415;
-  if (answer.reason.empty()) answer.reason = sip::usual_reason(answer.status);
-  return answer;
+  response.headers.accept = response.headers.accept_encoding = response.status == 415;
+  if (response.reason.empty()) response.reason = sip::usual_reason(response.status);
+  return response;
 }
 
 void Inbound::inject(std::string_view from, std::string_view to, std::string_view text,

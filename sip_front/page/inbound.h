@@ -16,6 +16,7 @@
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
+#include "sip_front/page/peer_formats.h"
 #include "sip_front/request/envelope_sink.h"
 #include "sip_front/request/reception.h"
 #include "sip_front/request/request_handler.h"
@@ -32,7 +33,7 @@ class Inbound final : public RequestHandler {
   // All references must outlive it.
   // `max_in_flight`: of which senders and domains have shares.
   Inbound(Reception&, std::size_t max_in_flight, const Clock&, service::Log&, service::Trace&, sip::Random&,
-          EnvelopeSink&);
+          EnvelopeSink&, PeerFormats&);
 
   void take(const ReceivedRequest&) override;
   void ended(uint64_t number, const pb::Outcome&);
@@ -60,18 +61,19 @@ class Inbound final : public RequestHandler {
     Time came{};
     Shares::Claim claim;
   };
-  struct Answer {
+  struct Response {
     uint16_t status;
     std::string reason;
     sip::ResponseHeaders headers;
   };
 
+  void learn_format(const sip::Message&);
   void take_typing(sip::Id transaction);
   void fill(const sip::Message&, const sip::NameAddr& sender);
   Shares::Claim claim_of(const sip::Flow&);
   void fill_conversation();
   Result<Waiting*> submit(std::string_view call_id, Duration valid_for, std::string_view body);
-  Answer answer_to(const pb::Outcome&);
+  Response response_to(const pb::Outcome&);
 
   Reception& reception_;
   const Clock& clock_;
@@ -79,6 +81,7 @@ class Inbound final : public RequestHandler {
   service::Trace& trace_;
   sip::Random& random_;
   EnvelopeSink& sink_;
+  PeerFormats& formats_;
   Shares shares_;
   sip::Slots<Waiting> waiting_;
   sip::HashIndex by_number_;

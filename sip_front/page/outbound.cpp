@@ -124,7 +124,7 @@ sip::Id Outbound::take(const pb::EnvelopeId& envelope, const pb::SipMessage& mes
   d.tried.assign(1, message.request_uri());
   d.to_come.clear();
   d.passed_on = d.will_be_told = false;
-  service::Hop& hop = trace_.add(&d.hop);
+  service::TraceHop& hop = trace_.add(&d.hop);
   hop.envelope = text_of(d.id);
   begin_part(d, hop.envelope);
   if (d.is_typing()) ++statuses_under_way_;
@@ -271,7 +271,7 @@ void Outbound::goes_to(uint64_t token, const sip::Hop& hop) {
   Delivery& d = deliveries_[sip::Id::of(token).slot];
   d.stage = Stage::kSent;
   ++d.attempts;
-  service::Hop* const trace = trace_.at(d.hop);
+  service::TraceHop* const trace = trace_.at(d.hop);
   if (trace == nullptr) return;
   trace->decision = "MESSAGE over ";
   hop.append(trace->decision);
@@ -293,7 +293,7 @@ std::size_t Outbound::request_size(const Delivery& d) const {
          m.subject().size() + d.call_id.size() + 400;
 }
 
-void Outbound::responded(uint64_t token, RequestSender::Answer answer) {
+void Outbound::responded(uint64_t token, RequestSender::FinalResponse answer) {
   const sip::Id id = sip::Id::of(token);
   Delivery* const d = deliveries_.find(id);
   if (d == nullptr) return;
@@ -433,7 +433,7 @@ void Outbound::end(sip::Id id, pb::Outcome outcome) {
                          ? pb::Reason_Name(outcome.reason())
                          : std::to_string(outcome.sip_status().code()) + " " + outcome.sip_status().reason();
   text += " (" + outcome.text() + ")";
-  if (service::Hop* hop = trace_.at(d.hop)) {
+  if (service::TraceHop* hop = trace_.at(d.hop)) {
     hop->outcome = text;
     hop->ended_us = clock_.wall_us();
     trace_.show(*hop);

@@ -95,7 +95,7 @@ class Outbound : private RequestSender::User {
 
   void fill(uint64_t token, sip::Request&) override;
   void goes_to(uint64_t token, const sip::Hop&) override;
-  void responded(uint64_t token, RequestSender::Answer) override;
+  void responded(uint64_t token, RequestSender::FinalResponse) override;
   void failed(uint64_t token, RequestSender::Failure) override;
 
   sip::Id take(const pb::EnvelopeId&, const pb::SipMessage&, const std::string& trace_id, Time begin_before);

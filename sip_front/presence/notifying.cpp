@@ -19,8 +19,7 @@ std::size_t size_of(const sip::Dialog& dialog, std::string_view body) {
 }  // namespace
 
 Notifying::Notifying(char domain_separator, const Clock& clock, service::Log& log, Reception& reception,
-                     RequestSender& sender, const RequestSender::Outlet& transports,
-                     PresenceOutbox::Outlet& bus)
+                     RequestSender& sender, const sip::Outlet& transports, PresenceOutbox::Outlet& bus)
     : clock_(clock),
       log_(log),
       reception_(reception),
@@ -94,7 +93,7 @@ void Notifying::fill(uint64_t token, sip::Request& request) {
   request.body = sent.body;
 }
 
-void Notifying::responded(uint64_t token, RequestSender::Answer answer) {
+void Notifying::responded(uint64_t token, RequestSender::FinalResponse answer) {
   sent_.erase(token);
   if (answer.response.status >= 300) {
     log_.debug("NOTIFY to {}: {} {}", answer.response.to.uri, answer.response.status, answer.text);

@@ -28,7 +28,7 @@ class Notifying final : public RequestHandler, private RequestSender::User, priv
 
   // Contacts are those of `transports`, where a SUBSCRIBE came by; all references must outlive it.
   Notifying(char domain_separator, const Clock&, service::Log&, Reception&, RequestSender&,
-            const RequestSender::Outlet& transports, PresenceOutbox::Outlet& bus);
+            const sip::Outlet& transports, PresenceOutbox::Outlet& bus);
   ~Notifying() override { sender_.give_up(*this); }
 
   Watchers& watchers() { return watchers_; }
@@ -56,14 +56,14 @@ class Notifying final : public RequestHandler, private RequestSender::User, priv
   void not_kept(const std::string& why) override;
   // requests of ours
   void fill(uint64_t token, sip::Request&) override;
-  void responded(uint64_t token, RequestSender::Answer) override;
+  void responded(uint64_t token, RequestSender::FinalResponse) override;
   void failed(uint64_t token, RequestSender::Failure) override;
 
   const Clock& clock_;
   service::Log& log_;
   Reception& reception_;
   RequestSender& sender_;
-  const RequestSender::Outlet& transports_;
+  const sip::Outlet& transports_;
   PresenceOutbox::Outlet& bus_;
   Watchers watchers_;
   std::vector<pb::Member> members_;

@@ -65,7 +65,7 @@ void Watching::fill(uint64_t token, sip::Request& request) {
   request.lines = sent.lines;
 }
 
-void Watching::responded(uint64_t token, RequestSender::Answer answer) {
+void Watching::responded(uint64_t token, RequestSender::FinalResponse answer) {
   sent_.erase(token);
   const std::string hop = answer.hop.str();
   if (answer.response.status != 403) {

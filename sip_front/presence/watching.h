@@ -52,7 +52,7 @@ class Watching final : public RequestHandler, private sip::SubscribeSender, priv
 
   void subscribe(uint64_t token, const Request&) override;
   void fill(uint64_t token, sip::Request&) override;
-  void responded(uint64_t token, RequestSender::Answer) override;
+  void responded(uint64_t token, RequestSender::FinalResponse) override;
   void failed(uint64_t token, RequestSender::Failure) override;
 
   const Clock& clock_;

@@ -3,12 +3,10 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
 #include "proto/envelope.pb.h"
-#include "sip_front/sip/message/message.h"
 
 namespace stox {
 
@@ -20,8 +18,6 @@ class EnvelopeSink {
   virtual Result<uint64_t> submit(pb::Envelope&, Time begin_before, Time end_by) = 0;
   virtual std::string id_of(uint64_t number) const = 0;  // "origin.epoch.number"
   virtual void submit_lossy(pb::Envelope&, Time begin_before) = 0;
-  // What was taken came from this peer in this form.
-  virtual void took(std::string_view /*from_uri*/, const sip::Message&) {}
 };
 
 }  // namespace stox

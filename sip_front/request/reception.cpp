@@ -23,7 +23,7 @@ void add_once(std::vector<std::string_view>& list, std::string_view value) {
 }  // namespace
 
 Reception::Reception(sip::Policy policy, const Clock& clock, service::Log& log, service::Trace& trace,
-                     sip::Random& random, sip::ResponseSender& sender, const EnvelopeSink& bus)
+                     sip::Random& random, sip::FlowSender& sender, const EnvelopeSink& bus)
     : policy_(std::move(policy)),
       clock_(clock),
       log_(log),
@@ -116,7 +116,7 @@ bool Reception::apply(Verdict verdict, const sip::Message& request, const sip::F
       show_refused(request, flow, verdict, detail);
       note_refusal(request, flow, verdict, detail.empty() ? hint(request, flow, verdict.why) : detail);
       if (verdict.why == sip::Refused::kUntrusted && flow.transport == sip::Transport::kUdp &&
-          !strangers_.take(kStrangersAnsweredPerSecond, clock_.now())) {
+          !strangers_.take(clock_.now())) {
         ++unanswered_strangers_;
         return false;
       }
@@ -197,7 +197,7 @@ void Reception::answer_stateless(const sip::Message& request, const sip::Flow& f
   count(request.method, status);
   sip::write_response_head(request, flow.peer, to_tag(request), head_);
   sip::write_response(out_, head_, status, reason, headers);
-  sender_.send_response(sip::response_flow(flow, request.via, trusts(flow)), out_);
+  sender_.send(sip::response_flow(flow, request.via, trusts(flow)), out_);
 }
 
 sip::ResponseHeaders Reception::with_retry_after(sip::ResponseHeaders headers) {
@@ -262,7 +262,7 @@ std::string Reception::hint(const sip::Message& request, const sip::Flow& flow, 
 void Reception::show_refused(const sip::Message& request, const sip::Flow& flow, const Verdict& verdict,
                              std::string_view detail) const {
   if (!trace_.is_watched()) return;
-  service::Hop hop;
+  service::TraceHop hop;
   hop.message_id = request.call_id;
   hop.from = mask_passwords(request.from.uri);
   hop.to = mask_passwords(request.request_uri);

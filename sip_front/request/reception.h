@@ -1,6 +1,6 @@
 // Every request that comes in, of whatever method, is answered once: what may not pass is refused here,
 // copies are absorbed, OPTIONS and CANCEL are answered, and all others go to whoever has the row of their
-// method and event package in a table. Free of I/O: answers go out by a ResponseSender.
+// method and event package in a table. Free of I/O: answers go out by a FlowSender.
 #pragma once
 
 #include <array>
@@ -32,7 +32,7 @@ class Reception {
   static constexpr uint32_t kStrangersAnsweredPerSecond = 100;
 
   // All references must outlive it. Of the bus it only asks whether it is connected.
-  Reception(sip::Policy, const Clock&, service::Log&, service::Trace&, sip::Random&, sip::ResponseSender&,
+  Reception(sip::Policy, const Clock&, service::Log&, service::Trace&, sip::Random&, sip::FlowSender&,
             const EnvelopeSink& bus);
 
   // A row of the table. An empty package: all requests of this method, whatever their Event. The handler must
@@ -112,14 +112,14 @@ class Reception {
   service::Log& log_;
   service::Trace& trace_;
   sip::Random& random_;
-  sip::ResponseSender& sender_;
+  sip::FlowSender& sender_;
   const EnvelopeSink& bus_;
   uint64_t seed_;
   sip::TagKey tag_key_;
   sip::ServerTransactions transactions_;
   sip::RateLimit sources_, from_domains_;
   Refusals refusals_;
-  sip::Bucket strangers_;
+  Bucket strangers_ = sip::bucket_of(kStrangersAnsweredPerSecond);
   bool draining_ = false;
 
   std::vector<Row> rows_;

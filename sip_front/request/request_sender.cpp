@@ -21,9 +21,10 @@ constexpr std::size_t kUsualText = 40;                      // "from UDP 255.255
 
 }  // namespace
 
-RequestSender::RequestSender(const Clock& clock, sip::Random& random, Outlet& outlet)
+RequestSender::RequestSender(const Clock& clock, sip::Random& random, HopFinder& finder, sip::Outlet& outlet)
     : clock_(clock),
       random_(random),
+      finder_(finder),
       outlet_(outlet),
       transactions_(random.next(), *this),
       passwords_(random) {}
@@ -63,7 +64,7 @@ void RequestSender::find_hops(sip::Id id, std::size_t size) {
   Sending& s = sendings_[id.slot];
   s.stage = Stage::kResolving;
   s.sought_large = size > kSmall;
-  outlet_.find_hops(s.start.way, size, [this, id](sip::Hops hops) { resolved(id, std::move(hops)); });
+  finder_.find_hops(s.start.way, size, [this, id](sip::Hops hops) { resolved(id, std::move(hops)); });
 }
 
 void RequestSender::resolved(sip::Id id, sip::Hops hops) {

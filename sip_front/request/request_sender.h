@@ -1,7 +1,7 @@
 // Requests of ours, of any method, from the next hop to their final response: fail-over to other hops (RFC
 // 3263 4.3), answers to challenges (RFC 3261 22), transports that are large enough (18.1.1), client
 // transactions. What a request says its user is asked for whenever it is written, so that nothing of it is
-// kept here. Free of I/O: requests and DNS go out by an Outlet.
+// kept here. Free of I/O: requests go out by an Outlet, and a HopFinder asks the DNS.
 #pragma once
 
 #include <array>
@@ -23,6 +23,7 @@
 #include "sip_front/sip/transaction/client_transaction.h"
 #include "sip_front/sip/transaction/table.h"
 #include "sip_front/sip/transport/next_hop.h"
+#include "sip_front/sip/transport/outlet.h"
 
 namespace stox {
 
@@ -37,8 +38,8 @@ class RequestSender : private sip::ClientUser {
     sip::NextHop::Chosen chosen = sip::NextHop::Chosen::kByAnybody;  // who chose the URI
   };
 
-  // A final response. What it refers to lives during the call, until something is begun from inside.
-  struct Answer {
+  // What it refers to lives during the call, until something is begun from inside.
+  struct FinalResponse {
     sip::Id request;
     const sip::Message& response;
     const sip::Hop& hop;  // that it came from
@@ -78,18 +79,14 @@ class RequestSender : private sip::ClientUser {
     virtual void fill(uint64_t token, sip::Request&) = 0;
     // It is sent to this hop next; once for each try.
     virtual void goes_to(uint64_t /*token*/, const sip::Hop&) {}
-    virtual void responded(uint64_t token, Answer) = 0;
+    virtual void responded(uint64_t token, FinalResponse) = 0;
     virtual void failed(uint64_t token, Failure) = 0;
   };
 
-  class Outlet {
+  class HopFinder {
    public:
-    virtual ~Outlet() = default;
+    virtual ~HopFinder() = default;
     virtual void find_hops(const Way&, std::size_t size, std::function<void(sip::Hops)>) = 0;
-    virtual Result<sip::Flow> flow_to(const sip::Hop&) = 0;
-    virtual sip::SentBy sent_by(const sip::Flow&) const = 0;
-    virtual std::string contact(const sip::Flow&) const = 0;  // sip::Transports::contact
-    virtual void send(const sip::Flow&, std::string_view bytes) = 0;
   };
 
   struct Start {
@@ -106,7 +103,7 @@ class RequestSender : private sip::ClientUser {
   };
 
   // All references must outlive it, and no callback of find_hops may come after its end.
-  RequestSender(const Clock&, sip::Random&, Outlet&);
+  RequestSender(const Clock&, sip::Random&, HopFinder&, sip::Outlet&);
 
   // For requests from now on. `route`: what they carry as Route, empty = none; credentials: what 401 and 407
   // are answered with, by realm. `has_proxy`: all requests go to one configured proxy, but for those that
@@ -174,7 +171,8 @@ class RequestSender : private sip::ClientUser {
 
   const Clock& clock_;
   sip::Random& random_;
-  Outlet& outlet_;
+  HopFinder& finder_;
+  sip::Outlet& outlet_;
   sip::ClientTransactions transactions_;
   sip::Slots<Sending> sendings_;
   std::string route_;

@@ -58,7 +58,7 @@ class FakeProcess : public Process {
       missing_ = text == "missing";
       context_.status_changed();
     }
-    Hop& hop = context_.trace.add();
+    TraceHop& hop = context_.trace.add();
     hop.trace_id = std::string(16, 'a');
     hop.from = request["from"];
     hop.to = request["to"];

@@ -59,10 +59,10 @@ void write_envelope_name(const std::string& origin, uint64_t epoch, uint64_t num
   bus::write_envelope_name(origin, epoch, number, *out);
 }
 
-service::Hop& trace_end(service::Trace& trace, const pb::Envelope& envelope, const char* decision,
-                        const pb::Outcome& outcome, int64_t wall_us) {
+service::TraceHop& trace_end(service::Trace& trace, const pb::Envelope& envelope, const char* decision,
+                             const pb::Outcome& outcome, int64_t wall_us) {
   const pb::XmppMessage& message = envelope.xmpp_message();
-  service::Hop& hop = trace.add();
+  service::TraceHop& hop = trace.add();
   hop.trace_id = envelope.trace_id();
   write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(), &hop.envelope);
   hop.other_id = message.call_id();
@@ -99,12 +99,12 @@ pb::Outcome refusal(const xmpp::StanzaError& error, bool full_jid) {
   return outcome;
 }
 
-pb::Outcome link_down_outcome(const xmpp::Link& link, Time now) {
-  const std::string why = "no XMPP stream: " + link.reason();
-  if (!link.condition().empty()) {
-    const bool is_unknown = link.condition() == "remote-server-not-found";
+pb::Outcome path_down_outcome(const xmpp::Path& path, Time now) {
+  const std::string why = "no XMPP stream: " + path.reason();
+  if (!path.condition().empty()) {
+    const bool is_unknown = path.condition() == "remote-server-not-found";
     // What a sender reads names no address and no port of ours or of others.
-    pb::Outcome outcome = refusal({is_unknown ? "cancel" : "wait", std::string(link.condition()),
+    pb::Outcome outcome = refusal({is_unknown ? "cancel" : "wait", std::string(path.condition()),
                                    is_unknown ? "The recipient's domain has no XMPP server"
                                               : "The recipient's server cannot be reached"},
                                   false);
@@ -112,7 +112,7 @@ pb::Outcome link_down_outcome(const xmpp::Link& link, Time now) {
     return outcome;
   }
   pb::Outcome outcome = bus::failure(pb::LINK_DOWN, why);
-  const Time retry = link.retry_at();
+  const Time retry = path.retry_at();
   const auto wait_s = retry == kNever ? 2 : to_ms(retry - now) / 1000 + 1;
   outcome.set_retry_after_s(static_cast<uint32_t>(std::clamp<int64_t>(wait_s, 2, 30)));
   return outcome;

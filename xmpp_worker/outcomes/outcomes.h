@@ -9,7 +9,7 @@
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
 #include "xmpp_worker/xmpp/stream/errors.h"
-#include "xmpp_worker/xmpp/stream/link.h"
+#include "xmpp_worker/xmpp/stream/path.h"
 
 namespace stox::worker {
 
@@ -27,13 +27,13 @@ xmpp::StanzaError to_stanza_error(pb::Reason);
 // origin.epoch.number, in the place of what was there.
 void write_envelope_name(const std::string& origin, uint64_t epoch, uint64_t number, std::string* out);
 // Of a message that is not written to XMPP: the hop that says why. It is good until the trace's next one.
-service::Hop& trace_end(service::Trace&, const pb::Envelope&, const char* decision, const pb::Outcome&,
-                        int64_t wall_us);
+service::TraceHop& trace_end(service::Trace&, const pb::Envelope&, const char* decision, const pb::Outcome&,
+                             int64_t wall_us);
 // For people: "delivered", "forbidden (auth): not you", "DEADLINE: no answer in time".
 std::string describe(const pb::Outcome&);
 
-// Outcomes of what did not reach XMPP: by what XMPP said, and because the link is not up.
+// Outcomes of what did not reach XMPP: by what XMPP said, and because the path is not up.
 pb::Outcome refusal(const xmpp::StanzaError&, bool full_jid);
-pb::Outcome link_down_outcome(const xmpp::Link&, Time now);
+pb::Outcome path_down_outcome(const xmpp::Path&, Time now);
 
 }  // namespace stox::worker

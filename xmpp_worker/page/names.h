@@ -15,7 +15,7 @@ namespace stox::worker {
 class NamesUser {
  public:
   virtual ~NamesUser() = default;
-  // Onto the link of the two addresses' domains. False: it is not up now, or has no room.
+  // Onto the path of the two addresses' domains. False: it is not up now, or has no room.
   virtual bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) = 0;
 };
 

@@ -19,8 +19,8 @@ pb::Receipt::Kind kind_of(const xmpp::StanzaError& error) {
 
 }  // namespace
 
-Notices::Notices(xmpp::StanzaIds& ids, Contacts& contacts, NoticesUser& user)
-    : ids_(ids), contacts_(contacts), user_(user) {}
+Notices::Notices(xmpp::StanzaIds& ids, Contacts& contacts, StanzaSender& sender, NoticesUser& user)
+    : ids_(ids), contacts_(contacts), sender_(sender), user_(user) {}
 
 // The address that a SIP user has for somebody is the one that answers come from. An occupant's has the nick:
 // an answer without it would reach the whole room.
@@ -132,7 +132,7 @@ void Notices::accepted(std::string_view from, std::string_view to, std::string_v
   content.received = id;
   xmpp::XmlWriter xml(text);
   xmpp::write_message(xml, stanza, content);
-  if (!user_.send_receipt(to, from, text)) ++figures_.lost;
+  if (!sender_.send(to, from, text)) ++figures_.lost;
 }
 
 void Notices::refused_late(const StanzaId& id, std::string_view from, std::string_view to,

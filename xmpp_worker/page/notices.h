@@ -11,6 +11,7 @@
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
 #include "xmpp_worker/page/contacts.h"
+#include "xmpp_worker/services/stanza_sender.h"
 #include "xmpp_worker/xmpp/stanza/stanza.h"
 #include "xmpp_worker/xmpp/stanza/stanza_id.h"
 #include "xmpp_worker/xmpp/stream/errors.h"
@@ -22,8 +23,6 @@ class NoticesUser {
   virtual ~NoticesUser() = default;
   virtual bool submit_notice(pb::Envelope&) = 0;  // a notification; false: there is no way for it
   virtual void submit_typing(pb::Envelope&) = 0;  // lossily
-  // To a user, at once or when there is a stream. False: it is dropped.
-  virtual bool send_receipt(std::string_view from, std::string_view to, std::string_view xml) = 0;
 };
 
 class Notices {
@@ -33,7 +32,7 @@ class Notices {
   };
 
   // All references must outlive it.
-  Notices(xmpp::StanzaIds&, Contacts&, NoticesUser&);
+  Notices(xmpp::StanzaIds&, Contacts&, StanzaSender&, NoticesUser&);
 
   // RFC 5438 12.2 forbids it; some SIP peers know nothing better, and some sites want it.
   void take_200_for_receipt(bool on) { receipt_on_200_ = on; }
@@ -61,6 +60,7 @@ class Notices {
 
   xmpp::StanzaIds& ids_;
   Contacts& contacts_;
+  StanzaSender& sender_;
   NoticesUser& user_;
   bool receipt_on_200_ = false;
   Figures figures_;

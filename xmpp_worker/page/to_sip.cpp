@@ -189,7 +189,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   envelope_.set_trace_id(trace_id);
 
   service::Trace::Handle handle = 0;
-  service::Hop& hop = trace_.add(&handle);
+  service::TraceHop& hop = trace_.add(&handle);
   hop.trace_id = trace_id;
   hop.message_id = stanza.id;
   hop.from = message->from();
@@ -237,14 +237,14 @@ bool ToSip::keep_for_next_start(Staged& staged) {
   *envelope_.mutable_id() = user_.new_id();
   journal_->add(envelope_, staged.pending.from, staged.pending.to, clock_.now());
   if (!journal_->commit()) return false;
-  if (service::Hop* hop = trace_.at(staged.pending.hop))
+  if (service::TraceHop* hop = trace_.at(staged.pending.hop))
     hop->decision = "into the journal, for the next start";
   return true;
 }
 
 void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& why) {
   shares_.release(std::exchange(pending.claim, {}));
-  if (service::Hop* hop = trace_.at(pending.hop)) {
+  if (service::TraceHop* hop = trace_.at(pending.hop)) {
     hop->decision = "not taken";
     hop->outcome = why;
     hop->ending = Ending::kRefusedHere;
@@ -293,7 +293,7 @@ void ToSip::hand_on() {
       continue;
     }
     ++figures_.taken;
-    if (service::Hop* hop = trace_.at(pending.hop)) {
+    if (service::TraceHop* hop = trace_.at(pending.hop)) {
       hop->decision = "to a mapper";
       hop->went_us = clock_.wall_us();
       user_.write_envelope_name(*number, &hop->envelope);
@@ -328,7 +328,7 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
     pending.trace_id = envelope.trace_id();
     pending.row = each.row;
     pending.came = each.accepted;
-    service::Hop& hop = trace_.add(&pending.hop);
+    service::TraceHop& hop = trace_.add(&pending.hop);
     hop.trace_id = envelope.trace_id();
     hop.message_id = message.id();
     hop.from = message.from();
@@ -413,7 +413,7 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
   const bool ok = outcome.verdict() != pb::FAILED;
   ++(ok ? figures_.delivered : figures_.failed);
   const std::string text = describe(outcome);
-  if (service::Hop* hop = trace_.at(pending.hop)) {
+  if (service::TraceHop* hop = trace_.at(pending.hop)) {
     hop->outcome = text;
     hop->ending = bus::ending_of(outcome);
     hop->ended_us = clock_.wall_us();

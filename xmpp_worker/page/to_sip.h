@@ -38,7 +38,7 @@ class ToSipUser {
   // Stanzas were taken in, or errors written: hand_on() is to be called at the end of this wakeup.
   virtual void hand_on_soon() = 0;
   virtual void write_envelope_name(uint64_t number, std::string* out) const = 0;
-  // Onto the link of the two addresses' domains. False: it is not up now, or has no room.
+  // Onto the path of the two addresses' domains. False: it is not up now, or has no room.
   virtual bool send_stanza(std::string_view from, std::string_view to, std::string_view xml) = 0;
   // Of a stanza that was sent then: the peer has processed it, or its stream has broken before that was
   // known.

@@ -16,10 +16,10 @@ namespace {
 
 using service::Level;
 using xmpp::Fate;
-using xmpp::Link;
+using xmpp::Path;
 using xmpp::StanzaId;
 
-constexpr Duration kPatience = std::chrono::seconds(10);         // with a link that is not up
+constexpr Duration kPatience = std::chrono::seconds(10);         // with a path that is not up
 constexpr Duration kTypingHolds = std::chrono::seconds(120);     // RFC 3994 3.3
 constexpr Duration kLookAtHeld = std::chrono::milliseconds(50);  // has it room, is it time?
 constexpr Duration kReflectsWithin = std::chrono::seconds(3);    // of a room whose server has answered a ping
@@ -36,20 +36,20 @@ ToXmpp::ToXmpp(std::size_t max_held, xmpp::StanzaIds& ids, Contacts& contacts, c
       trace_(trace),
       user_(user) {}
 
-ToXmpp::Way& ToXmpp::way_of(Link& link) {
-  if (Way* known = find(link)) return *known;
+ToXmpp::Way& ToXmpp::way_of(Path& path) {
+  if (Way* known = find(path)) return *known;
   const uint64_t number = ++last_way_;
   const auto made = ways_.emplace(std::piecewise_construct, std::forward_as_tuple(number),
-                                  std::forward_as_tuple(*this, number, link));
+                                  std::forward_as_tuple(*this, number, path));
   Way& way = made.first->second;
   way.proof.set_others(others_);
-  by_link_[&link] = &way;
+  by_path_[&path] = &way;
   return way;
 }
 
-ToXmpp::Way* ToXmpp::find(const Link& link) {
-  const auto found = by_link_.find(&link);
-  return found == by_link_.end() ? nullptr : found->second;
+ToXmpp::Way* ToXmpp::find(const Path& path) {
+  const auto found = by_path_.find(&path);
+  return found == by_path_.end() ? nullptr : found->second;
 }
 
 void ToXmpp::begin(const pb::Envelope& envelope, Time begin_before) {
@@ -83,22 +83,22 @@ void ToXmpp::begin_receipts(const pb::Envelope& envelope, Time begin_before) {
 
 void ToXmpp::carry(const pb::Envelope& envelope, Time begin_before) {
   const pb::XmppMessage& message = envelope.xmpp_message();
-  Link* link = user_.link(xmpp::domain_of(message.from()), xmpp::domain_of(message.to()));
-  if (link == nullptr)
+  Path* path = user_.path(xmpp::domain_of(message.from()), xmpp::domain_of(message.to()));
+  if (path == nullptr)
     return end_unwritten(envelope, bus::failure(pb::OVERLOADED, "there is no room for another XMPP stream"));
-  Way& way = way_of(*link);
-  const bool at_once = link->is_up() && way.held.empty() && link->has_room();
+  Way& way = way_of(*path);
+  const bool at_once = path->is_up() && way.held.empty() && path->has_room();
   at_once ? write(way, envelope, begin_before) : hold(way, envelope, begin_before);
 }
 
-bool may_hold(const Link& link, Time now) {
-  if (link.is_up()) return true;
-  return !link.is_refused() && now - link.down_since() < kPatience;
+bool may_hold(const Path& path, Time now) {
+  if (path.is_up()) return true;
+  return !path.is_refused() && now - path.down_since() < kPatience;
 }
 
 void ToXmpp::hold(Way& way, const pb::Envelope& envelope, Time begin_before) {
-  if (!may_hold(way.link, clock_.now()))
-    return end_unwritten(envelope, link_down_outcome(way.link, clock_.now()));
+  if (!may_hold(way.path, clock_.now()))
+    return end_unwritten(envelope, path_down_outcome(way.path, clock_.now()));
   if (held_ >= max_held_)
     return end_unwritten(
         envelope, bus::failure(pb::OVERLOADED, fmt::format("{} messages wait for XMPP streams", max_held_)));
@@ -113,20 +113,20 @@ void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
     return end_unwritten(envelope, bus::failure(pb::OVERLOADED, "too many messages wait for XMPP servers"));
   uint64_t number = 0;
   Message& m = under_way_.take(&number);
-  Link::Sent sent = Link::Sent::kWritten;
+  Path::Sent sent = Path::Sent::kWritten;
   const IdContent id = message.receipt().kind() != pb::Receipt::NONE
                            ? write_receipts(way, message, number)
                            : write_words(way, message, number, sent);
-  if (sent == Link::Sent::kWritten) sent = way.link.send(message.from(), xml_);
-  if (sent != Link::Sent::kWritten) {
+  if (sent == Path::Sent::kWritten) sent = way.path.send(message.from(), xml_);
+  if (sent != Path::Sent::kWritten) {
     under_way_.release(number);
-    if (sent == Link::Sent::kTooLarge) {
+    if (sent == Path::Sent::kTooLarge) {
       pb::Outcome outcome = refusal({"modify", "policy-violation", "Message too large"}, false);
       outcome.mutable_stanza_error()->set_too_large(true);
       return end_unwritten(envelope, outcome);
     }
     log_.write(Level::kError, envelope.trace_id(), "not written: from {} is not of {}", message.from(),
-               way.link.own_domain());
+               way.path.own_domain());
     return end_unwritten(envelope,
                          refusal({"cancel", "internal-server-error", "Sender's address is not ours"}, false));
   }
@@ -142,7 +142,7 @@ void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
     unread.back().message.set_id(message.wants().id());
     unread.back().message.set_date_s(message.wants().date_s());
   }
-  service::Hop& hop = trace_.add(&m.hop);
+  service::TraceHop& hop = trace_.add(&m.hop);
   hop.trace_id = envelope.trace_id();
   write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(), &hop.envelope);
   hop.message_id = id_;
@@ -158,7 +158,7 @@ void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
 
 // Its id is in id_. What the contact showed decides on thread, type and chat states. Clients show a file only
 // where it stands alone: words beside it, and each of several files, go as a stanza of their own.
-IdContent ToXmpp::write_words(Way& way, const pb::XmppMessage& message, uint64_t number, Link::Sent& sent) {
+IdContent ToXmpp::write_words(Way& way, const pb::XmppMessage& message, uint64_t number, Path::Sent& sent) {
   xmpp::Stanza stanza;
   to_stanza(message, &stanza, &content_);
   const IdContent id = id_content(message);
@@ -206,10 +206,10 @@ IdContent ToXmpp::write_words(Way& way, const pb::XmppMessage& message, uint64_t
   };
   const auto send_first = [&](int which) {
     compose({std::string(1, StanzaId::kMessage), std::to_string(which)});
-    sent = way.link.send(stanza.from, xml_);
+    sent = way.path.send(stanza.from, xml_);
     content_.subjects.clear();
     content_.reply_to = content_.reply_to_sender = {};  // the first says it
-    return sent == Link::Sent::kWritten;
+    return sent == Path::Sent::kWritten;
   };
   if (!message.files().empty()) {
     const std::string_view words = words_beside_files(message);
@@ -242,7 +242,7 @@ bool ToXmpp::is_wanted(const pb::XmppMessage& message, const pb::Receipt& receip
 IdContent ToXmpp::write_receipts(Way& way, const pb::XmppMessage& message, uint64_t number) {
   write_receipt(way, message, message.receipt(), number);
   for (const pb::Receipt& receipt : message.more_receipts()) {
-    way.link.send(message.from(), xml_);
+    way.path.send(message.from(), xml_);
     write_receipt(way, message, receipt, number);
   }
   return {std::string(1, StanzaId::kStatus), {}};
@@ -274,7 +274,7 @@ void ToXmpp::write_receipt(Way& way, const pb::XmppMessage& message, const pb::R
   } else if (receipt.kind() == pb::Receipt::DISPLAYED) {
     if (asked.received && contacts_.first(receipt.id(), pb::Receipt::DELIVERED)) {
       write(asked.id, {});
-      way.link.send(stanza.from, xml_);
+      way.path.send(stanza.from, xml_);
     }
     write({}, asked.id);
   }
@@ -294,7 +294,7 @@ void ToXmpp::write_receipt(Way& way, const pb::XmppMessage& message, const pb::R
                        forbidden     ? "forbidden"
                        : unavailable ? "recipient-unavailable"
                                      : "internal-server-error",
-                       "The recipient was not reached after all", std::string(way.link.own_domain())});
+                       "The recipient was not reached after all", std::string(way.path.own_domain())});
   }
 }
 
@@ -326,8 +326,8 @@ void ToXmpp::show_typing(const pb::Envelope& envelope) {
 }
 
 void ToXmpp::write_state(Contact& contact, std::string_view state) {
-  Link* link = user_.link(xmpp::domain_of(contact.typing_from), xmpp::domain_of(contact.typing_to));
-  if (link == nullptr || !link->is_up() || !link->has_room()) {
+  Path* path = user_.path(xmpp::domain_of(contact.typing_from), xmpp::domain_of(contact.typing_to));
+  if (path == nullptr || !path->is_up() || !path->has_room()) {
     contact.sees_typing = false;
     return void(++figures_.typing_dropped);
   }
@@ -343,7 +343,7 @@ void ToXmpp::write_state(Contact& contact, std::string_view state) {
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   xmpp::write_message(xml, stanza, content_);
-  link->send(stanza.from, xml_);
+  path->send(stanza.from, xml_);
   ++figures_.typing;
 }
 
@@ -351,7 +351,7 @@ void ToXmpp::write_state(Contact& contact, std::string_view state) {
 void ToXmpp::end_unwritten(const pb::Envelope& envelope, const pb::Outcome& outcome) {
   ++figures_.failed;
   const pb::XmppMessage& message = envelope.xmpp_message();
-  const service::Hop& hop = trace_end(trace_, envelope, "not written", outcome, clock_.wall_us());
+  const service::TraceHop& hop = trace_end(trace_, envelope, "not written", outcome, clock_.wall_us());
   if (failure_lines_.take(log_, clock_.now()))
     log_.tell(Level::kInfo,
               {envelope.trace_id(), message.from(), message.to(), outcome.stanza_error().condition(),
@@ -360,16 +360,16 @@ void ToXmpp::end_unwritten(const pb::Envelope& envelope, const pb::Outcome& outc
   user_.finish(envelope.id(), outcome);
 }
 
-void ToXmpp::about_to_write(Link& link) {
-  Way* way = find(link);
+void ToXmpp::about_to_write(Path& path) {
+  Way* way = find(path);
   if (way == nullptr) return;
   write_held(*way);
-  way->proof.end_of_wakeup(clock_.now(), link.is_sure());
+  way->proof.end_of_wakeup(clock_.now(), path.is_sure());
   arrange(*way);
 }
 
 void ToXmpp::write_held(Way& way) {
-  while (!way.held.empty() && way.link.is_up() && way.link.has_room()) {
+  while (!way.held.empty() && way.path.is_up() && way.path.has_room()) {
     const Held held = std::move(way.held.front());
     way.held.pop_front();
     --held_;
@@ -395,14 +395,14 @@ void ToXmpp::turn(Way& way) {
   way.proof.turn(clock_.now());
   if (!way.held.empty()) {
     end_held(way);
-    if (way.link.is_up() && way.link.has_room()) way.link.write_soon();
+    if (way.path.is_up() && way.path.has_room()) way.path.write_soon();
   }
   arrange(way);
 }
 
 void ToXmpp::end_held(Way& way) {
   const Time now = clock_.now();
-  const bool given_up = !may_hold(way.link, now);
+  const bool given_up = !may_hold(way.path, now);
   for (auto each = way.held.begin(); each != way.held.end();) {
     if (!given_up && each->begin_before > now) {
       ++each;
@@ -412,14 +412,14 @@ void ToXmpp::end_held(Way& way) {
     each = way.held.erase(each);
     --held_;
     end_unwritten(held.envelope, given_up
-                                     ? link_down_outcome(way.link, clock_.now())
+                                     ? path_down_outcome(way.path, clock_.now())
                                      : bus::failure(pb::DEADLINE, "waited too long for the XMPP stream"));
   }
 }
 
 void ToXmpp::arrange(Way& way) {
   const Time now = clock_.now();
-  way.link.hurry(way.proof.waits(), now);
+  way.path.hurry(way.proof.waits(), now);
   const Time at = std::min(way.proof.next(), way.held.empty() ? kNever : now + kLookAtHeld);
   if (at >= way.turn_at) return;
   way.turn_at = at;
@@ -440,28 +440,28 @@ void ToXmpp::drop_held(pb::Reason reason, const char* why) {
   held_ = 0;
 }
 
-void ToXmpp::link_up(Link& link) {
-  const Way* way = find(link);
-  if (way != nullptr && !way->held.empty()) link.write_soon();
+void ToXmpp::path_up(Path& path) {
+  const Way* way = find(path);
+  if (way != nullptr && !way->held.empty()) path.write_soon();
 }
 
-void ToXmpp::link_down(Link& link) {
-  Way* way = find(link);
+void ToXmpp::path_down(Path& path) {
+  Way* way = find(path);
   if (way == nullptr) return;
   way->proof.stream_ended();
   // What had found no room is a reason for another stream.
   if (!way->held.empty())
-    (void)user_.link(link.own_domain(), xmpp::domain_of(way->held.front().envelope.xmpp_message().to()));
+    (void)user_.path(path.own_domain(), xmpp::domain_of(way->held.front().envelope.xmpp_message().to()));
 }
 
-void ToXmpp::link_gone(Link& link) {
-  Way* way = find(link);
+void ToXmpp::path_gone(Path& path) {
+  Way* way = find(path);
   if (way == nullptr) return;
   way->proof.stream_ended();
   held_ -= way->held.size();
   for (const Held& each : std::exchange(way->held, {}))
-    end_unwritten(each.envelope, link_down_outcome(link, clock_.now()));
-  by_link_.erase(&link);
+    end_unwritten(each.envelope, path_down_outcome(path, clock_.now()));
+  by_path_.erase(&path);
   ways_.erase(way->number);
 }
 
@@ -509,7 +509,7 @@ void ToXmpp::settled(uint64_t number, Fate fate) {
 void ToXmpp::end(uint64_t number, const pb::Outcome& outcome) {
   Message& m = *under_way_.find(number);
   std::string_view from;
-  if (service::Hop* hop = trace_.at(m.hop)) {
+  if (service::TraceHop* hop = trace_.at(m.hop)) {
     from = hop->from;
     hop->outcome = describe(outcome);
     hop->ended_us = clock_.wall_us();
@@ -554,11 +554,11 @@ void ToXmpp::end_unreflected(Time until) {
 
 void ToXmpp::write_ping(const Way& way, const std::string& to, uint64_t ping) {
   id_.clear();
-  ids_.append(id_, ping, "p", std::to_string(way.number), way.link.own_domain(), to);
+  ids_.append(id_, ping, "p", std::to_string(way.number), way.path.own_domain(), to);
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
-  xmpp::write_ping(xml, way.link.own_domain(), to, id_);
-  way.link.send(way.link.own_domain(), xml_);
+  xmpp::write_ping(xml, way.path.own_domain(), to, id_);
+  way.path.send(way.path.own_domain(), xml_);
 }
 
 void ToXmpp::answer(const StanzaId& id, const Answer& answer) {
@@ -589,7 +589,7 @@ void ToXmpp::pong(const StanzaId& id, const Answer& answer) {
   if (found == ways_.end()) return;
   Way& way = found->second;
   const auto from = xmpp::domain_of(answer.from);
-  const bool swapped = from != way.link.own_domain();
+  const bool swapped = from != way.path.own_domain();
   way.proof.answered(id.number, swapped ? from : xmpp::domain_of(answer.to), answer.connection);
   arrange(way);
 }

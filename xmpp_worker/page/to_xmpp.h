@@ -1,6 +1,6 @@
-// The way of a message from the bus to XMPP: the worker is its target. Written to the link of its two
+// The way of a message from the bus to XMPP: the worker is its target. Written to the path of its two
 // domains, proved by the answer to a ping behind it, or refused by the bounce that comes before. While the
-// link connects, messages wait here: at most 10 s, at most `max_held` in all, never past their time. Typing
+// path connects, messages wait here: at most 10 s, at most `max_held` in all, never past their time. Typing
 // (XEP-0085) is written at once or not at all, and ends by itself.
 #pragma once
 
@@ -25,7 +25,7 @@
 #include "xmpp_worker/xmpp/proof/proof.h"
 #include "xmpp_worker/xmpp/stanza/stanza.h"
 #include "xmpp_worker/xmpp/stanza/stanza_id.h"
-#include "xmpp_worker/xmpp/stream/link.h"
+#include "xmpp_worker/xmpp/stream/path.h"
 
 namespace stox::worker {
 
@@ -35,7 +35,7 @@ class ToXmppUser {
  public:
   virtual ~ToXmppUser() = default;
   virtual void finish(const pb::EnvelopeId&, const pb::Outcome&) = 0;
-  virtual xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) = 0;  // as xmpp::Links
+  virtual xmpp::Path* path(std::string_view from_domain, std::string_view to_domain) = 0;  // as xmpp::Paths
   // An error came for a message whose outcome had been told.
   virtual void refused_late(const xmpp::StanzaId&, const Answer&) {}
 };
@@ -50,7 +50,7 @@ struct Answer {
 
 // Messages may wait for it while it is not up: not for a server that refuses us, nor when it is down for 10
 // s.
-bool may_hold(const xmpp::Link&, Time now);
+bool may_hold(const xmpp::Path&, Time now);
 
 class ToXmpp {
  public:
@@ -72,10 +72,10 @@ class ToXmpp {
   // Connections of other workers on which our domain's answers may come (xmpp::Proof).
   void set_others(std::vector<uint64_t> connections);
   void other_lost();
-  void link_up(xmpp::Link&);
-  void link_down(xmpp::Link&);
-  void link_gone(xmpp::Link&);
-  void about_to_write(xmpp::Link&);
+  void path_up(xmpp::Path&);
+  void path_down(xmpp::Path&);
+  void path_gone(xmpp::Path&);
+  void about_to_write(xmpp::Path&);
   void turn();
   Time next() const {
     return std::min(
@@ -106,18 +106,18 @@ class ToXmpp {
     Time begin_before;
   };
 
-  // A link, what waits for it, and what is written to it and not proved.
+  // A path, what waits for it, and what is written to it and not proved.
   struct Way final : xmpp::ProofUser {
-    Way(ToXmpp& o, uint64_t n, xmpp::Link& l) : owner(o), number(n), link(l) {}
+    Way(ToXmpp& o, uint64_t n, xmpp::Path& l) : owner(o), number(n), path(l) {}
     void settled(uint64_t each, xmpp::Fate fate) override { owner.settled(each, fate); }
     void write_ping(const std::string& domain, uint64_t ping, bool to_any_user) override {
       owner.write_ping(*this, to_any_user ? "ping-" + std::to_string(ping) + "@" + domain : domain, ping);
     }
-    bool peer_answered_since(Time at) override { return link.last_proof_of_life() > at; }
+    bool peer_answered_since(Time at) override { return path.last_proof_of_life() > at; }
 
     ToXmpp& owner;
     const uint64_t number;  // of this way, never given twice: pings carry it
-    xmpp::Link& link;
+    xmpp::Path& path;
     xmpp::Proof proof{*this};
     std::deque<Held> held;
     Time turn_at = kNever;  // as it stands in due_
@@ -126,13 +126,13 @@ class ToXmpp {
   void settled(uint64_t number, xmpp::Fate);
   void write_ping(const Way&, const std::string& to, uint64_t ping);
 
-  Way& way_of(xmpp::Link&);
-  Way* find(const xmpp::Link&);
+  Way& way_of(xmpp::Path&);
+  Way* find(const xmpp::Path&);
   void begin_receipts(const pb::Envelope&, Time begin_before);
   void carry(const pb::Envelope&, Time begin_before);
   void write(Way&, const pb::Envelope&, Time begin_before);
   // Leave in xml_ what is written last, and send what goes before it, unless that fails.
-  IdContent write_words(Way&, const pb::XmppMessage&, uint64_t number, xmpp::Link::Sent&);
+  IdContent write_words(Way&, const pb::XmppMessage&, uint64_t number, xmpp::Path::Sent&);
   IdContent write_receipts(Way&, const pb::XmppMessage&, uint64_t number);
   void write_receipt(Way&, const pb::XmppMessage&, const pb::Receipt&, uint64_t number);
   bool is_wanted(const pb::XmppMessage&, const pb::Receipt&);
@@ -158,7 +158,7 @@ class ToXmpp {
   service::Trace& trace_;
   ToXmppUser& user_;
   std::unordered_map<uint64_t, Way> ways_;
-  std::unordered_map<const xmpp::Link*, Way*> by_link_;
+  std::unordered_map<const xmpp::Path*, Way*> by_path_;
   uint64_t last_way_ = 0;
   std::vector<uint64_t> others_;
   Deadlines<uint64_t> due_;  // ways

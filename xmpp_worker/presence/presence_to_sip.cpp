@@ -40,8 +40,14 @@ std::string conversation_of(const Presence& presence, const std::string& pair, c
 }  // namespace
 
 PresenceToSip::PresenceToSip(std::size_t kept_free, const Clock& clock, service::Log& log,
-                             service::Trace& trace, PresenceToSipUser& user)
-    : kept_free_(kept_free), clock_(clock), log_(log), trace_(trace), user_(user), fronts_(clock) {}
+                             service::Trace& trace, StanzaSender& sender, PresenceToSipUser& user)
+    : kept_free_(kept_free),
+      clock_(clock),
+      log_(log),
+      trace_(trace),
+      sender_(sender),
+      user_(user),
+      fronts_(clock) {}
 
 bool PresenceToSip::take(const xmpp::Stanza& stanza) {
   const auto kind = presence_kind(stanza.type);
@@ -137,7 +143,7 @@ void PresenceToSip::refuse(const Asked& asked, const pb::Outcome& outcome) {
   std::string text;
   xmpp::XmlWriter xml(text);
   xmpp::write_error(xml, stanza, error);
-  (void)user_.send_presence(asked.to, asked.from, text);
+  (void)sender_.send(asked.to, asked.from, text);
 }
 
 }  // namespace stox::worker

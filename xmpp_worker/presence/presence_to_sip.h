@@ -18,6 +18,7 @@
 #include "proto/control.pb.h"
 #include "proto/envelope.pb.h"
 #include "xmpp_worker/presence/fronts.h"
+#include "xmpp_worker/services/stanza_sender.h"
 #include "xmpp_worker/xmpp/stanza/stanza.h"
 
 namespace stox::worker {
@@ -29,8 +30,6 @@ class PresenceToSipUser {
   virtual Result<void> room(std::size_t more, pb::Reason*) = 0;
   virtual Result<uint64_t> submit_presence(pb::Envelope&, Time begin_before, Time end_by, pb::Reason*) = 0;
   virtual std::string new_trace_id() = 0;
-  // To a user, at once or when there is a stream. False: it is dropped.
-  virtual bool send_presence(std::string_view from, std::string_view to, std::string_view xml) = 0;
 };
 
 class PresenceToSip {
@@ -40,7 +39,8 @@ class PresenceToSip {
   };
 
   // `kept_free`: of the room for envelopes, for what is no presence. All references must outlive it.
-  PresenceToSip(std::size_t kept_free, const Clock&, service::Log&, service::Trace&, PresenceToSipUser&);
+  PresenceToSip(std::size_t kept_free, const Clock&, service::Log&, service::Trace&, StanzaSender&,
+                PresenceToSipUser&);
 
   // A presence stanza to a domain of ours and from none. False: it is not about a user and a SIP user, and
   // nothing was done.
@@ -66,6 +66,7 @@ class PresenceToSip {
   const Clock& clock_;
   service::Log& log_;
   service::Trace& trace_;
+  StanzaSender& sender_;
   PresenceToSipUser& user_;
   Fronts fronts_;
   std::unordered_map<uint64_t, Asked> asked_;  // by the number of the envelope

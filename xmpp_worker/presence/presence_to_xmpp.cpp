@@ -13,7 +13,7 @@ namespace stox::worker {
 namespace {
 
 using pb::Presence;
-using xmpp::Link;
+using xmpp::Path;
 
 std::string written(const Presence& presence, std::string_view type, std::string_view caps_version,
                     int64_t now_s) {
@@ -41,7 +41,7 @@ std::size_t PresenceToXmpp::size_of(const Held& each) {
 
 std::size_t PresenceToXmpp::held() const {
   std::size_t sum = 0;
-  for (const auto& [link, waiting] : waiting_) sum += waiting.size();
+  for (const auto& [path, waiting] : waiting_) sum += waiting.size();
   return sum;
 }
 
@@ -50,49 +50,49 @@ void PresenceToXmpp::begin(const pb::Envelope& envelope, Time begin_before) {
   Held each{envelope.id(), presence.from(), presence.to(), {}, presence.kind(), begin_before};
   const auto type = presence_type(presence);
   if (!type) return fail(each, bus::failure(pb::UNSUPPORTED, "XMPP has no such presence"));
-  Link* link = user_.link(xmpp::domain_of(each.from), xmpp::domain_of(each.to));
-  if (link == nullptr)
+  Path* path = user_.path(xmpp::domain_of(each.from), xmpp::domain_of(each.to));
+  if (path == nullptr)
     return fail(each, bus::failure(pb::OVERLOADED, "there is no room for another XMPP stream"));
   each.xml = written(presence, *type, caps_version_, clock_.wall_us() / 1'000'000);
-  const bool at_once = link->is_up() && link->has_room() && !waiting_.contains(link);
-  at_once ? write(*link, std::move(each)) : hold(*link, std::move(each));
+  const bool at_once = path->is_up() && path->has_room() && !waiting_.contains(path);
+  at_once ? write(*path, std::move(each)) : hold(*path, std::move(each));
 }
 
-void PresenceToXmpp::write(Link& link, Held&& each) {
-  switch (link.send(each.from, each.xml)) {
-    case Link::Sent::kWritten: {
+void PresenceToXmpp::write(Path& path, Held&& each) {
+  switch (path.send(each.from, each.xml)) {
+    case Path::Sent::kWritten: {
       ++figures_.written;
       pb::Outcome outcome;
       outcome.set_verdict(pb::PASSED_ON);
       end(each, outcome);
-      return remember(link, std::move(each));
+      return remember(path, std::move(each));
     }
-    case Link::Sent::kTooLarge:
+    case Path::Sent::kTooLarge:
       return fail(each, refusal({"modify", "policy-violation", "Presence too large"}, false));
-    case Link::Sent::kForeignFrom:
-      log_.error("not written: presence from {} is not of {}", each.from, link.own_domain());
+    case Path::Sent::kForeignFrom:
+      log_.error("not written: presence from {} is not of {}", each.from, path.own_domain());
       return fail(each, refusal({"cancel", "internal-server-error", "Sender's address is not ours"}, false));
-    case Link::Sent::kNotUp:
-      return fail(each, link_down_outcome(link, clock_.now()));
+    case Path::Sent::kNotUp:
+      return fail(each, path_down_outcome(path, clock_.now()));
   }
 }
 
-void PresenceToXmpp::hold(Link& link, Held&& each) {
+void PresenceToXmpp::hold(Path& path, Held&& each) {
   if (is_stopping_) return fail(each, bus::failure(pb::STOPPING, "this worker stops"));
-  if (!link.is_up() && link.is_refused()) return fail(each, link_down_outcome(link, clock_.now()));
-  const auto known = waiting_.find(&link);
+  if (!path.is_up() && path.is_refused()) return fail(each, path_down_outcome(path, clock_.now()));
+  const auto known = waiting_.find(&path);
   if (known != waiting_.end()) {
     const auto older = known->second.state_like(each);
     if (older != known->second.end())
       end(known->second.take(older), bus::failure(pb::SUPERSEDED, "a newer one took its place"));
   }
-  const std::size_t size = size_of(each), of_link = known == waiting_.end() ? 0 : known->second.bytes();
-  if (of_link + size > kMaxOfLink || bytes_ + size > kMax) {
+  const std::size_t size = size_of(each), of_path = known == waiting_.end() ? 0 : known->second.bytes();
+  if (of_path + size > kMaxOfPath || bytes_ + size > kMax) {
     fail(each, bus::failure(pb::OVERLOADED, "too much presence waits for XMPP streams"));
     if (known != waiting_.end() && known->second.empty()) waiting_.erase(known);
     return;
   }
-  waiting_.try_emplace(&link, bytes_).first->second.add(std::move(each));
+  waiting_.try_emplace(&path, bytes_).first->second.add(std::move(each));
 }
 
 void PresenceToXmpp::Stanzas::add(Held&& each) {
@@ -118,29 +118,29 @@ std::list<PresenceToXmpp::Held>::iterator PresenceToXmpp::Stanzas::state_like(co
 }
 
 // A question or a refusal that comes late could be an answer to what has happened since.
-void PresenceToXmpp::remember(Link& link, Held&& each) {
+void PresenceToXmpp::remember(Path& path, Held&& each) {
   if (!writes_again_ || (each.kind != Presence::STATE && each.kind != Presence::SUBSCRIBED)) return;
   const Time now = clock_.now();
   if (each.id.number() != 0) each.until = now + kUnnoticed;
   each.id.Clear();
-  Stanzas& written = written_.try_emplace(&link, written_bytes_).first->second;
+  Stanzas& written = written_.try_emplace(&path, written_bytes_).first->second;
   const auto older = written.state_like(each);
   if (older != written.end()) written.take(older);
   written.add(std::move(each));
   while (!written.empty() && (written.front().until <= now || written_bytes_ > kMaxWritten))
     written.take(written.begin());
-  if (written.empty()) written_.erase(&link);
+  if (written.empty()) written_.erase(&path);
 }
 
-void PresenceToXmpp::write_again(Link& link) {
-  const auto found = written_.find(&link);
+void PresenceToXmpp::write_again(Path& path) {
+  const auto found = written_.find(&path);
   if (found == written_.end()) return;
   while (!found->second.empty()) {
     Held each = found->second.take(found->second.begin());
-    const auto waiting = waiting_.find(&link);
+    const auto waiting = waiting_.find(&path);
     const bool is_old =
         waiting != waiting_.end() && waiting->second.state_like(each) != waiting->second.end();
-    if (!is_old && each.until > clock_.now()) hold(link, std::move(each));
+    if (!is_old && each.until > clock_.now()) hold(path, std::move(each));
   }
   written_.erase(found);
 }
@@ -153,14 +153,14 @@ void PresenceToXmpp::forget_written() {
   }
 }
 
-void PresenceToXmpp::about_to_write(Link& link) {
-  const auto found = waiting_.find(&link);
+void PresenceToXmpp::about_to_write(Path& path) {
+  const auto found = waiting_.find(&path);
   if (found == waiting_.end()) return;
   Stanzas& waiting = found->second;
-  while (!waiting.empty() && link.is_up() && link.has_room()) {
+  while (!waiting.empty() && path.is_up() && path.has_room()) {
     Held each = waiting.take(waiting.begin());
     if (each.until > clock_.now())
-      write(link, std::move(each));
+      write(path, std::move(each));
     else
       fail(each, bus::failure(pb::DEADLINE, "waited too long for the XMPP stream"));
   }
@@ -171,40 +171,40 @@ void PresenceToXmpp::turn() {
   forget_written();
   const Time now = clock_.now();
   for (auto entry = waiting_.begin(); entry != waiting_.end();) {
-    auto& [link, waiting] = *entry;
+    auto& [path, waiting] = *entry;
     for (auto each = waiting.begin(); each != waiting.end();) {
       const auto which = each++;
-      if (which->until <= now || link->is_refused())
-        fail(waiting.take(which), link->is_up()
+      if (which->until <= now || path->is_refused())
+        fail(waiting.take(which), path->is_up()
                                       ? bus::failure(pb::OVERLOADED, "the XMPP server does not read")
-                                      : link_down_outcome(*link, now));
+                                      : path_down_outcome(*path, now));
     }
-    if (!waiting.empty() && link->is_up() && link->has_room()) link->write_soon();
+    if (!waiting.empty() && path->is_up() && path->has_room()) path->write_soon();
     entry = waiting.empty() ? waiting_.erase(entry) : std::next(entry);
   }
 }
 
-void PresenceToXmpp::link_up(Link& link) {
-  if (waiting_.contains(&link)) link.write_soon();
+void PresenceToXmpp::path_up(Path& path) {
+  if (waiting_.contains(&path)) path.write_soon();
 }
 
 // What had found no room is a reason for another stream.
-void PresenceToXmpp::link_down(Link& link) {
-  write_again(link);
-  const auto found = waiting_.find(&link);
-  if (found != waiting_.end()) (void)user_.link(link.own_domain(), xmpp::domain_of(found->second.front().to));
+void PresenceToXmpp::path_down(Path& path) {
+  write_again(path);
+  const auto found = waiting_.find(&path);
+  if (found != waiting_.end()) (void)user_.path(path.own_domain(), xmpp::domain_of(found->second.front().to));
 }
 
-void PresenceToXmpp::link_gone(Link& link) {
-  written_.erase(&link);
-  const auto gone = waiting_.extract(&link);
+void PresenceToXmpp::path_gone(Path& path) {
+  written_.erase(&path);
+  const auto gone = waiting_.extract(&path);
   if (gone.empty()) return;
-  for (const Held& each : gone.mapped()) fail(each, link_down_outcome(link, clock_.now()));
+  for (const Held& each : gone.mapped()) fail(each, path_down_outcome(path, clock_.now()));
 }
 
 void PresenceToXmpp::drop_held(pb::Reason reason, const char* why) {
   const Ways dropped = std::exchange(waiting_, {});
-  for (const auto& [link, waiting] : dropped) {
+  for (const auto& [path, waiting] : dropped) {
     for (const Held& each : waiting) fail(each, bus::failure(reason, why));
   }
 }

@@ -1,5 +1,5 @@
-// The way of presence from the bus to XMPP: written to the link of its two domains, of which no proof is
-// waited for. While the link is not up, presence waits here until its time is over; of the states of one
+// The way of presence from the bus to XMPP: written to the path of its two domains, of which no proof is
+// waited for. While the path is not up, presence waits here until its time is over; of the states of one
 // device the newest. What was written to a stream between servers shortly before it broke is written to the
 // next one once more, as a stream can be dead for minutes before that is noticed.
 #pragma once
@@ -17,7 +17,7 @@
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
 #include "proto/presence.pb.h"
-#include "xmpp_worker/xmpp/stream/link.h"
+#include "xmpp_worker/xmpp/stream/path.h"
 
 namespace stox::worker {
 
@@ -25,12 +25,12 @@ class PresenceToXmppUser {
  public:
   virtual ~PresenceToXmppUser() = default;
   virtual void finish(const pb::EnvelopeId&, const pb::Outcome&) = 0;
-  virtual xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) = 0;  // as xmpp::Links
+  virtual xmpp::Path* path(std::string_view from_domain, std::string_view to_domain) = 0;  // as xmpp::Paths
 };
 
 class PresenceToXmpp {
  public:
-  static constexpr std::size_t kMaxOfLink = 1'048'576, kMax = 4'194'304;  // bytes that wait
+  static constexpr std::size_t kMaxOfPath = 1'048'576, kMax = 4'194'304;  // bytes that wait
   static constexpr std::size_t kMaxWritten = 4'194'304;                   // bytes that may be written again
   static constexpr Duration kUnnoticed = std::chrono::minutes(5);         // after which nothing is
 
@@ -45,10 +45,10 @@ class PresenceToXmpp {
   void write_again_after_breaks(bool on) { writes_again_ = on; }
 
   void begin(const pb::Envelope&, Time begin_before);
-  void link_up(xmpp::Link&);
-  void link_down(xmpp::Link&);
-  void link_gone(xmpp::Link&);
-  void about_to_write(xmpp::Link&);
+  void path_up(xmpp::Path&);
+  void path_down(xmpp::Path&);
+  void path_gone(xmpp::Path&);
+  void about_to_write(xmpp::Path&);
   void turn();                                  // about once a second
   void drop_held(pb::Reason, const char* why);  // what waits for a stream is not written any more
   void stop();                                  // the same, and nothing waits from now on
@@ -63,7 +63,7 @@ class PresenceToXmpp {
     pb::Presence::Kind kind = pb::Presence::STATE;
     Time until{};
   };
-  class Stanzas {  // of one link, in their order; of states the newest of each pair of addresses
+  class Stanzas {  // of one path, in their order; of states the newest of each pair of addresses
    public:
     explicit Stanzas(std::size_t& all) : all_(all) {}
     Stanzas(const Stanzas&) = delete;
@@ -86,17 +86,17 @@ class PresenceToXmpp {
     std::list<Held> list_;
     std::unordered_map<std::string, std::list<Held>::iterator> states_;  // of them, by from and to
     std::size_t bytes_ = 0;
-    std::size_t& all_;  // bytes, of all links
+    std::size_t& all_;  // bytes, of all paths
   };
-  using Ways = std::unordered_map<xmpp::Link*, Stanzas>;  // none of them empty
+  using Ways = std::unordered_map<xmpp::Path*, Stanzas>;  // none of them empty
 
   static std::string key_of(const Held& each) { return each.from + " " + each.to; }
   static std::size_t size_of(const Held&);
 
-  void write(xmpp::Link&, Held&&);
-  void hold(xmpp::Link&, Held&&);
-  void remember(xmpp::Link&, Held&&);
-  void write_again(xmpp::Link&);
+  void write(xmpp::Path&, Held&&);
+  void hold(xmpp::Path&, Held&&);
+  void remember(xmpp::Path&, Held&&);
+  void write_again(xmpp::Path&);
   void forget_written();
   void end(const Held&, const pb::Outcome&);
   void fail(const Held&, const pb::Outcome&);

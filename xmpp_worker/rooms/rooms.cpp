@@ -38,8 +38,14 @@ const std::string& words_of(const pb::XmppMessage& message) { return message.bod
 }  // namespace
 
 Rooms::Rooms(std::string path, xmpp::StanzaIds& ids, const Clock& clock, service::Log& log,
-             service::Trace& trace, RoomsUser& user)
-    : kept_(std::move(path)), ids_(ids), clock_(clock), log_(log), trace_(trace), user_(user) {}
+             service::Trace& trace, StanzaSender& sender, RoomsUser& user)
+    : kept_(std::move(path)),
+      ids_(ids),
+      clock_(clock),
+      log_(log),
+      trace_(trace),
+      sender_(sender),
+      user_(user) {}
 
 void Rooms::set(Settings settings) {
   settings_ = std::move(settings);
@@ -131,7 +137,7 @@ void Rooms::ask_domain(const std::string& domain, const pb::Envelope& envelope, 
     xml_.clear();
     xmpp::XmlWriter xml(xml_);
     xmpp::write_room_question(xml, user_.own_domain(), domain, new_id("domain", user_.own_domain(), domain));
-    (void)user_.send_to_room(user_.own_domain(), domain, xml_);
+    (void)sender_.send(user_.own_domain(), domain, xml_);
   }
   asked.held.push_back({envelope, begin_before});
   ++held_;
@@ -410,7 +416,7 @@ std::string Rooms::new_id(std::string_view what, std::string_view from, std::str
 }
 
 void Rooms::send(const Entry& e) {
-  if (!user_.send_to_room(occupant_of(e), e.kept.room(), xml_))
+  if (!sender_.send(occupant_of(e), e.kept.room(), xml_))
     say(e, "* The room cannot be reached at the moment; try again later");
 }
 

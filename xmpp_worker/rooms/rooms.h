@@ -30,6 +30,7 @@
 #include "proto/envelope.pb.h"
 #include "proto/rooms.pb.h"
 #include "xmpp_worker/outcomes/outcomes.h"
+#include "xmpp_worker/services/stanza_sender.h"
 #include "xmpp_worker/xmpp/stanza/rooms.h"
 #include "xmpp_worker/xmpp/stanza/stanza.h"
 #include "xmpp_worker/xmpp/stanza/stanza_id.h"
@@ -44,8 +45,6 @@ class RoomsUser {
   // A message that has waited to be known as one to a room, or as none.
   virtual void begin_again(const pb::Envelope&, Time begin_before) = 0;
   virtual void finish_of_room(const pb::EnvelopeId&, const pb::Outcome&) = 0;
-  // Onto the link of the two addresses' domains, or as soon as it is there. False: it is dropped.
-  virtual bool send_to_room(std::string_view from, std::string_view to, std::string_view xml) = 0;
   // Words about a room, as if it had said them. `because_of`: the JID of whom they cost a share.
   virtual void tell_phone(std::string_view user, std::string_view room, std::string_view text,
                           std::string_view because_of) = 0;
@@ -88,7 +87,8 @@ class Rooms {
   };
 
   // All references must outlive it. Nothing is touched before open().
-  Rooms(std::string path, xmpp::StanzaIds&, const Clock&, service::Log&, service::Trace&, RoomsUser&);
+  Rooms(std::string path, xmpp::StanzaIds&, const Clock&, service::Log&, service::Trace&, StanzaSender&,
+        RoomsUser&);
 
   // What the process before us has left. An Error in words for an operator: nothing is kept until it
   // succeeds.
@@ -262,6 +262,7 @@ class Rooms {
   const Clock& clock_;
   service::Log& log_;
   service::Trace& trace_;
+  StanzaSender& sender_;
   RoomsUser& user_;
   Settings settings_;
   std::unordered_map<std::string, Entry> entries_;

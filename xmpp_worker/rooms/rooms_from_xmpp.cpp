@@ -200,7 +200,7 @@ void Rooms::end_early() {
       xmpp::XmlWriter xml(xml_);
       const std::string occupant = user + "/" + std::string(xmpp::kOccupantResource);
       xmpp::write_leave(xml, occupant, room + "/" + each->second.nick, {});
-      (void)user_.send_to_room(occupant, room, xml_);
+      (void)sender_.send(occupant, room, xml_);
     }
     each = early_.erase(each);
   }

@@ -61,7 +61,7 @@ void Rooms::join(Entry& e) {
   xmpp::XmlWriter xml(xml_);
   xmpp::write_join(xml, occupant_of(e), occupant->str(), new_id("join", occupant_of(e), e.kept.room()),
                    e.kept.password(), since);
-  if (!user_.send_to_room(occupant_of(e), e.kept.room(), xml_))
+  if (!sender_.send(occupant_of(e), e.kept.room(), xml_))
     refused(e, {"wait", "remote-server-timeout", "The room cannot be reached at the moment"});
 }
 
@@ -178,7 +178,7 @@ void Rooms::leave(Entry& e, std::string_view why) {
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   xmpp::write_leave(xml, occupant_of(e), e.kept.room() + "/" + e.kept.nick(), why);
-  (void)user_.send_to_room(occupant_of(e), e.kept.room(), xml_);
+  (void)sender_.send(occupant_of(e), e.kept.room(), xml_);
   is_left(e, refusal({"cancel", "not-acceptable", "You have left the room"}, false));
 }
 
@@ -274,7 +274,7 @@ void Rooms::turn(Entry& e, int* budget) {
   xml_.clear();
   xmpp::XmlWriter xml(xml_);
   xmpp::write_ping(xml, occupant_of(e), occupant, new_id("ping", occupant_of(e), occupant));
-  (void)user_.send_to_room(occupant_of(e), occupant, xml_);
+  (void)sender_.send(occupant_of(e), occupant, xml_);
 }
 
 }  // namespace stox::worker

@@ -39,7 +39,7 @@ void Services::send_counted(const xmpp::Stanza& answered) {
 }
 
 bool Services::send(std::string_view from, std::string_view to, std::string_view xml) {
-  return answers_.send(user_.link(xmpp::domain_of(from), xmpp::domain_of(to)), from, xml);
+  return answers_.send(user_.path(xmpp::domain_of(from), xmpp::domain_of(to)), from, xml);
 }
 
 }  // namespace stox::worker

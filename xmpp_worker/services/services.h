@@ -8,19 +8,20 @@
 
 #include "common/base/clock.h"
 #include "xmpp_worker/services/answers.h"
+#include "xmpp_worker/services/stanza_sender.h"
 #include "xmpp_worker/xmpp/stanza/services.h"
 #include "xmpp_worker/xmpp/stanza/stanza.h"
-#include "xmpp_worker/xmpp/stream/link.h"
+#include "xmpp_worker/xmpp/stream/path.h"
 
 namespace stox::worker {
 
 class ServicesUser {
  public:
   virtual ~ServicesUser() = default;
-  virtual xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) = 0;  // as xmpp::Links
+  virtual xmpp::Path* path(std::string_view from_domain, std::string_view to_domain) = 0;  // as xmpp::Paths
 };
 
-class Services {
+class Services final : public StanzaSender {
  public:
   struct Figures {
     uint64_t answered = 0, not_answered = 0;
@@ -35,12 +36,11 @@ class Services {
   void note_unanswered() { ++figures_.not_answered; }
   bool decline_invitation(const xmpp::Stanza& message);  // false: it is none
   void decline_call(const xmpp::Stanza& message);
-  // Now, or as soon as there is a stream. False: it is dropped.
-  bool send(std::string_view from, std::string_view to, std::string_view xml);
+  bool send(std::string_view from, std::string_view to, std::string_view xml) override;
 
-  void link_up(xmpp::Link& link) { answers_.link_up(link); }
-  void link_gone(const xmpp::Link& link) { answers_.link_gone(link); }
-  void about_to_write(xmpp::Link& link) { answers_.about_to_write(link); }
+  void path_up(xmpp::Path& path) { answers_.path_up(path); }
+  void path_gone(const xmpp::Path& path) { answers_.path_gone(path); }
+  void about_to_write(xmpp::Path& path) { answers_.about_to_write(path); }
   void turn() { figures_.not_answered += answers_.drop_late(); }  // now and then
 
   const Figures& figures() const { return figures_; }

@@ -20,7 +20,7 @@ constexpr uint16_t kFirstPort = 20'000, kPorts = 10'000;
 Result<std::unique_ptr<Streams>> ComponentStreams::create(const service::Context& context,
                                                           const service::XmppWorkerConfig& config,
                                                           const std::string& domain, xmpp::StanzaIds& ids,
-                                                          xmpp::LinksUser& user) {
+                                                          xmpp::PathsUser& user) {
   auto resolver = net::Resolver::create(context.loop, {context.config.dns.servers, true});
   if (!resolver) return tl::make_unexpected(resolver.error());
   return std::unique_ptr<Streams>(
@@ -29,7 +29,7 @@ Result<std::unique_ptr<Streams>> ComponentStreams::create(const service::Context
 
 ComponentStreams::ComponentStreams(const service::Context& context, const service::XmppWorkerConfig& config,
                                    const std::string& domain, std::unique_ptr<net::Resolver> resolver,
-                                   xmpp::StanzaIds& ids, xmpp::LinksUser& user)
+                                   xmpp::StanzaIds& ids, xmpp::PathsUser& user)
     : loop_(context.loop),
       log_(context.log),
       identity_(context.identity),
@@ -51,7 +51,7 @@ ComponentStreams::ComponentStreams(const service::Context& context, const servic
         arrange();
       }) {}
 
-xmpp::Link* ComponentStreams::link(std::string_view, std::string_view) { return &component_; }
+xmpp::Path* ComponentStreams::path(std::string_view, std::string_view) { return &component_; }
 
 bool ComponentStreams::holds(Time now) const { return may_hold(component_, now); }
 

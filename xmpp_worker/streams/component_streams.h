@@ -23,9 +23,9 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
   // `domain`: the component's name, prepared. Ids and user must outlive it, as must the context.
   static Result<std::unique_ptr<Streams>> create(const service::Context&, const service::XmppWorkerConfig&,
                                                  const std::string& domain, xmpp::StanzaIds&,
-                                                 xmpp::LinksUser&);
+                                                 xmpp::PathsUser&);
 
-  xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) override;
+  xmpp::Path* path(std::string_view from_domain, std::string_view to_domain) override;
   void start() override;
   void stop() override;
   bool is_stopped() const override { return component_.is_stopped(); }
@@ -48,7 +48,7 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
 
  private:
   ComponentStreams(const service::Context&, const service::XmppWorkerConfig&, const std::string& domain,
-                   std::unique_ptr<net::Resolver>, xmpp::StanzaIds&, xmpp::LinksUser&);
+                   std::unique_ptr<net::Resolver>, xmpp::StanzaIds&, xmpp::PathsUser&);
 
   void connect() override;
   void disconnect() override;
@@ -67,7 +67,7 @@ class ComponentStreams final : public Streams, private xmpp::ComponentOwner, pri
   const service::Identity identity_;
   std::string host_;
   uint16_t port_;
-  xmpp::LinksUser& user_;
+  xmpp::PathsUser& user_;
   std::unique_ptr<net::Resolver> resolver_;
   xmpp::Component component_;
   net::Connector connector_;

@@ -38,7 +38,7 @@ std::string why_not_ours(const net::TlsContext& tls, const std::vector<std::stri
 
 Result<std::unique_ptr<Streams>> ServerStreams::create(const service::Context& context,
                                                        const service::XmppWorkerConfig& config,
-                                                       const std::string& secret, xmpp::LinksUser& user) {
+                                                       const std::string& secret, xmpp::PathsUser& user) {
   auto resolver = net::Resolver::create(context.loop, {context.config.dns.servers, true});
   if (!resolver) return tl::make_unexpected(resolver.error());
   std::unique_ptr<ServerStreams> streams(new ServerStreams(context, secret, std::move(*resolver)));
@@ -115,8 +115,8 @@ service::Status ServerStreams::status() const {
                       expired ? "" : "then ", but)};
 }
 
-xmpp::Link* ServerStreams::link(std::string_view from_domain, std::string_view to_domain) {
-  return server_->link(from_domain, to_domain);
+xmpp::Path* ServerStreams::path(std::string_view from_domain, std::string_view to_domain) {
+  return server_->path(from_domain, to_domain);
 }
 
 void ServerStreams::reload(const service::XmppWorkerConfig& config) {

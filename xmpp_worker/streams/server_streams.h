@@ -18,12 +18,12 @@ class ServerStreams final : public Streams, private xmpp::S2sEvents {
  public:
   // `secret` is shared by all server workers of these domains. Context and user must outlive it.
   static Result<std::unique_ptr<Streams>> create(const service::Context&, const service::XmppWorkerConfig&,
-                                                 const std::string& secret, xmpp::LinksUser&);
+                                                 const std::string& secret, xmpp::PathsUser&);
 
   // What `--check` says of its certificate.
   static std::vector<std::string> check(const service::Config&, const service::Identity&);
 
-  xmpp::Link* link(std::string_view from_domain, std::string_view to_domain) override;
+  xmpp::Path* path(std::string_view from_domain, std::string_view to_domain) override;
   void start() override {}
   void stop() override { server_->stop(); }
   bool is_stopped() const override { return server_->is_stopped(); }

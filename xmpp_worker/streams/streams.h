@@ -1,5 +1,5 @@
 // All XMPP streams of the process, of whichever backend. They run by themselves on the loop, and tell
-// xmpp::LinksUser what comes.
+// xmpp::PathsUser what comes.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -10,11 +10,11 @@
 #include "common/service/config.h"
 #include "common/service/process.h"
 #include "proto/control.pb.h"
-#include "xmpp_worker/xmpp/stream/link.h"
+#include "xmpp_worker/xmpp/stream/path.h"
 
 namespace stox::worker {
 
-class Streams : public xmpp::Links {
+class Streams : public xmpp::Paths {
  public:
   virtual void start() = 0;
   virtual void stop() = 0;  // closes all, behind what has been sent, and opens none any more

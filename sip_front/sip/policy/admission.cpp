@@ -8,7 +8,7 @@ bool Admission::has_room(const Endpoint& peer, bool stranger, Time now) {
   if (there.all >= limits_.per_source) return false;
   if (!stranger) return true;
   return strangers_ < limits_.strangers && there.strangers < limits_.strangers_per_source &&
-         new_strangers_.take(limits_.strangers_per_second, now);
+         new_strangers_.take(now);
 }
 
 void Admission::add(const Endpoint& peer, bool stranger) {

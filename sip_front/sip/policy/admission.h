@@ -17,7 +17,8 @@ class Admission {
     std::size_t per_source, strangers, strangers_per_source;
     uint32_t strangers_per_second;
   };
-  explicit Admission(Limits limits) : limits_(limits) {}
+  explicit Admission(Limits limits)
+      : limits_(limits), new_strangers_(bucket_of(limits.strangers_per_second)) {}
 
   // For one that comes now.
   bool has_room(const Endpoint&, bool stranger, Time now);

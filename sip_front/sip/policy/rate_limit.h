@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/bucket.h"
 #include "common/base/clock.h"
 #include "sip_front/sip/message/flow.h"
 
@@ -16,13 +17,10 @@ namespace stox::sip {
 // The part of an address that one sender cannot choose freely: IPv4 whole, IPv6 its /64.
 uint64_t source_of(const Endpoint&);
 
-// Holds up to two seconds' worth.
-struct Bucket {
-  double tokens = 0;
-  Time filled{};
-  bool take(uint32_t per_second, Time now);
-  void fill(uint32_t per_second, Time now);
-};
+// Two seconds' worth at once.
+inline Bucket bucket_of(uint32_t per_second, Time now = {}) {
+  return {2.0 * per_second, double(per_second), now};
+}
 
 class RateLimit {
  public:
@@ -39,7 +37,7 @@ class RateLimit {
   static constexpr std::size_t kSets = 2048, kWays = 4;
   struct Entry {
     uint64_t hash = 0;
-    Bucket bucket;
+    Bucket bucket = bucket_of(0);
   };
   uint64_t seed_;
   std::vector<Entry> buckets_;  // made when the first limit is asked for

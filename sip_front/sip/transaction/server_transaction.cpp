@@ -47,7 +47,7 @@ Flow response_flow(const Flow& arrived, const Via& top, bool trusted) {
 }
 
 ServerTransactions::ServerTransactions(std::size_t max_completed, uint64_t seed, const TagKey& tag_key,
-                                       ResponseSender& sender)
+                                       FlowSender& sender)
     : max_completed_(max_completed), seed_(seed), tag_key_(tag_key), sender_(sender) {}
 
 ServerTransactions::Key ServerTransactions::key_of_text() const {
@@ -135,10 +135,10 @@ void ServerTransactions::again(Transaction& t) {
       break;
     case State::kProceeding:
       write_response(out_, t.head, 100);
-      sender_.send_response(t.flow, out_);
+      sender_.send(t.flow, out_);
       break;
     case State::kCompleted:
-      sender_.send_response(t.flow, t.head.lines);
+      sender_.send(t.flow, t.head.lines);
       break;
   }
 }
@@ -148,7 +148,7 @@ Method ServerTransactions::respond(Id id, uint16_t status, std::string_view reas
   Transaction* const t = slots_.find(id);
   if (t == nullptr || t->state == State::kCompleted) return Method::kUnknown;
   write_response(out_, t->head, status, reason, headers);
-  sender_.send_response(t->flow, out_);
+  sender_.send(t->flow, out_);
   const Method method = t->method;
   if (is_reliable(t->flow.transport)) {
     terminate(id);

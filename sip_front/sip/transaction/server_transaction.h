@@ -1,5 +1,5 @@
 // The non-INVITE server transactions of a UAS (RFC 3261 17.2.2, 17.2.3, with RFC 4320). Free of I/O: requests
-// and time come in, responses go out by a ResponseSender. INVITE transactions would be a second table beside
+// and time come in, responses go out by a FlowSender. INVITE transactions would be a second table beside
 // this one.
 //
 //   Trying --3.5 s--> Proceeding --final--> Completed --Timer J--> gone
@@ -17,6 +17,7 @@
 #include "sip_front/sip/message/message.h"
 #include "sip_front/sip/message/writer.h"
 #include "sip_front/sip/transaction/table.h"
+#include "sip_front/sip/transport/outlet.h"
 
 namespace stox::sip {
 
@@ -24,12 +25,6 @@ namespace stox::sip {
 // UDP to the port of sent-by unless rport asks for the source's, or sent-by cannot be read. Only who is
 // trusted may have it sent elsewhere, by a maddr that is an address of the family that the request came by.
 Flow response_flow(const Flow& arrived, const Via& top, bool trusted);
-
-class ResponseSender {
- public:
-  virtual ~ResponseSender() = default;
-  virtual void send_response(const Flow&, std::string_view bytes) = 0;  // the bytes live during the call
-};
 
 class ServerTransactions {
  public:
@@ -44,7 +39,7 @@ class ServerTransactions {
   // Over `max_completed` Completed transactions, or kBytesEach times as many bytes in them, the oldest goes
   // before its Timer J. `seed`, which nobody outside must know, is that of the tables. The sender must
   // outlive this.
-  ServerTransactions(std::size_t max_completed, uint64_t seed, const TagKey&, ResponseSender&);
+  ServerTransactions(std::size_t max_completed, uint64_t seed, const TagKey&, FlowSender&);
 
   // A request of a trusted peer, neither ACK nor CANCEL, as it came by `arrived`.
   Match match(const Message& request, const Flow& arrived);
@@ -89,7 +84,7 @@ class ServerTransactions {
   std::size_t max_completed_;
   uint64_t seed_;
   TagKey tag_key_;
-  ResponseSender& sender_;
+  FlowSender& sender_;
   Slots<Transaction> slots_;
   HashIndex by_key_, by_merge_key_;
   Deadlines<Id> trying_;                       // RFC 4320's 100

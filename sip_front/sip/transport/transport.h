@@ -17,6 +17,7 @@
 #include "common/net/tls.h"
 #include "sip_front/sip/message/flow.h"
 #include "sip_front/sip/message/message.h"
+#include "sip_front/sip/transport/outlet.h"
 #include "sip_front/sip/transport/transport_user.h"
 
 namespace stox::sip {
@@ -24,29 +25,24 @@ namespace stox::sip {
 class UdpSocket;
 class TcpTransport;
 
-class Transports {
+class Transports final : public Outlet {
  public:
   // Opens all of them or says which one could not be opened, why, and what to do. Loop and user must outlive
   // it.
   // The TLS context may have no certificate if there is no TLS listener.
   static Result<std::unique_ptr<Transports>> open(net::Loop&, const std::vector<Listen>&, net::TlsContext,
                                                   const TransportOptions&, TransportUser&);
-  ~Transports();
+  ~Transports() override;
 
   // For connections from now on.
   void set_tls(net::TlsContext, std::vector<std::string> allow_wildcard);
   // TransportUser::trust_at() says something else from now on.
   void trust_changed();
 
-  // The way to a peer: a socket of its address family (of several: that of the interface which leads there),
-  // or a connection, opened if there is none. An Error when there is no way.
-  Result<Flow> flow_to(const Hop&);
-  SentBy sent_by(const Flow&) const;
-  // What a peer finds us by later: the URI of the listener that sent_by() names, with its transport.
-  std::string contact(const Flow&) const;
-
-  // Leaves at the end of this turn. Responses whose connection is gone go by a new one (18.2.2).
-  void send(const Flow&, std::string_view bytes);
+  Result<Flow> flow_to(const Hop&) override;
+  SentBy sent_by(const Flow&) const override;
+  std::string contact(const Flow&) const override;
+  void send(const Flow&, std::string_view bytes) override;
   // By the first of these hops (TCP, TLS) that a connection can be made to; by none, it counts as a failure.
   void send_by(std::vector<Hop>, std::string_view bytes);
   // Takes nothing more from the connection of this flow and closes it when what was queued is written.

@@ -10,23 +10,23 @@ using ::testing::HasSubstr;
 
 class WebAccess : public ::testing::Test {
  protected:
-  static Asked page() { return {"GET", "/", "127.0.0.1:7380", "", "", ""}; }
-  static Asked with_cookie() {
-    Asked out = page();
+  static WebRequest page() { return {"GET", "/", "127.0.0.1:7380", "", "", ""}; }
+  static WebRequest with_cookie() {
+    WebRequest out = page();
     out.path = "/api/site";
     out.cookie = "theme=dark; stox_7380=session";
     out.secret = "token";
     return out;
   }
-  static Asked action() {
-    Asked out = with_cookie();
+  static WebRequest action() {
+    WebRequest out = with_cookie();
     out.method = "POST";
     out.path = "/api/drain";
     out.origin = "http://127.0.0.1:7380";
     out.content_type = "application/json";
     return out;
   }
-  static int status(const Access& access, const Asked& asked) {
+  static int status(const Access& access, const WebRequest& asked) {
     const auto refusal = access.refusal(asked);
     return refusal ? refusal->status : 200;
   }
@@ -34,7 +34,7 @@ class WebAccess : public ::testing::Test {
 };
 
 TEST_F(WebAccess, ThePageIsGivenForTheTokenInTheAddressOnce) {
-  Asked asked = page();
+  WebRequest asked = page();
   EXPECT_EQ(status(reads_, asked), 403);
   asked.token = "token";
   EXPECT_EQ(status(reads_, asked), 200);
@@ -46,7 +46,7 @@ TEST_F(WebAccess, ThePageIsGivenForTheTokenInTheAddressOnce) {
 
 // Whoever listens on another port of this machine is told the cookie.
 TEST_F(WebAccess, TheCookieLoadsThePageAgainAndShowsNothing) {
-  Asked asked = with_cookie();
+  WebRequest asked = with_cookie();
   asked.secret = "";
   EXPECT_EQ(status(reads_, asked), 403);
   asked.secret = "session";
@@ -61,7 +61,7 @@ TEST_F(WebAccess, TheCookieLoadsThePageAgainAndShowsNothing) {
 }
 
 TEST_F(WebAccess, AWrongTokenIsRefusedWhateverTheCookie) {
-  Asked asked = with_cookie();
+  WebRequest asked = with_cookie();
   asked.path = "/";
   asked.token = "tokem";
   EXPECT_EQ(status(reads_, asked), 403);
@@ -70,7 +70,7 @@ TEST_F(WebAccess, AWrongTokenIsRefusedWhateverTheCookie) {
 }
 
 TEST_F(WebAccess, ACookieOfAnotherPortOrSessionIsNone) {
-  Asked asked = with_cookie();
+  WebRequest asked = with_cookie();
   for (const char* cookie :
        {"stox_7381=session", "stox_7380=sessiom", "xstox_7380=session", "stox_7380=session2"}) {
     asked.cookie = cookie;
@@ -79,7 +79,7 @@ TEST_F(WebAccess, ACookieOfAnotherPortOrSessionIsNone) {
 }
 
 TEST_F(WebAccess, NoNameButLoopbacksIsTaken) {
-  Asked asked = with_cookie();
+  WebRequest asked = with_cookie();
   for (const char* host :
        {"127.0.0.1:7380", "localhost:8080", "LOCALHOST", "[::1]:7380", "[::1]", "127.0.0.2"}) {
     asked.host = host;
@@ -99,7 +99,7 @@ TEST_F(WebAccess, ActionsNeedToBeAllowed) {
 }
 
 TEST_F(WebAccess, ActionsComeFromThePageAlone) {
-  Asked asked = action();
+  WebRequest asked = action();
   for (const char* origin :
        {"", "null", "http://evil.example", "http://127.0.0.1:9999", "https://127.0.0.1:7380"}) {
     asked.origin = origin;

@@ -16,10 +16,10 @@ using sip::replaced;
 using testing::HasSubstr;
 
 // The way in, with a bus that keeps what it is given.
-class InboundTest : public testing::Test, public sip::ResponseSender, public EnvelopeSink {
+class InboundTest : public testing::Test, public sip::FlowSender, public EnvelopeSink {
  protected:
   InboundTest() { reception_.add(sip::Method::kMessage, {}, inbound_); }
-  void send_response(const sip::Flow& flow, std::string_view bytes) override {
+  void send(const sip::Flow& flow, std::string_view bytes) override {
     responses_.emplace_back(bytes);
     answered_ = flow.peer.str();
   }
@@ -34,9 +34,6 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   }
   std::string id_of(uint64_t number) const override { return "sip-1.1." + std::to_string(number); }
   void submit_lossy(pb::Envelope& envelope, Time) override { lossy_.push_back(envelope); }
-  void took(std::string_view from_uri, const sip::Message& request) override {
-    took_.push_back(std::string(from_uri) + " " + std::string(request.value(sip::HeaderName::kContentType)));
-  }
 
   static sip::Policy policy() {
     sip::Policy policy;
@@ -79,12 +76,12 @@ class InboundTest : public testing::Test, public sip::ResponseSender, public Env
   bool refuses_ = false, has_room_ = true, is_connected_ = true;
   Duration valid_for_ = 25s;
   std::vector<pb::Envelope> envelopes_, lossy_;
-  std::vector<std::string> took_;
   std::vector<std::string> responses_;
   std::string answered_;  // where the last one went
   std::string last_;
   Reception reception_{policy(), clock_, log_, trace_, random_, *this, *this};
-  Inbound inbound_{reception_, 4096, clock_, log_, trace_, random_, *this};
+  PeerFormats formats_{clock_};
+  Inbound inbound_{reception_, 4096, clock_, log_, trace_, random_, *this, formats_};
 };
 
 pb::Outcome status(uint32_t code, const std::string& reason = {}) {
@@ -164,9 +161,11 @@ TEST_F(InboundTest, ATypingStateIsAnsweredAtOnceAndPassedOnLossily) {
 
 TEST_F(InboundTest, TheFormOfWhatAPeerSendsIsNoted) {
   receive(replaced(kHello, "text/plain", "message/cpim"));
-  EXPECT_THAT(took_, testing::ElementsAre("sip:bob@sip.test message/cpim"));
-  receive(kHello, "203.0.113.1");  // a stranger's is not
-  EXPECT_EQ(took_.size(), 1u);
+  using Takes = PeerFormats::Takes;
+  EXPECT_EQ(formats_.takes("sip:bob@sip.test", Format::kCpim), Takes::kYes);
+  EXPECT_EQ(formats_.takes("sip:bob@sip.test", Format::kComposing), Takes::kUnknown);
+  receive(replaced(kHello, "bob@sip.test", "eve@sip.test"), "203.0.113.1");  // a stranger's is not
+  EXPECT_EQ(formats_.size(), 1U);
 }
 
 TEST_F(InboundTest, ATypeSaysSomethingWithoutABodyToo) {
@@ -361,8 +360,8 @@ TEST_F(InboundTest, WhoseViaCannotBeReadHearsOfIt) {
 TEST_F(InboundTest, PasswordsInUrisGoNowhere) {
   struct Seen : service::TraceWatcher {
     std::string text;
-    void passed(const service::Hop& hop, std::string_view body) override { refused(hop, body); }
-    void refused(const service::Hop& hop, std::string_view packet) override {
+    void passed(const service::TraceHop& hop, std::string_view body) override { refused(hop, body); }
+    void refused(const service::TraceHop& hop, std::string_view packet) override {
       text += hop.from + "\n" + hop.to + "\n" + std::string(packet) + "\n";
     }
   } seen;
@@ -386,7 +385,7 @@ TEST_F(InboundTest, PasswordsInUrisGoNowhere) {
 // A bound of 64 in flight: a sender among many has 48 of them, and the others get in.
 TEST_F(InboundTest, ASenderLeavesRoomForOthers) {
   Reception reception(policy(), clock_, log_, trace_, random_, *this, *this);
-  Inbound small(reception, 64, clock_, log_, trace_, random_, *this);
+  Inbound small(reception, 64, clock_, log_, trace_, random_, *this, formats_);
   reception.add(sip::Method::kMessage, {}, small);
   int n = 0;
   const auto sends = [&](const std::string& from, const char* to = "ann*x.test",

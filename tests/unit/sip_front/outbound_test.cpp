@@ -23,7 +23,10 @@ using Lines = std::vector<std::string>;
 sip::Endpoint endpoint(const char* ip, uint16_t port = 5060) { return *sip::Endpoint::parse(ip, port); }
 
 // The way out, with a network that writes down what is sent, and a DNS that the test answers.
-class OutboundTest : public testing::Test, public RequestSender::Outlet, public Outbound::Outlet {
+class OutboundTest : public testing::Test,
+                     public sip::Outlet,
+                     public RequestSender::HopFinder,
+                     public Outbound::Outlet {
  protected:
   void find_hops(const RequestSender::Way&, std::size_t size, std::function<void(sip::Hops)> found) override {
     if (size > RequestSender::kSmall && !large_hops_.empty()) return found(large_hops_);
@@ -118,7 +121,7 @@ class OutboundTest : public testing::Test, public RequestSender::Outlet, public 
   Lines sent_, ended_;
   std::vector<std::unique_ptr<sip::Datagram>> requests_;
   std::vector<pb::Outcome> outcomes_;
-  RequestSender sender_{clock_, random_, *this};
+  RequestSender sender_{clock_, random_, *this, *this};
   Outbound outbound_{clock_, log_, trace_, random_, sender_, *this};
 };
 

@@ -66,11 +66,11 @@ class MadeUp final : public RequestHandler {
   Reception& reception_;
 };
 
-class ReceptionTest : public testing::Test, public sip::ResponseSender, public EnvelopeSink {
+class ReceptionTest : public testing::Test, public sip::FlowSender, public EnvelopeSink {
  protected:
   ReceptionTest() { reception_.add(sip::Method::kMessage, {}, page_); }
 
-  void send_response(const sip::Flow&, std::string_view bytes) override { responses_.emplace_back(bytes); }
+  void send(const sip::Flow&, std::string_view bytes) override { responses_.emplace_back(bytes); }
   bool has_room() const override { return true; }
   bool is_connected() const override { return true; }
   Result<uint64_t> submit(pb::Envelope&, Time, Time) override { return error("there is no bus"); }

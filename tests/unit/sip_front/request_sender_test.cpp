@@ -38,7 +38,7 @@ class Subscriber : public RequestSender::User {
     request.body = body;
   }
   void goes_to(uint64_t, const sip::Hop& hop) override { hops.push_back(hop.str()); }
-  void responded(uint64_t token, RequestSender::Answer answer) override {
+  void responded(uint64_t token, RequestSender::FinalResponse answer) override {
     told.push_back(std::to_string(token) + " " + std::to_string(answer.response.status) + " cseq " +
                    std::to_string(answer.cseq) + " " + answer.text);
     from = answer.hop;
@@ -60,7 +60,7 @@ class Subscriber : public RequestSender::User {
   RequestSender::Failure last{};
 };
 
-class RequestSenderTest : public testing::Test, public RequestSender::Outlet {
+class RequestSenderTest : public testing::Test, public sip::Outlet, public RequestSender::HopFinder {
  protected:
   RequestSenderTest() { bob_.sender = &sender_; }
   void find_hops(const RequestSender::Way& way, std::size_t size,
@@ -122,7 +122,7 @@ class RequestSenderTest : public testing::Test, public RequestSender::Outlet {
   sip::Hops large_hops_ = hops_;
   Lines sent_, sought_;
   std::vector<std::unique_ptr<sip::Datagram>> requests_;
-  RequestSender sender_{clock_, random_, *this};
+  RequestSender sender_{clock_, random_, *this, *this};
   Subscriber bob_;
   RequestSender::Start start_{.method = Method::kSubscribe, .way = {}, .cseq = 5};
 };

@@ -12,8 +12,8 @@ using namespace std::chrono_literals;
 using Match = ServerTransactions::Match;
 
 // Writes down what is sent: "STATUS to ADDRESS:PORT".
-struct Sent : ResponseSender {
-  void send_response(const Flow& flow, std::string_view bytes) override {
+struct Sent : FlowSender {
+  void send(const Flow& flow, std::string_view bytes) override {
     sent.push_back(std::string(bytes.substr(8, 3)) + " to " + flow.peer.str());
     last = bytes;
   }

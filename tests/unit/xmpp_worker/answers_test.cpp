@@ -33,7 +33,7 @@ TEST_F(AnswersTest, WaitForTheWayBackAndKeepTheirOrder) {
   EXPECT_TRUE(answer("<iq/>"));
   stream.come_up();
   stream.wakeups = 0;
-  answers.link_up(stream.component);
+  answers.path_up(stream.component);
   EXPECT_EQ(stream.wakeups, 1);
   EXPECT_EQ(written(), "<presence/><iq/>");
   EXPECT_EQ(written(), "");
@@ -49,19 +49,19 @@ TEST_F(AnswersTest, DoNotWaitForever) {
   EXPECT_EQ(written(), "<iq/>");
 }
 
-TEST_F(AnswersTest, AreDroppedWithTheirLink) {
+TEST_F(AnswersTest, AreDroppedWithTheirPath) {
   EXPECT_TRUE(answer("<iq/>"));
-  answers.link_gone(stream.component);
+  answers.path_gone(stream.component);
   stream.come_up();
   EXPECT_EQ(written(), "");
 }
 
-TEST_F(AnswersTest, AreBoundedForEachLinkAndInAll) {
+TEST_F(AnswersTest, AreBoundedForEachPathAndInAll) {
   const std::string iq(1000, 'x');
   std::size_t taken = 0;
   while (answer(iq)) ++taken;
   EXPECT_GT(taken, 50u);
-  EXPECT_LT(taken * iq.size(), Answers::kMaxOfLink);
+  EXPECT_LT(taken * iq.size(), Answers::kMaxOfPath);
 
   std::deque<StreamByHand> others;
   const auto taken_by_another = [&] {
@@ -71,7 +71,7 @@ TEST_F(AnswersTest, AreBoundedForEachLinkAndInAll) {
   }
   EXPECT_LE(others.size() * 60'000, Answers::kMax);
   EXPECT_GT(others.size(), 10u);
-  answers.link_gone(stream.component);
+  answers.path_gone(stream.component);
   EXPECT_TRUE(taken_by_another());
 }
 

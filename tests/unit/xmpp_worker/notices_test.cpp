@@ -13,7 +13,7 @@ using testing::ElementsAre;
 const char* const kAnn = "ann@x.test";
 const char* const kBob = "bob*sip.test@gw.test";
 
-class NoticesTest : public testing::Test, public NoticesUser {
+class NoticesTest : public testing::Test, public NoticesUser, public StanzaSender {
  protected:
   bool submit_notice(pb::Envelope& e) override {
     EXPECT_EQ(e.conversation(), std::string(kAnn) + " " + kBob);
@@ -22,7 +22,7 @@ class NoticesTest : public testing::Test, public NoticesUser {
                       std::to_string(receipt.date_s()));
     return true;
   }
-  bool send_receipt(std::string_view, std::string_view to, std::string_view xml) override {
+  bool send(std::string_view, std::string_view to, std::string_view xml) override {
     receipts.push_back(std::string(to) + ": " + std::string(xml));
     return true;
   }
@@ -67,7 +67,7 @@ class NoticesTest : public testing::Test, public NoticesUser {
   ManualClock clock;
   xmpp::StanzaIds ids{"secret", "component-1", 7};
   Contacts contacts{clock};
-  Notices subject{ids, contacts, *this};
+  Notices subject{ids, contacts, *this, *this};
   std::vector<std::string> notices, typing, receipts;
   uint64_t number = 0;
 };

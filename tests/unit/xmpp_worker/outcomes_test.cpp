@@ -6,9 +6,9 @@ namespace stox::worker {
 namespace {
 
 // A stream to another domain's server that does not come up.
-class DeadLink : public xmpp::Link {
+class DeadPath : public xmpp::Path {
  public:
-  explicit DeadLink(std::string condition) : condition_(std::move(condition)) {}
+  explicit DeadPath(std::string condition) : condition_(std::move(condition)) {}
 
   const std::string& own_domain() const override { return domain_; }
   Sent send(std::string_view, std::string_view) override { return Sent::kNotUp; }
@@ -32,7 +32,7 @@ TEST(Outcomes, ASenderReadsASentenceAndTheOperatorTheReason) {
   for (const auto& [condition, told] :
        {std::pair("remote-server-timeout", "The recipient's server cannot be reached"),
         std::pair("remote-server-not-found", "The recipient's domain has no XMPP server")}) {
-    const pb::Outcome outcome = link_down_outcome(DeadLink(condition), Time{});
+    const pb::Outcome outcome = path_down_outcome(DeadPath(condition), Time{});
     EXPECT_EQ(outcome.stanza_error().condition(), condition);
     EXPECT_EQ(outcome.stanza_error().text(), told);
     EXPECT_NE(describe(outcome).find("10.0.0.7:5269"), std::string::npos) << describe(outcome);

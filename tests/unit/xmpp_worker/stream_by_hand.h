@@ -11,7 +11,7 @@
 
 namespace stox::worker {
 
-class StreamByHand : public xmpp::ComponentOwner, public xmpp::LinksUser {
+class StreamByHand : public xmpp::ComponentOwner, public xmpp::PathsUser {
  public:
   explicit StreamByHand(const Clock& clock) : clock_(clock) { component.start(clock.now()); }
 
@@ -20,10 +20,10 @@ class StreamByHand : public xmpp::ComponentOwner, public xmpp::LinksUser {
   void abort() override {}
   void write_soon() override { ++wakeups; }
   std::size_t unsent() const override { return unread; }
-  void link_up(xmpp::Link&) override {}
-  void link_down(xmpp::Link&) override {}
-  void link_gone(xmpp::Link&) override {}
-  void about_to_write(xmpp::Link&) override {}
+  void path_up(xmpp::Path&) override {}
+  void path_down(xmpp::Path&) override {}
+  void path_gone(xmpp::Path&) override {}
+  void about_to_write(xmpp::Path&) override {}
   void stanza(const xmpp::Element& element, uint64_t) override {
     if (on_stanza) on_stanza(*xmpp::read_stanza(element));
   }

@@ -28,8 +28,8 @@ class ToXmppTest : public testing::Test, public ToXmppUser {
   void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override {
     EXPECT_TRUE(outcomes.emplace(id.number(), outcome).second) << id.number() << " ended twice";
   }
-  xmpp::Link* link(std::string_view, std::string_view to) override {
-    ++links_asked;
+  xmpp::Path* path(std::string_view, std::string_view to) override {
+    ++paths_asked;
     if (to == "nowhere.test") return nullptr;
     return to == "other.test" ? &other.component : &stream.component;
   }
@@ -104,11 +104,11 @@ class ToXmppTest : public testing::Test, public ToXmppUser {
   }
   void break_down() {
     stream.break_down();
-    to_xmpp.link_down(stream.component);
+    to_xmpp.path_down(stream.component);
   }
   void come_up() {
     stream.come_up();
-    to_xmpp.link_up(stream.component);
+    to_xmpp.path_up(stream.component);
   }
   // The id of the first such element.
   static std::string id_in(const std::string& written, const std::string& element) {
@@ -136,7 +136,7 @@ class ToXmppTest : public testing::Test, public ToXmppUser {
   std::map<uint64_t, pb::Outcome> outcomes;
   std::vector<std::string> late;
   uint64_t connection = 0;  // on which answers come
-  int links_asked = 0;
+  int paths_asked = 0;
 };
 
 TEST_F(ToXmppTest, WritesAndIsDeliveredWhenTheDomainAnswersThePingBehind) {
@@ -185,16 +185,16 @@ TEST_F(ToXmppTest, AMessageToARoomIsDeliveredWhenTheRoomHasShownIt) {
 TEST_F(ToXmppTest, AsksForAStreamAgainWhileMessagesWaitForRoom) {
   come_up();
   begin(1);
-  links_asked = 0;
+  paths_asked = 0;
   break_down();
-  EXPECT_EQ(links_asked, 0);
+  EXPECT_EQ(paths_asked, 0);
 
   come_up();
   stream.unread = 1 << 30;
   begin(2);
-  links_asked = 0;
+  paths_asked = 0;
   break_down();
-  EXPECT_EQ(links_asked, 1);
+  EXPECT_EQ(paths_asked, 1);
 }
 
 TEST_F(ToXmppTest, WhatTheContactShowedDecidesOnThreadTypeAndStates) {
@@ -589,7 +589,7 @@ TEST_F(ToXmppTest, AnotherConnectionThatIsLostMayHaveHadTheRefusal) {
   EXPECT_EQ(outcomes.at(3).verdict(), pb::DELIVERED) << "it sends nothing there any more";
 }
 
-TEST_F(ToXmppTest, EachLinkHasItsOwnMessagesAndProofs) {
+TEST_F(ToXmppTest, EachPathHasItsOwnMessagesAndProofs) {
   come_up();
   other.come_up();
   begin(1);
@@ -607,17 +607,17 @@ TEST_F(ToXmppTest, EachLinkHasItsOwnMessagesAndProofs) {
   EXPECT_EQ(outcomes.at(2).verdict(), pb::DELIVERED);
 }
 
-TEST_F(ToXmppTest, ALinkThatGoesEndsWhatWaitedForIt) {
+TEST_F(ToXmppTest, APathThatGoesEndsWhatWaitedForIt) {
   begin(1, "d@other.test");
   begin(2);
-  to_xmpp.link_gone(other.component);
+  to_xmpp.path_gone(other.component);
   EXPECT_EQ(outcomes.at(1).reason(), pb::LINK_DOWN);
   EXPECT_EQ(outcomes.count(2), 0u);
   EXPECT_EQ(to_xmpp.held(), 1u);
   pass(seconds(1));
 }
 
-TEST_F(ToXmppTest, WithoutRoomForALinkItSaysSo) {
+TEST_F(ToXmppTest, WithoutRoomForAPathItSaysSo) {
   begin(1, "d@nowhere.test");
   EXPECT_EQ(outcomes.at(1).reason(), pb::OVERLOADED);
 }

@@ -46,7 +46,7 @@ std::string sha1_hex(const std::string& bytes) {
 
 }  // namespace
 
-Component::Component(ComponentOptions options, StanzaIds& ids, ComponentOwner& owner, LinksUser& user)
+Component::Component(ComponentOptions options, StanzaIds& ids, ComponentOwner& owner, PathsUser& user)
     : options_(std::move(options)),
       ids_(ids),
       owner_(owner),
@@ -76,7 +76,7 @@ void Component::stop(Time now) {
   output_ += "</stream:stream>";
   phase_ = Phase::kClosing;
   next_ = now + kClosing;
-  if (was_up) user_.link_down(*this);
+  if (was_up) user_.path_down(*this);
 }
 
 void Component::set_stopped() {
@@ -288,7 +288,7 @@ void Component::come_up() {
   next_ = now_ + kKeepalive;
   ++streams_;
   owner_.state_changed();
-  user_.link_up(*this);
+  user_.path_up(*this);
 }
 
 // What is under way ends as a doubt: it must not arrive behind what its sender writes after hearing that.
@@ -426,7 +426,7 @@ void Component::end(Meaning meaning, Duration wait, const std::string& reason) {
   next_ = now_ + wait;
   reason_ = fmt::format("{}; next try in {} s", reason, (to_ms(wait) + 500) / 1000);
   if (meaning == Meaning::kStandby) stand_by();
-  if (was_up) user_.link_down(*this);
+  if (was_up) user_.path_down(*this);
   owner_.state_changed();
 }
 
@@ -442,7 +442,7 @@ Duration Component::jittered(Duration wait) {
   return wait * std::uniform_int_distribution<int>(1000, 1250)(random_) / 1000;
 }
 
-Link::Sent Component::send(std::string_view from, std::string_view xml) {
+Path::Sent Component::send(std::string_view from, std::string_view xml) {
   if (!is_up()) return Sent::kNotUp;
   if (domain_of(from) != options_.domain) return Sent::kForeignFrom;
   if (xml.size() > options_.max_stanza_bytes) return Sent::kTooLarge;

@@ -14,7 +14,7 @@
 
 #include "common/base/clock.h"
 #include "xmpp_worker/xmpp/stanza/stanza_id.h"
-#include "xmpp_worker/xmpp/stream/link.h"
+#include "xmpp_worker/xmpp/stream/path.h"
 #include "xmpp_worker/xmpp/stream/xml_stream.h"
 
 namespace stox::xmpp {
@@ -41,10 +41,10 @@ class ComponentOwner {
   virtual std::size_t unsent() const = 0;  // bytes taken from output() that the server has not read
 };
 
-class Component final : public Link, private XmlStreamUser {
+class Component final : public Path, private XmlStreamUser {
  public:
   // Ids, owner and user must outlive it.
-  Component(ComponentOptions, StanzaIds&, ComponentOwner&, LinksUser&);
+  Component(ComponentOptions, StanzaIds&, ComponentOwner&, PathsUser&);
 
   void start(Time now);
   void stop(Time now);                            // closes the stream cleanly, stays down
@@ -98,7 +98,7 @@ class Component final : public Link, private XmlStreamUser {
   // A program that is none of ours holds our name.
   bool is_contended() const { return contended_; }
   uint64_t streams() const { return streams_; }  // how many have been up
-  // On which the server may send to us, from before it is made until it has ended; 0: none. LinksUser::stanza
+  // On which the server may send to us, from before it is made until it has ended; 0: none. PathsUser::stanza
   // gets it as the stream's number.
   uint64_t connection() const { return has_connection() ? connection_ : 0; }
   uint64_t broken() const { return broken_; }  // connections to which the server may have sent what was lost
@@ -139,7 +139,7 @@ class Component final : public Link, private XmlStreamUser {
   ComponentOptions options_;
   StanzaIds& ids_;
   ComponentOwner& owner_;
-  LinksUser& user_;
+  PathsUser& user_;
   XmlStream xml_;
   std::string output_;
   std::minstd_rand random_;

@@ -252,10 +252,10 @@ void S2sRoute::check_up(bool was_up) {
     reason_.clear();
     last_failure_.clear();
     told_ = {};
-    site_.user.link_up(*this);
+    site_.user.path_up(*this);
   } else {
     down_since_ = loop().now();
-    site_.user.link_down(*this);
+    site_.user.path_down(*this);
   }
 }
 
@@ -274,8 +274,8 @@ void S2sRoute::set_carrier(S2sCarrier* carrier) {
 
 // There is a way still, but what answers come by it say nothing of what the other one took with it.
 void S2sRoute::go_on_elsewhere() {
-  site_.user.link_down(*this);
-  site_.user.link_up(*this);
+  site_.user.path_down(*this);
+  site_.user.path_up(*this);
 }
 
 void S2sRoute::close(const std::string& reason) {
@@ -364,9 +364,9 @@ void S2sRoute::answer_asked(const std::string& condition) {
     user_.answered(each.inbound, each.question, {DialbackVerdict::Kind::kError, condition});
 }
 
-// --- Link
+// --- Path
 
-Link::Sent S2sRoute::send(std::string_view from, std::string_view xml) {
+Path::Sent S2sRoute::send(std::string_view from, std::string_view xml) {
   if (!is_up()) return Sent::kNotUp;
   if (domain_of(from) != own_domain_) return Sent::kForeignFrom;
   if (xml.size() > site_.options.max_stanza_bytes) return Sent::kTooLarge;
@@ -402,7 +402,7 @@ bool S2sRoute::has_room() const {
 
 Time S2sRoute::proved_until() const {
   const bool is_told = is_out_up() && out_->machine.can_prove();
-  return is_told ? out_->machine.proved_until() : Link::proved_until();
+  return is_told ? out_->machine.proved_until() : Path::proved_until();
 }
 
 void S2sRoute::ask_for_proof(Time now) {

@@ -18,7 +18,7 @@
 #include "xmpp_worker/xmpp/s2s/s2s_site.h"
 #include "xmpp_worker/xmpp/s2s/server_lookup.h"
 #include "xmpp_worker/xmpp/s2s/srv_order.h"
-#include "xmpp_worker/xmpp/stream/link.h"
+#include "xmpp_worker/xmpp/stream/path.h"
 
 namespace stox::xmpp {
 
@@ -45,7 +45,7 @@ class S2sRouteUser {
   virtual bool may_hold(S2sRoute&, std::size_t bytes) = 0;  // as S2sConnectionUser
 };
 
-class S2sRoute final : public Link, private S2sConnectionUser {
+class S2sRoute final : public Path, private S2sConnectionUser {
  public:
   // Site and user must outlive it. Domains are prepared.
   S2sRoute(S2sSite&, S2sRouteUser&, std::string own_domain, std::string domain);

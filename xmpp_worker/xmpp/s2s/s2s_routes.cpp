@@ -92,7 +92,7 @@ S2sRoutes::Routes::iterator S2sRoutes::remove(Routes::iterator route) {
   no_longer_asking(route->second);
   shares_.release(route->second.claim);
   route->second.route->close("nobody needs it");
-  site_.user.link_gone(*route->second.route);
+  site_.user.path_gone(*route->second.route);
   return routes_.erase(route);
 }
 

@@ -49,7 +49,7 @@ Result<std::shared_ptr<const net::TlsContext>> make_tls(const net::TlsFiles& fil
 }  // namespace
 
 Result<std::unique_ptr<S2sServer>> S2sServer::create(net::Loop& loop, net::Resolver& resolver,
-                                                     S2sOptions options, LinksUser& user, S2sEvents& events) {
+                                                     S2sOptions options, PathsUser& user, S2sEvents& events) {
   auto tls = make_tls(options.tls);
   if (!tls) return tl::make_unexpected(tls.error());
   return std::unique_ptr<S2sServer>(
@@ -57,7 +57,7 @@ Result<std::unique_ptr<S2sServer>> S2sServer::create(net::Loop& loop, net::Resol
 }
 
 S2sServer::S2sServer(net::Loop& loop, net::Resolver& resolver, S2sOptions options,
-                     std::shared_ptr<const net::TlsContext> tls, LinksUser& user, S2sEvents& events)
+                     std::shared_ptr<const net::TlsContext> tls, PathsUser& user, S2sEvents& events)
     : site_{loop,           resolver,
             user,           events,
             options,        DialbackKeys(options.dialback_secret),
@@ -107,7 +107,7 @@ Result<void> S2sServer::reload(S2sOptions options) {
 
 // --- routes
 
-Link* S2sServer::link(std::string_view from_domain, std::string_view to_domain) {
+Path* S2sServer::path(std::string_view from_domain, std::string_view to_domain) {
   if (stopped_) return nullptr;
   const std::size_t before = routes_.size();
   S2sRoute* found = routes_.wanted(from_domain, to_domain);

@@ -18,19 +18,19 @@
 #include "xmpp_worker/xmpp/s2s/s2s_admission.h"
 #include "xmpp_worker/xmpp/s2s/s2s_routes.h"
 #include "xmpp_worker/xmpp/s2s/s2s_site.h"
-#include "xmpp_worker/xmpp/stream/link.h"
+#include "xmpp_worker/xmpp/stream/path.h"
 
 namespace stox::xmpp {
 
-class S2sServer final : public Links, public S2sRouteUser, public S2sAcceptedUser {
+class S2sServer final : public Paths, public S2sRouteUser, public S2sAcceptedUser {
  public:
   // Loop, resolver, user and events must outlive it. An Error for files or an address that cannot be used.
-  static Result<std::unique_ptr<S2sServer>> create(net::Loop&, net::Resolver&, S2sOptions, LinksUser&,
+  static Result<std::unique_ptr<S2sServer>> create(net::Loop&, net::Resolver&, S2sOptions, PathsUser&,
                                                    S2sEvents&);
   ~S2sServer() override;
 
   Result<void> listen();
-  Link* link(std::string_view from_domain, std::string_view to_domain) override;
+  Path* path(std::string_view from_domain, std::string_view to_domain) override;
   // Certificate and key are read anew, for streams that come. With an Error all stays as it was.
   Result<void> reload(S2sOptions);
   void stop();  // closes all, opens nothing any more
@@ -54,7 +54,7 @@ class S2sServer final : public Links, public S2sRouteUser, public S2sAcceptedUse
  private:
   using Key = S2sRoutes::Key;
 
-  S2sServer(net::Loop&, net::Resolver&, S2sOptions, std::shared_ptr<const net::TlsContext>, LinksUser&,
+  S2sServer(net::Loop&, net::Resolver&, S2sOptions, std::shared_ptr<const net::TlsContext>, PathsUser&,
             S2sEvents&);
 
   // S2sRouteUser, S2sAcceptedUser

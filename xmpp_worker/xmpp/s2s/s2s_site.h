@@ -13,7 +13,7 @@
 #include "common/net/tls.h"
 #include "xmpp_worker/xmpp/s2s/dialback_key.h"
 #include "xmpp_worker/xmpp/s2s/peer_names.h"
-#include "xmpp_worker/xmpp/stream/link.h"
+#include "xmpp_worker/xmpp/stream/path.h"
 
 namespace stox::xmpp {
 
@@ -47,7 +47,7 @@ class S2sEvents {
 struct S2sSite {
   net::Loop& loop;
   net::Resolver& resolver;
-  LinksUser& user;
+  PathsUser& user;
   S2sEvents& events;
   S2sOptions options;
   DialbackKeys keys;

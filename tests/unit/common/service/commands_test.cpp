@@ -137,7 +137,7 @@ TEST_F(AskedProcess, HistoryIsWhatWasAddedToIt) {
 }
 
 TEST_F(AskedProcess, TraceGivesTheHopsOfAnId) {
-  Hop& hop = trace_.add();
+  TraceHop& hop = trace_.add();
   hop.trace_id = std::string(16, '\x1f');
   hop.envelope = "sip-1.5.1";
   hop.decision = "to mapper-1";
@@ -153,7 +153,7 @@ TEST_F(AskedProcess, TraceGivesTheHopsOfAnId) {
 
 TEST_F(AskedProcess, MessagesThatCameInHereAreListedByUserDomainAndEnding) {
   const auto came = [&](const char* from, const char* to, Ending ending, bool came_in = true) {
-    Hop& hop = trace_.add();
+    TraceHop& hop = trace_.add();
     hop.from = from;
     hop.to = to;
     hop.came_in = came_in;
@@ -182,7 +182,7 @@ TEST_F(AskedProcess, MessagesThatCameInHereAreListedByUserDomainAndEnding) {
 }
 
 TEST_F(AskedProcess, WhatWasRefusedIsListedUntilItIsForgotten) {
-  Hop& hop = trace_.add();
+  TraceHop& hop = trace_.add();
   hop.came_in = true;
   hop.ending = Ending::kRefused;
   hop.outcome = "404 Not found";

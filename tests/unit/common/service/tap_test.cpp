@@ -16,8 +16,8 @@ class TapTest : public ::testing::Test {
     answer_ = nullptr;
     tap_.answer(request, [this](const json& answer) { answer_ = answer; });
   }
-  Hop hop(const char* id) {
-    Hop hop;
+  TraceHop hop(const char* id) {
+    TraceHop hop;
     hop.message_id = id;
     hop.from = "sip:a@b";
     hop.decision = "to a mapper";

@@ -9,11 +9,11 @@ const std::string kTraceId("\x4b\xf9\x2f\x35\x77\xb3\x4d\xa6\xa3\xce\x92\x9d\x0e
 
 TEST(Trace, FindsByEveryIdOldestFirst) {
   Trace trace;
-  Hop& one = trace.add();
+  TraceHop& one = trace.add();
   one.trace_id = kTraceId;
   one.envelope = "sip-1.5.1";
   one.message_id = "call@h";
-  Hop& two = trace.add();
+  TraceHop& two = trace.add();
   two.trace_id = kTraceId;
   two.other_id = "stanza-1";
   trace.add().envelope = "sip-1.5.2";
@@ -44,7 +44,7 @@ TEST(Trace, PresenceTakesNoMessagesPlace) {
   const auto passed = trace.find("4bf92f");
   ASSERT_EQ(passed.size(), Trace::kPresences);
   EXPECT_EQ(passed[0]->decision, "STATE, to XMPP");
-  EXPECT_EQ(trace.last(9, [](const Hop&) { return true; }).size(), 1U) << "messages only";
+  EXPECT_EQ(trace.last(9, [](const TraceHop&) { return true; }).size(), 1U) << "messages only";
 }
 
 TEST(Trace, TheFirstDigitsOfATraceIdAreEnough) {
@@ -60,12 +60,12 @@ TEST(Trace, TheFirstDigitsOfATraceIdAreEnough) {
 TEST(Trace, TheLastThatAreChosenOldestFirst) {
   Trace trace;
   for (const char* id : {"1", "2", "3", "4"}) trace.add().message_id = id;
-  const auto last = trace.last(2, [](const Hop& hop) { return hop.message_id != "3"; });
+  const auto last = trace.last(2, [](const TraceHop& hop) { return hop.message_id != "3"; });
   ASSERT_EQ(last.size(), 2U);
   EXPECT_EQ(last[0]->message_id, "2");
   EXPECT_EQ(last[1]->message_id, "4");
   for (std::size_t i = 0; i < Trace::kMessages; ++i) trace.add();
-  EXPECT_TRUE(trace.last(9, [](const Hop& hop) { return !hop.message_id.empty(); }).empty());
+  EXPECT_TRUE(trace.last(9, [](const TraceHop& hop) { return !hop.message_id.empty(); }).empty());
 }
 
 TEST(Trace, KeepsTheLastMessages) {
@@ -78,7 +78,7 @@ TEST(Trace, KeepsTheLastMessages) {
   ASSERT_NE(trace.at(first), nullptr);
   EXPECT_EQ(trace.at(first)->envelope, "first");
 
-  Hop& newest = trace.add();
+  TraceHop& newest = trace.add();
   EXPECT_EQ(newest.envelope, "") << "a slot is handed out cleared";
   newest.envelope = "newest";
   EXPECT_EQ(trace.at(first), nullptr);

@@ -53,9 +53,9 @@ std::string within(const std::string& tag, int n) {
 
 // A front's reception and sender, with phones on one side and the bus on the other played by hand.
 class NotifyingTest : public testing::Test,
-                      public sip::ResponseSender,
                       public EnvelopeSink,
-                      public RequestSender::Outlet,
+                      public sip::Outlet,
+                      public RequestSender::HopFinder,
                       public PresenceOutbox::Outlet {
  protected:
   NotifyingTest() { start(); }
@@ -67,7 +67,7 @@ class NotifyingTest : public testing::Test,
   struct Process {
     explicit Process(NotifyingTest& t)
         : reception(policy(), t.clock_, t.log_, t.trace_, t.random_, t, t),
-          sender(t.clock_, t.random_, t),
+          sender(t.clock_, t.random_, t, t),
           notifying('*', t.clock_, t.log_, reception, sender, t, t) {}
     Reception reception;
     RequestSender sender;
@@ -93,7 +93,6 @@ class NotifyingTest : public testing::Test,
     turn();
   }
 
-  void send_response(const sip::Flow&, std::string_view bytes) override { responses_.emplace_back(bytes); }
   bool has_room() const override { return true; }
   bool is_connected() const override { return true; }
   Result<uint64_t> submit(pb::Envelope&, Time, Time) override { return error("no MESSAGE is expected"); }
@@ -119,6 +118,7 @@ class NotifyingTest : public testing::Test,
   sip::SentBy sent_by(const sip::Flow&) const override { return {"192.0.2.1", 5070}; }
   std::string contact(const sip::Flow&) const override { return "sip:192.0.2.1:5070"; }
   void send(const sip::Flow&, std::string_view bytes) override {
+    if (bytes.starts_with("SIP/2.0 ")) return void(responses_.emplace_back(bytes));
     auto notify = std::make_unique<sip::Datagram>(std::string(bytes));
     ASSERT_TRUE(notify->parsed) << bytes;
     notifies_.push_back(std::move(notify));

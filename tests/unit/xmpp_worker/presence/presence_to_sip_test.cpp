@@ -19,7 +19,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-class PresenceToSipTest : public testing::Test, public PresenceToSipUser {
+class PresenceToSipTest : public testing::Test, public PresenceToSipUser, public StanzaSender {
  protected:
   void SetUp() override { there_are({"sip-1", "sip-2", "sip-3"}); }
   Result<void> room(std::size_t more, pb::Reason* reason) override {
@@ -33,7 +33,7 @@ class PresenceToSipTest : public testing::Test, public PresenceToSipUser {
     return envelopes.size();
   }
   std::string new_trace_id() override { return "0123456789abcdef"; }
-  bool send_presence(std::string_view from, std::string_view to, std::string_view xml) override {
+  bool send(std::string_view from, std::string_view to, std::string_view xml) override {
     sent.push_back(std::string(from) + " -> " + std::string(to) + ": " + std::string(xml));
     return true;
   }
@@ -71,7 +71,7 @@ class PresenceToSipTest : public testing::Test, public PresenceToSipUser {
   ManualClock clock;
   service::Log log{"test", service::Level::kError, "text"};
   service::Trace trace;
-  PresenceToSip subject{10, clock, log, trace, *this};
+  PresenceToSip subject{10, clock, log, trace, *this, *this};
   std::size_t max_in_flight = 100;
   std::vector<pb::Envelope> envelopes;
   std::vector<std::string> sent;

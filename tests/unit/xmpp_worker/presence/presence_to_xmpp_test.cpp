@@ -23,7 +23,7 @@ class PresenceToXmppTest : public testing::Test, public PresenceToXmppUser {
   void finish(const pb::EnvelopeId& id, const pb::Outcome& outcome) override {
     EXPECT_TRUE(outcomes.emplace(id.number(), outcome).second) << id.number() << " ended twice";
   }
-  xmpp::Link* link(std::string_view, std::string_view to) override {
+  xmpp::Path* path(std::string_view, std::string_view to) override {
     return to == "nowhere.test" ? nullptr : &stream.component;
   }
   uint64_t begin(const pb::Presence& presence) {
@@ -55,13 +55,13 @@ class PresenceToXmppTest : public testing::Test, public PresenceToXmppUser {
   }
   std::string written_when_up() {
     stream.come_up();
-    subject.link_up(stream.component);
+    subject.path_up(stream.component);
     subject.about_to_write(stream.component);
     return stream.take();
   }
   void break_down() {
     stream.break_down();
-    subject.link_down(stream.component);
+    subject.path_down(stream.component);
   }
   pb::Reason reason(uint64_t number) {
     EXPECT_EQ(outcomes.count(number), 1u);
@@ -226,7 +226,7 @@ TEST_F(PresenceToXmppTest, WhatWaitsIsBounded) {
       ++taken;
   }
   EXPECT_GT(taken, 500u);
-  EXPECT_LT(taken * 1000, PresenceToXmpp::kMaxOfLink);
+  EXPECT_LT(taken * 1000, PresenceToXmpp::kMaxOfPath);
   EXPECT_EQ(subject.held(), taken);
 }
 
@@ -235,7 +235,7 @@ TEST_F(PresenceToXmppTest, EndsWithWhatItWaitsFor) {
   subject.drop_held(pb::LINK_DOWN, "out of reach");
   EXPECT_EQ(reason(lost), pb::LINK_DOWN);
   const uint64_t gone = begin(state(true));
-  subject.link_gone(stream.component);
+  subject.path_gone(stream.component);
   EXPECT_EQ(reason(gone), pb::LINK_DOWN);
   const uint64_t stopped = begin(state(true));
   subject.stop();
@@ -299,7 +299,7 @@ TEST_F(PresenceToXmppTest, WhatIsNewerIsNotReplacedByWhatWasWrittenBefore) {
   EXPECT_THAT(written(state(true, "one")), HasSubstr("one"));
   stream.break_down();
   begin(state(true, "two"));
-  subject.link_down(stream.component);
+  subject.path_down(stream.component);
   const std::string again = written_when_up();
   EXPECT_THAT(again, HasSubstr("two"));
   EXPECT_THAT(again, Not(HasSubstr("one")));

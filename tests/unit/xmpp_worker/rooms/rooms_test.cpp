@@ -29,7 +29,7 @@ const std::string kOccupant = kUser + "/sip";
 const std::string kStamp =
     "<delay xmlns='urn:xmpp:delay' from='" + kRoom + "' stamp='2100-01-01T00:00:00Z'/>";
 
-class RoomsTest : public testing::Test, public RoomsUser {
+class RoomsTest : public testing::Test, public RoomsUser, public StanzaSender {
  protected:
   // What a process of this name finds on its disk is what the one before it has left.
   RoomsTest() : folder_(std::filesystem::temp_directory_path() / ("rooms_test." + std::to_string(getpid()))) {
@@ -40,7 +40,7 @@ class RoomsTest : public testing::Test, public RoomsUser {
   ~RoomsTest() override { std::filesystem::remove_all(folder_); }
   void start() {
     rooms.reset();
-    rooms.emplace((folder_ / "worker.rooms").string(), stream.ids, clock, log, trace, *this);
+    rooms.emplace((folder_ / "worker.rooms").string(), stream.ids, clock, log, trace, *this, *this);
     rooms->set({Rooms::Which::kListed, {"conf.test"}, '#', '*'});
     ASSERT_TRUE(rooms->open());
   }
@@ -53,7 +53,7 @@ class RoomsTest : public testing::Test, public RoomsUser {
   void finish_of_room(const pb::EnvelopeId& id, const pb::Outcome& outcome) override {
     EXPECT_TRUE(outcomes.emplace(id.number(), outcome).second) << id.number() << " ended twice";
   }
-  bool send_to_room(std::string_view, std::string_view, std::string_view xml) override {
+  bool send(std::string_view, std::string_view, std::string_view xml) override {
     sent.emplace_back(xml);
     return true;
   }

@@ -24,7 +24,7 @@ std::string stream_error(const std::string& condition) {
 }
 
 // The component and what an owner does; the test speaks as the server.
-class Dialogue : public testing::Test, public ComponentOwner, public LinksUser {
+class Dialogue : public testing::Test, public ComponentOwner, public PathsUser {
  protected:
   void SetUp() override {
     component.start(clock.now());
@@ -39,10 +39,10 @@ class Dialogue : public testing::Test, public ComponentOwner, public LinksUser {
   void abort() override { ++aborts; }
   void write_soon() override {}
   std::size_t unsent() const override { return 0; }
-  void link_up(Link&) override { log += "up "; }
-  void link_down(Link&) override { log += "down "; }
-  void link_gone(Link&) override {}
-  void about_to_write(Link&) override {}
+  void path_up(Path&) override { log += "up "; }
+  void path_down(Path&) override { log += "down "; }
+  void path_gone(Path&) override {}
+  void about_to_write(Path&) override {}
   void stanza(const Element& element, uint64_t) override { log += std::string(element.name()) + " "; }
   void oversized(const Element& element) override {
     log += "oversized " + std::string(element.attribute("id")) + " ";

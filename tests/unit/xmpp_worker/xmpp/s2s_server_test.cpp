@@ -44,7 +44,7 @@ class NoResolver : public net::Resolver {
 };
 
 // A server, and what it is told.
-class End : public LinksUser, public S2sEvents {
+class End : public PathsUser, public S2sEvents {
  public:
   End(net::Loop& loop, net::Resolver& resolver, const std::string& domain, uint16_t port,
       const std::string& other, uint16_t other_port, const net::TlsFiles& tls = {},
@@ -65,10 +65,10 @@ class End : public LinksUser, public S2sEvents {
     EXPECT_TRUE(listens) << listens.error().text;
   }
 
-  void link_up(Link&) override { log += "up "; }
-  void link_down(Link&) override { log += "down "; }
-  void link_gone(Link&) override { log += "gone "; }
-  void about_to_write(Link&) override {}
+  void path_up(Path&) override { log += "up "; }
+  void path_down(Path&) override { log += "down "; }
+  void path_gone(Path&) override { log += "gone "; }
+  void about_to_write(Path&) override {}
   void stanza(const Element& element, uint64_t) override {
     log += std::string(element.content_child("body").text()) + " ";
   }
@@ -111,59 +111,59 @@ class S2sServers : public ::testing::Test {
 };
 
 TEST_F(S2sServers, FindProveAndWriteToEachOther) {
-  Link* there = a.server->link("a.test", "b.test");
+  Path* there = a.server->path("a.test", "b.test");
   ASSERT_NE(there, nullptr);
   EXPECT_FALSE(there->is_up());
   ASSERT_TRUE(until([&] { return there->is_up(); }));
-  EXPECT_EQ(there->send("x@a.test", message("x@a.test", "y@b.test", "hello")), Link::Sent::kWritten);
+  EXPECT_EQ(there->send("x@a.test", message("x@a.test", "y@b.test", "hello")), Path::Sent::kWritten);
   EXPECT_TRUE(until([&] { return b.log.find("hello") != std::string::npos; }));
 }
 
 TEST_F(S2sServers, ABidirectionalStreamIsTheWayBack) {
-  Link* there = a.server->link("a.test", "b.test");
+  Path* there = a.server->path("a.test", "b.test");
   ASSERT_TRUE(until([&] { return there->is_up(); }));
-  Link* back = nullptr;
+  Path* back = nullptr;
   ASSERT_TRUE(until(
-      [&] { return b.server->inbound() == 1 && (back = b.server->link("b.test", "a.test"))->is_up(); }));
-  EXPECT_EQ(back->send("y@b.test", message("y@b.test", "x@a.test", "answer")), Link::Sent::kWritten);
+      [&] { return b.server->inbound() == 1 && (back = b.server->path("b.test", "a.test"))->is_up(); }));
+  EXPECT_EQ(back->send("y@b.test", message("y@b.test", "x@a.test", "answer")), Path::Sent::kWritten);
   EXPECT_TRUE(until([&] { return a.log.find("answer") != std::string::npos; }));
 }
 
 TEST_F(S2sServers, ADomainThatThereIsNotIsRefusedWithItsCondition) {
-  Link* nowhere = a.server->link("a.test", "nowhere.test");
+  Path* nowhere = a.server->path("a.test", "nowhere.test");
   ASSERT_TRUE(until([&] { return nowhere->is_refused(); }));
   EXPECT_EQ(nowhere->condition(), "remote-server-not-found");
   EXPECT_NE(nowhere->reason().find("nowhere.test: no such name"), std::string::npos);
-  EXPECT_EQ(nowhere->send("x@a.test", "<message/>"), Link::Sent::kNotUp);
+  EXPECT_EQ(nowhere->send("x@a.test", "<message/>"), Path::Sent::kNotUp);
 }
 
 TEST_F(S2sServers, ADomainThatIsNoHostNameIsRefused) {
-  Link* nowhere = a.server->link("a.test", "no host.test");
+  Path* nowhere = a.server->path("a.test", "no host.test");
   ASSERT_TRUE(until([&] { return nowhere->is_refused(); }));
   EXPECT_EQ(nowhere->condition(), "remote-server-not-found");
   EXPECT_NE(nowhere->reason().find("\"no host.test\" is neither"), std::string::npos) << nowhere->reason();
 }
 
 TEST_F(S2sServers, ADomainHasOneRouteHoweverItIsWritten) {
-  Link* there = a.server->link("a.test", "b.test");
-  EXPECT_EQ(a.server->link("a.test", "B.test"), there);
-  EXPECT_EQ(a.server->link("a.test", "b.TEST."), there);
+  Path* there = a.server->path("a.test", "b.test");
+  EXPECT_EQ(a.server->path("a.test", "B.test"), there);
+  EXPECT_EQ(a.server->path("a.test", "b.TEST."), there);
   EXPECT_EQ(a.server->routes(), 1u);
-  EXPECT_EQ(a.server->link("a.test", "A.Test"), nullptr);
+  EXPECT_EQ(a.server->path("a.test", "A.Test"), nullptr);
 }
 
 TEST_F(S2sServers, AnotherDomainOfOursIsNoRemoteOne) {
-  EXPECT_EQ(a.server->link("a.test", "a.test"), nullptr);
-  EXPECT_EQ(a.server->link("foreign.test", "b.test"), nullptr);
+  EXPECT_EQ(a.server->path("a.test", "a.test"), nullptr);
+  EXPECT_EQ(a.server->path("foreign.test", "b.test"), nullptr);
 }
 
 TEST_F(S2sServers, WhatIsClosedComesBackWhenItIsWanted) {
-  Link* there = a.server->link("a.test", "b.test");
+  Path* there = a.server->path("a.test", "b.test");
   ASSERT_TRUE(until([&] { return there->is_up(); }));
   EXPECT_GE(a.server->close("b.test", "for a test"), 1u);
   EXPECT_FALSE(there->is_up());
   EXPECT_EQ(a.log, "up down ");
-  EXPECT_EQ(a.server->link("a.test", "b.test"), there);
+  EXPECT_EQ(a.server->path("a.test", "b.test"), there);
   EXPECT_TRUE(until([&] { return there->is_up(); }));
 }
 
@@ -179,17 +179,17 @@ TEST_F(S2sServers, AStreamThatCarriesNothingIsClosedSoon) {
       if (each.direction == "out" && each.state == "up") out += each.domain + " ";
     return out;
   };
-  Link* used = c.server->link("c.test", "b.test");
+  Path* used = c.server->path("c.test", "b.test");
   ASSERT_TRUE(until([&] { return used->is_up(); }));
   used->send("x@c.test", message("x@c.test", "y@b.test", "hello"));
-  c.server->link("c.test", "a.test");
+  c.server->path("c.test", "a.test");
   ASSERT_TRUE(until([&] { return up(c) == "a.test b.test "; }));
   EXPECT_TRUE(until([&] { return up(c) == "b.test "; })) << up(c);
   EXPECT_EQ(up(a), "c.test ") << "by which it asked, and which has time to carry an answer";
 }
 
 TEST_F(S2sServers, APeerThatStopsIsConnectedToAgain) {
-  Link* there = a.server->link("a.test", "b.test");
+  Path* there = a.server->path("a.test", "b.test");
   ASSERT_TRUE(until([&] { return there->is_up(); }));
   b.server->stop();
   ASSERT_TRUE(until([&] { return !there->is_up(); }));
@@ -197,12 +197,12 @@ TEST_F(S2sServers, APeerThatStopsIsConnectedToAgain) {
 }
 
 TEST_F(S2sServers, AStreamThatEndsWithoutAGoodbyeMayHaveTakenAnAnswerWithIt) {
-  Link* there = a.server->link("a.test", "b.test");
+  Path* there = a.server->path("a.test", "b.test");
   ASSERT_TRUE(until([&] { return there->is_up() && b.server->inbound() == 1; }));
   a.server->close("b.test", "for a test");
   ASSERT_TRUE(until([&] { return b.server->inbound() == 0; }));
   EXPECT_EQ(b.server->broken(), 0u);
-  there = a.server->link("a.test", "b.test");
+  there = a.server->path("a.test", "b.test");
   ASSERT_TRUE(until([&] { return there->is_up() && b.server->inbound() == 1; }));
   const int before = b.states;
   a.server.reset();
@@ -223,7 +223,7 @@ TEST_F(S2sServers, TlsMayBeThereFromTheFirstByte) {
   resolver.services["_xmpps-server._tcp.d.test"] = {0, 0, d_port, "127.0.0.1"};
   resolver.services["_xmpp-server._tcp.e.test"] = {0, 0, e_port, "127.0.0.1"};
 
-  Link* there = c.server->link("c.test", "d.test");
+  Path* there = c.server->path("c.test", "d.test");
   ASSERT_TRUE(until([&] { return there->is_up(); })) << c.events << d.events;
   const auto came = d.server->list();
   ASSERT_EQ(came.size(), 1u);
@@ -238,15 +238,15 @@ TEST_F(S2sServers, TlsMayBeThereFromTheFirstByte) {
   ASSERT_TRUE(
       until([&] { return d.events.find("ended: the connection of 127.0.0.1") != std::string::npos; }));
 
-  Link* without = e.server->link("e.test", "d.test");
+  Path* without = e.server->path("e.test", "d.test");
   EXPECT_TRUE(until([&] { return without->is_up(); })) << e.events;
 }
 
 TEST_F(S2sServers, StopClosesAll) {
-  Link* there = a.server->link("a.test", "b.test");
+  Path* there = a.server->path("a.test", "b.test");
   ASSERT_TRUE(until([&] { return there->is_up(); }));
   a.server->stop();
-  EXPECT_EQ(a.server->link("a.test", "b.test"), nullptr);
+  EXPECT_EQ(a.server->path("a.test", "b.test"), nullptr);
   EXPECT_TRUE(until([&] { return b.server->inbound() == 0; }));
 }
 

@@ -7,7 +7,7 @@
 namespace stox::xmpp {
 namespace {
 
-class ServerLookupTest : public ::testing::Test, public net::Resolver, public LinksUser, public S2sEvents {
+class ServerLookupTest : public ::testing::Test, public net::Resolver, public PathsUser, public S2sEvents {
  protected:
   void addresses(const std::string&, std::function<void(net::Resolved<std::vector<std::string>>)>) override {}
   void srv(const std::string& name,
@@ -15,10 +15,10 @@ class ServerLookupTest : public ::testing::Test, public net::Resolver, public Li
     asked.push_back(done);
     names += name + " ";
   }
-  void link_up(Link&) override {}
-  void link_down(Link&) override {}
-  void link_gone(Link&) override {}
-  void about_to_write(Link&) override {}
+  void path_up(Path&) override {}
+  void path_down(Path&) override {}
+  void path_gone(Path&) override {}
+  void about_to_write(Path&) override {}
   void stanza(const Element&, uint64_t) override {}
   void oversized(const Element&) override {}
   void state_changed() override {}
