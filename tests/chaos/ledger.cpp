@@ -17,7 +17,9 @@ constexpr int64_t kOverlap = 2'000'000;  // a ping may be answered so much later
 constexpr uint8_t kPlayed = 0;           // Message::peer
 constexpr const char* kPeers[] = {"played", "prosody", "remote"};
 
-const char* text_of(Way way) { return way == Way::kToXmpp ? "sip-to-xmpp" : "xmpp-to-sip"; }
+const char* text_of(Way way) {
+  return way == Way::kToXmpp ? "sip-to-xmpp" : way == Way::kToSip ? "xmpp-to-sip" : "in-room";
+}
 
 }  // namespace
 
@@ -48,6 +50,12 @@ uint64_t Ledger::sent(Way way, uint32_t conversation, uint8_t given_to, uint8_t 
   return messages_.size() - 1;
 }
 
+uint64_t Ledger::said(uint32_t conversation, uint8_t door, uint8_t peer, bool to_phone) {
+  const auto number = sent(Way::kInRoom, conversation, door, peer, false);
+  messages_[number].to_phone = to_phone;
+  return number;
+}
+
 void Ledger::answered(uint64_t number, int status, std::string_view reason_phrase) {
   Message& m = messages_[number];
   if (m.ended_us != 0) return;
@@ -55,7 +63,8 @@ void Ledger::answered(uint64_t number, int status, std::string_view reason_phras
   m.accepted = status < 300;
   m.outcome = reason(std::to_string(status) + ' ' + std::string(reason_phrase));
   m.passed_on = status == 202;  // not proved: it may come later, and so may a refusal
-  if (!m.accepted || m.passed_on || m.arrived_us != 0) return;
+  // Who is in a room may hear it later.
+  if (!m.accepted || m.passed_on || m.arrived_us != 0 || m.way == Way::kInRoom) return;
   ++lost_;
   violation(m.meant_to_fail ? "accepted, though the recipient's server refused it" : "lost", number,
             "answered " + std::to_string(status));
@@ -90,12 +99,14 @@ void Ledger::proved(uint64_t number) {
 void Ledger::for_each_open(uint8_t door, const std::function<void(Message&)>& what) {
   const int64_t oldest = now() - kLongest;
   for (auto m = messages_.rbegin(); m != messages_.rend() && m->sent_us > oldest; ++m) {
-    if (m->way == Way::kToSip && m->given_to == door && m->arrived_us == 0 && m->outcome == 0) what(*m);
+    const bool is_open = m->way == Way::kInRoom || (m->way == Way::kToSip && m->outcome == 0);
+    if (is_open && m->given_to == door && m->arrived_us == 0) what(*m);
   }
 }
 
 void Ledger::broken(uint8_t door) {
   for_each_open(door, [now = now()](Message& m) {
+    if (m.way == Way::kInRoom) return void(m.unread = true);
     if (!m.accepted || now - m.proved_us > kOverlap) return;
     m.accepted = false;
     m.unread = true;
@@ -134,9 +145,12 @@ void Ledger::arrived(uint64_t number, uint8_t from, uint64_t copy_key, std::stri
   auto& last = last_[way][m.conversation];
   if (last > static_cast<int64_t>(number)) {
     // A real server turns to the next worker, which knows nothing of what is in the journal of the dead one.
-    if (m.with_killed && (!journal_ || m.peer != kPlayed)) {
+    // A phone's worker has asked the room for what it did not get, and others spoke before that was told.
+    if (m.to_phone && (m.with_killed || m.unread || m.with_server)) {
+      ++came_from_history_;
+    } else if (m.way != Way::kInRoom && m.with_killed && (!journal_ || m.peer != kPlayed)) {
       ++reordered_after_kill_;
-    } else if (m.way == Way::kToXmpp && m.ended_us != 0 && !m.accepted && is_doubt(m)) {
+    } else if (m.way != Way::kToSip && m.ended_us != 0 && !m.accepted && is_doubt(m)) {
       ++came_after_doubt_;
     } else {
       ++reordered_;
@@ -174,16 +188,21 @@ void Ledger::give_up(uint64_t number) {
 
 void Ledger::end() {
   ended_us_ = now();
-  for (std::size_t way = 0; way < 2; ++way)
+  for (std::size_t way = 0; way < kWays; ++way)
     longest_silence_[way] = std::max(longest_silence_[way], ended_us_ - last_arrival_[way]);
 }
 
 void Ledger::close() {
   for (uint64_t number = 0; number < messages_.size(); ++number) {
     const Message& m = messages_[number];
-    if (!m.passed_on || m.arrived_us != 0 || m.meant_to_fail) continue;
+    const bool is_shown = m.way == Way::kInRoom && m.accepted;
+    if ((!m.passed_on && !is_shown) || m.arrived_us != 0 || m.meant_to_fail) continue;
+    if (is_shown && m.with_server && !getenv("CHAOS_STRICT")) {
+      ++died_with_server_;
+      continue;
+    }
     ++lost_;
-    violation("lost", number, "answered 202");
+    violation("lost", number, m.passed_on ? "answered 202" : "shown in the room");
   }
 }
 
@@ -218,10 +237,11 @@ nlohmann::json Ledger::report() const {
               {"reordered", reordered_},
               {"reordered_after_kill", reordered_after_kill_},
               {"came_after_doubt", came_after_doubt_},
+              {"came_from_history", came_from_history_},
               {"copies", copies_},
               {"told_twice", stray_},
               {"seconds", static_cast<double>(ended_us_ - began_us_) / 1e6}};
-  for (const Way way : {Way::kToXmpp, Way::kToSip}) {
+  for (const Way way : {Way::kToXmpp, Way::kToSip, Way::kInRoom}) {
     const auto index = static_cast<std::size_t>(way);
     std::map<std::string, std::map<std::string, uint64_t>> counts;  // by peer
     std::map<std::string, uint64_t> reasons, meant;
@@ -229,17 +249,18 @@ nlohmann::json Ledger::report() const {
       if (m.way != way) continue;
       auto& count = counts[kPeers[m.peer]];
       ++count["sent"];
-      const bool told = m.outcome != 0 && !(way == Way::kToXmpp && m.accepted);
+      const bool told = m.outcome != 0 && !(way != Way::kToSip && m.accepted);
       count["accepted"] += m.accepted;
       count["accepted_not_proved"] += m.passed_on;
       count["delivered"] += m.arrived_us != 0;
+      count["accepted_and_delivered"] += m.accepted && m.arrived_us != 0;
       if (told) {
         ++count["failed"];
         ++(m.meant_to_fail ? meant : reasons)[reasons_[m.outcome]];
         count["failed_in_doubt"] += is_doubt(m);
         count["failed_but_delivered"] += m.arrived_us != 0;
       } else if (m.arrived_us == 0) {
-        const bool never_read = m.unread || (m.peer != kPlayed && !m.accepted);
+        const bool never_read = (m.unread && m.way != Way::kInRoom) || (m.peer != kPlayed && !m.accepted);
         ++count[never_read      ? "never_read"
                 : m.with_server ? "died_with_server"
                 : m.with_killed ? "died_with_worker"
@@ -259,7 +280,7 @@ nlohmann::json Ledger::report() const {
 void Ledger::write_disturbed(const std::string& file) const {
   std::ofstream out(file);
   for (const Message& m : messages_) {
-    if (m.meant_to_fail) continue;
+    if (m.meant_to_fail || m.way == Way::kInRoom) continue;
     const bool failed = m.outcome != 0 && !(m.way == Way::kToXmpp && m.accepted);
     const int64_t done = m.way == Way::kToXmpp ? m.ended_us : m.arrived_us;
     if (failed || done == 0 || done - m.sent_us > kSlow) out << m.sent_us << ' ' << text_of(m.way) << '\n';

@@ -2,9 +2,9 @@
 // of each message. It prints "ready" when all doors (xmpp_side.h) are open; lines on standard input then say
 //   watch | go SECONDS | rate N | cut DOOR | stall DOOR SECONDS | broken DOOR | killed DOOR | server-killed
 //   DOOR | stop
-// ("watch": presence begins, and "ready" is printed again when all see each other; doors by number; "killed":
-// its worker will be, now). What breaks a promise is printed as a line of JSON; after "stop" it waits for
-// what is owed and prints the report; it ends with its input.
+// ("watch": presence begins and rooms are entered, and "ready" is printed again when all see each other and
+// are in; doors by number; "killed": its worker will be, now). What breaks a promise is printed as a line of
+// JSON; after "stop" it waits for what is owed and prints the report; it ends with its input.
 #include <poll.h>
 #include <unistd.h>
 
@@ -16,6 +16,7 @@
 
 #include "tests/chaos/ledger.h"
 #include "tests/chaos/presence.h"
+#include "tests/chaos/rooms.h"
 #include "tests/chaos/sip_side.h"
 #include "tests/chaos/xmpp_side.h"
 
@@ -56,12 +57,14 @@ class Run {
       : rate_(options.rate),
         conversations_(options.conversations),
         random_(options.seed),
-        ledger_(options.conversations, options.journal,
+        ledger_(std::max(options.conversations, Rooms::kPairs), options.journal,
                 [](const std::string& json) { std::cout << json << std::endl; }),
         sip_(ends::parse_address(options.sip), addresses(options.fronts), options.conversations, ledger_),
         xmpp_(addresses(options.workers), servers(options.servers), options.conversations, ledger_),
         presence_(sip_, xmpp_, addresses(options.fronts), std::min(kPairs, options.conversations),
-                  options.seed, [](const std::string& json) { std::cout << json << std::endl; }) {}
+                  options.seed, [](const std::string& json) { std::cout << json << std::endl; }),
+        rooms_(sip_, xmpp_, addresses(options.fronts), ledger_, options.seed,
+               [](const std::string& json) { std::cout << json << std::endl; }) {}
 
   void run(const std::string& disturbed) {
     while (!xmpp_.ready()) turn();
@@ -69,12 +72,14 @@ class Run {
     while (!stopping_) turn();
     ledger_.end();
     presence_.end();
-    while (!ended_ && (sip_.waiting() > 0 || xmpp_.owed() || presence_.owed())) turn();
+    rooms_.end();
+    while (!ended_ && (sip_.waiting() > 0 || xmpp_.owed() || presence_.owed() || rooms_.owed())) turn();
     for (const auto late = ends::now_us() + 2'000'000; ends::now_us() < late;) turn();
     ledger_.close();
     if (!disturbed.empty()) ledger_.write_disturbed(disturbed);
     auto report = ledger_.report();
     report["presence"] = presence_.report();
+    report["rooms"] = rooms_.report();
     std::cout << "report " << report.dump() << std::endl;
     while (!ended_) turn();  // the streams stay until the gateway has been looked at
   }
@@ -101,7 +106,8 @@ class Run {
     sip_.repeat();
     xmpp_.turn();
     presence_.turn();
-    if (watching_ && presence_.all_seen()) {
+    rooms_.turn();
+    if (watching_ && presence_.all_seen() && rooms_.all_in()) {
       watching_ = false;
       std::cout << "ready" << std::endl;
     }
@@ -142,9 +148,11 @@ class Run {
     if (word == "watch") {
       watching_ = true;
       presence_.begin();
+      rooms_.begin();
     } else if (word == "go") {
       words >> seconds;
       presence_.go(seconds);
+      rooms_.go();
       loading_ = true;
       counted_us_ = ends::now_us();
       ledger_.begin();
@@ -175,6 +183,7 @@ class Run {
   SipSide sip_;
   XmppSide xmpp_;
   Presence presence_;
+  Rooms rooms_;
   std::vector<pollfd> polled_;
   int64_t counted_us_ = 0, last_turn_us_ = 0;
   bool watching_ = false, loading_ = false, stopping_ = false, ended_ = false, next_to_sip_ = false;

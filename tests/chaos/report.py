@@ -19,7 +19,7 @@ class Report:
     def good(self):
         ledger, presence = self.ledger, self.ledger["presence"]
         return not (self.violations or ledger["lost"] or ledger["doubled"] or ledger["reordered"] or presence["wrong"] or
-                    presence["broken"])
+                    presence["broken"] or ledger["rooms"]["told"])
 
     def recoveries(self):
         """By kind: seconds from the beginning of a fault (of one that ends a process or connection) or from its end
@@ -46,12 +46,14 @@ class Report:
                  f"{options.conversations} conversations each way, {len(self.faults)} faults", ""]
         lines += self._messages() + [""] + self._faults() + [""] + self._killed() + self.asked.lines()
         lines += [""] + self.levels.lines(options.verbose)
-        lines += ["", *self._presence(), "", f"lost {ledger['lost']}, doubled {ledger['doubled']}, reordered {ledger['reordered']}"]
+        lines += ["", *self._presence(), *self._rooms(), "", f"lost {ledger['lost']}, doubled {ledger['doubled']}, reordered {ledger['reordered']}"]
         if ledger["reordered_after_kill"]:
             lines.append(f"({ledger['reordered_after_kill']} overtaken while in the journal of a worker that was killed)")
         if ledger["came_after_doubt"]:
             lines.append(f"({ledger['came_after_doubt']} came behind later ones after their senders had been told that they may "
                          "have been delivered)")
+        if ledger["came_from_history"]:
+            lines.append(f"({ledger['came_from_history']} came to phones in rooms behind later ones, as their workers had to ask for them)")
         if ledger["came_behind"]:
             lines.append(f"({ledger['came_behind']} came to a worker behind later ones, by a stream that their server had left)")
         return "\n".join(lines)
@@ -63,6 +65,18 @@ class Report:
         apart = f"; {presence['between_servers']} not, of those between servers" if presence["between_servers"] else ""
         return [f"presence: {presence['pairs']} pairs, {presence['changes']} changes; {seen}{apart}",
                 *(f"{count:>8}  {what}" for what, count in presence["broken"].items())]
+
+    def _rooms(self):
+        rooms, counts = self.ledger["rooms"], collections.Counter()
+        for each in self.ledger["in-room"]["counts"].values():
+            counts.update(each)
+        heard = [f"{counts['accepted_and_delivered']} heard"]
+        apart = [f"{count} {what}" for count, what in ((counts["died_with_server"], "died with server"), (rooms["left_out"], "left out"))
+                 if count]
+        return [f"rooms: {rooms['rooms']} with {rooms['phones']} phones and {rooms['users']} XMPP users, {rooms['lines_of_phones']} "
+                f"lines of phones and {rooms['lines_of_users']} of XMPP users; {counts['accepted']} hearings are owed: "
+                + ", ".join(heard + apart),
+                *(f"{count:>8}  {what}" for what, count in rooms["told"].items())]
 
     def _messages(self):
         ledger, options = self.ledger, self.options

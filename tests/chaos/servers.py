@@ -6,7 +6,7 @@ from support.name_server import NameServer
 
 
 class Server(Child):
-    def __init__(self, name, folder, host, components, modules, more):
+    def __init__(self, name, folder, host, components, rooms, modules, more):
         self.host = host
         own = folder / name
         own.mkdir()
@@ -25,7 +25,13 @@ modules_enabled = {{ {", ".join(f'"{module}"' for module in modules)} }}
 authentication = "internal_plain"
 {more}
 VirtualHost "{name}.test"
-""" + "".join(f'Component "{domain}"\n  component_secret = "secret"\n' for domain in components))
+""" + "".join(f'Component "{domain}"\n  component_secret = "secret"\n' for domain in components) + f"""
+Component "{rooms}" "muc"
+  modules_enabled = {{ "muc_mam" }}
+  muc_room_default_persistent = true
+  muc_room_default_history_length = 60
+  muc_room_locking = false
+""")
         super().__init__(name, host.command("prosody", "--config", configuration, "-F"), folder)
 
     def is_up(self):
@@ -33,18 +39,18 @@ VirtualHost "{name}.test"
 
 
 class LocalServer(Server):
-    def __init__(self, name, folder, host, components):
-        super().__init__(name, folder, host, components, ["disco", "ping", "message", "presence", "iq"],
+    def __init__(self, name, folder, host, components, rooms):
+        super().__init__(name, folder, host, components, rooms, ["disco", "ping", "message", "presence", "iq"],
                          'modules_disabled = { "s2s" }')
 
 
 class RemoteServer(Server):
-    def __init__(self, name, folder, host, components, name_server, authority):
-        certificate, key = authority.sign(*(f"DNS:{domain}" for domain in components))
+    def __init__(self, name, folder, host, components, rooms, name_server, authority):
+        certificate, key = authority.sign(*(f"DNS:{domain}" for domain in [*components, rooms]))
         (folder / "resolv.conf").write_text(f"nameserver {name_server}\n")
         # COMPAT(Prosody 0.12): without saslauth, because with EXTERNAL what it is given between the success and the new
         # stream's features goes out before what waited for the stream: not the order that is judged here.
-        super().__init__(name, folder, host, components,
+        super().__init__(name, folder, host, components, rooms,
                          ["disco", "ping", "message", "presence", "iq", "s2s", "dialback", "tls"], f"""
 s2s_ports = {{ 5269 }}
 ssl = {{ certificate = "{certificate}", key = "{key}", cafile = "{authority.ca}" }}

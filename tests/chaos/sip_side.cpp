@@ -105,7 +105,9 @@ void SipSide::repeat() {
 
 void SipSide::read() {
   socket_.read([this](std::string_view bytes, const sockaddr_in& from) {
-    if (other_ && other_(bytes, from)) return;
+    for (const Other& other : others_) {
+      if (other(bytes, from)) return;
+    }
     bytes.starts_with("SIP/2.0 ") ? response(bytes) : request(bytes, from);
   });
 }

@@ -32,9 +32,9 @@ class SipSide {
  public:
   SipSide(const sockaddr_in& here, std::vector<sockaddr_in> fronts, uint32_t conversations, Ledger&);
 
-  // Sees each datagram first; true: it was for somebody else.
+  // Each sees each datagram first, until one says that it was for it.
   using Other = std::function<bool(std::string_view bytes, const sockaddr_in& from)>;
-  void show_first(Other other) { other_ = std::move(other); }
+  void show_first(Other other) { others_.push_back(std::move(other)); }
   const std::string& here() const { return here_; }  // ADDRESS:PORT
   std::string& next(const sockaddr_in& to) { return socket_.next(to); }
 
@@ -61,7 +61,7 @@ class SipSide {
   std::vector<bool> busy_;      // by conversation
   std::vector<uint8_t> front_;  // by conversation; another one after a 503
   std::size_t waiting_ = 0;
-  Other other_;
+  std::vector<Other> others_;
   ends::Repeats repeats_;
 };
 

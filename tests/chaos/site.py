@@ -29,6 +29,7 @@ PROGRAM = {**dict.fromkeys(FRONTS, "stox-sip-front"), **dict.fromkeys(MAPPERS, "
 PLAYED_DOMAINS = [f"d{i}.xmpp.test" for i in range(8)]
 PROSODY_DOMAIN = "users.prosody.test"
 REMOTE_DOMAINS = [f"d{i}.remote.test" for i in range(3)]
+PROSODY_ROOMS, REMOTE_ROOMS = "rooms.prosody.test", "rooms.remote.test"
 # SIP domain: what it is on XMPP
 OURS = {"sip.test": "xmpp-sip.test", "sip-prosody.test": "gateway.prosody.test", "sip-remote.test": "gateway.test"}
 DOORS = COMPONENTS + [PROSODY_DOMAIN] + REMOTE_DOMAINS  # of the ends
@@ -134,8 +135,10 @@ class ChaosSite(Stox):
                                                                      files.get(name, self.file), "-n", name), folder)
                           for name in NAMES}
         self.servers = {
-            "prosody": LocalServer("prosody", folder, self.hosts["prosody"], [PROSODY_DOMAIN, OURS["sip-prosody.test"]]),
-            "remote": RemoteServer("remote", folder, self.hosts["remote"], REMOTE_DOMAINS, NAME_SERVER, authority)}
+            "prosody": LocalServer("prosody", folder, self.hosts["prosody"], [PROSODY_DOMAIN, OURS["sip-prosody.test"]],
+                                   PROSODY_ROOMS),
+            "remote": RemoteServer("remote", folder, self.hosts["remote"], REMOTE_DOMAINS, REMOTE_ROOMS, NAME_SERVER,
+                                   authority)}
         self.name_server = name_server(folder, NAME_SERVER, OURS["sip-remote.test"],
                                        [link_host("remote", worker) for worker in S2S])
         self.relay = None
@@ -152,12 +155,14 @@ class ChaosSite(Stox):
         configuration = {
             "gateway": {"gateway_domain": "sip-xmpp.test", "xmpp_domain": OURS["sip.test"],
                         "outbound_proxy": f"sip:{SIP_USERS};transport=udp", "presence": True,
-                        "gwmap": {**OURS, **{d: d for d in [*PLAYED_DOMAINS, PROSODY_DOMAIN, *REMOTE_DOMAINS]}}},
+                        "gwmap": {**OURS, **{d: d for d in [*PLAYED_DOMAINS, PROSODY_DOMAIN, *REMOTE_DOMAINS, PROSODY_ROOMS,
+                                                          REMOTE_ROOMS]}},
+                        "room_domains": [PROSODY_ROOMS, REMOTE_ROOMS]},
             "runtime": {"directory": str(self.folder / "run"), "state_directory": str(self.folder / "state"),
                         "drain_seconds": 10},
             "log": {"level": self.log_level},
             "dns": {"servers": [f"{NAME_SERVER}:53"],
-                    "static": {domain: f"{address('remote')}:5269" for domain in REMOTE_DOMAINS}},
+                    "static": {domain: f"{address('remote')}:5269" for domain in [*REMOTE_DOMAINS, REMOTE_ROOMS]}},
             "mapper": [{"name": mapper, "bind": f"tcp://{address(mapper)}:7300",
                         "connect": f"tcp://{connect(mapper)}:7300"} for mapper in MAPPERS],
             "sip_front": [{"name": front, "listen": [f"udp:{address(front)}:5060"], "trusted": [f"{NETWORK}0/24"]}
@@ -170,11 +175,11 @@ class ChaosSite(Stox):
 
     def _worker(self, name):
         if name in S2S:
-            return {"backend": "server", "serves": [OURS["sip-remote.test"]], "domains": REMOTE_DOMAINS,
+            return {"backend": "server", "serves": [OURS["sip-remote.test"]], "domains": [*REMOTE_DOMAINS, REMOTE_ROOMS],
                     "xmpp_host": address(name), "xmpp_port": 5269, "dialback_secret": "s3cr3t", "tls": self.tls}
         component = {"backend": "component", "xmpp_port": 5347, "xmpp_password": "secret"}
         if name in PROSODY:
-            return {**component, "serves": [OURS["sip-prosody.test"]], "domains": [PROSODY_DOMAIN],
+            return {**component, "serves": [OURS["sip-prosody.test"]], "domains": [PROSODY_DOMAIN, PROSODY_ROOMS],
                     "xmpp_host": link_host(name, "prosody")}
         return {**component, "serves": [OURS["sip.test"]], "domains": PLAYED_DOMAINS, "xmpp_host": stream_host(name)}
 

@@ -101,6 +101,7 @@ void XmppSide::connect(std::size_t door) {
     close(socket);
     return;
   }
+  ++d.streams;
   d.stream = std::make_unique<ends::ComponentStream>(
       socket, d.real.domain, [this, door](const ends::ReadStanza& s) { stanza(door, s); }, kSecret);
 }
@@ -185,6 +186,11 @@ bool XmppSide::write(uint32_t conversation, std::string_view xml) {
   return true;
 }
 
+uint64_t XmppSide::stream(uint32_t conversation) const {
+  const auto at = door(conversation);
+  return up(at) ? doors_[at].streams : 0;
+}
+
 void XmppSide::settle(uint64_t number) {
   Conversation& c = conversations_[ledger_.at(number).conversation];
   if (c.left_behind > 0) {  // they were written before those of the stream that is up now
@@ -256,8 +262,8 @@ void XmppSide::stanza(std::size_t door, const ends::ReadStanza& stanza) {
     // Through a real server an error may be the server's own, while the gateway is not there.
     if (stanza.id.starts_with(kProof) && (stanza.type == "result" || !is_real(door)))
       proved(doors_[door], number_of(std::string_view(stanza.id).substr(kProof.size())));
-  } else if (stanza.name == "presence") {
-    if (other_) other_(stanza);
+  } else if (stanza.name == "presence" || stanza.type == "groupchat") {
+    for (const auto& other : others_) other(stanza);
   } else if (stanza.name == "message" && stanza.type == "error") {
     number = number_of(stanza.id);
     if (!ledger_.known(number)) return;

@@ -50,11 +50,15 @@ class XmppSide {
   void stall(std::size_t door, double seconds);  // reads nothing for so long
   void broken(std::size_t door);
 
-  // What is no message and no ping.
-  void show_others(std::function<void(const ends::ReadStanza&)> other) { other_ = std::move(other); }
+  // Each sees all that is neither a message to one nor a ping.
+  void show_others(std::function<void(const ends::ReadStanza&)> other) {
+    others_.push_back(std::move(other));
+  }
   // For the users of this conversation: at its door, of a played server at another if that is closed. False:
   // there is none, and it is gone.
   bool write(uint32_t conversation, std::string_view xml);
+  uint8_t door(uint32_t conversation) const { return conversations_[conversation].door; }
+  uint64_t stream(uint32_t conversation) const;  // which one that is at its door; 0 = none
 
   bool can_send(uint32_t conversation) const;
   void message(uint32_t conversation);  // only if it can
@@ -69,7 +73,7 @@ class XmppSide {
     std::unique_ptr<ends::ComponentStream> stream;
     std::deque<uint64_t> unproved;                    // written, no ping behind them was answered
     std::deque<std::pair<uint64_t, uint64_t>> pings;  // number of a ping, last message before it
-    uint64_t last_written = 0;
+    uint64_t last_written = 0, streams = 0;
     bool is_new = false;  // its real server's connection has ended, and nothing came back by the next one
     int64_t stalled_until_us = 0, connect_us = 0;
   };
@@ -97,7 +101,7 @@ class XmppSide {
   std::minstd_rand random_;
   uint64_t pings_ = 0;
   int64_t pinged_us_ = 0;
-  std::function<void(const ends::ReadStanza&)> other_;
+  std::vector<std::function<void(const ends::ReadStanza&)>> others_;
 };
 
 }  // namespace stox::chaos

@@ -33,9 +33,15 @@ def test_a_short_life_says_nothing():
     assert levels.long_lives() == [] and levels.grown() == []
 
 
+ROOMS = {"rooms": 6, "phones": 18, "users": 12, "lines_of_phones": 73, "lines_of_users": 55, "left_out": 0, "told": {}}
+IN_ROOM = {"in-room": {"counts": {"prosody": {"accepted": 300, "accepted_and_delivered": 299, "died_with_server": 1},
+                                  "remote": {"accepted": 145, "accepted_and_delivered": 145}}}}
+
+
 def report(violations=(), **figures):
     presence = {"pairs": 3, "changes": 70, "wrong": 0, "between_servers": 0, "broken": {}, "settled_s": 1.5, **figures}
-    return Report(None, {"lost": 0, "doubled": 0, "reordered": 0, "presence": presence}, [], "", None, None, list(violations))
+    return Report(None, {"lost": 0, "doubled": 0, "reordered": 0, "presence": presence, "rooms": ROOMS, **IN_ROOM}, [], "", None,
+                  None, list(violations))
 
 
 def test_presence_that_is_as_it_should_be():
@@ -50,3 +56,16 @@ def test_presence_that_is_as_it_should_be():
 def test_presence_fails_a_run(figures, said):
     assert not report(**figures).good()
     assert said in report(**figures)._presence()
+
+
+def test_rooms_are_counted():
+    assert report().good()
+    assert report()._rooms() == ["rooms: 6 with 18 phones and 12 XMPP users, 73 lines of phones and 55 of XMPP users; "
+                                 "445 hearings are owed: 444 heard, 1 died with server"]
+
+
+def test_a_phone_that_is_put_out_fails_a_run():
+    put_out = report()
+    put_out.ledger["rooms"] = {**ROOMS, "told": {"* You are not in this room any more": 1}}
+    assert not put_out.good()
+    assert put_out._rooms()[1] == "       1  * You are not in this room any more"

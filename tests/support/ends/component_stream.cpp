@@ -109,6 +109,7 @@ void ComponentStream::started(std::string_view name, const char** attributes) {
     text_ = name == "body" ? &current_.body : name == "status" ? &current_.status : nullptr;
     in_error_ = name == "error";
     current_.ping = current_.ping || name == "ping";
+    current_.delayed = current_.delayed || name == "delay";
   } else if (depth_ == 4 && in_error_) {
     if (current_.condition.empty()) current_.condition = name;
     text_ = name == "text" ? &current_.text : nullptr;

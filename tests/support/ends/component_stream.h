@@ -15,6 +15,7 @@ struct ReadStanza {
   std::string condition;  // of an error: the name of the first child of <error/>
   std::string text;       // of an error
   bool ping = false;
+  bool delayed = false;  // XEP-0203
 };
 
 class ComponentStream {
