@@ -149,13 +149,18 @@ class Doctor {
     const ssize_t size = readlink("/proc/self/exe", self.data(), self.size() - 1);
     const fs::path here =
         fs::path(std::string(self.data(), size > 0 ? static_cast<std::size_t>(size) : 0)).parent_path();
+    const std::string all_can_read = "everybody on this host can read " + config_.file;  // said above
     const auto check = [&](const char* program, const std::string& name) {
       std::string printed;
       const int status = run_program(
           {(here / program).string(), "-f", config_.file, "-n", name, "--check", "--online", "--json"},
           &printed);
       const json rows = rows_of(printed, name);
-      rows_.insert(rows_.end(), rows.begin(), rows.end());
+      for (const json& row : rows) {
+        const std::string what = text_at(row, "what");
+        const bool is_news = text_at(row, "kind") == "ok" || said_.insert(what).second;
+        if (is_news && !what.starts_with(all_can_read)) rows_.push_back(row);
+      }
       if (rows.empty())
         note(name, "failure", fmt::format("{} cannot be run here, or ended with status {}", program, status),
              "install it beside stoxctl");
@@ -175,7 +180,10 @@ class Doctor {
       // One that hangs has its addresses still.
       if (!answers[i].unreachable.starts_with("not running")) running_.insert(known[i].section);
       if (!why.empty()) {
-        note(known[i].name, "warning", why, "`stoxctl status` says more once it runs");
+        // A site may be looked at before it is started; what hangs or was killed has been.
+        const bool never_ran = why.starts_with("not running: there is no");
+        note(known[i].name, never_ran ? "warning" : "failure", why,
+             "`stoxctl status` says more once it runs");
       } else if (!reason.empty()) {
         note(known[i].name, state == "ready" || state == "standby" ? "warning" : "failure",
              state + ": " + reason, "doc/operating.md has the cases");
@@ -236,6 +244,7 @@ class Doctor {
   const service::Config& config_;
   const std::string& to_;
   std::set<std::string> running_;  // sections
+  std::set<std::string> said_;     // of what all programs find in the one configuration, once is enough
   json rows_ = json::array();
 };
 

@@ -12,7 +12,8 @@
 #include "common/base/shortened.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
-#include "common/service/probe.h"
+#include "common/service/lookup.h"
+#include "ctl/doctor_password.h"
 #include "ctl/site.h"
 #include "ctl/text_table.h"
 
@@ -21,7 +22,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint16_t kSipPort = 5060;
+constexpr uint16_t kSipPort = 5060, kSipTlsPort = 5061;
 constexpr int kMaxAnswers = 8;  // provisional ones, each waited for
 
 // As the user part of a SIP URI.
@@ -37,7 +38,7 @@ std::string percent_encoded(std::string_view text) {
 }
 
 // Whom the fronts let speak, of a pattern somebody that nobody is; else, to nobody, the gateway, which a
-// proxy lets speak without a password, and to users a name that nobody has.
+// proxy lets speak without a password, and to users those whose password we have, or a name that nobody has.
 std::string domain_to_speak_for(const service::Config& config, bool to_user) {
   std::string of_pattern;
   for (const auto& front : config.sip_fronts) {
@@ -47,7 +48,13 @@ std::string domain_to_speak_for(const service::Config& config, bool to_user) {
     }
   }
   if (!of_pattern.empty()) return of_pattern;
-  return to_user ? "doctor.invalid" : config.gateway.gateway_domain;
+  if (!to_user) return config.gateway.gateway_domain;
+  for (const auto& front : config.sip_fronts) {
+    for (const auto& one : front.credentials) {
+      if (is_host_name(one.realm) && one.realm.find('.') != std::string::npos) return ascii_lower(one.realm);
+    }
+  }
+  return "doctor.invalid";
 }
 
 // The last status line in what came, without "SIP/2.0 ".
@@ -55,6 +62,18 @@ std::string status_of(const std::string& came) {
   const std::size_t at = came.rfind("SIP/2.0 ");
   if (at == std::string::npos || (at != 0 && came[at - 1] != '\n')) return {};
   return shortened(came.substr(at + 8, came.find('\r', at) - at - 8), 120);
+}
+
+bool asks_for_password(const std::string& status) {
+  return status.starts_with("401") || status.starts_with("407");
+}
+
+// A proxy lets nobody speak for another than whose password it was shown.
+LoopMessage spoken_by(LoopMessage message, const std::string& username, const std::string& proof) {
+  const std::string name = username.substr(0, username.find('@'));
+  message.from = "sip:" + percent_encoded(name) + message.from.substr(message.from.find('@'));
+  message.proof = proof;
+  return message;
 }
 
 json row(const char* kind, std::string what, std::string remedy = {}) {
@@ -70,28 +89,30 @@ LoopMessage loop_message(const service::Config& config, const std::string& to_ji
   const std::string user = jid ? percent_encoded(unescape_localpart(jid->local())) : "stox-doctor";
   const std::string domain = jid ? std::string(jid->domain()) : gateway.xmpp_domain;
   const std::string call_id = unique + "@stox-doctor";
-  const std::string from = "sip:stox-doctor@" + domain_to_speak_for(config, jid.has_value());
-  if (!gateway.gwmap.empty()) {  // it leads to no domain but its own
-    for (const auto& [sip_domain, xmpp_domain] : gateway.gwmap) {
-      if (jid && xmpp_domain == domain) return {"sip:" + user + "@" + sip_domain, from, call_id};
-    }
-    return {};
+  LoopMessage out{"", "sip:stox-doctor@" + domain_to_speak_for(config, jid.has_value()), call_id};
+  if (gateway.gwmap.empty()) {
+    out.request_uri =
+        fmt::format("sip:{}{}{}@{}", user, gateway.domain_separator, domain, gateway.gateway_domain);
+    return out;
   }
-  return {fmt::format("sip:{}{}{}@{}", user, gateway.domain_separator, domain, gateway.gateway_domain), from,
-          call_id};
+  for (const auto& [sip_domain, xmpp_domain] : gateway.gwmap) {  // it leads to no domain but its own
+    if (jid && xmpp_domain == domain) out.request_uri = "sip:" + user + "@" + sip_domain;
+  }
+  return out;
 }
 
 std::string text_of(const LoopMessage& message, const std::string& own, const char* transport) {
   static constexpr std::string_view kText = "stoxctl doctor tries whether messages arrive. This one did.";
+  const int sequence = message.proof.empty() ? 1 : 2;
   return fmt::format(
-      "MESSAGE {0} SIP/2.0\r\nVia: SIP/2.0/{1} {2};branch=z9hG4bK{7};rport\r\nMax-Forwards: 20\r\n"
-      "From: <{4}>;tag=doctor\r\nTo: <{0}>\r\nCall-ID: {3}\r\nCSeq: 1 MESSAGE\r\n"
+      "MESSAGE {0} SIP/2.0\r\nVia: SIP/2.0/{1} {2};branch=z9hG4bK{7}-{8};rport\r\nMax-Forwards: 20\r\n"
+      "From: <{4}>;tag=doctor\r\nTo: <{0}>\r\nCall-ID: {3}\r\nCSeq: {8} MESSAGE\r\n{9}"
       "Content-Type: text/plain\r\nContent-Length: {5}\r\n\r\n{6}",
       message.request_uri, transport, own, message.call_id, message.from, kText.size(), kText,
-      message.call_id.substr(0, message.call_id.find('@')));
+      message.call_id.substr(0, message.call_id.find('@')), sequence, message.proof);
 }
 
-json loop_row(const std::string& answer, const json& hops, bool to_user) {
+json loop_row(const std::string& answer, const json& hops, bool to_user, const std::string& no_proof) {
   std::string way;
   for (const json& hop : hops) {
     const std::string process = text_at(hop, "process");
@@ -99,9 +120,13 @@ json loop_row(const std::string& answer, const json& hops, bool to_user) {
   }
   const std::string said = answer.empty() ? "no answer within 5 s" : answer;
   if (way.empty()) {
-    if (answer.starts_with("401") || answer.starts_with("407"))
-      return row("warning", "the SIP proxy asks for a password: " + said,
-                 "not tried then; let a phone write to an XMPP user");
+    if (asks_for_password(answer) && no_proof.empty())
+      return row(
+          "failure", "the SIP proxy does not accept the password in [[sip_front.credentials]]: " + said,
+          "the gateway is refused as well: mend username or password, or let the proxy take the gateway's "
+          "address without one");
+    if (asks_for_password(answer))
+      return row("warning", "the SIP proxy asks for a password: " + said, no_proof);
     return row(
         "failure", "a message by the SIP proxy did not come to the gateway: " + said,
         "the proxy must send gateway_domain to a front (doc/site.md), and the front must trust the proxy; "
@@ -114,27 +139,51 @@ json loop_row(const std::string& answer, const json& hops, bool to_user) {
              fmt::format("`stoxctl trace {}` shows where it ended", short_id(text_at(hops[0], "trace"))));
 }
 
+namespace {
+
+// The last final response that comes, whole; empty: none.
+std::string final_response(service::Probe& probe) {
+  for (int i = 0; i < kMaxAnswers; ++i) {
+    const std::string came = probe.receive("\r\n\r\n");
+    const std::string status = status_of(came);
+    if (came.empty()) break;
+    if (!status.empty() && status[0] != '1') return came.substr(came.rfind("SIP/2.0 "));
+  }
+  return {};
+}
+
+}  // namespace
+
 json try_loop(const service::Config& config, const std::string& to_jid) {
   const auto proxy = parse_sip_uri(config.gateway.outbound_proxy);
-  if (config.gateway.outbound_proxy.empty() || !proxy) return {};
-  const std::string transport = ascii_lower(proxy->param("transport").value_or("udp"));
-  if (transport == "tls" || proxy->is_sips()) return {};
-  auto probe = service::Probe::connect(std::string(proxy->host), proxy->port != 0 ? proxy->port : kSipPort,
-                                       transport == "udp");
-  if (!probe) return {};  // the front's own check says so
+  if (config.gateway.outbound_proxy.empty() || !proxy || config.sip_fronts.empty()) return {};
+  const std::string wanted = ascii_lower(proxy->param("transport").value_or("udp"));
+  const bool tls = wanted == "tls" || proxy->is_sips(), udp = wanted == "udp" && !tls;
+  const std::string host(proxy->host);
+  const char* const service = tls ? "_sips._tcp" : udp ? "_sip._udp" : "_sip._tcp";
+  auto probe =
+      service::connect_to(config.dns, {host, proxy->port, service, tls ? kSipTlsPort : kSipPort}, udp);
+  // The front's own check says why not.
+  if (!probe || (tls && !probe->start_tls(config.sip_fronts.front().tls, is_host_name(host) ? host : "")))
+    return {};
   const std::string unique = fmt::format("{:x}-{:x}", getpid(), std::time(nullptr));
-  const LoopMessage message = loop_message(config, to_jid, unique);
+  LoopMessage message = loop_message(config, to_jid, unique);
   if (message.request_uri.empty()) return {};
-  std::string answer;
-  if (probe->send(text_of(message, probe->own_address(), transport == "udp" ? "UDP" : "TCP"))) {
-    for (int i = 0; i < kMaxAnswers && (answer.empty() || answer[0] == '1'); ++i) {
-      const std::string came = probe->receive("\r\n\r\n");
-      if (came.empty()) break;
-      answer = status_of(came);
+  const auto answer_to = [&] {
+    const auto sent = probe->send(text_of(message, probe->own_address(), tls ? "TLS" : udp ? "UDP" : "TCP"));
+    return sent ? final_response(*probe) : std::string();
+  };
+  std::string answer = answer_to(), no_proof;
+  if (asks_for_password(status_of(answer))) {
+    if (const auto proof = prove(credentials_of(config), answer, "MESSAGE", message.request_uri, unique)) {
+      message = spoken_by(message, proof->username, proof->header);
+      answer = answer_to();
+    } else {
+      no_proof = proof.error().text;
     }
   }
-  if (answer.starts_with('1')) answer.clear();
-  return loop_row(answer, find_trace(config, message.call_id).value["hops"], !to_jid.empty());
+  return loop_row(status_of(answer), find_trace(config, message.call_id).value["hops"], !to_jid.empty(),
+                  no_proof);
 }
 
 }  // namespace stox::ctl

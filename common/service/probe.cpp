@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <optional>
+#include <utility>
 
 #include "common/base/sip_uri.h"
 
@@ -71,26 +71,47 @@ Result<int> connected(const addrinfo& to, Clock::time_point until) {
 
 }  // namespace
 
-Result<Probe> Probe::connect(const std::string& host, uint16_t port, bool udp) {
-  const auto list = find(host, port, udp, 0);
+Result<Probe> Probe::connect(const std::string& address, uint16_t port, bool udp) {
+  const auto list = find(address, port, udp, AI_NUMERICHOST);
   if (!list) return tl::make_unexpected(list.error());
-  const auto until = Clock::now() + kProbeTime;
-  std::string why;
-  for (const addrinfo* one = list->get(); one != nullptr; one = one->ai_next) {
-    const std::string peer = text_of(one->ai_addr, one->ai_addrlen, true);
-    if (const auto descriptor = connected(*one, until))
-      return Probe(*descriptor, peer);
-    else
-      why += fmt::format("{}{}: {}", why.empty() ? "" : ", ", peer, descriptor.error().text);
-  }
-  return error(why);
+  const addrinfo& to = **list;
+  const std::string peer = text_of(to.ai_addr, to.ai_addrlen, true);
+  const auto descriptor = connected(to, Clock::now() + kProbeTime);
+  if (!descriptor) return error(peer + ": " + descriptor.error().text);
+  return Probe(*descriptor, peer);
 }
 
 Probe::~Probe() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
+Result<net::PeerCertificate> Probe::start_tls(const TlsConfig& files, const std::string& server_name) {
+  const auto context = net::TlsContext::create({files.certificate, files.key, files.ca});
+  if (!context) return tl::make_unexpected(context.error());
+  net::TlsSession session(*context, {net::TlsOptions::Role::kClient, server_name, ""});
+  std::string wire;
+  Result<void> step = session.start(wire);
+  const auto until = Clock::now() + kProbeTime;
+  while (step && !session.is_established()) {
+    if (auto sent = write(std::exchange(wire, {})); !sent) return tl::make_unexpected(sent.error());
+    const std::string came = read(until);
+    if (came.empty()) return error("does not answer to TLS");
+    step = session.received(came, early_, wire);
+  }
+  if (!step) return tl::make_unexpected(step.error());
+  if (auto sent = write(wire); !sent) return tl::make_unexpected(sent.error());
+  tls_ = std::move(session);
+  return tls_->take_peer();
+}
+
 Result<void> Probe::send(std::string_view bytes) {
+  if (!tls_) return write(bytes);
+  std::string wire;
+  tls_->send(bytes, wire);
+  return write(wire);
+}
+
+Result<void> Probe::write(std::string_view bytes) {
   const auto until = Clock::now() + kProbeTime;
   while (!bytes.empty()) {
     const ssize_t n = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -107,16 +128,25 @@ Result<void> Probe::send(std::string_view bytes) {
 
 std::string Probe::receive(std::string_view end) {
   const auto until = Clock::now() + kProbeTime;
-  std::string out;
-  std::array<char, 8192> part{};
+  std::string out = std::exchange(early_, {}), wire;
   while (out.find(end) == std::string::npos && out.size() < 100'000) {
-    pollfd one{descriptor_, POLLIN, 0};
-    if (poll(&one, 1, left_ms(until)) != 1) break;
-    const ssize_t n = recv(descriptor_, part.data(), part.size(), 0);
-    if (n <= 0) break;
-    out.append(part.data(), static_cast<std::size_t>(n));
+    const std::string came = read(until);
+    if (came.empty()) break;
+    if (!tls_) {
+      out += came;
+    } else if (!tls_->received(came, out, wire)) {
+      break;
+    }
   }
   return out;
+}
+
+std::string Probe::read(Clock::time_point until) {
+  std::array<char, 8192> part{};
+  pollfd one{descriptor_, POLLIN, 0};
+  if (poll(&one, 1, left_ms(until)) != 1) return {};
+  const ssize_t n = recv(descriptor_, part.data(), part.size(), 0);
+  return {part.data(), n > 0 ? static_cast<std::size_t>(n) : 0};
 }
 
 std::string Probe::own_address() const {
@@ -124,15 +154,6 @@ std::string Probe::own_address() const {
   socklen_t size = sizeof own;
   getsockname(descriptor_, reinterpret_cast<sockaddr*>(&own), &size);
   return text_of(reinterpret_cast<const sockaddr*>(&own), size, true);
-}
-
-Result<std::vector<std::string>> look_up(const std::string& host) {
-  const auto list = find(host, 0, false, 0);
-  if (!list) return tl::make_unexpected(list.error());
-  std::vector<std::string> out;
-  for (const addrinfo* one = list->get(); one != nullptr; one = one->ai_next)
-    out.push_back(text_of(one->ai_addr, one->ai_addrlen, false));
-  return out;
 }
 
 Result<void> try_bind(const std::string& address, uint16_t port, bool udp) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "ctl/doctor_password.h"
+
 namespace stox::ctl {
 namespace {
 
@@ -36,7 +38,7 @@ TEST(DoctorLoop, ToAUserItIsWrittenAsSipUsersWriteIt) {
   EXPECT_EQ(message.from, "sip:stox-doctor@sip.test");
   const std::string text = text_of(message, "127.0.0.1:40000", "UDP");
   EXPECT_THAT(text, HasSubstr("MESSAGE sip:juliet%26co*xmpp.test@sip-xmpp.test SIP/2.0\r\n"));
-  EXPECT_THAT(text, HasSubstr("Via: SIP/2.0/UDP 127.0.0.1:40000;branch=z9hG4bK17;rport\r\n"));
+  EXPECT_THAT(text, HasSubstr("Via: SIP/2.0/UDP 127.0.0.1:40000;branch=z9hG4bK17-1;rport\r\n"));
 }
 
 TEST(DoctorLoop, APatternOfDomainsLetsSomebodySpeak) {
@@ -55,21 +57,42 @@ TEST(DoctorLoop, WithAGwmapOnlyItsDomainsLeadToTheGateway) {
 }
 
 TEST(DoctorLoop, WhatCameOfItIsJudgedByItsHops) {
-  EXPECT_EQ(loop_row("482 Loop Detected", kHops, false)["kind"], "ok");
-  EXPECT_THAT(loop_row("482 Loop Detected", kHops, false)["what"].get<std::string>(),
+  EXPECT_EQ(loop_row("482 Loop Detected", kHops, false, "")["kind"], "ok");
+  EXPECT_THAT(loop_row("482 Loop Detected", kHops, false, "")["what"].get<std::string>(),
               HasSubstr("sip-1, mapper-1"));
-  EXPECT_EQ(loop_row("200 Accepted", kHops, true)["kind"], "ok");
-  const json failed = loop_row("404 Not found", kHops, true);
+  EXPECT_EQ(loop_row("200 Accepted", kHops, true, "")["kind"], "ok");
+  const json failed = loop_row("404 Not found", kHops, true, "");
   EXPECT_EQ(failed["kind"], "failure");
   EXPECT_THAT(failed["remedy"].get<std::string>(), HasSubstr("stoxctl trace 4bf92f35"));
 }
 
 TEST(DoctorLoop, AProxyThatKeepsItToItselfIsNamed) {
-  EXPECT_EQ(loop_row("404 Not here", json::array(), false)["kind"], "failure");
-  EXPECT_THAT(loop_row("404 Not here", json::array(), false)["what"].get<std::string>(),
+  EXPECT_EQ(loop_row("404 Not here", json::array(), false, "")["kind"], "failure");
+  EXPECT_THAT(loop_row("404 Not here", json::array(), false, "")["what"].get<std::string>(),
               HasSubstr("404 Not here"));
-  EXPECT_THAT(loop_row("", json::array(), false)["what"].get<std::string>(), HasSubstr("no answer"));
-  EXPECT_EQ(loop_row("407 Proxy Authentication Required", json::array(), false)["kind"], "warning");
+  EXPECT_THAT(loop_row("", json::array(), false, "")["what"].get<std::string>(), HasSubstr("no answer"));
+}
+
+TEST(DoctorLoop, AProxyThatAsksForAPasswordGetsOneOrTellsWhatIsMissing) {
+  const json none = loop_row("407 Proxy Authentication Required", json::array(), false, "add it");
+  EXPECT_EQ(none["kind"], "warning");
+  EXPECT_EQ(none["remedy"], "add it");
+  const json wrong = loop_row("407 Proxy Authentication Required", json::array(), false, "");
+  EXPECT_EQ(wrong["kind"], "failure");
+  EXPECT_THAT(wrong["remedy"].get<std::string>(), HasSubstr("mend username or password"));
+
+  const std::string asked =
+      "SIP/2.0 407 Proxy Authentication Required\r\nVia: SIP/2.0/UDP 127.0.0.1:4;branch=z9hG4bK1\r\n"
+      "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\n"
+      "Proxy-Authenticate: Digest realm=\"sip.test\", nonce=\"n\", qop=\"auth\"\r\nContent-Length: 0\r\n\r\n";
+  const auto missing = prove({{"other.test", "u", "p", ""}}, asked, "MESSAGE", "sip:c@d", "17");
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(missing.error().text, HasSubstr("[[sip_front.credentials]] realm = \"sip.test\""));
+  const auto proof = prove({{"sip.test", "romeo", "p", ""}}, asked, "MESSAGE", "sip:c@d", "17");
+  ASSERT_TRUE(proof);
+  EXPECT_EQ(proof->username, "romeo");
+  EXPECT_THAT(proof->header, HasSubstr("Proxy-Authorization: Digest username=\"romeo\", realm=\"sip.test\""));
+  EXPECT_FALSE(prove({}, "HTTP/1.1 407 No\r\n\r\n", "MESSAGE", "sip:c@d", "17"));
 }
 
 }  // namespace

@@ -1,0 +1,64 @@
+#include "common/service/lookup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "common/base/text.h"
+#include "common/net/loop.h"
+
+namespace stox::service {
+namespace {
+
+// ask(resolver, done) puts one question.
+template <class T, class Ask>
+net::Resolved<T> answer_of(const DnsConfig& dns, const std::string& name, const Ask& ask) {
+  using Kind = net::ResolveError::Kind;
+  net::Loop loop;
+  const auto resolver = net::Resolver::create(loop, {dns.servers, true});
+  if (!resolver) return tl::make_unexpected(net::ResolveError{Kind::kFailed, resolver.error().text});
+  auto answer = std::make_shared<std::optional<net::Resolved<T>>>();  // the question may outlive this call
+  ask(**resolver, [answer](net::Resolved<T> came) { *answer = std::move(came); });
+  const Time until = loop.now() + kProbeTime;
+  while (!*answer && loop.now() < until) loop.io().run_one_for(until - loop.now());
+  if (*answer) return **answer;
+  return tl::make_unexpected(net::ResolveError{Kind::kFailed, name + ": no DNS server answers"});
+}
+
+}  // namespace
+
+net::Resolved<std::vector<std::string>> look_up(const DnsConfig& dns, const std::string& host) {
+  return answer_of<std::vector<std::string>>(
+      dns, host, [&](net::Resolver& resolver, auto done) { resolver.addresses(host, std::move(done)); });
+}
+
+net::Resolved<std::vector<net::SrvRecord>> look_up_services(const DnsConfig& dns, const std::string& name) {
+  return answer_of<std::vector<net::SrvRecord>>(
+      dns, name, [&](net::Resolver& resolver, auto done) { resolver.srv(name, std::move(done)); });
+}
+
+Result<Probe> connect_to(const DnsConfig& dns, const Place& place, bool udp) {
+  std::vector<net::SrvRecord> targets;
+  if (place.port == 0) {
+    if (auto found = look_up_services(dns, place.service + "." + place.host); found) targets = *found;
+    std::stable_sort(targets.begin(), targets.end(),
+                     [](const auto& a, const auto& b) { return a.priority < b.priority; });
+  }
+  if (targets.empty())
+    targets.push_back({0, 0, place.port != 0 ? place.port : place.default_port, place.host});
+  std::string why;
+  for (const net::SrvRecord& target : targets) {
+    const auto addresses = look_up(dns, target.target);
+    if (!addresses) why += (why.empty() ? "" : ", ") + addresses.error().text;
+    for (const std::string& address : addresses.value_or(std::vector<std::string>())) {
+      auto probe = Probe::connect(address, target.port, udp);
+      if (probe) return probe;
+      why += (why.empty() ? "" : ", ") + probe.error().text;
+    }
+  }
+  return error(why);
+}
+
+}  // namespace stox::service
