@@ -62,14 +62,8 @@ ExitCode show_list(const Options& options, const Found& found, const char* key, 
   return found.code;
 }
 
-// Asks them to forget something, and says how many there were.
-ExitCode forget(const Options& options, const std::vector<Known>& known, const json& request) {
-  Found found;
-  int64_t forgotten = 0;
-  for (const auto& [process, answer] : gather(known, request, &found))
-    forgotten += number_at(answer, "forgotten");
-  found.value = {{"forgotten", forgotten}};
-  return show_found(options, found, fmt::format("{} forgotten\n", forgotten));
+ExitCode show_forgotten(const Options& options, const Found& found) {
+  return show_found(options, found, fmt::format("{} forgotten\n", number_at(found.value, "forgotten")));
 }
 
 }  // namespace
@@ -149,7 +143,7 @@ ExitCode failed(const Options& options, const std::string& name) {
 }
 
 ExitCode purge_failed(const Options& options) {
-  return forget(options, edges_of(options.config), {{"command", "forget_failed"}});
+  return show_forgotten(options, purge_failed(options.config));
 }
 
 ExitCode retry(const Options& options, const std::string& id, bool again) {
@@ -167,16 +161,8 @@ ExitCode messages(const Options& options, const MessageOptions& wanted) {
 }
 
 ExitCode reload(const Options& options) {
-  Found found;
-  json rows = json::array();
-  for (auto& [process, answer] : gather(known_processes(options.config), {{"command", "reload"}}, &found)) {
-    if (!text_at(answer, "error").empty()) found.code = std::max(found.code, kTrouble);
-    rows.push_back({{"process", process},
-                    {"taken", answer.value("taken", json::array())},
-                    {"waiting", answer.value("waiting", json::array())},
-                    {"error", text_at(answer, "error")}});
-  }
-  found.value = {{"processes", rows}};
+  const Found found = reload(options.config);
+  const json& rows = found.value["processes"];
   return show_found(options, found, rows.empty() ? "" : reload_text(rows));
 }
 
@@ -290,7 +276,8 @@ ExitCode peers(const Options& options) {
 }
 
 ExitCode forget_peers(const Options& options, const std::string& peer) {
-  return forget(options, known_processes(options.config), {{"command", "forget_peers"}, {"peer", peer}});
+  return show_forgotten(
+      options, forget(known_processes(options.config), {{"command", "forget_peers"}, {"peer", peer}}));
 }
 
 ExitCode presence(const Options& options, const std::string& user) {
@@ -308,7 +295,7 @@ ExitCode presence(const Options& options, const std::string& user) {
 
 ExitCode forget_presence(const Options& options, const std::string& user) {
   const json request = {{"command", "forget_presence"}, {"user", ways_for_sip(user, options.config)}};
-  return forget(options, of_role(options.config, service::Role::kSipFront), request);
+  return show_forgotten(options, forget(of_role(options.config, service::Role::kSipFront), request));
 }
 
 ExitCode rooms(const Options& options, const std::string& user) {

@@ -184,7 +184,8 @@ void add_commands(CLI::App& app, Arguments& a, Run* run) {
   CLI::App* web = add("web", "a page in the browser: the site, its queues and messages, live",
                       [&](const auto& o) { return ctl::serve_page(o, a.web); });
   web->add_option("--listen", a.web.listen, "address of loopback, and port")->capture_default_str();
-  web->add_flag("--allow-actions", a.web.allow_actions, "the page may drain, resume, retry and reconnect");
+  web->add_flag("--allow-actions", a.web.allow_actions,
+                "the page may drain, resume, retry, reconnect, reload, and forget what failed");
 
   CLI::App* loglevel = add("loglevel", "changes what a process logs",
                            [&](const auto& o) { return ctl::loglevel(o, a.name, a.level, a.for_s); });

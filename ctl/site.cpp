@@ -205,6 +205,33 @@ Found retry(const service::Config& config, const std::string& id, bool again) {
   return out;
 }
 
+Found reload(const service::Config& config) {
+  Found out;
+  json rows = json::array();
+  for (auto& [process, answer] : gather(known_processes(config), {{"command", "reload"}}, &out)) {
+    if (!text_at(answer, "error").empty()) out.code = std::max(out.code, kTrouble);
+    rows.push_back({{"process", process},
+                    {"taken", answer.value("taken", json::array())},
+                    {"waiting", answer.value("waiting", json::array())},
+                    {"error", text_at(answer, "error")}});
+  }
+  out.value = {{"processes", std::move(rows)}};
+  return out;
+}
+
+Found forget(const std::vector<Known>& known, const json& request) {
+  Found out;
+  int64_t forgotten = 0;
+  for (const auto& [process, answer] : gather(known, request, &out))
+    forgotten += number_at(answer, "forgotten");
+  out.value = {{"forgotten", forgotten}};
+  return out;
+}
+
+Found purge_failed(const service::Config& config) {
+  return forget(edges_of(config), {{"command", "forget_failed"}});
+}
+
 Found close_streams(const service::Config& config, const std::string& action, const std::string& domain) {
   Found out;
   const json request = {{"command", "streams"}, {"action", action}, {"domain", domain}};

@@ -52,6 +52,10 @@ Found find_messages(const service::Config&, const MessageOptions&);  // {"messag
 // What changes something. A value without a code of kFine says what was done in spite of it.
 Found accept_new(const service::Config&, const std::string& name, bool on);  // {"changed"}
 Found retry(const service::Config&, const std::string& id, bool again);      // {"ok","process","trace"}
+Found reload(const service::Config&);  // {"processes":[{"process","taken":[KEY],"waiting":[KEY],"error"}]}
+// These are asked to forget something: {"forgotten"}, how much there was.
+Found forget(const std::vector<Known>& known, const nlohmann::json& request);
+Found purge_failed(const service::Config&);
 // action: close or reconnect, those of a domain (or of a component).
 Found close_streams(const service::Config&, const std::string& action,
                     const std::string& domain);  // {"count"}

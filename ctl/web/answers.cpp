@@ -59,6 +59,8 @@ std::optional<Found> look(const service::Config& config, bool may_act, const std
 }
 
 std::optional<Found> act(const service::Config& config, const std::string& what, const json& asked) {
+  if (what == "reload") return reload(config);
+  if (what == "purge") return purge_failed(config);
   const bool by_name = what == "drain" || what == "resume" || what == "reconnect";
   if (!by_name && what != "retry") return std::nullopt;
   const std::string name = text_at(asked, by_name ? "name" : "id");

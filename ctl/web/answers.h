@@ -21,7 +21,8 @@ using Query = std::map<std::string, std::string>;
 //   trace?id=                                the same
 std::optional<Found> look(const service::Config&, bool may_act, const std::string& what, const Query&);
 
-// What changes something: drain, resume and reconnect, with "name"; retry, with "id" and "again".
+// What changes something: drain, resume and reconnect, with "name"; retry, with "id" and "again"; reload;
+// purge, of what failed.
 std::optional<Found> act(const service::Config&, const std::string& what, const nlohmann::json& asked);
 
 }  // namespace stox::ctl::web

@@ -129,7 +129,7 @@ void serve(httplib::Server& server, const Access& access, const service::Config&
     const auto done = act(config, what, asked.is_object() ? asked : json::object());
     fmt::print(stderr, "{} {}: {}\n", what, service::printable(request.body, 200),
                !done || done->code != kFine ? "failed" : "done");
-    give(response, done, 409);
+    give(response, done, what == "reload" ? 200 : 409);  // that a file is bad is an answer
   });
 }
 
@@ -185,10 +185,11 @@ ExitCode serve_page(const Options& options, const WebOptions& wanted) {
   if (options.json) {
     print_json_line({{"address", address}});
   } else {
-    print_text(fmt::format("{}\n{}; Ctrl-C ends it\n", address,
-                           wanted.allow_actions
-                               ? "who has this address may look, drain, retry and reconnect"
-                               : "who has this address may look; --allow-actions allows more"));
+    print_text(fmt::format(
+        "{}\n{}; Ctrl-C ends it\n", address,
+        wanted.allow_actions
+            ? "who has this address may look, drain, retry, reconnect, reload and forget what failed"
+            : "who has this address may look; --allow-actions allows more"));
     std::fflush(stdout);
   }
   run_until_signal(server);

@@ -1,4 +1,5 @@
 """stoxctl web: what an operator sees in the browser, and whom it is shown to."""
+import copy
 import http.client
 import json
 import os
@@ -8,6 +9,7 @@ import threading
 
 import pytest
 
+from support import loopback
 from support.browser import Browser
 from support.child import Child
 from support.stox import PROGRAMS
@@ -195,3 +197,56 @@ def test_a_process_is_drained_and_takes_messages_again(site, web, page):
     page.run(press + "button.click()")
     page.shows("#verdict", "All 4 processes are well")
     assert site.stox.state("sip-1") == "ready"
+
+
+def press(page, selector):
+    """A button that asks first, and its answer "Sure?", in one turn of the page: it asks for some seconds only."""
+    eventually(lambda: page.run("return document.querySelector(arguments[0])?.disabled", selector) is False, "it can be pressed")
+    assert page.run("const b = document.querySelector(arguments[0]); b.click(); const asked = b.textContent; b.click(); return asked",
+                    selector) == "Sure?"
+
+
+@pytest.mark.parametrize("web", [["--allow-actions"]], indirect=True)
+def test_the_configuration_is_read_again(site, web, page):
+    page.shows("#processes .actions button", "Reload configuration")
+    before, whole = site.stox.file.read_text(), site.stox.configuration
+    try:
+        site.stox.configuration = copy.deepcopy(whole)
+        site.stox.configuration["gateway"]["accept_status"] = 202
+        site.stox.configuration["sip_front"][0]["listen"].append(f"udp:{site.stox.host}:{loopback.free_port(site.stox.host)}")
+        site.stox.write()
+        press(page, "#processes .actions button")
+        page.shows("#reloaded tbody tr", "gateway.accept_status")
+        rows = page.texts("#reloaded tbody tr")
+        assert any("sip-1" in row and "accept_status" in row and row.endswith("taken") for row in rows), rows
+        assert any("sip-1.listen" in row and "waits for a restart" in row for row in rows), rows
+        page.shows("#reloaded", "rolling-restart")
+
+        site.stox.file.write_text(before + "[nonsense]\n")
+        page.resize(400, 800)
+        press(page, "#processes .actions button")
+        page.shows("#reloaded tbody tr", "not taken")
+        page.shows("#reloaded tbody tr", "nonsense")
+        assert beyond(page, 400) == []
+    finally:
+        site.stox.configuration = whole
+        site.stox.file.write_text(before)
+    press(page, "#processes .actions button")
+    eventually(lambda: not any("not taken" in row for row in page.texts("#reloaded tbody tr")), "the file is good again")
+    page.click("#close-reloaded")
+    assert page.texts("#reloaded") == []
+
+
+@pytest.mark.parametrize("web", [["--allow-actions"]], indirect=True)
+def test_what_was_given_up_is_forgotten(site, web, page):
+    romeo, juliet = site.sip_user("romeo"), site.xmpp_user("juliet")
+    site.xmpp_server.stop()
+    eventually(lambda: {site.stox.state(f"component-{i}") for i in (1, 2)}.isdisjoint({"ready"}), "the streams are down")
+    assert romeo.message(site.sip_uri(juliet), "hello", within=60).status == 503
+    site.xmpp_server.start()
+    page.shows("#failed tbody tr", "juliet")
+    assert beyond(page, 1280) == []
+    press(page, "#failed .actions button")
+    page.shows("#failed .none", "Nothing was given up.")
+    assert site.stox.ctl_json("failed")["failed"] == []
+    site.stox.ready()

@@ -2,7 +2,7 @@
 import {Curves} from "./curves.js";
 import {byId, count, make, set, span} from "./dom.js";
 import {Drawing} from "./drawing.js";
-import {showFailed, showInflight, showLinks, showMessages, showProcesses, showStreams} from "./tables.js";
+import {button, showFailed, showInflight, showLinks, showMessages, showProcesses, showReloaded, showStreams} from "./tables.js";
 import {wayOf} from "./way.js";
 
 // The token leaves the address. This tab keeps it: other pages of this machine, which cookies are told to, cannot see it.
@@ -14,7 +14,7 @@ const drawing = new Drawing(document.querySelector("#site .canvas"));
 const curves = new Curves(document.querySelector("#curves .charts"));
 const filter = {user: "", failed: false};
 let before = null;  // the site as it was the last time
-let mayAct = false;
+let mayAct = null;  // until the site has said so
 
 class Refused extends Error {}
 
@@ -25,10 +25,11 @@ async function ask(path, what = {}) {
   return answer.json();
 }
 
-// What went wrong; nothing if it was done.
-async function act(what, value) {
+// What went wrong; nothing if it was done. `show` is called with the answer, be it of trouble.
+async function act(what, value, show = () => {}) {
   try {
     const done = await ask(what, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(value)});
+    show(done);
     await showSite();
     return done.complaints.join("; ");
   } catch (failure) {
@@ -92,15 +93,25 @@ function showTroubles(processes) {
 async function showSite() {
   const site = await ask("site");
   addRates(site);
+  if (site.gateway.may_act && !mayAct) addActions();
   mayAct = site.gateway.may_act;
   set(byId("domains"), {text: `${site.gateway.gateway_domain} ⇄ ${site.gateway.xmpp_domain}`});
-  set(byId("mode"), {text: mayAct ? "What you press here is done." : "Read only. stoxctl web --allow-actions lets this page drain, retry and reconnect."});
+  set(byId("mode"), {text: mayAct ? "What you press here is done." : "Read only. stoxctl web --allow-actions lets this page drain, retry, reconnect, reload and forget what failed."});
   showVerdict(site.status.processes);
   showTroubles(site.status.processes);
   drawing.show(site);
   showProcesses(site, act);
   showLinks(site);
   showStreams(site, act);
+}
+
+function addActions() {
+  byId("processes").querySelector(".actions").append(button("Reload configuration", () => act("reload", {}, showReloaded)));
+  byId("failed").querySelector(".actions").append(button("Forget all", async () => {
+    const wrong = await act("purge", {});
+    await showQueues();
+    return wrong;
+  }));
 }
 
 const showHistory = async () => curves.show(await ask("history"), Date.now() / 1000);
@@ -113,6 +124,7 @@ async function listMessages() {
 }
 
 async function showQueues() {
+  if (mayAct === null) return;  // a table keeps the columns that it begins with
   const [inflight, failed] = await Promise.all([ask("inflight"), ask("failed")]);
   showInflight(inflight.in_flight);
   showFailed(failed.failed, mayAct, act, find);
@@ -154,6 +166,7 @@ byId("search").addEventListener("submit", (event) => {
   guarded(() => find(byId("query").value));
 });
 byId("close-found").addEventListener("click", () => guarded(() => find("")));
+byId("close-reloaded").addEventListener("click", () => set(byId("reloaded"), {hidden: ""}));
 byId("all-messages").addEventListener("click", () => guarded(() => filterBy({failed: false})));
 byId("failed-messages").addEventListener("click", () => guarded(() => filterBy({failed: true})));
 byId("no-filter").addEventListener("click", () => guarded(() => filterBy({user: ""})));

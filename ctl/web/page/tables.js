@@ -16,7 +16,7 @@ export function button(word, act) {
     }
     clearTimeout(sure);
     sure = 0;
-    set(element, {disabled: "", "data-sure": null});
+    set(element, {disabled: "", text: "…", "data-sure": null});
     const wrong = await act();
     set(element, {disabled: null, text: wrong ? "Failed" : element.word ?? word, title: wrong || null});
   });
@@ -147,4 +147,24 @@ export function showFailed(rows, mayAct, act, choose) {
   }
   fill(table("failed"), columns, [...rows].reverse().slice(0, 50), (r) => `${r.process} ${r.id}`);
   none("failed", rows.length === 0 ? "Nothing was given up." : rows.length > 50 ? `and ${count(rows.length - 50)} older: stoxctl failed` : "");
+}
+
+// What each process took of the configuration, as `stoxctl reload` says it.
+export function showReloaded(done) {
+  const rows = done.processes.flatMap((p) => {
+    if (p.error) return [{process: p.process, key: "", what: `not taken, goes on as before: ${p.error}`, mark: "bad"}];
+    const of = (keys, what, mark) => keys.map((key) => ({process: p.process, key, what, mark}));
+    const all = [...of(p.taken, "taken", "ready"), ...of(p.waiting, "waits for a restart", "troubled")];
+    return all.length ? all : [{process: p.process, key: "", what: "nothing has changed; certificates were read", mark: null}];
+  });
+  byId("reloaded").querySelector("tbody")?.replaceChildren();
+  byId("reloaded").querySelector("table").rowOf?.clear();
+  fill(table("reloaded"), [
+    {head: "Process", cell: (r) => r.process},
+    {head: "Key", wide: true, cell: (r) => r.key},
+    {head: "What became of it", wide: true, cell: (r) => r.what, mark: (r) => r.mark},
+  ], rows, (r) => `${r.process} ${r.key}`);
+  none("reloaded", done.complaints.join("; ") || (rows.some((r) => r.mark === "troubled") ? "stoxctl rolling-restart brings what waits." : ""));
+  set(byId("reloaded"), {hidden: null});
+  byId("reloaded").scrollIntoView({block: "nearest"});
 }
