@@ -1,6 +1,9 @@
 # Run by cmake --install: the systemd units, for the prefix that it has.
 
 set(AT "@")
+if(NOT "$ENV{DESTDIR}" STREQUAL "")
+  set(generated ${generated}/destdir)  # an installation of the same build may go on beside this one
+endif()
 set(BINDIR ${CMAKE_INSTALL_PREFIX}/${bin_dir})
 set(LIBEXECDIR ${CMAKE_INSTALL_PREFIX}/${libexec_dir})
 set(DOCUMENTS ${CMAKE_INSTALL_PREFIX}/${documents_dir})

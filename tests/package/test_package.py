@@ -45,7 +45,7 @@ def newer(package, tmp_path_factory):
     run("dpkg-deb", "-R", package, folder / "tree")
     control = folder / "tree" / "DEBIAN" / "control"
     control.write_text(re.sub(r"^Version: .*$", r"\g<0>+newer", control.read_text(), flags=re.M))
-    run("dpkg-deb", "--root-owner-group", "-b", folder / "tree", folder / "newer.deb")
+    run("dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", folder / "tree", folder / "newer.deb")
     return folder / "newer.deb"
 
 
