@@ -122,7 +122,6 @@ std::vector<std::string> make_allow_wildcard(const service::SipFrontConfig& sect
 sip::TransportOptions make_transport_options(const service::SipFrontConfig& section, service::Log& log) {
   sip::TransportOptions out;
   out.allow_wildcard = make_allow_wildcard(section);
-  out.pace = std::chrono::milliseconds(section.pace_ms);
   out.max_message = section.max_message_bytes;
   out.max_kept = std::max(out.max_kept, 4 * section.max_message_bytes);
   out.keepalive = std::chrono::seconds(section.keepalive_seconds);

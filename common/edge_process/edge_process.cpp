@@ -16,6 +16,13 @@ namespace stox {
 using nlohmann::json;
 using service::State;
 
+namespace {
+
+// Both edges together add so much at the median, and twice as much at most.
+constexpr Duration kAutomaticPace = std::chrono::milliseconds(8);
+
+}  // namespace
+
 Result<void> EdgeProcess::join_bus(pb::Role role, uint64_t epoch, const Bounds& bounds) {
   const service::Config& config = context_.config;
   bus::EdgeOptions options;
@@ -23,7 +30,8 @@ Result<void> EdgeProcess::join_bus(pb::Role role, uint64_t epoch, const Bounds& 
   options.role = role;
   options.epoch = epoch;
   options.max_in_flight = bounds.max_in_flight;
-  options.pace = std::chrono::milliseconds(bounds.pace_ms);
+  context_.loop.pace().set_longest(bounds.pace_ms ? std::chrono::milliseconds(*bounds.pace_ms)
+                                                  : kAutomaticPace);
   options.resend_on_doubt = config.gateway.resend_on_doubt;
   options.bodies = bodies();
   options.shared = service::shared_digest(config);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,7 +44,7 @@ class EdgeProcess : public service::Process, protected bus::EdgeUser {
   using Injected = std::function<void(const std::string& trace_id, const std::string& outcome, bool ok)>;
   struct Bounds {
     std::size_t max_in_flight;
-    int pace_ms;
+    std::optional<int> pace_ms;  // nothing: it is found
   };
 
   explicit EdgeProcess(const service::Context& context) : context_(context) {}

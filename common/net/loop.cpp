@@ -38,9 +38,22 @@ void Alarm::wait() {
   });
 }
 
-void Pace::rest(Reader& reader, Duration first, Duration pace) {
+void Pace::set_longest(Duration longest) {
+  longest_ = longest;
+  time_ = std::min(kShort, longest);
+}
+
+void Pace::rest(Reader& reader, Duration first) {
   alarm_.set(std::min(alarm_.at(), loop_.now() + first));
-  resting_.push_back({&reader, pace});
+  resting_.push_back({&reader});
+}
+
+// Slowly, as messages do not come evenly.
+void Pace::adapt() {
+  const std::size_t came = std::exchange(came_, 0);
+  const Duration step = time_ / 8;
+  if (came < kFew || came > kMany) time_ = std::max(time_ - step, std::min(kShort, longest_));
+  if (came >= kFew && came < kGood) time_ = std::min(time_ + step, longest_);
 }
 
 void Pace::forget(Reader& reader) {
@@ -60,12 +73,13 @@ void Pace::wake() {
     one.empty = came == Reader::Came::kNothing ? one.empty + 1 : 0;
     any |= one.empty == 0;
   }
+  adapt();
   for (Resting& one : awake_) {
     if (one.reader == nullptr) continue;
     if (!any || one.empty > kEmptyTimes) {
       one.reader->wait();
     } else {
-      alarm_.set(std::min(alarm_.at(), loop_.now() + one.pace));
+      alarm_.set(std::min(alarm_.at(), loop_.now() + time_));
       resting_.push_back(one);
     }
   }

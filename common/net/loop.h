@@ -49,29 +49,42 @@ class Reader {
   virtual void wait() = 0;  // it rests no longer
 };
 
-// Who would read more often than once in its pace rests instead, together with all of the process that do:
-// they read in one wakeup, again and again, until nothing comes to any of them. So under load many messages
-// share a wakeup, and one that comes alone is read at once.
+// Who would read more often than once in a time rests instead, together with all of the process that do: they
+// read in one wakeup, again and again, until nothing comes to any of them. So under load many messages share
+// a wakeup, and one that comes alone is read at once. The time is as short as lets a good number of messages
+// come.
 class Pace {
  public:
   explicit Pace(Loop& loop) : loop_(loop), alarm_(loop, [this] { wake(); }) {}
 
-  // Calls reader.read() after `first`, or earlier, when others read, and then each `pace`, until wait().
-  void rest(Reader& reader, Duration first, Duration pace);
+  // The time is from kShort, or `longest` if that is shorter, to `longest`. Zero, as at first: nobody rests.
+  void set_longest(Duration longest);
+  Duration time() const { return time_; }
+  // By one of those who read, for each message that has come.
+  void count(std::size_t messages) { came_ += messages; }
+
+  // Calls reader.read() after `first`, or earlier, when others read, and then each time, until wait().
+  void rest(Reader& reader, Duration first);
   // It will not be called any more. Who rests must say so before it is destroyed.
   void forget(Reader& reader);
 
  private:
+  static constexpr Duration kShort = std::chrono::milliseconds(2);
+  // With fewer there is little to share; with more the wakeup costs nothing beside them.
+  static constexpr std::size_t kFew = 2, kGood = 16, kMany = 24;
+
   struct Resting {
     Reader* reader;  // null: forgotten while awake
-    Duration pace;
-    int empty = 0;  // times it had nothing
+    int empty = 0;   // times it had nothing
   };
   void wake();
+  void adapt();
 
   Loop& loop_;
   Alarm alarm_;
   std::vector<Resting> resting_, awake_;
+  Duration longest_{}, time_{};
+  std::size_t came_ = 0;  // since the last wakeup
 };
 
 class Loop {

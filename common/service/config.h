@@ -125,8 +125,8 @@ struct SipFrontConfig {
   uint32_t max_rate_per_from_domain = 0;  // MESSAGE requests a second; 0 = any
   std::size_t max_connections = 8192;     // TCP and TLS, in all
   std::size_t max_connections_per_source = 1024;
-  int keepalive_seconds = 100;  // between pings to an idle outbound proxy (RFC 5626); 0 = none
-  int pace_ms = 2;
+  int keepalive_seconds = 100;            // between pings to an idle outbound proxy (RFC 5626); 0 = none
+  std::optional<int> pace_ms;             // nothing: "auto"
   std::vector<ListenerConfig> listeners;  // each listens at one of `listen`
   TlsConfig tls;
   std::vector<CredentialsConfig> credentials;  // of different realms
@@ -145,7 +145,7 @@ struct XmppWorkerConfig {
   bool journal = true;
   bool journal_sync_full = false;  // journal_sync = "full": each commit waits for the disk
   std::size_t max_in_flight = 4096;
-  int pace_ms = 2;
+  std::optional<int> pace_ms;  // nothing: "auto"
   // Server:
   TlsConfig tls;
   bool tls_require = true;                    // tls.require: no plaintext but with insecure_domains

@@ -79,6 +79,26 @@ Key<S> number(const char* name, Number S::*member, int64_t low, int64_t high) {
           fmt::format("{} to {}", low, high)};
 }
 
+// "auto" is no number.
+template <class S>
+Key<S> number_or_auto(const char* name, std::optional<int> S::*member, int low, int high) {
+  return {name, Key<S>::Kind::kNumber,
+          [=](const Value& value, S& section) {
+            const auto* found = value.node.as_integer();
+            const auto* text = value.node.as_string();
+            if (text != nullptr && text->get() == "auto") return (section.*member).reset();
+            if (found == nullptr) return value.bad("must be \"auto\", or a whole number without quotes");
+            if (found->get() < low || found->get() > high)
+              return value.bad(
+                  fmt::format("is {}; it must be \"auto\", or from {} to {}", found->get(), low, high));
+            section.*member = static_cast<int>(found->get());
+          },
+          [=](const S& section) {
+            return section.*member ? std::to_string(*(section.*member)) : std::string("\"auto\"");
+          },
+          fmt::format("auto, {} to {}", low, high)};
+}
+
 template <class S>
 Key<S> one_of(const char* name, int S::*member, std::vector<int> known) {
   return {name, Key<S>::Kind::kNumber,

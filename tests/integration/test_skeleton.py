@@ -155,7 +155,7 @@ def test_bad_configuration_ends_with_78_and_all_problems(site):
         assert said.returncode == 78
         assert said.stderr.splitlines() == [
             f"{site.file}:7:1: unknown key drain_secs in runtime; did you mean drain_seconds?",
-            f"{site.file}:12:11: sip_front.pace_ms is -1; it must be from 0 to 1000"]
+            f'{site.file}:12:11: sip_front.pace_ms is -1; it must be "auto", or from 0 to 1000']
     assert not site.control.parent.exists(), "it started something"
 
 

@@ -45,7 +45,7 @@ ComponentStreams::ComponentStreams(const service::Context& context, const servic
                   .has_predecessor = true},
                  ids, *this, user),
       connector_(loop_, static_cast<uint16_t>(kFirstPort + hash64(context.identity.full) % kPorts)),
-      socket_(loop_, *this, std::chrono::milliseconds(config.pace_ms)),
+      socket_(loop_, *this),
       alarm_(loop_, [this] {
         component_.turn(loop_.now());
         arrange();

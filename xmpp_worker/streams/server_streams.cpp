@@ -78,7 +78,6 @@ xmpp::S2sOptions ServerStreams::options_of(const service::XmppWorkerConfig& conf
   options.insecure_domains = prepared(config.insecure_domains);
   for (const auto& [domain, server] : context_.config.dns.static_servers)
     options.static_servers[xmpp::prepared_domain(domain)] = server;
-  options.pace = std::chrono::milliseconds(config.pace_ms);
   return options;
 }
 

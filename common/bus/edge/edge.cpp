@@ -77,6 +77,7 @@ void Edge::frame(Pipe pipe, std::string_view bytes) {
   link.heard(bytes.size(), clock_.now());
   const bool whole = reader_.read(bytes, [&](pb::Item& item) {
     link.count_received(item);
+    ++received_;
     handle(pipe, item);
   });
   if (whole) return;

@@ -61,6 +61,8 @@ class Edge : public WireUser, private Calls::Ways {
 
   const std::string& name() const { return options_.name; }
   uint64_t epoch() const { return options_.epoch; }
+  void set_pace(Duration pace) { options_.pace = pace; }
+  uint64_t received() const { return received_; }  // items, ever
   // All edges known through ready mappers.
   const std::vector<pb::Member>& members() const { return mappers_.members(); }
   bool has_mapper() const { return !mappers_.routes().empty(); }  // a ready one
@@ -110,6 +112,7 @@ class Edge : public WireUser, private Calls::Ways {
   void trouble(const std::string& text);
 
   EdgeOptions options_;
+  uint64_t received_ = 0;
   const Clock& clock_;
   EdgeUser& user_;
   Mappers mappers_;

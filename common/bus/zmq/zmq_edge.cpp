@@ -45,7 +45,6 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
                 std::unique_ptr<net::Resolver> resolver, EdgeUser& user)
       : loop_(loop),
         user_(user),
-        pace_(options.pace),
         keys_{mappers.secret_key.empty() ? "" : public_key_of(mappers.secret_key).value_or(""),
               mappers.secret_key},
         mapper_key_(mappers.mapper_public_key),
@@ -100,11 +99,11 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
   void all_news();
   void read_news(Pipe);
 
-  // The first wakeup comes at once, the next not earlier than pace after it.
+  // The first wakeup comes at once, the next not earlier than the time of the pace after it.
   void readable() {
     const Time now = loop_.now();
     if (resting_) return;
-    if (now < last_pump_ + pace_) return rest(last_pump_ + pace_ - now);
+    if (const Time next = last_pump_ + loop_.pace().time(); now < next) return rest(next - now);
     pump();
   }
 
@@ -113,7 +112,7 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
       if (pipe.connection) pipe.connection->readable->silence();
     }
     resting_ = true;
-    loop_.pace().rest(*this, first, pace_);
+    loop_.pace().rest(*this, first);
   }
 
   Came read() override { return receive_and_flush() ? Came::kAll : Came::kNothing; }
@@ -140,7 +139,9 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
     const Time turn = edge_.turn();
     Time flush = kNever;
     bool any = false;
+    const uint64_t received = edge_.received();
     pumping_ = true;
+    edge_.set_pace(loop_.pace().time());
     do {  // a send may hide that there is input
       sent_ = false;
       for (Pipe i = 0; i < pipes_.size(); ++i) {
@@ -151,11 +152,13 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
       flush = edge_.flush();
     } while (sent_);
     pumping_ = false;
+    loop_.pace().count(edge_.received() - received);
     alarm_.set(std::min(net::about(turn), flush));
     return any;
   }
 
   void send_and_look() {
+    edge_.set_pace(loop_.pace().time());
     const Time flush = edge_.flush();
     alarm_.set(std::min(alarm_.at(), flush));
     if (std::exchange(sent_, false) && !resting_ && input_waits()) readable();
@@ -168,7 +171,6 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
 
   net::Loop& loop_;
   EdgeUser& user_;
-  Duration pace_;
   CurvePair keys_;  // empty: plain
   std::string mapper_key_;
   const std::string secret_ = make_curve_pair().public_key.substr(0, 20);  // who knew it could take our pipes

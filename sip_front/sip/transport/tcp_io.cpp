@@ -36,7 +36,7 @@ TcpTransport::Came TcpTransport::read() {
 
 void TcpTransport::wait() {
   rests_ = !resting_.empty();
-  if (rests_) loop_.pace().rest(*this, options_.pace, options_.pace);
+  if (rests_) loop_.pace().rest(*this, loop_.pace().time());
 }
 
 void TcpTransport::read(Connection& c) {
@@ -51,7 +51,7 @@ void TcpTransport::read(Connection& c) {
     c.unread = true;
     return;
   }
-  if (!std::exchange(rests_, true)) loop_.pace().rest(*this, options_.pace, options_.pace);
+  if (!std::exchange(rests_, true)) loop_.pace().rest(*this, loop_.pace().time());
   resting_.push_back(c.id);
 }
 

@@ -84,7 +84,7 @@ Result<std::unique_ptr<Transports>> Transports::open(net::Loop& loop, const std:
     it.udp_.emplace_back();
     Listen& kept = it.listens_.back();
     if (listen.transport == Transport::kUdp) {
-      auto socket = UdpSocket::open(loop, *bind, listener, options.pace, user, dirty);
+      auto socket = UdpSocket::open(loop, *bind, listener, user, dirty);
       if (!socket) return tl::make_unexpected(socket.error());
       kept.port = (*socket)->bound().port;
       it.udp_.back() = std::move(*socket);

@@ -48,7 +48,6 @@ struct Listen {
 };
 
 struct TransportOptions {
-  Duration pace = std::chrono::milliseconds(2);
   std::vector<std::string> allow_wildcard = {};   // peers by TLS whose wildcard certificates will do
   std::size_t max_message = 65536;                // of a message over TCP or TLS, in bytes
   std::size_t max_connections = 8192;             // in all; a part of them is for those that we open

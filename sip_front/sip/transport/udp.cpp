@@ -102,11 +102,9 @@ struct UdpSocket::Buffers {
   }
 };
 
-UdpSocket::UdpSocket(net::Loop& loop, uint16_t listener, Duration pace, TransportUser& user,
-                     std::function<void()> dirty)
+UdpSocket::UdpSocket(net::Loop& loop, uint16_t listener, TransportUser& user, std::function<void()> dirty)
     : loop_(loop),
       listener_(listener),
-      pace_(pace),
       user_(user),
       dirty_(std::move(dirty)),
       buffers_(std::make_unique<Buffers>()),
@@ -119,9 +117,8 @@ UdpSocket::~UdpSocket() {
 }
 
 Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoint& bind, uint16_t listener,
-                                                   Duration pace, TransportUser& user,
-                                                   std::function<void()> dirty) {
-  std::unique_ptr<UdpSocket> self(new UdpSocket(loop, listener, pace, user, std::move(dirty)));
+                                                   TransportUser& user, std::function<void()> dirty) {
+  std::unique_ptr<UdpSocket> self(new UdpSocket(loop, listener, user, std::move(dirty)));
   const int fd = self->fd_ =
       socket(bind.v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const int on = 1;
@@ -162,17 +159,17 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::open(net::Loop& loop, const Endpoi
   return self;
 }
 
-// The first wakeup comes at once, the next not earlier than pace after it.
+// The first wakeup comes at once, the next not earlier than the time of the pace after it.
 void UdpSocket::readable() {
   const Time now = loop_.now();
-  if (now < last_read_ + pace_) return rest(last_read_ + pace_ - now);
+  if (const Time next = last_read_ + loop_.pace().time(); now < next) return rest(next - now);
   if (read() == Came::kPart) return rest({});
   wait();
 }
 
 void UdpSocket::rest(Duration first) {
   input_->silence();
-  loop_.pace().rest(*this, first, pace_);
+  loop_.pace().rest(*this, first);
 }
 
 UdpSocket::Came UdpSocket::read() {

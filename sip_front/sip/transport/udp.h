@@ -19,7 +19,7 @@ class UdpSocket : private net::Reader {
  public:
   // `listener` goes into the flows. Everything must outlive it; `dirty` is called when something was queued.
   static Result<std::unique_ptr<UdpSocket>> open(net::Loop&, const Endpoint& bind, uint16_t listener,
-                                                 Duration pace, TransportUser&, std::function<void()> dirty);
+                                                 TransportUser&, std::function<void()> dirty);
   ~UdpSocket() override;
 
   // `from`: which address of ours, if the socket is bound to all of them; all zero = the system chooses.
@@ -34,7 +34,7 @@ class UdpSocket : private net::Reader {
 
  private:
   struct Buffers;
-  UdpSocket(net::Loop&, uint16_t listener, Duration pace, TransportUser&, std::function<void()> dirty);
+  UdpSocket(net::Loop&, uint16_t listener, TransportUser&, std::function<void()> dirty);
   void readable();
   Came read() override;
   void wait() override { input_->wait(); }
@@ -50,7 +50,6 @@ class UdpSocket : private net::Reader {
 
   net::Loop& loop_;
   uint16_t listener_;
-  Duration pace_;
   TransportUser& user_;
   std::function<void()> dirty_;
   int fd_ = -1;

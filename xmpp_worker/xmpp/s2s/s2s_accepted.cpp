@@ -29,7 +29,7 @@ S2sAccepted::S2sAccepted(S2sSite& site, S2sAcceptedUser& user, int descriptor, c
       number_(++site.streams),
       machine_({host_port(address.ip, address.port), site.tls->has_certificate()}, site.keys, *this,
                site.loop.now()),
-      socket_(site.loop, *this, site.options.pace),
+      socket_(site.loop, *this),
       alarm_(site.loop, [this] {
         machine_.turn(site_.loop.now());
         arrange();

@@ -15,7 +15,7 @@ S2sConnection::S2sConnection(S2sSite& site, S2sConnectionUser& user, OutboundOpt
     : site_(site),
       user_(&user),
       machine(std::move(options), site.keys, *this),
-      socket_(site.loop, *this, site.options.pace),
+      socket_(site.loop, *this),
       number_(++site.streams),
       alarm_(site.loop, [this] {
         machine.turn(site_.loop.now());

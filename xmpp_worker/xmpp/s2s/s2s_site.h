@@ -26,10 +26,9 @@ struct S2sOptions {
   bool require_tls = true;
   std::vector<std::string> insecure_domains;          // with which plaintext and dialback alone will do
   std::map<std::string, std::string> static_servers;  // domain -> ADDRESS:PORT, before any lookup
-  Duration pace{};
-  std::size_t max_stanza_bytes = 200'000;            // what other servers take is more
-  Duration idle = std::chrono::minutes(30);          // then a stream of ours is closed
-  Duration idle_inbound = std::chrono::minutes(60);  // one of others
+  std::size_t max_stanza_bytes = 200'000;             // what other servers take is more
+  Duration idle = std::chrono::minutes(30);           // then a stream of ours is closed
+  Duration idle_inbound = std::chrono::minutes(60);   // one of others
   // One of ours that never carried a stanza, but dialback's questions; an answer to what came by theirs is
   // late then.
   Duration idle_unused = std::chrono::minutes(2);

@@ -15,10 +15,9 @@ constexpr net::StreamSocket::Options kOptions{
 
 }  // namespace
 
-PacedSocket::PacedSocket(net::Loop& loop, PacedSocketUser& user, Duration pace)
+PacedSocket::PacedSocket(net::Loop& loop, PacedSocketUser& user)
     : loop_(loop),
       user_(user),
-      pace_(pace),
       write_alarm_(loop, [this] { write(); }),
       end_of_turn_(loop, [this] { end_of_turn(); }) {}
 
@@ -60,10 +59,10 @@ void PacedSocket::abort() {
 
 void PacedSocket::readable() {
   const Time now = loop_.now();
-  if (now < last_read_ + pace_) {
+  if (const Time next = last_read_ + loop_.pace().time(); now < next) {
     socket_.wake_from(kRestingBytes);
     resting_ = true;
-    return loop_.pace().rest(*this, last_read_ + pace_ - now, pace_);
+    return loop_.pace().rest(*this, next - now);
   }
   read();
   if (socket_) socket_.wait_readable();
@@ -97,8 +96,9 @@ void PacedSocket::write_soon() { end_of_turn_.ask(); }
 void PacedSocket::end_of_turn() {
   if (!socket_) return;
   // A wakeup that comes a little early, with others of the process, need not be followed by one of our own.
-  if (loop_.now() >= last_write_ + pace_ * 3 / 4) return write();
-  write_alarm_.set(last_write_ + pace_);
+  const Duration pace = loop_.pace().time();
+  if (loop_.now() >= last_write_ + pace * 3 / 4) return write();
+  write_alarm_.set(last_write_ + pace);
 }
 
 void PacedSocket::send(std::string_view bytes) {

@@ -1,6 +1,6 @@
 // The connection under an XMPP stream: reads whatever comes, writes once per wakeup. Reads and writes are
-// paced: the first is done at once, the next not earlier than `pace` after it, so that under load many
-// stanzas share a wakeup. Nothing of XMPP is known here.
+// paced: the first is done at once, the next not earlier than the time of the loop's pace after it, so that
+// under load many stanzas share a wakeup. Nothing of XMPP is known here.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,7 @@ class PacedSocketUser {
 class PacedSocket : private net::Reader, private net::StreamSocketUser {
  public:
   // Loop and user must outlive it.
-  PacedSocket(net::Loop&, PacedSocketUser&, Duration pace);
+  PacedSocket(net::Loop&, PacedSocketUser&);
   ~PacedSocket() override;
 
   // A connection that is established, of whose descriptor the socket becomes the owner. It gives up any that
@@ -66,7 +66,6 @@ class PacedSocket : private net::Reader, private net::StreamSocketUser {
 
   net::Loop& loop_;
   PacedSocketUser& user_;
-  Duration pace_;
   net::StreamSocket socket_;
   Time last_read_{}, last_write_{};
   bool resting_ = false;

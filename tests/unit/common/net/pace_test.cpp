@@ -34,7 +34,8 @@ TEST(Pace, WhoRestsReadsWhenTheTimeHasCome) {
   Loop loop;
   Rester one(loop);
   const Time start = loop.now();
-  loop.pace().rest(one, milliseconds(5), milliseconds(1));
+  loop.pace().set_longest(milliseconds(1));
+  loop.pace().rest(one, milliseconds(5));
   loop.run();
   EXPECT_GE(one.read_at, start + milliseconds(5));
   EXPECT_EQ(one.reads, 1);
@@ -46,7 +47,8 @@ TEST(Pace, ReadsAgainUntilNothingComes) {
   Rester one(loop);
   one.comes = 3;
   const Time start = loop.now();
-  loop.pace().rest(one, milliseconds(1), milliseconds(2));
+  loop.pace().set_longest(milliseconds(2));
+  loop.pace().rest(one, milliseconds(1));
   loop.run();
   EXPECT_GE(loop.now(), start + milliseconds(7));
   EXPECT_EQ(one.reads, 4);
@@ -56,8 +58,8 @@ TEST(Pace, ReadsAgainUntilNothingComes) {
 TEST(Pace, AllReadWithTheFirst) {
   Loop loop;
   Rester first(loop), second(loop);
-  loop.pace().rest(second, std::chrono::hours(1), milliseconds(1));
-  loop.pace().rest(first, milliseconds(1), milliseconds(1));
+  loop.pace().rest(second, std::chrono::hours(1));
+  loop.pace().rest(first, milliseconds(1));
   loop.run();
   EXPECT_EQ(first.reads, 1);
   EXPECT_EQ(second.reads, 1);
@@ -69,8 +71,9 @@ TEST(Pace, WhoHasNothingRestsAWhileWithThoseThatHave) {
   busy.comes = 100;
   int waited_after = 0;
   idle.then = [&] { waited_after = busy.reads; };
-  loop.pace().rest(busy, milliseconds(1), Duration(1));
-  loop.pace().rest(idle, milliseconds(1), Duration(1));
+  loop.pace().set_longest(Duration(1));
+  loop.pace().rest(busy, milliseconds(1));
+  loop.pace().rest(idle, milliseconds(1));
   loop.run();
   EXPECT_EQ(busy.reads, 101);
   EXPECT_EQ(idle.waits, 1);
@@ -86,10 +89,38 @@ TEST(Pace, WhoHasReadOnlyAPartReadsTheRestAtOnce) {
     int reads = 0;
   } one;
   const Time start = loop.now();
-  loop.pace().rest(one, milliseconds(1), std::chrono::hours(1));
+  loop.pace().set_longest(milliseconds(2));
+  loop.pace().rest(one, milliseconds(1));
   loop.run();
   EXPECT_EQ(one.reads, 2);
   EXPECT_LT(loop.now(), start + std::chrono::minutes(30));
+}
+
+// The time of the pace after so many wakeups, each with so many messages.
+Duration time_after(Loop& loop, int wakeups, std::size_t messages) {
+  Rester one(loop);
+  one.comes = wakeups - 1;
+  one.then = [&] { loop.pace().count(messages); };
+  loop.pace().rest(one, Duration(1));
+  loop.io().restart();
+  loop.run();
+  return loop.pace().time();
+}
+
+TEST(Pace, ItsTimeIsAsLongAsLetsAGoodNumberOfMessagesShareAWakeup) {
+  Loop loop;
+  EXPECT_EQ(time_after(loop, 9, 5), Duration{}) << "nobody has asked for one";
+  loop.pace().set_longest(milliseconds(4));
+  EXPECT_EQ(loop.pace().time(), milliseconds(2));
+  const Duration longer = time_after(loop, 3, 5);
+  EXPECT_GT(longer, milliseconds(2));
+  EXPECT_LT(longer, milliseconds(4));
+  EXPECT_EQ(time_after(loop, 3, 20), longer) << "a good number comes";
+  EXPECT_EQ(time_after(loop, 20, 5), milliseconds(4));
+  EXPECT_LT(time_after(loop, 2, 100), milliseconds(4)) << "so many come that it may be shorter";
+  EXPECT_EQ(time_after(loop, 20, 1), milliseconds(2)) << "there is nothing to share it with";
+  loop.pace().set_longest(milliseconds(1));
+  EXPECT_EQ(time_after(loop, 20, 5), milliseconds(1));
 }
 
 TEST(Pace, WhoIsDestroyedByAnotherInTheSameWakeupIsNotCalled) {
@@ -97,8 +128,8 @@ TEST(Pace, WhoIsDestroyedByAnotherInTheSameWakeupIsNotCalled) {
   Rester first(loop);
   std::optional<Rester> second(loop);
   first.then = [&] { second.reset(); };
-  loop.pace().rest(first, milliseconds(1), milliseconds(1));
-  loop.pace().rest(*second, milliseconds(1), milliseconds(1));
+  loop.pace().rest(first, milliseconds(1));
+  loop.pace().rest(*second, milliseconds(1));
   loop.run();
   EXPECT_EQ(first.reads, 1);
   EXPECT_FALSE(second);

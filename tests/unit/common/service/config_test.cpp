@@ -886,7 +886,7 @@ TEST_F(ConfigFile, EnvironmentOverridesSingleAndOwnSections) {
   EXPECT_EQ(config.xmpp_workers[1].metrics, "") << "an empty variable counts as not set";
   EXPECT_EQ(config.xmpp_workers[0].xmpp_port, 5347) << "another worker's section";
   EXPECT_EQ(config.xmpp_workers[0].xmpp_password, "topsecret");
-  EXPECT_EQ(config.sip_fronts[0].pace_ms, 2) << "another role's section";
+  EXPECT_FALSE(config.sip_fronts[0].pace_ms) << "another role's section";
 }
 
 TEST_F(ConfigFile, EnvironmentGivesATableAsPairs) {

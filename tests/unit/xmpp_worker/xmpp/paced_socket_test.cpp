@@ -16,6 +16,7 @@ using asio::ip::tcp;
 
 class PacedSocketTest : public testing::Test, public PacedSocketUser {
  protected:
+  PacedSocketTest() { loop.pace().set_longest(std::chrono::milliseconds(2)); }
   void socket_received(std::string_view bytes) override {
     received.append(bytes);
     ++reads;
@@ -58,7 +59,7 @@ class PacedSocketTest : public testing::Test, public PacedSocketUser {
   }
 
   net::Loop loop;
-  PacedSocket socket{loop, *this, std::chrono::milliseconds(2)};
+  PacedSocket socket{loop, *this};
   tcp::acceptor acceptor{loop.io(), tcp::endpoint(asio::ip::make_address("127.0.0.1"), 0)};
   bool close_when_received = false;
   std::string received, closed, output;
@@ -167,7 +168,7 @@ class Killed : public PacedSocketUser {
   void about_to_write() override { socket.send(std::string(262'144, 'a')); }
 
   net::Loop loop;
-  PacedSocket socket{loop, *this, Duration{}};
+  PacedSocket socket{loop, *this};
 };
 
 TEST_F(PacedSocketTest, NothingArrivesFromTheKernelOfAProcessThatWasKilled) {
