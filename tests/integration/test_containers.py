@@ -1,10 +1,16 @@
-"""The container's file and the Kubernetes manifests, as far as they can be looked at without a registry and a cluster."""
+"""The container's file, the compose file and the Kubernetes manifests, as far as they can be looked at and run without a
+registry and a cluster."""
+import json
+import os
 import pathlib
 import re
+import shlex
 import subprocess
 
+import pytest
 import yaml
 
+from support.child import Child
 from support.stox import PROGRAMS, REPOSITORY
 
 KUBERNETES = REPOSITORY / "deploy" / "kubernetes"
@@ -78,3 +84,63 @@ def test_a_container_is_built_from_the_sources_alone():
     needed = {"CMakeLists.txt", "CMakePresets.json", "cmake", "deploy"} | set(
         re.findall(r"^add_subdirectory\((\w+)\)", (REPOSITORY / "CMakeLists.txt").read_text(), re.M))
     assert needed <= {rule[1:] for rule in rules if rule.startswith("!")}
+
+
+# In a network and a tree of files of its own, where what a service mounts is at its place: all services beside each other.
+SITE = """
+ip link set lo up
+mount --make-rprivate /
+mount -t tmpfs tmpfs "$1"
+for one in /etc /srv /var/lib; do
+  mkdir -p "$1$one/changed" "$1$one/work"
+  mount -t overlay -o "lowerdir=$one,upperdir=$1$one/changed,workdir=$1$one/work" overlay "$one"
+done
+mount -t tmpfs tmpfs /run
+"""
+
+
+def as_script(compose, folder):
+    """What the engine of containers would do, but for the containers."""
+    lines, given = [SITE], set()
+    for service in compose["services"].values():
+        address = (service["networks"]["site"] or {}).get("ipv4_address")
+        if address:
+            lines.append(f"ip addr add {address}/32 dev lo")
+        for volume in service["volumes"]:
+            source, target = volume.split(":")[:2]
+            if volume in given:
+                continue
+            given.add(volume)
+            if not source.startswith("."):
+                lines.append(f"mkdir -p {target}")
+            elif (folder / source).is_dir():
+                lines.append(f"mkdir -p {target}; mount --bind {(folder / source).resolve()} {target}")
+            else:
+                lines.append(f"mkdir -p {os.path.dirname(target)}; install -m 0640 {(folder / source).resolve()} {target}")
+    lines += [f"{shlex.join(service['command'])} &" for service in compose["services"].values()]
+    return "\n".join([*lines, "wait"])
+
+
+def test_the_compose_file_is_a_site_that_works(tmp_path):
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--net", "--mount", "true"]).returncode != 0:
+        pytest.skip("namespaces of its own need root")
+    file = REPOSITORY / "deploy" / "container" / "compose.yaml"
+    compose = yaml.safe_load(file.read_text())
+    assert compose["x-stox"]["image"] == f"stox:{VERSION}"
+    script = as_script(compose, file.parent)
+    environment = {"PATH": f"{PROGRAMS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    site = Child("compose", ["unshare", "--net", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child", "sh", "-euc", script, "compose",
+                             tmp_path], tmp_path, environment).start()
+
+    def there(*words):
+        inside = subprocess.run(["pgrep", "-P", str(site.pid)], capture_output=True, text=True).stdout.split()
+        return subprocess.run(["nsenter", "-t", inside[0], "-n", "-m", "-p", *words], capture_output=True, text=True, timeout=120,
+                              env=environment) if inside else None
+
+    try:
+        site.wait_until(lambda: (done := there("stoxctl", "wait-ready", "--timeout", "1")) and done.returncode == 0, "the site is ready")
+        found = json.loads(there("stoxctl", "--json", "doctor", "--user", "").stdout)["checks"]
+        assert [row for row in found if row["kind"] == "failure"] == []
+        assert any("by the SIP proxy came to the gateway: sip-1, mapper-1" in row["what"] for row in found), found
+    finally:
+        site.kill()
