@@ -51,8 +51,9 @@ void Pace::rest(Reader& reader, Duration first) {
 // Slowly, as messages do not come evenly.
 void Pace::adapt() {
   const std::size_t came = std::exchange(came_, 0);
-  const Duration step = time_ / 8;
-  if (came < kFew || came > kMany) time_ = std::max(time_ - step, std::min(kShort, longest_));
+  const Duration step = time_ / 8, shortest = std::min(kShort, longest_);
+  if (came < kFew || came > kMany) time_ = std::max(time_ - step, shortest);
+  if (came > kBurst) time_ = shortest;  // what the kernel keeps until then is bounded
   if (came >= kFew && came < kGood) time_ = std::min(time_ + step, longest_);
 }
 

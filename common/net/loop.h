@@ -60,7 +60,7 @@ class Pace {
   // The time is from kShort, or `longest` if that is shorter, to `longest`. Zero, as at first: nobody rests.
   void set_longest(Duration longest);
   Duration time() const { return time_; }
-  // By one of those who read, for each message that has come.
+  // By those who read, from inside read(): messages that have come.
   void count(std::size_t messages) { came_ += messages; }
 
   // Calls reader.read() after `first`, or earlier, when others read, and then each time, until wait().
@@ -71,7 +71,7 @@ class Pace {
  private:
   static constexpr Duration kShort = std::chrono::milliseconds(2);
   // With fewer there is little to share; with more the wakeup costs nothing beside them.
-  static constexpr std::size_t kFew = 2, kGood = 16, kMany = 24;
+  static constexpr std::size_t kFew = 2, kGood = 16, kMany = 24, kBurst = 96;
 
   struct Resting {
     Reader* reader;  // null: forgotten while awake

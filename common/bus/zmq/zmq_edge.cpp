@@ -115,7 +115,12 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
     loop_.pace().rest(*this, first);
   }
 
-  Came read() override { return receive_and_flush() ? Came::kAll : Came::kNothing; }
+  Came read() override {
+    const uint64_t received = edge_.received();
+    const bool any = receive_and_flush();
+    loop_.pace().count(edge_.received() - received);
+    return any ? Came::kAll : Came::kNothing;
+  }
 
   void wait() override {
     resting_ = false;
@@ -139,7 +144,6 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
     const Time turn = edge_.turn();
     Time flush = kNever;
     bool any = false;
-    const uint64_t received = edge_.received();
     pumping_ = true;
     edge_.set_pace(loop_.pace().time());
     do {  // a send may hide that there is input
@@ -152,7 +156,6 @@ class ZmqEdgeOnLoop final : public ZmqEdge, private Wire, private net::Reader {
       flush = edge_.flush();
     } while (sent_);
     pumping_ = false;
-    loop_.pace().count(edge_.received() - received);
     alarm_.set(std::min(net::about(turn), flush));
     return any;
   }

@@ -178,6 +178,8 @@ UdpSocket::Came UdpSocket::read() {
   for (int round = 0; round < kBatchesPerTurn; ++round) {
     const int count = receive_batch();
     any |= count > 0;
+    // A burst: its messages have not come by the bus yet, which counts them else.
+    if (count == static_cast<int>(kBatch)) loop_.pace().count(kBatch);
     if (count < static_cast<int>(kBatch)) return any ? Came::kAll : Came::kNothing;
   }
   return Came::kPart;
