@@ -1,9 +1,7 @@
 // What a worker does for rooms (rooms/): which of several acts for a membership, and the ways out of it.
-#include <algorithm>
-
 #include "common/base/addressing.h"
-#include "common/base/hash.h"
 #include "common/base/jid.h"
+#include "common/base/placement.h"
 #include "xmpp_worker/services/contact_address.h"
 #include "xmpp_worker/worker.h"
 #include "xmpp_worker/xmpp/stream/names.h"
@@ -39,19 +37,18 @@ Result<std::string> Worker::jid_of(std::string_view typed) const {
   return contact_address(typed, context_.config.gateway, serves_);
 }
 
-// As workers know each other; mappers may give a message to the room to any of them.
+// By the rule that mappers give messages to the room by, of those who are the same domains.
 bool Worker::acts_for(std::string_view user, std::string_view room) const {
   if (streams_->status().state != service::State::kReady || is_draining()) return false;
-  std::vector<std::string> able = others_.ready();
-  able.push_back(edge().name());
+  std::vector<PlacedWorker> able = others_.ready();
+  PlacedWorker& own = able.emplace_back();
+  own.name = edge().name();
+  own.server = streams_->backend() == pb::SERVER;
+  for (const std::string& claim : claims_) own.claims.push_back(domain_pattern(claim));
   const std::string_view domain = xmpp::domain_of(room);
-  const std::string key = streams_->backend() == pb::COMPONENT
-                              ? conversation_key(user, room)
-                              : ascii_domain(domain).value_or(std::string(domain));
-  const std::string* one = rendezvous_choice(
-      able, key, [](const std::string&) { return true; },
-      [](const std::string& name) -> std::string_view { return name; });
-  return *one == edge().name();
+  const PlacedWorker* one = place(able, ascii_domain(domain).value_or(std::string(domain)),
+                                  conversation_key(user, room), [](const PlacedWorker&) { return true; });
+  return one != nullptr && one->name == edge().name();
 }
 
 void Worker::tell_sibling(const std::string& worker, uint64_t epoch, uint64_t stream,

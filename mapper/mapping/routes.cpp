@@ -1,19 +1,10 @@
 #include "mapper/mapping/routes.h"
 
-#include <algorithm>
-
-#include "common/base/addressing.h"
 #include "common/base/hash.h"
 #include "common/base/jid.h"
-#include "common/base/text.h"
 
 namespace stox::mapping {
 namespace {
-
-std::string as_pattern(const std::string& domain) {
-  const std::string_view name = std::string_view(domain).substr(domain.starts_with("*.") ? 2 : 0);
-  return (name.size() < domain.size() ? "*." : "") + ascii_domain(name).value_or(ascii_lower(name));
-}
 
 const std::string kNone;
 
@@ -27,7 +18,8 @@ Routes::Routes(const std::vector<pb::Member>& members) {
     const bool is_last_resort = state == pb::STANDBY || member.serving().holds_nothing();
     edge.rank = state == pb::DRAINING ? 2 : is_last_resort ? 1 : 0;
     edge.server = member.serving().backend() == pb::SERVER;
-    for (const std::string& domain : member.serving().domains()) edge.claims.push_back(as_pattern(domain));
+    for (const std::string& domain : member.serving().domains())
+      edge.claims.push_back(domain_pattern(domain));
     if (member.role() == pb::FRONT)
       fronts_.push_back(std::move(edge));
     else if (member.role() == pb::WORKER)
@@ -35,28 +27,11 @@ Routes::Routes(const std::vector<pb::Member>& members) {
   }
 }
 
-template <class Accept>
-const Routes::Edge* Routes::choose(const std::vector<Edge>& edges, std::string_view key, Accept accept) {
-  return rendezvous_choice(edges, key, accept,
-                           [](const Edge& edge) -> std::string_view { return edge.name; });
-}
-
 const std::string& Routes::worker(std::string_view domain, std::string_view conversation) const {
   const std::string ascii = ascii_domain(domain).value_or(std::string(domain));
-  const auto claims = [&ascii](const Edge& edge) {
-    return std::any_of(edge.claims.begin(), edge.claims.end(),
-                       [&](const std::string& pattern) { return domain_matches(pattern, ascii); });
-  };
   for (const int rank : {0, 1, 2}) {
-    for (const bool claimed : {true, false}) {
-      for (const bool server : {true, false}) {
-        const Edge* edge =
-            choose(workers_, server ? std::string_view(ascii) : conversation, [&](const Edge& e) {
-              return e.rank == rank && e.server == server && (claimed ? claims(e) : e.claims.empty());
-            });
-        if (edge != nullptr) return edge->name;
-      }
-    }
+    const Edge* edge = place(workers_, ascii, conversation, [&](const Edge& e) { return e.rank == rank; });
+    if (edge != nullptr) return edge->name;
   }
   return kNone;
 }
@@ -70,7 +45,9 @@ const std::string& Routes::front(std::string_view target_uri) const {
 
 const std::string& Routes::front_of_pair(std::string_view conversation) const {
   for (const int rank : {0, 1, 2}) {
-    const Edge* edge = choose(fronts_, conversation, [&](const Edge& e) { return e.rank == rank; });
+    const Edge* edge = rendezvous_choice(
+        fronts_, conversation, [&](const Edge& e) { return e.rank == rank; },
+        [](const Edge& e) -> std::string_view { return e.name; });
     if (edge != nullptr) return edge->name;
   }
   return kNone;

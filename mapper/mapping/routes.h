@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/placement.h"
 #include "proto/control.pb.h"
 
 namespace stox::mapping {
@@ -18,9 +19,7 @@ class Routes {
   Routes() = default;
   explicit Routes(const std::vector<pb::Member>&);  // copies what it needs
 
-  // A worker for a recipient's domain (as in a JID): one that claims the domain, else a `server` worker, else
-  // a `component` worker, claiming none. `server` workers share by domain, so that a domain's stream lives on
-  // one; `component` workers by conversation. Empty: there is none.
+  // A worker for a recipient's domain (as in a JID), by place(). Empty: there is none.
   const std::string& worker(std::string_view domain, std::string_view conversation) const;
 
   // A front for a target URI: always the same one, whatever the URI's parameters (RFC 3428 8: one MESSAGE at
@@ -31,14 +30,9 @@ class Routes {
   const std::string& front_of_pair(std::string_view conversation) const;
 
  private:
-  struct Edge {
-    std::string name;
+  struct Edge : PlacedWorker {
     int rank = 0;  // lower ones first
-    bool server = false;
-    std::vector<std::string> claims;  // A-labels
   };
-  template <class Accept>
-  static const Edge* choose(const std::vector<Edge>&, std::string_view key, Accept);
 
   std::vector<Edge> workers_, fronts_;
 };

@@ -75,10 +75,14 @@ std::vector<std::string> OtherWorkers::names() const {
   return out;
 }
 
-std::vector<std::string> OtherWorkers::ready() const {
-  std::vector<std::string> out;
+std::vector<PlacedWorker> OtherWorkers::ready() const {
+  std::vector<PlacedWorker> out;
   for (const pb::Member& each : alike_) {
-    if (each.serving().state() == pb::READY) out.push_back(each.name());
+    if (each.serving().state() != pb::READY) continue;
+    PlacedWorker& worker = out.emplace_back();
+    worker.name = each.name();
+    worker.server = each.serving().backend() == pb::SERVER;
+    for (const std::string& claim : each.serving().domains()) worker.claims.push_back(domain_pattern(claim));
   }
   return out;
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/placement.h"
 #include "proto/control.pb.h"
 
 namespace stox::worker {
@@ -33,7 +34,7 @@ class OtherWorkers {
   // Whether it is or was one of them, as long as we have run. One that has drained does not say so any more.
   bool has_been_alike(const std::string& name) const { return ever_.contains(name); }
   std::vector<std::string> names() const;
-  std::vector<std::string> ready() const;          // those that have streams
+  std::vector<PlacedWorker> ready() const;         // those that have streams
   std::map<std::string, uint64_t> epochs() const;  // of their processes, by name
 
   // Those of whose connections update() has learned, for us to say that we know.

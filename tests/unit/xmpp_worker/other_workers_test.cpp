@@ -12,6 +12,7 @@ struct Is {
   pb::ProcessState state = pb::READY;
   std::string serves = "gw.test";
   pb::Backend backend = pb::COMPONENT;
+  std::string claim = {};
 };
 
 pb::Member worker(const std::string& name, const Is& is = {}) {
@@ -22,6 +23,7 @@ pb::Member worker(const std::string& name, const Is& is = {}) {
   member.mutable_serving()->set_state(is.state);
   member.mutable_serving()->set_backend(is.backend);
   member.mutable_serving()->add_serves(is.serves);
+  if (!is.claim.empty()) member.mutable_serving()->add_domains(is.claim);
   member.mutable_serving()->set_connection(is.connection);
   member.mutable_serving()->set_broken(is.broken);
   return member;
@@ -40,6 +42,18 @@ class OtherWorkersTest : public testing::Test {
 TEST_F(OtherWorkersTest, AreThoseOfOurDomainsButNotWe) {
   EXPECT_FALSE(others.update({worker("c@1"), worker("c@2"), worker("d", {.serves = "other.test"})}));
   EXPECT_EQ(others.connections(), (std::vector<uint64_t>{connection("c@2", 40)}));
+}
+
+// As mappers do: for a domain that one claims no other acts.
+TEST_F(OtherWorkersTest, OneOfThoseThatAreReadyActsForADomain) {
+  others.update({worker("c@2", {.claim = "*.Rooms.test"}), worker("c@3"),
+                 worker("c@4", {.state = pb::STANDBY, .claim = "*.Rooms.test"})});
+  const auto able = others.ready();
+  const auto all = [](const PlacedWorker&) { return true; };
+  for (const char* conversation : {"a b", "c d", "e f", "g h"}) {
+    EXPECT_EQ(place(able, "garden.rooms.test", conversation, all)->name, "c@2");
+    EXPECT_EQ(place(able, "xmpp.test", conversation, all)->name, "c@3");
+  }
 }
 
 // Only they may have stanzas sent on our stream: the last ones of a worker that has drained, too.
