@@ -79,8 +79,9 @@ const pb::XmppText* choose(const google::protobuf::RepeatedPtrField<pb::XmppText
 struct Shown {
   std::string text;
   std::vector<const pb::XmppOob*> files;
-  std::string speaker = {}, speaker_uri = {};  // in a room; the text begins with his name
+  std::string speaker = {}, speaker_uri = {};  // in a room; the text of each request begins with his name
   bool empty() const { return text.empty() && files.empty(); }
+  std::string lead() const { return speaker.empty() ? speaker : speaker + ": "; }
 };
 
 // Without what surrounds it, line ends included.
@@ -146,7 +147,6 @@ void name_speaker(const pb::XmppMessage& in, const Addresses& addresses, Shown& 
     shown.text = line_of(*shown.files.front());
     shown.files.erase(shown.files.begin());
   }
-  shown.text.insert(0, shown.speaker + ": ");
   shown.speaker_uri = addresses.sip_sender(in.from()).value_or("");
 }
 
@@ -227,7 +227,7 @@ std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const Shown& sho
     const std::size_t headers = 2 * out.request_uri().size() + out.from_uri().size() + out.subject().size() +
                                 out.call_id().size() + in.wants().id().size() + out.language().size() +
                                 kOtherHeaders;
-    texts = split_text(shown.text, kSmallRequest - std::min(kSmallRequest, headers));
+    texts = split_text(shown.text, kSmallRequest - std::min(kSmallRequest, headers + shown.lead().size()));
     if (texts.empty())
       return refused("policy-violation", "modify", "the message is too long for SIP, and cannot be split");
   }
@@ -236,6 +236,7 @@ std::optional<pb::Outcome> add_words(const pb::XmppMessage& in, const Shown& sho
                     in.type() != "headline" && !in_room;
   // Linphone reports what it shows without being asked, and knows a plain text by its Call-ID alone.
   if (asks) out.set_message_id(in.wants().id());
+  for (std::string& text : texts) text.insert(0, shown.lead());
   const std::size_t count = texts.size() + shown.files.size();
   for (std::size_t i = 0; i < count; ++i) {
     pb::Part& part = *out.add_parts();

@@ -113,14 +113,18 @@ TEST_F(Room, NamesTheSpeakerOnceWhateverItIsHeSends) {
   EXPECT_EQ(texts(), "juliet: https://x.test/1.png | https://x.test/2.png");
   EXPECT_EQ(message_.parts(0).alternatives(0).content_type(), "message/cpim");
   EXPECT_EQ(message_.parts(1).alternatives(0).content_type(), "application/vnd.gsma.rcs-ft-http+xml");
-  said_.clear_oobs();
+}
+
+// A phone shows them as lines of their own.
+TEST_F(Room, EachPartOfALongTextNamesTheSpeaker) {
   settings_.split = true;
-  said_.add_bodies()->set_text(std::string(2000, 'a'));
+  said_.mutable_bodies(0)->set_text(std::string(2000, 'a'));
   ASSERT_FALSE(map());
   ASSERT_GT(message_.parts_size(), 2);
-  EXPECT_TRUE(message_.parts(0).alternatives(1).data().starts_with("(1/4) juliet: aaa"))
-      << message_.parts(0).alternatives(1).data();
-  EXPECT_TRUE(message_.parts(1).alternatives(1).data().starts_with("(2/4) aaa"));
+  for (int i = 0; i < message_.parts_size(); ++i) {
+    const std::string& text = message_.parts(i).alternatives(1).data();
+    EXPECT_TRUE(text.starts_with("juliet: (" + std::to_string(i + 1) + "/4) a")) << text;
+  }
 }
 
 TEST_F(Room, AsksForNoNotificationsAndHasNoThread) {
