@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "common/base/clock.h"
 #include "ctl/messages.h"
@@ -17,7 +18,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxTraces = 20;  // that one id may stand for
+constexpr std::size_t kMaxTraces = 20;    // that one id may stand for
+constexpr std::size_t kMaxHearers = 200;  // as many phones may be in a room
 
 void add_rows(const json& answer, const char* key, const std::string& process, json* rows) {
   for (json row : answer.value(key, json::array())) {
@@ -134,22 +136,32 @@ Found find_streams(const service::Config& config) {
   return out;
 }
 
-// A process may know a message by another of its ids only, so the trace ids found are asked for again.
+// A process may know a message by another of its ids only, so the trace ids found are asked for again. What
+// was said in a room is shown to all who hear it there.
 Found find_trace(const service::Config& config, const std::string& id) {
   Found out;
   const std::vector<Known> known = known_processes(config);
+  const auto ask = [&known](const std::string& about, Found* found) {
+    return gather(known, {{"command", "trace"}, {"id", about}}, found);
+  };
   Named all;
-  std::size_t asked = 0;
-  for (const std::string& trace : trace_ids(gather(known, {{"command", "trace"}, {"id", id}}, &out))) {
-    if (++asked > kMaxTraces) {
-      out.complaints.push_back(
-          fmt::format("more than {} messages have this id; a trace id has one", kMaxTraces));
-      break;
+  Found ignored;  // who does not answer is complained of once
+  std::set<std::string> asked;
+  const auto add = [&](const std::set<std::string>& traces, std::size_t most, const char* complaint) {
+    for (const std::string& trace : traces) {
+      if (asked.contains(trace)) continue;
+      if (asked.size() >= most) {
+        out.complaints.push_back(fmt::format(fmt::runtime(complaint), most));
+        return;
+      }
+      asked.insert(trace);
+      for (auto& one : ask(trace, &ignored)) all.push_back(std::move(one));
     }
-    Found ignored;  // who does not answer was complained of
-    for (auto& one : gather(known, {{"command", "trace"}, {"id", trace}}, &ignored))
-      all.push_back(std::move(one));
-  }
+  };
+  add(trace_ids(ask(id, &out)), kMaxTraces, "more than {} messages have this id; a trace id has one");
+  for (const Line& line : lines(all))
+    add(traces_of(line, ask(line.second, &ignored)), kMaxTraces + kMaxHearers,
+        "more than {} messages are of what this room said");
   out.value = merge_hops(id, all);
   return out;
 }

@@ -31,6 +31,8 @@ std::vector<json> all_hops(const Answers& answers) {
   return out;
 }
 
+Line line_of(const json& hop) { return {text_at(hop, "room"), text_at(hop, "message_id")}; }
+
 }  // namespace
 
 json merge_hops(const std::string& id, const Answers& answers) {
@@ -72,6 +74,22 @@ std::set<std::string> trace_ids(const Answers& answers) {
   std::set<std::string> out;
   for (const json& hop : all_hops(answers)) out.insert(text_at(hop, "trace"));
   out.erase("");
+  return out;
+}
+
+std::set<Line> lines(const Answers& answers) {
+  std::set<Line> out;
+  for (const json& hop : all_hops(answers)) {
+    if (const Line line = line_of(hop); !line.first.empty() && !line.second.empty()) out.insert(line);
+  }
+  return out;
+}
+
+std::set<std::string> traces_of(const Line& line, const Answers& answers) {
+  std::set<std::string> out;
+  for (const json& hop : all_hops(answers)) {
+    if (line_of(hop) == line) out.insert(text_at(hop, "trace"));
+  }
   return out;
 }
 

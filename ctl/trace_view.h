@@ -20,6 +20,12 @@ nlohmann::json merge_hops(const std::string& id,
 // The trace ids in the answers.
 std::set<std::string> trace_ids(const std::vector<std::pair<std::string, nlohmann::json>>& answers);
 
+// What was said in rooms: each who hears it gets it by a trace of its own, with the same stanza id.
+using Line = std::pair<std::string, std::string>;  // the room, the id
+std::set<Line> lines(const std::vector<std::pair<std::string, nlohmann::json>>& answers);
+std::set<std::string> traces_of(const Line&,
+                                const std::vector<std::pair<std::string, nlohmann::json>>& answers);
+
 std::string hops_text(const nlohmann::json& trace);
 
 }  // namespace stox::ctl

@@ -31,10 +31,18 @@ std::vector<std::string> texts_at(const json& request, const char* key) {
 json failure(const std::string& text) { return {{"ok", false}, {"error", text}}; }
 
 json hop_json(const TraceHop& hop) {
-  return {{"trace", to_hex(hop.trace_id)}, {"envelope", hop.envelope}, {"message_id", hop.message_id},
-          {"other_id", hop.other_id},      {"from", hop.from},         {"to", hop.to},
-          {"decision", hop.decision},      {"outcome", hop.outcome},   {"came_us", hop.came_us},
-          {"went_us", hop.went_us},        {"ended_us", hop.ended_us}};
+  return {{"trace", to_hex(hop.trace_id)},
+          {"envelope", hop.envelope},
+          {"message_id", hop.message_id},
+          {"other_id", hop.other_id},
+          {"room", hop.room},
+          {"from", hop.from},
+          {"to", hop.to},
+          {"decision", hop.decision},
+          {"outcome", hop.outcome},
+          {"came_us", hop.came_us},
+          {"went_us", hop.went_us},
+          {"ended_us", hop.ended_us}};
 }
 
 json message_json(const TraceHop& hop) {

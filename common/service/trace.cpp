@@ -14,8 +14,8 @@ TraceHop& Trace::Ring::add() {
     return hops.emplace_back();
   }
   TraceHop& hop = hops[(next - 2) % max];
-  for (std::string* text : {&hop.trace_id, &hop.envelope, &hop.message_id, &hop.other_id, &hop.from, &hop.to,
-                            &hop.decision, &hop.outcome}) {
+  for (std::string* text : {&hop.trace_id, &hop.envelope, &hop.message_id, &hop.other_id, &hop.room,
+                            &hop.from, &hop.to, &hop.decision, &hop.outcome}) {
     text->clear();  // keeps its memory
   }
   hop.came_in = false;

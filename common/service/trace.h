@@ -19,6 +19,7 @@ struct TraceHop {
   std::string envelope;    // "origin.epoch.number" or empty
   std::string message_id;  // Call-ID, or id of the XMPP stanza that came in or went out; empty in a mapper
   std::string other_id;    // second id to be found by (the stanza id a worker wrote, ...)
+  std::string room;        // in which it is said; message_id is one for all who hear it
   std::string from, to;    // addresses as this process sees them
   std::string decision;    // what this process did: "to component-1", "MESSAGE over udp to 127.0.0.1:5060"
   std::string outcome;     // empty = not ended here (yet)

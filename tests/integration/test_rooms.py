@@ -31,9 +31,9 @@ class Phone:
         self.sip, self.name, self.room = site.sip_user(name, registered=True), name, room
         self.uri, self.jid = site.sip_uri(room), site.jid(self.sip)
 
-    def writes(self, text, to=None):
+    def writes(self, text, to=None, **how):
         """The final response."""
-        return self.sip.message_through_proxy(to or self.uri, text, within=40)
+        return self.sip.message_through_proxy(to or self.uri, text, within=40, **how)
 
     def comes_in(self, nick=None):
         assert self.writes("#join").status == 200
@@ -100,6 +100,21 @@ def test_all_who_are_in_it_hear_each_other(site, phone, room):
     assert paris.writes("two").status == 200
     romeo.shows("paris: two")
     assert juliet.heard_before("paris", "two") == [("romeo", "one")]
+
+
+def test_the_way_of_a_line_is_one_trace(site, phone, room):
+    Occupant(site.xmpp_user("juliet"), room).configure()
+    romeo, paris, tybalt = (phone(site, name, room).comes_in() for name in ("romeo", "paris", "tybalt"))
+    for number in range(2):
+        assert romeo.writes("hello", call_id=f"{room}-{number}").status == 200
+    for each in paris, tybalt:
+        each.shows("romeo: hello")
+        each.shows("romeo: hello")
+    ways = {(hop["from"], hop["to"]) for hop in site.stox.ctl_json("trace", f"{room}-1")["hops"] if hop["process"] == "sip-1"}
+    heard = {each: [way for way in ways if each.sip.uri in way] for each in (romeo, paris, tybalt)}
+    assert {each.name: len(way) for each, way in heard.items()} == {"romeo": 1, "paris": 1, "tybalt": 1}, ways
+    assert heard[romeo] == [(romeo.sip.uri, romeo.uri)] and heard[paris] == [(romeo.uri, paris.sip.uri)]
+    assert len(ways) == 3
 
 
 def test_what_is_written_for_the_gateway(site, phone, room):

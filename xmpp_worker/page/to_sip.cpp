@@ -196,6 +196,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   hop.to = message->to();
   hop.came_in = true;
   hop.came_us = clock_.wall_us();
+  if (is_of_room) hop.room = xmpp::bare_of(message->from());
   hop.decision = "taken in";
   trace_.show(hop, content_.bodies.empty() ? std::string_view() : content_.bodies.front().text);
 
@@ -336,6 +337,7 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
     hop.came_in = true;
     hop.came_us = clock_.wall_us();
     worker::write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(),
+    if (pending.is_of_room) hop.room = xmpp::bare_of(message.from());
                                 &hop.envelope);
     if (each.failed) {
       hop.decision = "from the journal: its error was not sent yet";

@@ -147,6 +147,7 @@ void ToXmpp::write(Way& way, const pb::Envelope& envelope, Time begin_before) {
   write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(), &hop.envelope);
   hop.message_id = id_;
   hop.other_id = message.call_id();
+  if (m.is_to_room) hop.room = message.to();
   hop.from = message.from();
   hop.to = message.to();
   hop.decision = "stanza written";

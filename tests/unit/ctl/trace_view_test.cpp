@@ -68,6 +68,22 @@ TEST(TraceView, MessagesOfOneIdStayApart) {
   EXPECT_EQ(trace_ids(answers), (std::set<std::string>{kTrace, other}));
 }
 
+TEST(TraceView, ALineInARoomIsFoundByItsIdAndRoom) {
+  const auto said = [](char trace, const char* room, const char* id) {
+    json out = hop(std::string(32, trace), 0, 10, 0, "", "");
+    out["room"] = room;
+    out["message_id"] = id;
+    return out;
+  };
+  const std::vector<std::pair<std::string, json>> answers = {
+      {"component-1",
+       hops({said('a', "garden@c", "1"), said('b', "garden@c", "1"), said('c', "hall@c", "1")})},
+      {"sip-1", hops({said('a', "", "1"), said('d', "", "call@h"), said('e', "garden@c", "")})}};
+  EXPECT_EQ(lines(answers), (std::set<Line>{{"garden@c", "1"}, {"hall@c", "1"}}));
+  EXPECT_EQ(traces_of({"garden@c", "1"}, answers),
+            (std::set<std::string>{std::string(32, 'a'), std::string(32, 'b')}));
+}
+
 TEST(TraceView, TheTableShowsItToPeople) {
   json first = hop(kTrace, 0, 100, 5200, "to mapper-1", "200 Accepted");
   first["from"] = "sip:\x1b[2J@a";
