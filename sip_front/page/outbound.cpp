@@ -91,7 +91,23 @@ void Outbound::begin(const pb::Envelope& envelope, Time begin_before) {
                                 std::to_string(queue.size) + " messages wait for " + message.request_uri()));
     return;
   }
+  if (lines_.had(message)) return got_already(envelope);
   take(envelope.id(), message, envelope.trace_id(), begin_before);
+}
+
+void Outbound::got_already(const pb::Envelope& envelope) {
+  pb::Outcome outcome;
+  outcome.set_verdict(pb::DELIVERED);
+  outcome.set_text("the phone has got this line of the room by another worker");
+  service::TraceHop& hop = trace_.add();
+  hop.trace_id = envelope.trace_id();
+  hop.envelope = text_of(envelope.id());
+  hop.from = envelope.sip_message().from_uri();
+  hop.to = envelope.sip_message().request_uri();
+  hop.decision = "not sent again";
+  hop.outcome = outcome.text();
+  hop.came_us = hop.ended_us = clock_.wall_us();
+  outlet_.finish(envelope.id(), std::move(outcome));
 }
 
 // What there is no room or no wish for now is dropped: a state that comes late is worse than none.
@@ -438,6 +454,7 @@ void Outbound::end(sip::Id id, pb::Outcome outcome) {
     hop->ended_us = clock_.wall_us();
     trace_.show(*hop);
   }
+  if (outcome.verdict() == pb::FAILED) lines_.forget(d.message);
   const bool quiet = outcome.verdict() != pb::FAILED || d.is_typing();
   const auto level = quiet ? service::Level::kDebug : service::Level::kInfo;
   if (log_.enabled(level) && (quiet || failure_lines_.take(log_, clock_.now()))) {

@@ -16,6 +16,7 @@
 #include "common/service/trace.h"
 #include "proto/delivery.pb.h"
 #include "proto/envelope.pb.h"
+#include "sip_front/page/known_lines.h"
 #include "sip_front/page/peer_formats.h"
 #include "sip_front/page/typing.h"
 #include "sip_front/request/request_sender.h"
@@ -99,6 +100,7 @@ class Outbound : private RequestSender::User {
   void failed(uint64_t token, RequestSender::Failure) override;
 
   sip::Id take(const pb::EnvelopeId&, const pb::SipMessage&, const std::string& trace_id, Time begin_before);
+  void got_already(const pb::Envelope&);
   void begin_typing(const pb::Envelope&, Time begin_before);
   void begin_part(Delivery&, const std::string& envelope);  // that envelope's name
   void take_contacts(Delivery&, const sip::Message& response);
@@ -133,6 +135,7 @@ class Outbound : private RequestSender::User {
   Deadlines<sip::Id> begin_before_;  // of those in queues
   PeerFormats formats_;
   Typing typing_;
+  KnownLines lines_;
   std::size_t statuses_under_way_ = 0;  // deliveries of typing
   uint32_t shared_cseq_ = 0;            // of Call-IDs that messages share
   bool refuse_large_ = false;

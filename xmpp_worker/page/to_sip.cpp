@@ -114,7 +114,7 @@ void ToSip::message(const xmpp::Stanza& stanza) {
     return refuse(stanza, {"cancel", "not-acceptable", "The message went in a circle"});
   if (meaning.kind == Kind::kCall) return user_.called(stanza);
   if (meaning.kind == Kind::kRefused) return refuse(stanza, {"modify", "not-acceptable", meaning.text});
-  take(stanza, *from, *to, nullptr);
+  take(stanza, *from, *to, nullptr, {});
 }
 
 void ToSip::room_message(const xmpp::Stanza& stanza) {
@@ -123,8 +123,11 @@ void ToSip::room_message(const xmpp::Stanza& stanza) {
   if (!from || !to) return;
   xmpp::read_content(stanza.element, content_);
   const Kind kind = read_meaning(stanza).kind;
-  if (kind == Kind::kText || kind == Kind::kFile) return take(stanza, *from, *to, nullptr, stanza.from);
-  ++figures_.without_text;
+  if (kind != Kind::kText && kind != Kind::kFile) return void(++figures_.without_text);
+  const xmpp::RoomMessage said = xmpp::read_room_message(stanza);
+  const bool is_named = !said.stanza_id.empty() || !stanza.id.empty();
+  take(stanza, *from, *to, nullptr,
+       {stanza.from, is_named ? xmpp::mark_of(stanza, said) : 0, said.delay_s != 0});
 }
 
 void ToSip::room_words(std::string_view room, std::string_view user, std::string_view text,
@@ -138,7 +141,7 @@ void ToSip::room_words(std::string_view room, std::string_view user, std::string
   stanza.type = "groupchat";
   content_.clear();
   content_.bodies.push_back({{}, text});
-  take(stanza, *from, *to, nullptr, because_of);
+  take(stanza, *from, *to, nullptr, {because_of});
 }
 
 xmpp::Meaning ToSip::read_meaning(const xmpp::Stanza& stanza) {
@@ -170,19 +173,20 @@ void ToSip::inject(const std::string& from_text, const std::string& to_text, con
   stanza.type = "chat";
   content_.clear();
   content_.bodies.push_back({{}, text});
-  take(stanza, *from, *to, std::move(done));
+  take(stanza, *from, *to, std::move(done), {});
 }
 
 // Content is in content_.
-// `room_sender`, of what a room says: whose share it takes.
 void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Injected injected,
-                 std::string_view room_sender) {
-  const bool is_of_room = !room_sender.empty();
+                 const OfRoom& of_room) {
+  const bool is_of_room = !of_room.sender.empty();
   bus::clear_for_reuse(envelope_);
   pb::XmppMessage* message = envelope_.mutable_xmpp_message();
   from_stanza(stanza, content_, message);
   message->set_from(from.str());
   message->set_to(to.resource() == xmpp::kOccupantResource ? to.bare() : to.str());
+  message->set_line(of_room.line);
+  message->set_may_be_again(of_room.may_be_again);
   if (!is_of_room) user_.taking(stanza, content_, *message);
   envelope_.set_conversation(conversation_key(message->from(), message->to()));
   const std::string trace_id = new_trace_id();
@@ -192,11 +196,11 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   service::TraceHop& hop = trace_.add(&handle);
   hop.trace_id = trace_id;
   hop.message_id = stanza.id;
+  if (is_of_room) hop.room = xmpp::bare_of(message->from());
   hop.from = message->from();
   hop.to = message->to();
   hop.came_in = true;
   hop.came_us = clock_.wall_us();
-  if (is_of_room) hop.room = xmpp::bare_of(message->from());
   hop.decision = "taken in";
   trace_.show(hop, content_.bodies.empty() ? std::string_view() : content_.bodies.front().text);
 
@@ -220,7 +224,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   // Errors that wait count, too: each was a stanza that we accepted.
   if (const auto room = user_.room(staged_count_ + 1 + unsent_.size(), &reason); !room)
     return not_taken(pending, reason, room.error().text);
-  const Shares::Claim claim = claim_of(is_of_room ? room_sender : message->from(), message->to());
+  const Shares::Claim claim = claim_of(is_of_room ? of_room.sender : message->from(), message->to());
   if (!shares_.allows(claim, pending_.size() + staged_count_ + unsent_.size())) {
     ++figures_.over_share;
     return not_taken(pending, pb::OVERLOADED,
@@ -325,6 +329,7 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
     pending.id = message.id();
     pending.wants_receipt = message.wants().delivered();
     pending.is_of_room = message.type() == "groupchat";
+    envelope.mutable_xmpp_message()->set_may_be_again(pending.is_of_room);
     pending.asked = message.wants().id();
     pending.trace_id = envelope.trace_id();
     pending.row = each.row;
@@ -332,12 +337,12 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
     service::TraceHop& hop = trace_.add(&pending.hop);
     hop.trace_id = envelope.trace_id();
     hop.message_id = message.id();
+    if (pending.is_of_room) hop.room = xmpp::bare_of(message.from());
     hop.from = message.from();
     hop.to = message.to();
     hop.came_in = true;
     hop.came_us = clock_.wall_us();
     worker::write_envelope_name(envelope.id().origin(), envelope.id().epoch(), envelope.id().number(),
-    if (pending.is_of_room) hop.room = xmpp::bare_of(message.from());
                                 &hop.envelope);
     if (each.failed) {
       hop.decision = "from the journal: its error was not sent yet";

@@ -156,7 +156,12 @@ class ToSip {
 
   // What a stanza without a body says goes into content_, if it can be said.
   xmpp::Meaning read_meaning(const xmpp::Stanza&);
-  void take(const xmpp::Stanza&, const Jid& from, const Jid& to, Injected, std::string_view room_sender = {});
+  struct OfRoom {             // what a room says
+    std::string_view sender;  // whose share it takes; empty: it is of none
+    uint64_t line = 0;        // as of SipMessage
+    bool may_be_again = false;
+  };
+  void take(const xmpp::Stanza&, const Jid& from, const Jid& to, Injected, const OfRoom&);
   Pending& put(uint64_t number, Pending&&);
   void not_taken(Pending&, pb::Reason, const std::string& why);
   bool keep_for_next_start(Staged&);

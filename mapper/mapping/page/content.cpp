@@ -357,6 +357,8 @@ std::optional<pb::Outcome> to_sip(const pb::XmppMessage& in, pb::SipMessage& out
   out.set_from_uri(*from);
   if (settings.names && !in_room) out.set_from_display(display_name(in.nick()));
   if (settings.names && out.from_display().empty()) out.set_from_display(display_name_of_jid(in.from()));
+  out.set_line(in.line());
+  out.set_may_be_again(in.may_be_again());
   if (notifies) {
     add_notification(in, out, now_s);
   } else if (shown.empty()) {

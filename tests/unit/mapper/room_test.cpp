@@ -127,6 +127,14 @@ TEST_F(Room, EachPartOfALongTextNamesTheSpeaker) {
   }
 }
 
+TEST_F(Room, WhatIsTheSameLineStaysTheSame) {
+  said_.set_line(7);
+  said_.set_may_be_again(true);
+  ASSERT_FALSE(map());
+  EXPECT_EQ(message_.line(), 7u);
+  EXPECT_TRUE(message_.may_be_again());
+}
+
 TEST_F(Room, AsksForNoNotificationsAndHasNoThread) {
   said_.mutable_wants()->set_delivered(true);
   said_.mutable_wants()->set_id("id.7");

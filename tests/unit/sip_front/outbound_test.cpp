@@ -146,6 +146,37 @@ TEST_F(OutboundTest, AnEnvelopeBecomesARequestAndTheResponseItsOutcome) {
   EXPECT_TRUE(outbound_.idle());
 }
 
+// One that a room tells again, or that was in hand when a worker died.
+TEST_F(OutboundTest, ALineOfARoomThatTwoWorkersBringIsSentOnce) {
+  const auto says = [&](const std::string& body, uint64_t line, bool may_be_again,
+                        const std::string& to = "bob") {
+    pb::Envelope e = envelope(body, "sip:" + to + "@sip.test");
+    e.mutable_sip_message()->set_line(line);
+    e.mutable_sip_message()->set_may_be_again(may_be_again);
+    begin(e);
+  };
+  says("hello", 7, false);
+  says("hello", 7, true);
+  EXPECT_THAT(ended(), ElementsAre("2 DELIVERED 0")) << "while the first is under way";
+  respond("200 OK");
+  says("hello", 7, true);
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200", "3 DELIVERED 0"));
+  EXPECT_THAT(sent(), ElementsAre("hello to 192.0.2.7:5060"));
+
+  says("hello", 7, false);  // a client that gives all that it says one id
+  respond("200 OK");
+  says("hello", 7, true, "ann");
+  respond("200 OK");
+  says("good bye", 8, true);
+  respond("480 Not here");
+  says("good bye", 8, true);  // it has not arrived
+  respond("200 OK");
+  says("* A sentence of the gateway", 0, true);
+  respond("200 OK");
+  says("* A sentence of the gateway", 0, true);
+  EXPECT_EQ(sent().size(), 6u);
+}
+
 // Somebody on XMPP who names any address and port must not learn which ports are open.
 TEST_F(OutboundTest, OfAHostThatNobodyConfiguredOnlyAnAnswerIsTold) {
   sip::Hop tcp{Transport::kTcp, endpoint("192.0.2.7", 6379)};

@@ -91,6 +91,25 @@ class ToSipTest : public testing::Test, public ToSipUser {
   std::vector<std::pair<pb::Envelope, uint32_t>> restored;
 };
 
+// Two workers may bring it: one from the room's history, one from its journal.
+TEST_F(ToSipTest, ALineOfARoomIsKnownAgain) {
+  stream.on_stanza = [this](const xmpp::Stanza& stanza) { to_sip.room_message(stanza); };
+  const auto says = [&](const std::string& id, const std::string& more) {
+    stream.server(
+        "<message from='verona@conf.test/juliet' to='bob*sip.test@gw.test/sip' type='groupchat' id='" + id +
+        "'><body>hi</body>" + more + "</message>");
+    return envelopes.back().xmpp_message();
+  };
+  const std::string history =
+      "<delay xmlns='urn:xmpp:delay' from='verona@conf.test' stamp='2026-11-29T12:00:00Z'/>";
+  const auto live = says("a", ""), again = says("a", history), other = says("b", "");
+  EXPECT_NE(live.line(), 0u);
+  EXPECT_FALSE(live.may_be_again());
+  EXPECT_EQ(again.line(), live.line());
+  EXPECT_TRUE(again.may_be_again());
+  EXPECT_NE(other.line(), live.line());
+}
+
 // An error would make the room put its occupant out.
 TEST_F(ToSipTest, WhatIsSaidInARoomGoesToTheUserAndIsNeverAnsweredWithAnError) {
   stream.on_stanza = [this](const xmpp::Stanza& stanza) { to_sip.room_message(stanza); };
@@ -100,6 +119,7 @@ TEST_F(ToSipTest, WhatIsSaidInARoomGoesToTheUserAndIsNeverAnsweredWithAnError) {
   };
   says("<body>hi</body><request xmlns='urn:xmpp:receipts'/>");
   ASSERT_EQ(envelopes.size(), 1u);
+  EXPECT_EQ(envelopes[0].xmpp_message().line(), 0u) << "without an id one cannot be told from another";
   EXPECT_EQ(envelopes[0].xmpp_message().type(), "groupchat");
   EXPECT_EQ(envelopes[0].xmpp_message().from(), "verona@conf.test/juliet");
   EXPECT_EQ(envelopes[0].xmpp_message().to(), "bob*sip.test@gw.test");
