@@ -16,9 +16,10 @@ from support.site import Site
 from support.stox import XMPP_DOMAIN
 from support.waiting import eventually
 
-ROOMS = "conference.xmpp.test"
-LISTED = {"rooms": "listed", "room_domains": [ROOMS]}
-SITE = {"server": functools.partial(Prosody, rooms=ROOMS), "with_proxy": True, "gateway": LISTED}
+ROOMS, WITH_ARCHIVE = "conference.xmpp.test", "archive.xmpp.test"
+LISTED = {"rooms": "listed", "room_domains": [ROOMS, WITH_ARCHIVE]}
+SITE = {"server": functools.partial(Prosody, rooms=[ROOMS, WITH_ARCHIVE], archives=[WITH_ARCHIVE]), "with_proxy": True,
+        "gateway": LISTED}
 HEARD = [f"juliet: heard {number}" for number in range(1, 7)]
 INSIDE = "* You are in this room now, as "
 _names = (f"room{n}@{ROOMS}" for n in itertools.count(1))
@@ -191,6 +192,15 @@ def test_who_is_put_out_is_told_by_whom(site, phone, room):
     romeo.shows(f"* This room was closed: the sun is up. Go on in garden@{ROOMS}")
 
 
+def test_a_room_that_has_moved_says_where_to(site, phone, room):
+    juliet, romeo = Occupant(site.xmpp_user("juliet"), room).configure(persistentroom=1), phone(site, "romeo", room).comes_in()
+    juliet.destroy("the sun is up", f"garden@{ROOMS}")
+    romeo.shows(f"* This room was closed: the sun is up. Go on in garden@{ROOMS}")
+    answer = romeo.writes("Anybody?")
+    is_refused(answer, 301, f"This room is now garden@{ROOMS}")
+    assert answer.get("contact") == f"<{site.sip_uri(f'garden@{ROOMS}')}>"
+
+
 def test_a_nick_that_another_has(site, phone, room):
     juliet, nurse = Occupant(site.xmpp_user("juliet"), room).configure(), Occupant(site.xmpp_user("nurse"), room, "romeo")
     romeo = phone(site, "romeo", room)
@@ -351,6 +361,30 @@ def test_two_workers_are_one_occupant(two_workers, phone, room):
     assert site.stox.ctl("rooms", "leave", "--user", "sip:paris@sip.test", room).returncode == 1
     shown = [row["nick"] for row in site.stox.ctl_json("rooms", "--user", phones[2].jid)["rooms"] if row["room"] == room]
     assert shown == ["tybalt"]
+
+
+def test_any_domain_may_have_rooms(two_workers, phone, room, request):
+    """It is asked whether it has (XEP-0030)."""
+    site = two_workers
+
+    def set_rooms(**keys):
+        site.stox.configuration["gateway"].update(keys)
+        site.stox.write()
+        site.stox.ctl("reload")
+
+    set_rooms(rooms="any", room_domains=[])
+    request.addfinalizer(lambda: set_rooms(**LISTED))
+    juliet, nurse = Occupant(site.xmpp_user("juliet"), room).configure(), site.xmpp_user("nurse")
+    romeo = phone(site, "romeo", room)
+    assert romeo.writes("Good evening").status == 200
+    juliet.hears("romeo", "Good evening")
+    assert romeo.shown().startswith(INSIDE + "romeo")
+    juliet.says("Who is there?")
+    romeo.shows("juliet: Who is there?")
+
+    assert romeo.writes("#join", to=site.sip_uri(nurse.bare)).status == 200
+    message = nurse.next_message()
+    assert (message.type, message.body, message.sender.partition("/")[0]) == ("chat", "#join", romeo.jid), "she is no room"
 
 
 def test_a_room_that_is_full(two_workers, phone, room):

@@ -50,7 +50,7 @@ def talk(site, nurse, linphone, romeos, juliets):
 
 
 def main(folder):
-    site = Site(server=functools.partial(Prosody, rooms=ROOMS), with_proxy=True, gateway={"rooms": "listed", "room_domains": [ROOMS]})
+    site = Site(server=functools.partial(Prosody, rooms=[ROOMS]), with_proxy=True, gateway={"rooms": "listed", "room_domains": [ROOMS]})
     authority = authority_of(site)
     site.start()
     bookmark(site)

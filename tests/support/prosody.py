@@ -35,11 +35,13 @@ class ProsodyServer(Child):
 class Prosody(ProsodyServer):
     """For the gateway, it has one component."""
 
-    def __init__(self, folder, host, domain="xmpp.test", component="xmpp-sip.test", secret="secret", users=(), rooms=None):
-        """rooms: the domain of a component with rooms (XEP-0045), which only users of the host make."""
+    def __init__(self, folder, host, domain="xmpp.test", component="xmpp-sip.test", secret="secret", users=(), rooms=(), archives=()):
+        """rooms: domains of components with rooms (XEP-0045), which only users of the host make; archives: those of them
+        that keep what is said (XEP-0313)."""
         self.component, self.secret = component, secret
         self.component_port = loopback.free_port(host, 5347)
-        with_rooms = f'Component "{rooms}" "muc"\n  restrict_room_creation = "local"\n' if rooms else ""
+        with_rooms = "".join(f'Component "{each}" "muc"\n  restrict_room_creation = "local"\n' +
+                             ('  modules_enabled = { "muc_mam" }\n' if each in archives else "") for each in rooms)
         super().__init__(folder, host, domain, users, lambda c2s_port: fill(
             "prosody.cfg.lua.in", DIRECTORY=folder, ADDRESS=host, C2S_PORT=c2s_port, COMPONENT_PORT=self.component_port,
             XMPP_DOMAIN=domain, COMPONENT=component, SECRET=secret) + with_rooms, (host, self.component_port))

@@ -167,7 +167,9 @@ void Rooms::refused(Entry& e, const xmpp::StanzaError& error, bool is_about_nick
 
 void Rooms::refused_as_told(Entry& e, const xmpp::StanzaError& error) {
   if (e.held.empty()) return;
-  pb::Outcome outcome = refusal({error.type, error.condition, join_refusal(error, settings_.command)}, false);
+  xmpp::StanzaError told{error.type, error.condition, join_refusal(error, settings_.command)};
+  told.address = error.address;
+  pb::Outcome outcome = refusal(told, false);
   // XEP-0045 7.2.9. It is said of nothing else. COMPAT(ejabberd 23): resource-constraint.
   outcome.mutable_stanza_error()->set_room_is_full(error.condition == "service-unavailable" ||
                                                    error.condition == "resource-constraint");

@@ -32,7 +32,12 @@ std::string sentence(std::string text) {
   return text;
 }
 
-std::string address_of(std::string_view jid) { return name(jid.starts_with("xmpp:") ? jid.substr(5) : jid); }
+// The JID that it is, or that a URI has (RFC 5122), which may say what to do there: xmpp:garden@conf?join.
+std::string address_of(std::string_view text) {
+  if (!text.starts_with("xmpp:")) return name(text);
+  const std::string_view path = text.substr(5, text.find('?') - 5);
+  return name(percent_decode(path).value_or(std::string(path)));
+}
 
 struct Row {
   std::string_view condition, text;  // {} in it is the start character

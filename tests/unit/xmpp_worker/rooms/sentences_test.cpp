@@ -60,8 +60,8 @@ TEST(RoomSentences, SayWhatToDoToComeIn) {
   EXPECT_EQ(join_refusal({"wait", "internal-server-error", "out of\r\ntea"}, '/'),
             "The room does not let you in: out of  tea");
   EXPECT_EQ(join_refusal({"cancel", "gone"}, '/'), "This room does not exist any more");
-  EXPECT_EQ(join_refusal({"cancel", "gone", "", "", "xmpp:other@c.test"}, '/'),
-            "This room is now other@c.test");
+  EXPECT_EQ(join_refusal({"cancel", "gone", "", "", "xmpp:other%20one@c.test?join"}, '/'),
+            "This room is now other one@c.test");
 }
 
 TEST(RoomSentences, SayWhyOneWasNotHeard) {
