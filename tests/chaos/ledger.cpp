@@ -196,7 +196,7 @@ void Ledger::close() {
   for (uint64_t number = 0; number < messages_.size(); ++number) {
     const Message& m = messages_[number];
     const bool is_shown = m.way == Way::kInRoom && m.accepted;
-    if ((!m.passed_on && !is_shown) || m.arrived_us != 0 || m.meant_to_fail) continue;
+    if ((!m.passed_on && !is_shown) || m.arrived_us != 0 || m.meant_to_fail || m.left_out) continue;
     if (is_shown && m.with_server && !getenv("CHAOS_STRICT")) {
       ++died_with_server_;
       continue;
@@ -262,6 +262,7 @@ nlohmann::json Ledger::report() const {
       } else if (m.arrived_us == 0) {
         const bool never_read = (m.unread && m.way != Way::kInRoom) || (m.peer != kPlayed && !m.accepted);
         ++count[never_read      ? "never_read"
+                : m.left_out    ? "left_out"
                 : m.with_server ? "died_with_server"
                 : m.with_killed ? "died_with_worker"
                                 : "without_a_sign"];

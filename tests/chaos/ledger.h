@@ -36,6 +36,7 @@ struct Message {
   bool with_server = false;    // a real server was killed that may have had it, or its error
   bool meant_to_fail = false;  // nobody there, or not willing
   bool to_phone = false;       // in a room
+  bool left_out = false;       // and the phone was told that
   bool given_up = false;       // nothing more is expected
   uint64_t copy_key = 0;       // what tells a copy of one transaction from a second delivery
   std::string arrived_as;      // stanza id or branch
@@ -57,6 +58,7 @@ class Ledger {
   void killed(uint8_t door);         // just before its worker is
   void server_killed(uint8_t door);  // just before the real server is
   void arrived(uint64_t number, uint8_t from, uint64_t copy_key, std::string_view as);
+  void left_out(uint64_t number) { messages_[number].left_out = true; }
   void give_up(uint64_t number);  // no sign of it came in any time that is allowed
 
   bool known(uint64_t number) const { return number < messages_.size(); }

@@ -75,6 +75,7 @@ class Run {
     rooms_.end();
     while (!ended_ && (sip_.waiting() > 0 || xmpp_.owed() || presence_.owed() || rooms_.owed())) turn();
     for (const auto late = ends::now_us() + 2'000'000; ends::now_us() < late;) turn();
+    rooms_.close();
     ledger_.close();
     if (!disturbed.empty()) ledger_.write_disturbed(disturbed);
     auto report = ledger_.report();

@@ -88,16 +88,34 @@ void Rooms::end() {
   ended_us_ = ends::now_us();
 }
 
+void Rooms::each_missing(const std::function<void(std::size_t hearer, uint64_t number)>& what) const {
+  for (const auto& [first, line] : lines_) {
+    for (uint32_t i = 0; i < hearers(line); ++i) {
+      const Message& m = ledger_.at(first + i);
+      if (!m.accepted || m.arrived_us != 0 || m.with_server) continue;
+      const uint32_t index = line.speaker < kUsers ? kUsers + i : i < line.speaker ? i : i + 1;
+      what(line.room * kMembers + index, first + i);
+    }
+  }
+}
+
 bool Rooms::owed() const {
   if (!begun_ || ends::now_us() - ended_us_ > kSettle) return false;
-  if (std::any_of(members_.begin(), members_.end(), [](const Member& each) { return each.line != 0; }))
-    return true;
-  return std::any_of(lines_.begin(), lines_.end(), [&](const auto& line) {
-    for (uint64_t number = line.first; number < line.first + hearers(line.second); ++number) {
-      const Message& m = ledger_.at(number);
-      if (m.accepted && m.arrived_us == 0 && !m.with_server) return true;
-    }
-    return false;
+  std::vector<uint64_t> missing(members_.size());
+  each_missing([&](std::size_t hearer, uint64_t) { ++missing[hearer]; });
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (members_[i].line != 0 || missing[i] > members_[i].left_out) return true;
+  }
+  return false;
+}
+
+void Rooms::close() {
+  std::vector<uint64_t> told;
+  for (const Member& each : members_) told.push_back(each.left_out);
+  each_missing([&](std::size_t hearer, uint64_t number) {
+    if (told[hearer] == 0) return;
+    --told[hearer];
+    ledger_.left_out(number);
   });
 }
 
@@ -194,7 +212,7 @@ void Rooms::done(Member& phone, int status, std::string_view head) {
     status == 0 ? ledger_.unanswered(number) : ledger_.answered(number, status, reason);
 }
 
-const Rooms::Member* Rooms::phone_of(std::string_view to) const {
+Rooms::Member* Rooms::phone_of(std::string_view to) {
   const auto at = to.find("sip:phone");
   std::size_t number = members_.size();
   if (at != std::string_view::npos) std::from_chars(to.data() + at + 9, to.data() + to.size(), number);
@@ -204,9 +222,9 @@ const Rooms::Member* Rooms::phone_of(std::string_view to) const {
 bool Rooms::request(std::string_view bytes, const sockaddr_in& from) {
   if (bytes.starts_with("SIP/2.0 ")) return client_.response(bytes);
   const auto end = bytes.find("\r\n\r\n");
-  const Member* phone = end == std::string_view::npos || !bytes.starts_with("MESSAGE ")
-                            ? nullptr
-                            : phone_of(to_of(bytes.substr(0, end)));
+  Member* phone = end == std::string_view::npos || !bytes.starts_with("MESSAGE ")
+                      ? nullptr
+                      : phone_of(to_of(bytes.substr(0, end)));
   if (phone == nullptr) return false;
   const auto head = bytes.substr(0, end + 2);
   auto words = bytes.substr(end + 4);
@@ -222,11 +240,11 @@ bool Rooms::request(std::string_view bytes, const sockaddr_in& from) {
   return true;
 }
 
-void Rooms::told(const Member& phone, std::string_view words) {
+void Rooms::told(Member& phone, std::string_view words) {
   uint64_t left_out = 0;
   std::from_chars(words.data() + 2, words.data() + words.size(), left_out);
-  left_out_ += left_out;
-  if (words.starts_with("* You are in this room now")) return;
+  phone.left_out += left_out;
+  if (left_out > 0 || words.starts_with("* You are in this room now")) return;
   std::string text(words);
   std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
   ++told_[text];
@@ -267,7 +285,6 @@ nlohmann::json Rooms::report() const {
           {"users", kRooms * kUsers},
           {"lines_of_phones", of_phones_},
           {"lines_of_users", lines_.size() - of_phones_},
-          {"left_out", left_out_},
           {"told", told_}};
 }
 

@@ -37,6 +37,7 @@ class Rooms {
   bool all_in() const;
   void go();          // they speak
   void end();         // nobody does any more
+  void close();       // nothing more can come: what phones were told was left out is not lost
   bool owed() const;  // a line that was shown may still come to somebody
   void turn();
   nlohmann::json report() const;
@@ -50,6 +51,7 @@ class Rooms {
     std::size_t front = 0;   // of a phone
     uint64_t stream = 0;     // of a user: the one that he came in by
     int64_t join_us = 0;
+    uint64_t left_out = 0;  // messages that a phone was told so of
   };
   struct Line {
     uint32_t room, speaker;  // its index
@@ -59,7 +61,7 @@ class Rooms {
   static std::string jid(uint32_t room);
   static std::string name(const Member&);
   static std::string user_jid(const Member&);
-  const Member* phone_of(std::string_view to) const;
+  Member* phone_of(std::string_view to);
   Member* user_of(std::string_view jid);
 
   void join(Member&);
@@ -67,10 +69,12 @@ class Rooms {
   void write_request(Member&, const std::string& body);
   void done(Member&, int status, std::string_view head);
   uint64_t say(const Member& speaker);  // in the ledger
+  // What was shown, to whom it has not come: one of members_, and the number of the message.
+  void each_missing(const std::function<void(std::size_t hearer, uint64_t number)>& what) const;
   static uint32_t hearers(const Line& line) { return line.speaker < kUsers ? kPhones : kMembers - 1; }
   void heard(const Member&, uint64_t line, std::string_view as, uint64_t copy_key);
   bool request(std::string_view bytes, const sockaddr_in& from);
-  void told(const Member&, std::string_view words);
+  void told(Member&, std::string_view words);
   void stanza(const ends::ReadStanza&);
 
   SipSide& sip_;
@@ -84,7 +88,7 @@ class Rooms {
   std::mt19937_64 random_;
   std::function<void(const std::string&)> violated_;
   std::map<std::string, uint64_t> told_;
-  uint64_t of_phones_ = 0, left_out_ = 0, arrivals_ = 0;
+  uint64_t of_phones_ = 0, arrivals_ = 0;
   int64_t ended_us_ = 0;
   bool begun_ = false, speaking_ = false;
 };

@@ -13,8 +13,8 @@
 
 namespace stox::worker {
 
-// Of what a room said: it arrived at the phone; nobody is there; it did not for another reason; there was no
-// room for it here.
+// Of what a room said: it arrived at the phone; nobody is there; it was refused for another reason; the
+// gateway had no room for it, or a process ended that had it.
 enum class Shown { kYes, kNobodyThere, kNo, kNotTaken };
 
 pb::StanzaError from_stanza_error(const xmpp::StanzaError&, bool full_jid);

@@ -46,7 +46,8 @@ Shown shown_by(const pb::Outcome& outcome) {
   const bool is_nobody =
       is_one_of(outcome.stanza_error().condition(),
                 {"gone", "item-not-found", "recipient-unavailable", "remote-server-timeout"});
-  return is_nobody ? Shown::kNobodyThere : Shown::kNo;
+  if (is_nobody) return Shown::kNobodyThere;
+  return outcome.has_stanza_error() ? Shown::kNo : Shown::kNotTaken;
 }
 
 // COMPAT(prosody 0.12, ejabberd 23): these, of an occupant, make a room put him out.

@@ -124,14 +124,18 @@ TEST_F(ToSipTest, WhatIsSaidInARoomGoesToTheUserAndIsNeverAnsweredWithAnError) {
   EXPECT_EQ(envelopes[0].xmpp_message().from(), "verona@conf.test/juliet");
   EXPECT_EQ(envelopes[0].xmpp_message().to(), "bob*sip.test@gw.test");
   EXPECT_FALSE(envelopes[0].xmpp_message().wants().delivered());
-  to_sip.ended(1, failed(pb::DEADLINE));
+  to_sip.ended(1, failed(pb::IN_DOUBT));
+  says("<body>ho</body>");
+  pb::Outcome refused;
+  refused.mutable_stanza_error()->set_condition("forbidden");
+  to_sip.ended(2, refused);
   says("<composing xmlns='http://jabber.org/protocol/chatstates'/>");
   says("<encrypted xmlns='eu.siacs.conversations.axolotl'><payload>x</payload></encrypted>");
   refusal = pb::OVERLOADED;
   says("<body>hi</body>");
-  EXPECT_EQ(envelopes.size(), 1u);
+  EXPECT_EQ(envelopes.size(), 2u);
   EXPECT_EQ(stream.take(), "");
-  EXPECT_THAT(shown_, testing::ElementsAre(Shown::kNo, Shown::kNotTaken));
+  EXPECT_THAT(shown_, testing::ElementsAre(Shown::kNotTaken, Shown::kNo, Shown::kNotTaken));
 }
 
 TEST_F(ToSipTest, OneInARoomWhoseWordsFailIsToldSoAndTheUserStaysInTheRoom) {
