@@ -188,8 +188,8 @@ ExitCode streams(const Options& options, const std::string& action, const std::s
   const int64_t count = number_at(found.value, "count");
   return show_found(options, found,
                     count == 0 ? ""
-                               : fmt::format("{}: {} {}\n", domain,
-                                             action == "close" ? "closed" : "connecting anew", count));
+                               : fmt::format("{}: {} stream{} {}\n", domain, count, count == 1 ? "" : "s",
+                                             action == "close" ? "closed" : "connecting anew"));
 }
 
 ExitCode trace(const Options& options, const std::string& id) {
