@@ -91,6 +91,11 @@ def port():
     return loopback.free_port(HERE, 5080)
 
 
+def steps_in_readme():
+    block = re.search(r"## Install it\n(?:[^ \n].*\n|\n)*((?:    .*\n)+)", (REPOSITORY / "README.md").read_text())[1]
+    return [line.partition("#")[0].strip() for line in block.splitlines()]
+
+
 def crosses(port, xmpp_server, text):
     romeo = SipUser(next(users), "sip:romeo@sip.example.org", (HERE, port))
     assert romeo.message("sip:juliet*xmpp.example.org@sip-xmpp.example.org", text).status == 200
@@ -141,8 +146,11 @@ def test_what_it_asks_for_filled_in_it_works(machine, xmpp_server, port):
         assert text.count(old) == 1, old
         text = text.replace(old, new)
     machine.write("/etc/stox/stox.toml", text)
-    machine.run("systemctl", "enable", "--now", "stox.target")
-    machine.run("stoxctl", "wait-ready", "--timeout", 60)
+    steps = steps_in_readme()
+    assert [step.split()[0] for step in steps[:3]] == ["deploy/make-package", "apt", "editor"], "all that has been done by now"
+    for step in steps[3:]:
+        said = machine.run("sh", "-c", step, check=not step.endswith("doctor")).stdout
+    assert "outbound_proxy 127.0.0.1:5060" in said and "component-1: runs, and is ready" in said, "the proxy alone is missing"
     crosses(port, xmpp_server, "hello")
     assert machine.run("systemctl", "is-enabled", "stox.target").stdout.strip() == "enabled"
 
