@@ -50,7 +50,9 @@ def image(debian, tmp_path_factory):
     first, second = re.split(r"(?m)^(?=FROM )", CONTAINERFILE)[1:]
     assert "AS build" in first and "--from=build /stox/" in second
     second = re.sub(r"/stox/build/release/", "", second.replace("--from=build ", ""))
-    shutil.copytree(BUILD / "bin", folder / "context" / "bin", ignore=lambda _, names: [n for n in names if not re.fullmatch("stox.*", n)])
+    (folder / "context" / "bin").mkdir(parents=True)
+    for program in "stox-mapper", "stox-sip-front", "stox-xmpp-worker", "stoxctl":
+        subprocess.run(["strip", "-o", folder / "context" / "bin" / program, BUILD / "bin" / program], check=True)
     images.build("stox", second, folder / "context")
     container = images.run("from", "--pull-never", "stox").strip()
     out = folder / "out"
