@@ -46,8 +46,13 @@ bool Worker::acts_for(std::string_view user, std::string_view room) const {
   own.server = streams_->backend() == pb::SERVER;
   for (const std::string& claim : claims_) own.claims.push_back(domain_pattern(claim));
   const std::string_view domain = xmpp::domain_of(room);
-  const PlacedWorker* one = place(able, ascii_domain(domain).value_or(std::string(domain)),
-                                  conversation_key(user, room), [](const PlacedWorker&) { return true; });
+  const auto anybody = [](const PlacedWorker&) { return true; };
+  const std::string key = conversation_key(user, room);
+  const PlacedWorker* one = place(able, ascii_domain(domain).value_or(std::string(domain)), key, anybody);
+  if (one == nullptr) {  // all claim other domains; somebody must leave the room
+    one = rendezvous_choice(able, key, anybody,
+                            [](const PlacedWorker& each) -> std::string_view { return each.name; });
+  }
   return one != nullptr && one->name == edge().name();
 }
 

@@ -91,23 +91,7 @@ void Outbound::begin(const pb::Envelope& envelope, Time begin_before) {
                                 std::to_string(queue.size) + " messages wait for " + message.request_uri()));
     return;
   }
-  if (lines_.had(message)) return got_already(envelope);
   take(envelope.id(), message, envelope.trace_id(), begin_before);
-}
-
-void Outbound::got_already(const pb::Envelope& envelope) {
-  pb::Outcome outcome;
-  outcome.set_verdict(pb::DELIVERED);
-  outcome.set_text("the phone has got this line of the room by another worker");
-  service::TraceHop& hop = trace_.add();
-  hop.trace_id = envelope.trace_id();
-  hop.envelope = text_of(envelope.id());
-  hop.from = envelope.sip_message().from_uri();
-  hop.to = envelope.sip_message().request_uri();
-  hop.decision = "not sent again";
-  hop.outcome = outcome.text();
-  hop.came_us = hop.ended_us = clock_.wall_us();
-  outlet_.finish(envelope.id(), std::move(outcome));
 }
 
 // What there is no room or no wish for now is dropped: a state that comes late is worse than none.
@@ -217,6 +201,12 @@ void Outbound::start(sip::Id id) {
   if (clock_.now() >= d.begin_before) {
     ++expired_;
     return end(id, bus::failure(pb::DEADLINE, "waited too long for the messages before it"));
+  }
+  if (lines_.had(d.message)) {  // now, as the first of the two may have failed until then
+    pb::Outcome outcome;
+    outcome.set_verdict(pb::DELIVERED);
+    outcome.set_text("the phone has got this line of the room by another worker");
+    return end(id, std::move(outcome));
   }
   if (!choose_alternative(d, 0)) return fail(id, 415, "Unsupported Media Type", kNothingTaken);
   send(id);
@@ -445,9 +435,10 @@ void Outbound::fail(sip::Id id, uint32_t code, std::string reason, std::string t
 
 void Outbound::end(sip::Id id, pb::Outcome outcome) {
   Delivery& d = deliveries_[id.slot];
-  std::string text = outcome.reason() != pb::NOT_GIVEN
-                         ? pb::Reason_Name(outcome.reason())
-                         : std::to_string(outcome.sip_status().code()) + " " + outcome.sip_status().reason();
+  std::string text = outcome.reason() != pb::NOT_GIVEN ? pb::Reason_Name(outcome.reason())
+                     : outcome.has_sip_status()
+                         ? std::to_string(outcome.sip_status().code()) + " " + outcome.sip_status().reason()
+                         : "not sent again";
   text += " (" + outcome.text() + ")";
   if (service::TraceHop* hop = trace_.at(d.hop)) {
     hop->outcome = text;

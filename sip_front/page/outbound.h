@@ -100,7 +100,6 @@ class Outbound : private RequestSender::User {
   void failed(uint64_t token, RequestSender::Failure) override;
 
   sip::Id take(const pb::EnvelopeId&, const pb::SipMessage&, const std::string& trace_id, Time begin_before);
-  void got_already(const pb::Envelope&);
   void begin_typing(const pb::Envelope&, Time begin_before);
   void begin_part(Delivery&, const std::string& envelope);  // that envelope's name
   void take_contacts(Delivery&, const sip::Message& response);

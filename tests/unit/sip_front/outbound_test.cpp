@@ -157,10 +157,10 @@ TEST_F(OutboundTest, ALineOfARoomThatTwoWorkersBringIsSentOnce) {
   };
   says("hello", 7, false);
   says("hello", 7, true);
-  EXPECT_THAT(ended(), ElementsAre("2 DELIVERED 0")) << "while the first is under way";
+  EXPECT_THAT(ended(), testing::IsEmpty()) << "while the first is under way";
   respond("200 OK");
   says("hello", 7, true);
-  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200", "3 DELIVERED 0"));
+  EXPECT_THAT(ended(), ElementsAre("1 DELIVERED 200", "2 DELIVERED 0", "3 DELIVERED 0"));
   EXPECT_THAT(sent(), ElementsAre("hello to 192.0.2.7:5060"));
 
   says("hello", 7, false);  // a client that gives all that it says one id
@@ -170,11 +170,13 @@ TEST_F(OutboundTest, ALineOfARoomThatTwoWorkersBringIsSentOnce) {
   says("good bye", 8, true);
   respond("480 Not here");
   says("good bye", 8, true);  // it has not arrived
+  says("good bye", 8, true);
+  respond("480 Not here");  // nor has this one, when the next has come
   respond("200 OK");
   says("* A sentence of the gateway", 0, true);
   respond("200 OK");
   says("* A sentence of the gateway", 0, true);
-  EXPECT_EQ(sent().size(), 6u);
+  EXPECT_EQ(sent().size(), 7u);
 }
 
 // Somebody on XMPP who names any address and port must not learn which ports are open.
