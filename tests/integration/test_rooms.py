@@ -8,7 +8,7 @@ import pytest
 from support import loopback
 from support.ejabberd import Ejabberd
 from support.federation import DOMAIN, prosody
-from support.phone import Baresip, LinphoneUser
+from support.phone import Baresip, LinphoneUser, Sofia
 from support.profanity import Profanity
 from support.prosody import Prosody
 from support.room import Occupant
@@ -254,6 +254,22 @@ def test_baresip_and_profanity_hear_each_other(site, room, tmp_path):
     romeo.shows("nurse: She is at church")
     romeo.kill()
     nurse.kill()
+
+
+def test_sofia_sip_is_in_a_room(site, room, tmp_path):
+    juliet = Occupant(site.xmpp_user("juliet"), room).configure()
+    romeo = Sofia(tmp_path / "romeo", loopback.address(216), site.stox, "romeo", site.sip_uri(room)).start()
+    proxy = site.stox.configuration["gateway"]["outbound_proxy"]
+    site.stox.send_all_to(f"sip:{romeo.host}:{romeo.port}")
+    romeo.say("Good evening")
+    juliet.hears("romeo", "Good evening")
+    romeo.shows("answered 200")
+    juliet.says("Who is there?")
+    romeo.shows("juliet: Who is there?")
+    romeo.say("#leave")
+    romeo.shows("answered 200", times=2)
+    romeo.kill()
+    site.stox.send_all_to(proxy)
 
 
 def speaks_until(phone, stop):
