@@ -22,7 +22,8 @@ constexpr const char* kSetUp =
     "PRAGMA journal_mode = WAL;"
     "PRAGMA wal_autocheckpoint = 1000;"
     "PRAGMA journal_size_limit = 8388608;"
-    "PRAGMA temp_store = MEMORY;"  // no descriptor is needed later
+    "PRAGMA temp_store = MEMORY;"   // no descriptor is needed later
+    "PRAGMA secure_delete = FAST;"  // Debian's SQLite writes zeros over what is deleted, and whole free pages
     "CREATE TABLE IF NOT EXISTS record (row INTEGER PRIMARY KEY, bytes BLOB NOT NULL, addition BLOB, "
     "openings "
     "INTEGER NOT NULL DEFAULT 0);"
