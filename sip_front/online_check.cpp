@@ -9,6 +9,7 @@
 #include "common/base/shortened.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "common/service/config_values.h"
 #include "common/service/lookup.h"
 #include "common/service/own_certificate.h"
 #include "sip_front/front_config.h"
@@ -48,14 +49,16 @@ void check_listens(const service::Config& config, const service::SipFrontConfig&
                    std::vector<Finding>* out) {
   for (const service::ListenConfig& listen : section.listen) {
     const std::string name = name_of(listen);
-    if (const auto* other = also_at(config, section, listen)) {
-      out->push_back({Kind::kFailure, fmt::format("{} is an address of sip_front {}, too", name, other->name),
-                      "only one of them can start: give each its own port"});
-    } else if (runs) {
+    if (runs) {
       out->push_back({Kind::kOk, name + " is this process's, which runs"});
-    } else if (const auto free =
-                   service::try_bind(listen.address, listen.port, listen.transport == Transport::kUdp);
-               free) {
+      continue;
+    }
+    if (const auto* other = also_at(config, section, listen)) {  // one file may be for several hosts
+      out->push_back({Kind::kWarning, fmt::format("{} is an address of sip_front {}, too", name, other->name),
+                      "if both are to run on this host, give each its own port"});
+    }
+    if (const auto free = service::try_bind(listen.address, listen.port, listen.transport == Transport::kUdp);
+        free) {
       out->push_back({Kind::kOk, name + " is free"});
     } else {
       out->push_back({Kind::kFailure, "cannot listen: " + free.error().text,
@@ -91,8 +94,7 @@ std::optional<Proxy> proxy_of(const service::Config& config) {
 // As the front does it: false, and the finding, if it would not send anything there.
 bool start_tls(const service::SipFrontConfig& section, const Proxy& proxy, service::Probe& probe,
                std::vector<Finding>* out) {
-  const bool is_name = normal_ipv6(proxy.host) == std::nullopt && !sip::Endpoint::parse(proxy.host, 0);
-  const auto seen = probe.start_tls(section.tls, is_name ? proxy.host : "");
+  const auto seen = probe.start_tls(section.tls, service::is_address(proxy.host) ? "" : proxy.host);
   if (!seen) {
     out->push_back(
         {Kind::kFailure, fmt::format("outbound_proxy {} takes no TLS: {}", probe.peer(), seen.error().text),
@@ -193,8 +195,9 @@ void check_domain(const service::Config& config, std::vector<Finding>* out) {
                       "are not found without"});
       return;
     }
-    if (!records || records->empty()) continue;
-    const auto& first = records->front();
+    const auto usable = service::by_priority(records.value_or(std::vector<net::SrvRecord>()));
+    if (usable.empty()) continue;
+    const net::SrvRecord& first = usable.front();
     const auto found = service::look_up(config.dns, first.target);
     if (!found) {
       out->push_back({Kind::kWarning,

@@ -26,7 +26,11 @@ bool is_ipv4(std::string_view text) {
   return text.size() < INET_ADDRSTRLEN && inet_pton(AF_INET, std::string(text).c_str(), &address) == 1;
 }
 
+}  // namespace
+
 bool is_address(std::string_view text) { return is_ipv4(text) || normal_ipv6(text).has_value(); }
+
+namespace {
 
 bool is_loopback(const std::string& address) {
   return is_ipv4(address) ? address.starts_with("127.") : normal_ipv6(address) == "::1";

@@ -36,6 +36,8 @@ Complaint check_curve_key(std::string_view);
 Complaint check_path(std::string_view);
 Complaint check_level(std::string_view);
 
+bool is_address(std::string_view);  // IPv4, or IPv6 without brackets
+
 bool is_tcp(std::string_view endpoint);  // of an address of the bus
 // Of an address of the bus: what goes there does not leave this host.
 bool stays_on_host(std::string_view endpoint);

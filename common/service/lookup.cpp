@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <optional>
 
 #include "common/base/text.h"
 #include "common/net/loop.h"
+#include "common/service/config_values.h"
 
 namespace stox::service {
 namespace {
@@ -39,20 +41,32 @@ net::Resolved<std::vector<net::SrvRecord>> look_up_services(const DnsConfig& dns
       dns, name, [&](net::Resolver& resolver, auto done) { resolver.srv(name, std::move(done)); });
 }
 
+std::vector<net::SrvRecord> by_priority(std::vector<net::SrvRecord> records) {
+  std::erase_if(records, [](const auto& one) { return one.target == "."; });
+  std::stable_sort(records.begin(), records.end(),
+                   [](const auto& a, const auto& b) { return a.priority < b.priority; });
+  return records;
+}
+
 Result<Probe> connect_to(const DnsConfig& dns, const Place& place, bool udp) {
   std::vector<net::SrvRecord> targets;
-  if (place.port == 0) {
-    if (auto found = look_up_services(dns, place.service + "." + place.host); found) targets = *found;
-    std::stable_sort(targets.begin(), targets.end(),
-                     [](const auto& a, const auto& b) { return a.priority < b.priority; });
+  if (place.port == 0 && !is_address(place.host)) {
+    const auto found = look_up_services(dns, place.service + "." + place.host);
+    if (found) targets = by_priority(*found);
+    if (found && !found->empty() && targets.empty())
+      return error(fmt::format("{} says that it has no {}", place.host, place.service));
   }
   if (targets.empty())
     targets.push_back({0, 0, place.port != 0 ? place.port : place.default_port, place.host});
   std::string why;
+  const auto until = std::chrono::steady_clock::now() + 3 * kProbeTime;
+  const auto is_over = [&] { return std::chrono::steady_clock::now() >= until; };
   for (const net::SrvRecord& target : targets) {
+    if (is_over()) break;
     const auto addresses = look_up(dns, target.target);
     if (!addresses) why += (why.empty() ? "" : ", ") + addresses.error().text;
     for (const std::string& address : addresses.value_or(std::vector<std::string>())) {
+      if (is_over()) break;
       auto probe = Probe::connect(address, target.port, udp);
       if (probe) return probe;
       why += (why.empty() ? "" : ", ") + probe.error().text;

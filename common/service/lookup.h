@@ -17,8 +17,12 @@ namespace stox::service {
 net::Resolved<std::vector<std::string>> look_up(const DnsConfig&, const std::string& host);
 net::Resolved<std::vector<net::SrvRecord>> look_up_services(const DnsConfig&, const std::string& name);
 
+// RFC 2782: those that offer the service, which "." does not, lowest priority first.
+std::vector<net::SrvRecord> by_priority(std::vector<net::SrvRecord>);
+
 // Connects to the first that takes it of the addresses of `host`, which is a name or an address. With port 0
-// and SRV records at `service`.HOST (such as "_sip._udp") their targets are meant, else `default_port`.
+// and SRV records at `service`.HOST (such as "_sip._udp") of a name their targets are meant, else
+// `default_port`. Tries no more of them once 3 kProbeTime are over.
 struct Place {
   std::string host;
   uint16_t port = 0;  // 0 = not given
