@@ -23,6 +23,7 @@
 
 #include "common/base/text.h"
 #include "common/service/config_file.h"
+#include "common/service/file_access.h"
 #include "common/service/probe.h"
 #include "ctl/control_client.h"
 #include "ctl/doctor_loop.h"
@@ -130,17 +131,16 @@ class Doctor {
 
   // In the configuration itself.
   void secrets() {
-    const bool any = std::any_of(
-        config_.xmpp_workers.begin(), config_.xmpp_workers.end(),
-        [](const auto& worker) { return !worker.xmpp_password.empty() || !worker.dialback_secret.empty(); });
     if (access(config_.file.c_str(), R_OK) != 0)
       return note("configuration", "failure",
                   fmt::format("{} cannot be read: {}", config_.file, std::strerror(errno)),
                   fmt::format("chgrp stox {0} && chmod 0640 {0}", config_.file));
-    if (any && service::all_can_read(config_.file))
-      return note(
-          "configuration", "warning", config_.file + " holds secrets, and everybody on this host can read it",
-          fmt::format("chmod o= {}, or keep them in files of their own (xmpp_password_file)", config_.file));
+    if (service::holds_secret(config_) && service::everybody_reads(config_.file))
+      return note("configuration", "warning",
+                  config_.file + " holds secrets, and everybody on this host can read it",
+                  fmt::format("chmod o= {}, or keep them in files of their own (xmpp_password_file, "
+                              "password_file)",
+                              config_.file));
     note("configuration", "ok", config_.file + " can be read");
   }
 
@@ -157,9 +157,7 @@ class Doctor {
           &printed);
       const json rows = rows_of(printed, name);
       for (const json& row : rows) {
-        const std::string what = text_at(row, "what");
-        const bool is_news = text_at(row, "kind") == "ok" || said_.insert(what).second;
-        if (is_news && !what.starts_with(all_can_read)) rows_.push_back(row);
+        if (!text_at(row, "what").starts_with(all_can_read)) add_row(row, &rows_);
       }
       if (rows.empty())
         note(name, "failure", fmt::format("{} cannot be run here, or ended with status {}", program, status),
@@ -244,7 +242,6 @@ class Doctor {
   const service::Config& config_;
   const std::string& to_;
   std::set<std::string> running_;  // sections
-  std::set<std::string> said_;     // of what all programs find in the one configuration, once is enough
   json rows_ = json::array();
 };
 
@@ -261,6 +258,17 @@ std::string become(const std::string& user) {
 }
 
 }  // namespace
+
+void add_row(const json& row, json* rows) {
+  for (json& before : *rows) {
+    json renamed = row;
+    renamed["name"] = before["name"];
+    if (renamed != before || text_at(row, "kind") == "ok") continue;
+    before["name"] = text_at(before, "name") + ", " + text_at(row, "name");
+    return;
+  }
+  rows->push_back(row);
+}
 
 json rows_of(const std::string& printed, const std::string& name) {
   json rows = json::array();

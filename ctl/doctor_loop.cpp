@@ -7,15 +7,18 @@
 #include <cctype>
 #include <ctime>
 #include <string_view>
+#include <vector>
 
 #include "common/base/jid.h"
 #include "common/base/shortened.h"
 #include "common/base/sip_uri.h"
 #include "common/base/text.h"
+#include "common/service/config_values.h"
 #include "common/service/lookup.h"
 #include "ctl/doctor_password.h"
 #include "ctl/site.h"
 #include "ctl/text_table.h"
+#include "sip_front/sip/policy/tls_identity.h"
 
 namespace stox::ctl {
 namespace {
@@ -82,6 +85,13 @@ json row(const char* kind, std::string what, std::string remedy = {}) {
 
 }  // namespace
 
+std::string final_response_in(const std::string& came) {
+  const std::string status = status_of(came);
+  if (status.empty() || status[0] == '1') return {};
+  const std::size_t at = came.rfind("SIP/2.0 ");
+  return came.find("\r\n\r\n", at) == std::string::npos ? std::string() : came.substr(at);
+}
+
 LoopMessage loop_message(const service::Config& config, const std::string& to_jid,
                          const std::string& unique) {
   const service::GatewayConfig& gateway = config.gateway;
@@ -141,13 +151,21 @@ json loop_row(const std::string& answer, const json& hops, bool to_user, const s
 
 namespace {
 
-// The last final response that comes, whole; empty: none.
+// As the front would, or not at all: who is not believed gets no password proved.
+bool start_tls(service::Probe& probe, const service::SipFrontConfig& front, const std::string& host) {
+  const auto seen = probe.start_tls(front.tls, service::is_address(host) ? "" : host);
+  std::vector<std::string> allow_wildcard;
+  for (const std::string& name : front.allow_wildcard) allow_wildcard.push_back(ascii_lower(name));
+  return seen && !sip::why_not(*seen, host, allow_wildcard);
+}
+
+// The last final response that comes, its head whole; empty: none.
 std::string final_response(service::Probe& probe) {
+  std::string all;
   for (int i = 0; i < kMaxAnswers; ++i) {
     const std::string came = probe.receive("\r\n\r\n");
-    const std::string status = status_of(came);
     if (came.empty()) break;
-    if (!status.empty() && status[0] != '1') return came.substr(came.rfind("SIP/2.0 "));
+    if (std::string final = final_response_in(all += came); !final.empty()) return final;
   }
   return {};
 }
@@ -164,8 +182,7 @@ json try_loop(const service::Config& config, const std::string& to_jid) {
   auto probe =
       service::connect_to(config.dns, {host, proxy->port, service, tls ? kSipTlsPort : kSipPort}, udp);
   // The front's own check says why not.
-  if (!probe || (tls && !probe->start_tls(config.sip_fronts.front().tls, is_host_name(host) ? host : "")))
-    return {};
+  if (!probe || (tls && !start_tls(*probe, config.sip_fronts.front(), host))) return {};
   const std::string unique = fmt::format("{:x}-{:x}", getpid(), std::time(nullptr));
   LoopMessage message = loop_message(config, to_jid, unique);
   if (message.request_uri.empty()) return {};

@@ -20,6 +20,9 @@ LoopMessage loop_message(const service::Config&, const std::string& to_jid, cons
 // The MESSAGE on the wire. `own`: ADDRESS:PORT that it is sent from.
 std::string text_of(const LoopMessage&, const std::string& own, const char* transport);
 
+// The last response in what a proxy has sent till now, if it is final and its head is whole; else empty.
+std::string final_response_in(const std::string& came);
+
 // What came of it: {"name","kind","what","remedy"}. `answer`: the final status line, "403 Forbidden", empty:
 // none came. hops: those of its Call-ID, as `stoxctl trace` has them. no_proof: why a proxy that asks for a
 // password got none; empty: it got one, or did not ask.
@@ -27,7 +30,7 @@ nlohmann::json loop_row(const std::string& answer, const nlohmann::json& hops, b
                         const std::string& no_proof);
 
 // Sends it by gateway.outbound_proxy and waits for what comes of it. Null without such a proxy, or if it
-// cannot be reached, as the front's own check says then.
+// cannot be reached or is not believed, as the front's own check says then.
 nlohmann::json try_loop(const service::Config&, const std::string& to_jid);
 
 }  // namespace stox::ctl

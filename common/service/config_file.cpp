@@ -261,6 +261,18 @@ bool all_can_read(const std::string& path) {
   return !path.empty() && stat(path.c_str(), &info) == 0 && (info.st_mode & S_IROTH) != 0;
 }
 
+bool holds_secret(const Config& config) {
+  return std::any_of(config.xmpp_workers.begin(), config.xmpp_workers.end(),
+                     [](const XmppWorkerConfig& one) {
+                       return !one.dialback_secret.empty() ||
+                              (!one.xmpp_password.empty() && one.xmpp_password_file.empty());
+                     }) ||
+         std::any_of(config.sip_fronts.begin(), config.sip_fronts.end(), [](const SipFrontConfig& one) {
+           return std::any_of(one.credentials.begin(), one.credentials.end(),
+                              [](const CredentialsConfig& each) { return each.password_file.empty(); });
+         });
+}
+
 Result<toml::table> parse_config_file(const std::string& file) {
   const auto text = read_file(file);
   if (!text)

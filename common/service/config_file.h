@@ -14,6 +14,9 @@ Result<std::string> read_file(const std::string& path);
 // Others than its owner and group.
 bool all_can_read(const std::string& path);
 
+// Whether a secret stands in the configuration itself, and not in a file that it names.
+bool holds_secret(const Config&);
+
 // The error is a whole line: "FILE:LINE:COLUMN: what".
 Result<toml::table> parse_config_file(const std::string& file);
 

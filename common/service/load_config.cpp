@@ -193,19 +193,6 @@ void check_mapper_instance(const toml::table& root, const Identity& identity, co
   }
 }
 
-// Whether a secret stands in the configuration itself.
-bool holds_secret(const Config& config) {
-  return std::any_of(config.xmpp_workers.begin(), config.xmpp_workers.end(),
-                     [](const XmppWorkerConfig& one) {
-                       return !one.dialback_secret.empty() ||
-                              (!one.xmpp_password.empty() && one.xmpp_password_file.empty());
-                     }) ||
-         std::any_of(config.sip_fronts.begin(), config.sip_fronts.end(), [](const SipFrontConfig& one) {
-           return std::any_of(one.credentials.begin(), one.credentials.end(),
-                              [](const CredentialsConfig& each) { return each.password_file.empty(); });
-         });
-}
-
 // Domains of rooms that SIP users may not reach, as xmpp_domains has none of them.
 std::vector<std::string> closed_room_domains(const GatewayConfig& gateway) {
   std::vector<std::string> out;

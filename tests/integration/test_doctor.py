@@ -55,7 +55,8 @@ def still_site():
     names = NameServer(site.folder / "dns", loopback.address(242),
                        [("sip-xmpp.test", here), ("xmpp-sip.test", here), ("served.test", here), ("host.test", here)],
                        [("_xmpp-server._tcp.none.test",), ("_xmpp-server._tcp.lost.test", "gone.test", 5269, 0, 0),
-                        ("_sip._udp.lost.test", "gone.test", 5060, 0, 0), ("_xmpp-server._tcp.moved.test", "host.test", 1, 0, 0)])
+                        ("_sip._udp.lost.test", "gone.test", 5060, 0, 0), ("_sip._udp.none.test",), ("_sip._tcp.chosen.test",),
+                        ("_sip._udp.chosen.test", "gone.test", 5060, 20, 0), ("_sip._udp.chosen.test", "host.test", 5060, 10, 0), ("_xmpp-server._tcp.moved.test", "host.test", 1, 0, 0)])
     names.start()
     site.stox.configuration["dns"]["servers"] = [names.address]
     site.stox.write()
@@ -85,13 +86,14 @@ FAILURE, WARNING, REFUSED = "failure", "warning", "refused"  # exit status 1, 0 
 BREAKAGES = [
     (breakages.a_udp_port_in_use, "sip-1", FAILURE, "udp 127.*: Address already in use", "end what uses it"),
     (breakages.a_tcp_port_in_use, "sip-1", FAILURE, "tcp 127.*: Address already in use", "end what uses it"),
-    (breakages.a_port_of_another_front, "sip-1", FAILURE, "is an address of sip_front sip-2, too", "its own port"),
+    (breakages.a_port_of_another_front, "sip-1", WARNING, "is an address of sip_front sip-2, too", "if both are to run on this host"),
     (breakages.an_address_of_another_host, "sip-1", FAILURE, "Cannot assign requested address", "choose another address"),
     (breakages.a_port_for_root_alone, "sip-1", FAILURE, "Permission denied", "a port above 1023"),
     (breakages.a_proxy_that_is_not_there, "sip-1", FAILURE, "outbound_proxy cannot be reached: .*refused", "start the proxy"),
     (breakages.a_proxy_that_says_nothing, "sip-1", FAILURE, "says nothing to OPTIONS", "firewall"),
     (breakages.a_proxy_whose_name_nobody_knows, "sip-1", FAILURE, "no such name no-such-host.test", "mend gateway.outbound_proxy"),
     (breakages.a_proxy_whose_service_leads_nowhere, "sip-1", FAILURE, "no such name gone.test", "mend gateway.outbound_proxy"),
+    (breakages.a_proxy_whose_domain_offers_no_sip, "sip-1", FAILURE, "none.test says that it has no _sip._udp", "mend gateway.outbound_proxy"),
     (breakages.a_proxy_that_speaks_no_sip, "sip-1", FAILURE, "answers \"HTTP/1.1 400 Bad Request\", no SIP", "is it a SIP proxy"),
     (breakages.a_proxy_that_is_the_front_itself, "sip-1", FAILURE, "is this front itself", "the SIP proxy's address"),
     (breakages.a_proxy_that_is_not_trusted, "sip-1", WARNING, "is not in trusted", "trusted = [\"127"),
@@ -142,6 +144,7 @@ BREAKAGES = [
     (breakages.a_disk_that_is_full, "runtime.state_directory", WARNING, "less than 50 MB of room", "make room"),
     (breakages.a_mapper_socket_in_a_folder_that_is_not_there, "mapper-1", FAILURE, "cannot be made", "mkdir"),
     (breakages.a_configuration_that_everybody_can_read, "configuration", WARNING, "everybody on this host can read it", "chmod o="),
+    (breakages.a_sip_password_that_everybody_can_read, "configuration", WARNING, "everybody on this host can read it", "chmod o="),
     (breakages.a_configuration_that_the_user_cannot_read, "configuration", FAILURE, "cannot be read", "chgrp"),
 
     (breakages.few_descriptors, "descriptors", WARNING, "may open 1000 of them", "LimitNOFILE"),
@@ -155,6 +158,13 @@ BREAKAGES = [
     (breakages.a_file_of_aliases_that_is_not_there, "", REFUSED, "/nowhere/aliases", ""),
     (breakages.an_address_for_metrics_in_use, "component-1", FAILURE, "metrics", "choose another address"),
 ]
+
+
+def test_the_service_that_others_use_first(broken_site):
+    broken_site.stox.configuration["gateway"]["gateway_domain"] = "chosen.test"
+    broken_site.stox.write()
+    said = broken_site.stox.ctl("doctor", "--user", "").stdout
+    assert "_sip._udp.chosen.test leads to host.test:5060" in said, said
 
 
 @pytest.mark.parametrize("broken, name, kind, what, remedy", BREAKAGES, ids=[row[0].__name__ for row in BREAKAGES])
@@ -186,6 +196,17 @@ def test_a_check_online(new_site):
     assert subprocess.run([PROGRAMS / "stox-xmpp-worker", "--online"], capture_output=True).returncode == 2
 
 
+def nothing_is_said_to_an_unknown_proxy(site):
+    """Nobody knows whether it may have the answer to what it asks."""
+    other = breakages.Answering(site.stox.host, b"SIP/2.0 407 Who?\r\n\r\n", Authority(site.folder / "unknown").server(f"IP:{site.stox.host}"))
+    site.stox.send_all_to(f"sip:{site.stox.host}:{other.port};transport=tls")
+    site.stox.ready()
+    code, found = doctor(site)
+    other.close()
+    assert code == 1 and "is not believed" in found["sip-1", "failure"][0][0]
+    assert other.heard == b"" and not any(name == "loop" for name, _ in found), found
+
+
 def the_proxy_asks_for_a_password(site):
     section, juliet = site.stox.configuration["sip_front"][0], site.xmpp_user("juliet")
     section["from_domains"] = ["sip.test"]
@@ -209,8 +230,19 @@ def the_proxy_asks_for_a_password(site):
     assert juliet.next_message().sender.startswith("romeo*sip.test@")
 
 
+def a_front_of_another_host(site):
+    whole = copy.deepcopy(site.stox.configuration)
+    breakages.a_port_of_another_front(site)
+    site.stox.write()
+    _, found = doctor(site)
+    assert not any("sip_front sip-2" in what for rows in found.values() for what, _ in rows), "the one that runs has its port"
+    site.stox.configuration = whole
+    site.stox.write()
+
+
 def test_what_does_not_run_as_it_should(new_site):
     site = new_site().start()
+    a_front_of_another_host(site)
     site.stox.processes["mapper-1"].freeze()
     code, found = doctor(site)
     assert code == 1 and "does not answer" in found["mapper-1", "failure"][0][0] and "kill -CONT" in found["mapper-1", "failure"][0][0]
@@ -232,6 +264,8 @@ def test_a_message_goes_through_the_proxy(new_site):
     found = doctor(site, "--to", "juliet@xmpp.test")[1]
     assert "Your address must be at sip.test" in found["loop", "failure"][0][0], "this proxy lets no stranger speak"
     the_proxy_asks_for_a_password(site)
+
+    nothing_is_said_to_an_unknown_proxy(site)
 
     # One that sends the gateway's domain elsewhere.
     other = site.sip_user("proxy")

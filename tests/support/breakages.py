@@ -33,13 +33,13 @@ class Answering:
     """A server that says one thing to whoever comes, or nothing, with TLS if it has a context."""
 
     def __init__(self, host, says=b"", tls=None):
-        self.says = says
+        self.says, self.heard = says, b""
         self._server = background.call(lambda: asyncio.start_server(self._came, host, 0, ssl=tls))
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _came(self, reader, writer):
         try:
-            await reader.read(1)
+            self.heard += await reader.read(1)
             writer.write(self.says)
             writer.close()
         except OSError:
@@ -101,6 +101,10 @@ def a_proxy_whose_name_nobody_knows(site):
 
 def a_proxy_whose_service_leads_nowhere(site):
     _proxy(site, "sip:lost.test")
+
+
+def a_proxy_whose_domain_offers_no_sip(site):
+    _proxy(site, "sip:none.test")
 
 
 def a_proxy_that_speaks_no_sip(site):
@@ -352,6 +356,15 @@ def a_configuration_that_everybody_can_read(site):
     site.folder.chmod(0o755)
     site.stox.folder.chmod(0o755)
     site.stox.file.chmod(0o644)
+
+
+def a_sip_password_that_everybody_can_read(site):
+    file = site.stox.folder / "secret"
+    file.write_text(worker(site).pop("xmpp_password") + "\n")
+    file.chmod(0o600)
+    worker(site)["xmpp_password_file"] = str(file)
+    front(site)["credentials"] = [{"realm": "sip.test", "username": "romeo", "password": "pw"}]
+    a_configuration_that_everybody_can_read(site)
 
 
 def a_configuration_that_the_user_cannot_read(site):

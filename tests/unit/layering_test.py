@@ -35,7 +35,8 @@ SOCKETS = {
 
 # Single headers beyond that.
 HEADERS = {"ctl": {"common/bus/zmq/curve.h",  # stoxctl keys
-                   "sip_front/sip/message/digest.h", "sip_front/sip/message/parser.h"},  # doctor's own requests
+                   "sip_front/sip/message/digest.h", "sip_front/sip/message/parser.h",
+                   "sip_front/sip/policy/tls_identity.h"},  # doctor's own requests
            "common/service": {"common/bus/zmq/curve.h"}}  # whether the configured keys fit
 
 # Libraries that stay behind one wall: include prefix, folders that may see it.

@@ -66,6 +66,15 @@ TEST(DoctorLoop, WhatCameOfItIsJudgedByItsHops) {
   EXPECT_THAT(failed["remedy"].get<std::string>(), HasSubstr("stoxctl trace 4bf92f35"));
 }
 
+TEST(DoctorLoop, AResponseIsFinalWhenItsHeadIsWhole) {
+  const std::string trying = "SIP/2.0 100 Trying\r\nCSeq: 1 MESSAGE\r\n\r\n";
+  const std::string head = "SIP/2.0 407 Who?\r\nVia: SIP/2.0/TCP 127.0.0.1\r\nCSeq: 1 MESSAGE\r\n\r\n";
+  EXPECT_EQ(final_response_in(trying), "");
+  EXPECT_EQ(final_response_in(trying + head.substr(0, 12)), "");
+  EXPECT_EQ(final_response_in(trying + head.substr(0, head.size() - 2)), "");
+  EXPECT_EQ(final_response_in(trying + head), head);
+}
+
 TEST(DoctorLoop, AProxyThatKeepsItToItselfIsNamed) {
   EXPECT_EQ(loop_row("404 Not here", json::array(), false, "")["kind"], "failure");
   EXPECT_THAT(loop_row("404 Not here", json::array(), false, "")["what"].get<std::string>(),

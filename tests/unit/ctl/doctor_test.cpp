@@ -22,5 +22,22 @@ TEST(Doctor, WhatAProgramPrintsIsReadLineByLine) {
   EXPECT_EQ(rows[1]["name"], "b");
 }
 
+TEST(Doctor, TroubleOfSeveralIsOneRowWithTheirNames) {
+  using nlohmann::json;
+  const auto row = [](const char* name, const char* kind, const char* what) {
+    return json{{"name", name}, {"kind", kind}, {"what", what}, {"remedy", ""}};
+  };
+  json rows = json::array();
+  for (const char* name : {"sip-1", "sip-2"}) {
+    add_row(row(name, "ok", "the configuration is fine"), &rows);
+    add_row(row(name, "warning", "the proxy is not in trusted"), &rows);
+  }
+  add_row(row("sip-2", "failure", "cannot listen"), &rows);
+  EXPECT_EQ(rows, json::array({row("sip-1", "ok", "the configuration is fine"),
+                               row("sip-1, sip-2", "warning", "the proxy is not in trusted"),
+                               row("sip-2", "ok", "the configuration is fine"),
+                               row("sip-2", "failure", "cannot listen")}));
+}
+
 }  // namespace
 }  // namespace stox::ctl
