@@ -11,14 +11,13 @@
 #include "common/base/text.h"
 #include "common/service/lookup.h"
 #include "common/service/own_certificate.h"
+#include "xmpp_worker/tlsa_check.h"
 
 namespace stox::worker {
 namespace {
 
 using service::Finding;
 using Kind = Finding::Kind;
-
-constexpr uint16_t kServerPort = 5269;  // RFC 6120 3.2.2
 
 std::string sha1_hex(const std::string& bytes) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
@@ -147,7 +146,10 @@ void check_server(const service::Config& config, const service::XmppWorkerConfig
     out->push_back({Kind::kWarning,
                     "it has no certificate: other servers must do with dialback, most refuse us",
                     "xmpp_worker.tls: certificate and key for " + worker.serves.front()});
-  for (const std::string& domain : worker.serves) out->push_back(check_domain(config.dns, worker, domain));
+  for (const std::string& domain : worker.serves) {
+    out->push_back(check_domain(config.dns, worker, domain));
+    if (out->back().kind != Kind::kFailure) check_tlsa(config.dns, worker.tls, domain, out);
+  }
 }
 
 }  // namespace

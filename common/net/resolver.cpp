@@ -18,7 +18,7 @@
 namespace stox::net {
 namespace {
 
-constexpr int kTypeA = 1, kTypeAaaa = 28, kTypeSrv = 33, kTypeNaptr = 35, kClassIn = 1;
+constexpr int kTypeA = 1, kTypeAaaa = 28, kTypeSrv = 33, kTypeNaptr = 35, kTypeTlsa = 52, kClassIn = 1;
 constexpr int kNameError = 3;  // RCODE NXDOMAIN
 // Answers that hold for a while are kept here, too: each question to libunbound wakes its thread and ours.
 constexpr std::size_t kMaxKnown = 4096;
@@ -66,6 +66,24 @@ std::optional<NaptrRecord> read_naptr(std::string_view wire) {
   return record;
 }
 
+// RFC 6698 2.1. Nothing when the record is cut short.
+std::optional<TlsaRecord> read_tlsa(std::string_view wire) {
+  if (wire.size() < 4) return std::nullopt;
+  const auto byte = [&](std::size_t i) { return static_cast<uint8_t>(wire[i]); };
+  return TlsaRecord{byte(0), byte(1), byte(2), std::string(wire.substr(3))};
+}
+
+// The records that `read` takes.
+template <class Record>
+std::vector<Record> read_all(const std::vector<std::string>& wires,
+                             std::optional<Record> (*read)(std::string_view)) {
+  std::vector<Record> found;
+  for (const std::string& wire : wires) {
+    if (auto record = read(wire)) found.push_back(std::move(*record));
+  }
+  return found;
+}
+
 struct FreeContext {
   void operator()(ub_ctx* context) const { ub_ctx_delete(context); }
 };
@@ -93,6 +111,7 @@ Result<Context> make_context(const Resolver::Options& options) {
       return error("DNS: cannot use server " + server + ": " + ub_strerror(failure));
     }
   }
+  for (const std::string& anchor : options.trust_anchors) ub_ctx_add_ta(context.get(), anchor.c_str());
   if (options.hosts_file) ub_ctx_hosts(context.get(), nullptr);
   ub_ctx_set_option(context.get(), "do-not-query-localhost:", "no");  // a resolver of the host's own is usual
   // Private names that libunbound would answer by itself (RFC 6761): a site may serve them.
@@ -160,11 +179,14 @@ class UnboundResolver final : public Resolver {
   void naptr(const std::string& name, std::function<void(Resolved<std::vector<NaptrRecord>>)> done) override {
     ask(name, kTypeNaptr, [done](Resolved<Records> records) {
       if (!records) return done(tl::make_unexpected(records.error()));
-      std::vector<NaptrRecord> found;
-      for (const std::string& r : *records) {
-        if (auto record = read_naptr(r)) found.push_back(std::move(*record));
-      }
-      done(std::move(found));
+      done(read_all(*records, read_naptr));
+    });
+  }
+
+  void tlsa(const std::string& name, std::function<void(Resolved<std::vector<TlsaRecord>>)> done) override {
+    ask(name, kTypeTlsa, [done](Resolved<Records> records) {
+      if (!records) return done(tl::make_unexpected(records.error()));
+      done(read_all(*records, read_tlsa));
     });
   }
 
@@ -238,10 +260,10 @@ class UnboundResolver final : public Resolver {
   static void answered(void* data, int failure, ub_result* raw) {
     const std::unique_ptr<ub_result, FreeResult> result(raw);
     auto* question = static_cast<Question*>(data);
-    Resolved<Records> records = read(question->name, failure, result.get());
+    Resolved<Records> records = question->resolver->read(question->name, failure, result.get());
     if (records || records.error().kind != ResolveError::Kind::kFailed) {
       question->resolver->remember(*question, records, result->ttl);
-    } else if (const bool forged = failure == 0 && result->bogus; !forged) {
+    } else if (const bool forged = failure == 0 && question->resolver->is_unproven(*result); !forged) {
       if (Known* const known = question->resolver->stale(*question)) {
         known->until = question->resolver->loop_.now() + kStaleFor;
         records = known->records;
@@ -277,10 +299,14 @@ class UnboundResolver final : public Resolver {
     late_.set(next);
   }
 
-  static Resolved<Records> read(const std::string& name, int failure, const ub_result* result) {
+  bool is_unproven(const ub_result& result) const {
+    return result.bogus != 0 || (!options_.trust_anchors.empty() && result.secure == 0);
+  }
+
+  Resolved<Records> read(const std::string& name, int failure, const ub_result* result) const {
     using Kind = ResolveError::Kind;
     if (failure != 0) return tl::make_unexpected(ResolveError{Kind::kFailed, ub_strerror(failure)});
-    if (result->bogus)
+    if (is_unproven(*result))
       return tl::make_unexpected(ResolveError{Kind::kFailed, "DNSSEC: " + name + " does not validate"});
     if (result->havedata) {
       Records records;
@@ -336,6 +362,10 @@ class UnboundResolver final : public Resolver {
 
 void Resolver::naptr(const std::string& name, std::function<void(Resolved<std::vector<NaptrRecord>>)> done) {
   done(tl::make_unexpected(ResolveError{ResolveError::Kind::kNoRecord, name + " has no NAPTR record"}));
+}
+
+void Resolver::tlsa(const std::string& name, std::function<void(Resolved<std::vector<TlsaRecord>>)> done) {
+  done(tl::make_unexpected(ResolveError{ResolveError::Kind::kNoRecord, name + " has no TLSA record"}));
 }
 
 Result<std::unique_ptr<Resolver>> Resolver::create(Loop& loop, const Options& options) {

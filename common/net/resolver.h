@@ -32,6 +32,12 @@ struct NaptrRecord {
   std::string replacement;  // "." when the regexp is to be used
 };
 
+// RFC 6698 2.1.
+struct TlsaRecord {
+  uint8_t usage = 0, selector = 0, matching = 0;
+  std::string data;  // bytes, never none
+};
+
 struct ResolveError {
   enum class Kind { kNoName, kNoRecord, kFailed } kind;  // NXDOMAIN; name without such a record; no answer
   std::string text;
@@ -45,6 +51,9 @@ class Resolver {
   struct Options {
     std::vector<std::string> servers;  // "ADDRESS" or "ADDRESS:PORT"; empty: the system's resolv.conf
     bool hosts_file = true;            // read /etc/hosts
+    // DS or DNSKEY records as text. With any, only what DNSSEC proves by them (RFC 4035) is an answer, and
+    // all else an error of kind kFailed.
+    std::vector<std::string> trust_anchors = {};
   };
   // The loop must outlive it. Callbacks come from the loop, never from inside the call; none after
   // destruction.
@@ -58,6 +67,8 @@ class Resolver {
   virtual void srv(const std::string& name, std::function<void(Resolved<std::vector<SrvRecord>>)>) = 0;
   // As in the answer, unsorted. A resolver that has none of them answers kNoRecord, from inside the call.
   virtual void naptr(const std::string& name, std::function<void(Resolved<std::vector<NaptrRecord>>)>);
+  // The same; `name` is "_PORT._tcp.HOST" (RFC 6698 3).
+  virtual void tlsa(const std::string& name, std::function<void(Resolved<std::vector<TlsaRecord>>)>);
 };
 
 }  // namespace stox::net

@@ -14,12 +14,19 @@
 namespace stox::service {
 namespace {
 
+// https://data.iana.org/root-anchors/: those of 2017 and 2024.
+const std::vector<std::string> kRootKeys = {
+    ". DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
+    ". DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16"};
+
 // ask(resolver, done) puts one question.
 template <class T, class Ask>
-net::Resolved<T> answer_of(const DnsConfig& dns, const std::string& name, const Ask& ask) {
+net::Resolved<T> answer_of(const DnsConfig& dns, const std::string& name, const Ask& ask,
+                           bool proven = false) {
   using Kind = net::ResolveError::Kind;
   net::Loop loop;
-  const auto resolver = net::Resolver::create(loop, {dns.servers, true});
+  const auto resolver =
+      net::Resolver::create(loop, {dns.servers, true, proven ? kRootKeys : std::vector<std::string>()});
   if (!resolver) return tl::make_unexpected(net::ResolveError{Kind::kFailed, resolver.error().text});
   auto answer = std::make_shared<std::optional<net::Resolved<T>>>();  // the question may outlive this call
   ask(**resolver, [answer](net::Resolved<T> came) { *answer = std::move(came); });
@@ -36,9 +43,16 @@ net::Resolved<std::vector<std::string>> look_up(const DnsConfig& dns, const std:
       dns, host, [&](net::Resolver& resolver, auto done) { resolver.addresses(host, std::move(done)); });
 }
 
-net::Resolved<std::vector<net::SrvRecord>> look_up_services(const DnsConfig& dns, const std::string& name) {
+net::Resolved<std::vector<net::SrvRecord>> look_up_services(const DnsConfig& dns, const std::string& name,
+                                                            bool proven) {
   return answer_of<std::vector<net::SrvRecord>>(
-      dns, name, [&](net::Resolver& resolver, auto done) { resolver.srv(name, std::move(done)); });
+      dns, name, [&](net::Resolver& resolver, auto done) { resolver.srv(name, std::move(done)); }, proven);
+}
+
+net::Resolved<std::vector<net::TlsaRecord>> look_up_tlsa(const DnsConfig& dns, const std::string& name,
+                                                         bool proven) {
+  return answer_of<std::vector<net::TlsaRecord>>(
+      dns, name, [&](net::Resolver& resolver, auto done) { resolver.tlsa(name, std::move(done)); }, proven);
 }
 
 std::vector<net::SrvRecord> by_priority(std::vector<net::SrvRecord> records) {

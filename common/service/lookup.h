@@ -15,7 +15,11 @@ namespace stox::service {
 
 // Each waits for at most kProbeTime; that nobody answers is an error of kind kFailed.
 net::Resolved<std::vector<std::string>> look_up(const DnsConfig&, const std::string& host);
-net::Resolved<std::vector<net::SrvRecord>> look_up_services(const DnsConfig&, const std::string& name);
+// With `proven` only what DNSSEC proves, from the keys of the root on, is an answer.
+net::Resolved<std::vector<net::SrvRecord>> look_up_services(const DnsConfig&, const std::string& name,
+                                                            bool proven = false);
+net::Resolved<std::vector<net::TlsaRecord>> look_up_tlsa(const DnsConfig&, const std::string& name,
+                                                         bool proven = false);
 
 // RFC 2782: those that offer the service, which "." does not, lowest priority first.
 std::vector<net::SrvRecord> by_priority(std::vector<net::SrvRecord>);

@@ -53,10 +53,11 @@ def still_site():
     site = Site()
     here = site.stox.host
     names = NameServer(site.folder / "dns", loopback.address(242),
-                       [("sip-xmpp.test", here), ("xmpp-sip.test", here), ("served.test", here), ("host.test", here)],
+                       [("sip-xmpp.test", here), ("xmpp-sip.test", here), ("served.test", here), ("host.test", here), ("dane.test", here)],
                        [("_xmpp-server._tcp.none.test",), ("_xmpp-server._tcp.lost.test", "gone.test", 5269, 0, 0),
                         ("_sip._udp.lost.test", "gone.test", 5060, 0, 0), ("_sip._udp.none.test",), ("_sip._tcp.chosen.test",),
-                        ("_sip._udp.chosen.test", "gone.test", 5060, 20, 0), ("_sip._udp.chosen.test", "host.test", 5060, 10, 0), ("_xmpp-server._tcp.moved.test", "host.test", 1, 0, 0)])
+                        ("_sip._udp.chosen.test", "gone.test", 5060, 20, 0), ("_sip._udp.chosen.test", "host.test", 5060, 10, 0), ("_xmpp-server._tcp.moved.test", "host.test", 1, 0, 0)],
+                       records=[("_5269._tcp.dane.test", 52, b"\3\1\1" + bytes(32))])
     names.start()
     site.stox.configuration["dns"]["servers"] = [names.address]
     site.stox.write()
@@ -124,6 +125,8 @@ BREAKAGES = [
     (breakages.a_served_domain_that_is_not_in_dns, "component-1", WARNING, "has no address in DNS", "SRV records"),
     (breakages.a_served_domain_that_needs_a_service, "component-1", WARNING, "has no SRV records, so other servers try port 5269",
      "_xmpp-server._tcp.served.test. SRV 0 0"),
+    (breakages.a_served_domain_with_a_tlsa_record_for_another_key, "component-1", WARNING,
+     "TLSA _5269._tcp.dane.test does not fit our certificate: DNSSEC does not validate it", "_5269._tcp.dane.test. IN TLSA 3 1 1 "),
 
     (breakages.a_certificate_that_is_not_there, "sip-1", FAILURE, "/nowhere/a.pem.* cannot be read", ""),
     (breakages.a_certificate_that_is_none, "sip-1", FAILURE, "holds none in PEM", ""),

@@ -257,6 +257,10 @@ def a_served_domain_that_needs_a_service(site):
     worker(site)["xmpp_port"] = loopback.free_port(site.stox.host)
 
 
+def a_served_domain_with_a_tlsa_record_for_another_key(site):
+    _server(site, "dane.test", ("DNS:dane.test",))
+
+
 # Certificates of the SIP front.
 
 def _tls(site, certificate, key, ca=True):

@@ -8,9 +8,10 @@ from support.child import Child
 
 
 class NameServer(Child):
-    def __init__(self, folder, host, addresses=(), services=(), pointers=()):
+    def __init__(self, folder, host, addresses=(), services=(), pointers=(), records=()):
         """addresses: (name, address), or one of each family with a comma between; services: (name, target, port,
-        priority, weight); pointers: (name, order, preference, flags, service, replacement). On port 53 of its own address
+        priority, weight); pointers: (name, order, preference, flags, service, replacement);
+        records: (name, number of its type, bytes) of any other type. On port 53 of its own address
         if that is free, because some servers ask on no other."""
         folder.mkdir()
         self.host, self.port = host, loopback.free_port(host, 53)
@@ -18,6 +19,7 @@ class NameServer(Child):
         options = [f"--host-record={name},{address}" for name, address in addresses]
         options += ["--srv-host=" + ",".join(map(str, service)) for service in services]
         options += [f"--naptr-record={','.join(map(str, pointer[:-1]))},,{pointer[-1]}" for pointer in pointers]
+        options += [f"--dns-rr={name},{number},{data.hex()}" for name, number, data in records]
         super().__init__("dnsmasq", [shutil.which("dnsmasq") or "/usr/sbin/dnsmasq", "--keep-in-foreground", "--log-queries",
                                      "--log-facility=-", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file=",
                                      "--user=root", "--local=/test/", "--bind-interfaces", f"--listen-address={host}",

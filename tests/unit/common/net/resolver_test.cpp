@@ -1,19 +1,80 @@
 #include "common/net/resolver.h"
 
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
 
 #include <array>
 #include <asio/ip/udp.hpp>
+#include <ctime>
+#include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 namespace stox::net {
 namespace {
+
+std::string be16(unsigned value) { return {static_cast<char>(value >> 8), static_cast<char>(value & 255)}; }
+std::string be32(int64_t value) {
+  return be16(static_cast<unsigned>(value >> 16) & 0xffff) + be16(static_cast<unsigned>(value & 0xffff));
+}
+
+// Signs what is below "test." (RFC 4034), by Ed25519 (RFC 8080).
+class ZoneKey {
+ public:
+  static constexpr unsigned kRrsig = 46, kDnskey = 48;
+
+  std::string dnskey() const {
+    std::array<unsigned char, 32> key{};
+    std::size_t size = key.size();
+    EVP_PKEY_get_raw_public_key(key_.get(), key.data(), &size);
+    return be16(257) + "\3\x0f" + std::string(reinterpret_cast<char*>(key.data()), size);
+  }
+  // For Resolver::Options::trust_anchors.
+  std::string anchor() const {
+    const std::string key = dnskey().substr(4);
+    std::array<unsigned char, 64> text{};
+    EVP_EncodeBlock(text.data(), reinterpret_cast<const unsigned char*>(key.data()),
+                    static_cast<int>(key.size()));
+    return "test. IN DNSKEY 257 3 15 " + std::string(reinterpret_cast<char*>(text.data()));
+  }
+  // The data of an RRSIG record; `name` as on the wire, in lower case.
+  std::string signature(std::string_view name, unsigned type, const std::string& rdata, int ttl_s) const {
+    unsigned labels = 0;
+    for (std::size_t at = 0; name[at] != 0; at += static_cast<std::size_t>(name[at]) + 1) ++labels;
+    const int64_t now = std::time(nullptr);
+    const std::string head = be16(type) + '\x0f' + static_cast<char>(labels) + be32(ttl_s) +
+                             be32(now + 3600) + be32(now - 3600) + be16(tag()) + std::string("\4test\0", 6);
+    const std::string said = head + std::string(name) + be16(type) + be16(1) + be32(ttl_s) +
+                             be16(static_cast<unsigned>(rdata.size())) + rdata;
+    std::array<unsigned char, 64> out{};
+    std::size_t size = out.size();
+    const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+    EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get());
+    EVP_DigestSign(context.get(), out.data(), &size, reinterpret_cast<const unsigned char*>(said.data()),
+                   said.size());
+    return head + std::string(reinterpret_cast<char*>(out.data()), size);
+  }
+
+ private:
+  // RFC 4034 appendix B.
+  unsigned tag() const {
+    const std::string key = dnskey();
+    unsigned sum = 0;
+    for (std::size_t i = 0; i < key.size(); ++i)
+      sum += static_cast<unsigned char>(key[i]) * (i % 2 == 0 ? 256U : 1U);
+    return (sum + (sum >> 16)) & 0xffff;
+  }
+  std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key_{EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"),
+                                                      EVP_PKEY_free};
+};
 
 // A name server that gives every question the same answer: the records as they stand on the wire, or an
 // RCODE.
 class NameServer {
  public:
   void fails() { rcode_ = 2, rdata_.clear(); }
+  void signs_with(const ZoneKey* key) { key_ = key; }
   void falls_silent() { silent_ = true; }
   void answers(std::string rdata) { silent_ = false, rcode_ = 0, rdata_ = std::move(rdata); }
 
@@ -44,15 +105,18 @@ class NameServer {
     out[2] = '\x85';  // answer, authoritative, recursion desired
     out[3] = static_cast<char>(0x80 | rcode_);
     out.replace(6, 6, std::string(6, '\0'));
-    if (!rdata_.empty()) {
-      out[7] = 1;
-      out += std::string("\xc0\x0c", 2);
-      out += type_and_class;
-      out += std::string("\0\0\0", 3) + ttl_s_ + '\0';
-      out += static_cast<char>(rdata_.size());
-      out += rdata_;
-    }
+    const unsigned type = static_cast<unsigned char>(type_and_class[1]);
+    const std::string rdata = key_ != nullptr && type == ZoneKey::kDnskey ? key_->dnskey() : rdata_;
+    if (!rdata.empty()) add(type, rdata, out);
+    if (key_ != nullptr && !rdata.empty())
+      add(ZoneKey::kRrsig, key_->signature(question.substr(12, name_end - 11), type, rdata, ttl_s_), out);
     socket_.send_to(asio::buffer(out), from_);
+  }
+  // An answer for the name in question.
+  void add(unsigned type, const std::string& rdata, std::string& out) const {
+    ++out[7];
+    out +=
+        "\xc0\x0c" + be16(type) + be16(1) + be32(ttl_s_) + be16(static_cast<unsigned>(rdata.size())) + rdata;
   }
   asio::ip::udp::socket socket_;
   asio::ip::udp::endpoint from_;
@@ -61,6 +125,7 @@ class NameServer {
   std::string rdata_;
   char ttl_s_;
   bool silent_ = false;
+  const ZoneKey* key_ = nullptr;
 };
 
 Resolver::Options nowhere() { return {{"127.0.0.1:9"}, false}; }
@@ -171,6 +236,50 @@ TEST(Resolver, ReadsNaptrRecordsAndLeavesOutWhatIsCutShort) {
     EXPECT_EQ(records[0].service, "SIP+D2T");
     EXPECT_EQ(records[0].regexp, "");
     EXPECT_EQ(records[0].replacement, "_sip._tcp.test");
+  }
+}
+
+TEST(Resolver, ReadsTlsaRecordsAndLeavesOutWhatIsCutShort) {
+  const std::string whole("\3\1\2\0\xff", 5);
+  for (std::size_t size = 1; size <= whole.size(); ++size) {
+    Loop loop;
+    NameServer server(loop, 0, whole.substr(0, size));
+    auto resolver = Resolver::create(loop, server.options()).value();
+    std::vector<TlsaRecord> records;
+    resolver->tlsa("_5269._tcp.host.test", [&](auto found) {
+      if (found) records = found.value();
+      loop.stop();
+    });
+    loop.run();
+    ASSERT_EQ(records.size(), size < 4 ? 0U : 1U);
+    if (size < 4) continue;
+    EXPECT_EQ(records[0].usage, 3);
+    EXPECT_EQ(records[0].selector, 1);
+    EXPECT_EQ(records[0].matching, 2);
+    EXPECT_EQ(records[0].data, whole.substr(3, size - 3));
+  }
+}
+
+TEST(Resolver, WithTrustAnchorsOnlyWhatDnssecProvesIsAnAnswer) {
+  const ZoneKey key, other;
+  for (const ZoneKey* const signer : {&key, &other, static_cast<const ZoneKey*>(nullptr)}) {
+    Loop loop;
+    NameServer server(loop, 0, "\3\1\1data");
+    server.signs_with(signer);
+    Resolver::Options options = server.options();
+    options.trust_anchors = {key.anchor()};
+    auto resolver = Resolver::create(loop, options).value();
+    std::optional<Resolved<std::vector<TlsaRecord>>> got;
+    resolver->tlsa("_5269._tcp.host.test", [&](auto found) {
+      got = std::move(found);
+      loop.stop();
+    });
+    loop.run();
+    ASSERT_TRUE(got);
+    EXPECT_EQ(got->has_value(), signer == &key);
+    if (got->has_value()) continue;
+    EXPECT_EQ(got->error().kind, ResolveError::Kind::kFailed);
+    EXPECT_NE(got->error().text.find("does not validate"), std::string::npos) << got->error().text;
   }
 }
 
