@@ -15,6 +15,7 @@ constexpr int64_t kLongest = 110'000'000;  // longer than any message may be und
 
 constexpr int64_t kOverlap = 2'000'000;  // a ping may be answered so much later on another connection
 constexpr uint8_t kPlayed = 0;           // Message::peer
+constexpr const char* kNoAnswer = "no answer (Timer F)";
 constexpr const char* kPeers[] = {"played", "prosody", "remote"};
 
 const char* text_of(Way way) {
@@ -88,7 +89,7 @@ void Ledger::errored(uint64_t number, std::string_view condition, std::string_vi
 void Ledger::unanswered(uint64_t number) {
   Message& m = messages_[number];
   m.ended_us = now();
-  m.outcome = reason("no answer (Timer F)");
+  m.outcome = reason(kNoAnswer);
 }
 
 void Ledger::proved(uint64_t number) {
@@ -150,7 +151,8 @@ void Ledger::arrived(uint64_t number, uint8_t from, uint64_t copy_key, std::stri
       ++came_from_history_;
     } else if (m.way != Way::kInRoom && m.with_killed && (!journal_ || m.peer != kPlayed)) {
       ++reordered_after_kill_;
-    } else if (m.way != Way::kToSip && m.ended_us != 0 && !m.accepted && is_doubt(m)) {
+    } else if (m.way != Way::kToSip && m.ended_us != 0 && !m.accepted &&
+               (is_doubt(m) || (m.way == Way::kInRoom && reasons_[m.outcome] == kNoAnswer))) {
       ++came_after_doubt_;
     } else {
       ++reordered_;

@@ -244,7 +244,7 @@ void Rooms::told(Member& phone, std::string_view words) {
   uint64_t left_out = 0;
   std::from_chars(words.data() + 2, words.data() + words.size(), left_out);
   phone.left_out += left_out;
-  if (left_out > 0 || words.starts_with("* You are in this room now")) return;
+  if (left_out > 0 || words.starts_with("* You are in this room")) return;
   std::string text(words);
   std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
   ++told_[text];

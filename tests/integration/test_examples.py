@@ -70,9 +70,9 @@ def put(machine, path, text, owner="root:root", mode="644"):
     machine.run("chmod", mode, path)
 
 
-def start(machine, unit, port):
+def start(machine, unit, *ports):
     machine.run("systemctl", "restart", unit)
-    eventually(lambda: loopback.accepts(HERE, port), f"{unit} listens", within=90)
+    eventually(lambda: all(loopback.accepts(HERE, port) for port in ports), f"{unit} listens", within=90)
 
 
 def ready(machine):
@@ -93,7 +93,7 @@ class Prosody:
         # That the component is not below a host of users is all that it has to say, and is so by localhost.
         said = machine.run("prosodyctl", "check", "config", check=False).stdout
         assert "unreferenced components" in said and "global" not in said and "component_" not in said, said
-        start(machine, "prosody", 5347)
+        start(machine, "prosody", 5347, 5222)
         machine.run("prosodyctl", "register", "juliet", "localhost", "pw")
 
 
@@ -104,7 +104,7 @@ class Ejabberd:
         both = "".join(file.read_text() for file in authority.sign("DNS:localhost", stem="ejabberd"))
         put(machine, "/etc/ejabberd/ejabberd.pem", both, "root:ejabberd", "640")
         machine.write(self.file, once(stock, "\nlisten:\n", "\nlisten:\n" + secret_in("ejabberd.yml")))
-        start(machine, "ejabberd", 5347)
+        start(machine, "ejabberd", 5347, 5222)
         machine.run("ejabberdctl", "register", "juliet", "localhost", "pw")
 
 

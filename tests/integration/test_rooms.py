@@ -261,15 +261,17 @@ def test_sofia_sip_is_in_a_room(site, room, tmp_path):
     romeo = Sofia(tmp_path / "romeo", loopback.address(216), site.stox, "romeo", site.sip_uri(room)).start()
     proxy = site.stox.configuration["gateway"]["outbound_proxy"]
     site.stox.send_all_to(f"sip:{romeo.host}:{romeo.port}")
-    romeo.say("Good evening")
-    juliet.hears("romeo", "Good evening")
-    romeo.shows("answered 200")
-    juliet.says("Who is there?")
-    romeo.shows("juliet: Who is there?")
-    romeo.say("#leave")
-    romeo.shows("answered 200", times=2)
-    romeo.kill()
-    site.stox.send_all_to(proxy)
+    try:
+        romeo.say("Good evening")
+        juliet.hears("romeo", "Good evening")
+        romeo.shows("answered 200")
+        juliet.says("Who is there?")
+        romeo.shows("juliet: Who is there?")
+        romeo.say("#leave")
+        romeo.shows("answered 200", times=2)
+    finally:
+        romeo.kill()
+        site.stox.send_all_to(proxy)
 
 
 def speaks_until(phone, stop):

@@ -38,6 +38,8 @@ def image(debian, tmp_path_factory):
     """Runs words in a container of it."""
     if not shutil.which("buildah"):
         pytest.skip("buildah is not installed")
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0:
+        pytest.skip("buildah needs mounts of its own")
     if not (BUILD / "bin" / "stoxctl").exists():
         pytest.skip("no programs have been built: STOX_BUILD names a build")
     folder = tmp_path_factory.mktemp("image")

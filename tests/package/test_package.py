@@ -59,7 +59,9 @@ def machine(debian):
             pytest.skip(str(why))
         try:
             put(made, "/etc/resolv.conf", pathlib.Path("/etc/resolv.conf").read_bytes())
-            made.run("apt-get", "-q", "update", within=600)
+            updated = made.run("apt-get", "-q", "update", "-o", "APT::Update::Error-Mode=any", check=False, within=600)
+            if updated.returncode != 0:
+                pytest.skip(f"there is no Debian archive: {updated.stderr[-300:]}")
             yield made
         finally:
             made.stop()

@@ -105,7 +105,10 @@ class XmppUser:
         self.bare = f"{user}@{server.domain}"
         self.full = f"{self.bare}/{resource}"
         self.inbox = queue.Queue()
-        assert (said := self._come_online(server, password)) == "online", f"{self.bare}: {said}"
+        said = self._come_online(server, password)
+        if said != "online":
+            self.close()  # else it would try again, and take what comes for the next of its name
+        assert said == "online", f"{self.bare}: {said}"
 
     def _come_online(self, server, password):
         """COMPAT(jabberd2 2.7): now and then it never answers the stream header of a connection that got the
