@@ -250,15 +250,17 @@ TEST(XmlStream, OfStrangersLittleIsHeld) {
 
 // As between STARTTLS and the new stream.
 TEST(XmlStream, StoppedItTakesLittle) {
-  XmlLog log;
-  XmlStream stream({}, log);
-  const auto before = heap_bytes();
-  log.stream = &stream;
-  stream.feed(kHeader + "<message>" + std::string(10'000, 'x') + "</message><stop/>");
-  log.log = {};
-  log.log.shrink_to_fit();
-  EXPECT_LT(heap_bytes(), before + 1'000);
-  EXPECT_EQ(stream.held(), 0u);
+  for (const bool is_first : {true, false}) {  // in the process: what is made once counts for nobody
+    XmlLog log;
+    XmlStream stream({}, log);
+    const auto before = heap_bytes();
+    log.stream = &stream;
+    stream.feed(kHeader + "<message>" + std::string(10'000, 'x') + "</message><stop/>");
+    log.log = {};
+    log.log.shrink_to_fit();
+    EXPECT_LT(heap_bytes(), before + (is_first ? 20'000 : 1'000));
+    EXPECT_EQ(stream.held(), 0u);
+  }
 }
 
 TEST(XmlStream, AtRestItTakesLittleAndGoesOn) {
