@@ -151,8 +151,8 @@ class Worker final : public EdgeProcess,
     target().finish(id, outcome);
   }
   void tell_phone(std::string_view user, std::string_view room, std::string_view text,
-                  std::string_view because_of) override {
-    to_sip_.room_words(room, user, text, because_of);
+                  std::string_view because_of, unsigned messages) override {
+    to_sip_.room_words(room, user, text, because_of, messages);
   }
   void reflected(const xmpp::Stanza&, uint64_t stream) override;
   Result<std::string> jid_of(std::string_view typed) const override;
@@ -161,7 +161,7 @@ class Worker final : public EdgeProcess,
   std::map<std::string, uint64_t> siblings() const override { return others_.epochs(); }
   void tell_sibling(const std::string& worker, uint64_t epoch, uint64_t stream, const pb::RoomNews&) override;
   void publish_soon() override { end_of_turn_.ask(); }
-  void shown(std::string_view room, std::string_view user, Shown) override;
+  void shown(std::string_view room, std::string_view user, Shown, unsigned messages) override;
   // moved_streams
   void ask_in_hand(const std::string& worker, pb::InHand,
                    std::function<void(const pb::Held&)> reply) override;

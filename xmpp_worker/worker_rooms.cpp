@@ -64,9 +64,9 @@ void Worker::tell_sibling(const std::string& worker, uint64_t epoch, uint64_t st
   if (!edge().hand_overs().put(worker, epoch, std::move(hand_over))) rooms_.tell_all_again();
 }
 
-void Worker::shown(std::string_view room, std::string_view user, Shown what) {
+void Worker::shown(std::string_view room, std::string_view user, Shown what, unsigned messages) {
   const auto from = Jid::parse(room), to = Jid::parse(user);
-  if (from && to) rooms_.shown(to->bare(), from->bare(), what);
+  if (from && to) rooms_.shown(to->bare(), from->bare(), what, messages);
 }
 
 }  // namespace stox::worker

@@ -92,7 +92,7 @@ class Ledger {
   std::function<void(uint64_t)> settled_;
   std::size_t violations_ = 0;
   uint64_t lost_ = 0, doubled_ = 0, reordered_ = 0, reordered_after_kill_ = 0, died_with_server_ = 0,
-           untold_ = 0, came_after_doubt_ = 0, copies_ = 0, stray_ = 0, came_from_history_ = 0;
+           came_after_doubt_ = 0, copies_ = 0, stray_ = 0, came_from_history_ = 0;
   int64_t began_us_ = 0, ended_us_ = 0;
   std::array<int64_t, kWays> last_arrival_{}, longest_silence_{}, silent_at_{};
 };

@@ -71,7 +71,7 @@ class Report:
         for each in self.ledger["in-room"]["counts"].values():
             counts.update(each)
         heard = [f"{counts['accepted_and_delivered']} heard"]
-        apart = [f"{counts[kind]} {kind.replace('_', ' ')}" for kind in ("died_with_server", "left_out", "without_a_sign") if counts[kind]]
+        apart = [f"{counts[kind]} {kind.replace('_', ' ')}" for kind in ("died_with_server", "left_out") if counts[kind]]
         return [f"rooms: {rooms['rooms']} with {rooms['phones']} phones and {rooms['users']} XMPP users, {rooms['lines_of_phones']} "
                 f"lines of phones and {rooms['lines_of_users']} of XMPP users; {counts['accepted']} hearings are owed: "
                 + ", ".join(heard + apart),

@@ -132,7 +132,7 @@ void ToSip::room_message(const xmpp::Stanza& stanza) {
 }
 
 void ToSip::room_words(std::string_view room, std::string_view user, std::string_view text,
-                       std::string_view because_of) {
+                       std::string_view because_of, unsigned messages) {
   const auto from = Jid::parse(room);
   const auto to = Jid::parse(user);
   if (!from || !to) return;
@@ -142,7 +142,7 @@ void ToSip::room_words(std::string_view room, std::string_view user, std::string
   stanza.type = "groupchat";
   content_.clear();
   content_.bodies.push_back({{}, text});
-  take(stanza, *from, *to, nullptr, {because_of});
+  take(stanza, *from, *to, nullptr, {because_of, 0, false, messages});
 }
 
 xmpp::Meaning ToSip::read_meaning(const xmpp::Stanza& stanza) {
@@ -212,7 +212,7 @@ void ToSip::take(const xmpp::Stanza& stanza, const Jid& from, const Jid& to, Inj
   pending.to = stanza.to;
   pending.id = stanza.id;
   pending.wants_receipt = content_.wants_receipt && !is_of_room;
-  pending.is_of_room = is_of_room;
+  pending.room_messages = is_of_room ? of_room.messages : 0;
   pending.asked = message->wants().id();
   pending.trace_id = trace_id;
   pending.hop = handle;
@@ -260,13 +260,13 @@ void ToSip::not_taken(Pending& pending, pb::Reason reason, const std::string& wh
   const std::string word = ascii_lower(pb::Reason_Name(reason));
   trace_.messages().ended(Ending::kRefusedHere, 0, word, to_us(clock_.now()) / 1'000'000);
   if (pending.injected) return std::exchange(pending.injected, nullptr)(pending.trace_id, why, false);
-  if (pending.is_of_room) user_.shown(pending.from, pending.to, Shown::kNotTaken);
+  if (pending.is_of_room()) user_.shown(pending.from, pending.to, Shown::kNotTaken, pending.room_messages);
   if (failure_lines_.take(log_, clock_.now()))
     log_.tell(Level::kInfo, {pending.trace_id, pending.from, pending.to, {}, word}, "from {}: not taken: {}",
               pending.from, why);
   pb::Outcome outcome;
   outcome.set_reason(reason);
-  if (!pending.is_of_room) answer_with(pending, outcome);
+  if (!pending.is_of_room()) answer_with(pending, outcome);
 }
 
 void ToSip::hand_on() {
@@ -329,8 +329,8 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
     pending.to = each.stanza.to().empty() ? message.to() : each.stanza.to();
     pending.id = message.id();
     pending.wants_receipt = message.wants().delivered();
-    pending.is_of_room = message.type() == "groupchat";
-    envelope.mutable_xmpp_message()->set_may_be_again(pending.is_of_room);
+    pending.room_messages = message.type() == "groupchat" ? 1 : 0;
+    envelope.mutable_xmpp_message()->set_may_be_again(pending.is_of_room());
     pending.asked = message.wants().id();
     pending.trace_id = envelope.trace_id();
     pending.row = each.row;
@@ -338,7 +338,7 @@ void ToSip::restore(std::vector<StanzaJournal::Left> left) {
     service::TraceHop& hop = trace_.add(&pending.hop);
     hop.trace_id = envelope.trace_id();
     hop.message_id = message.id();
-    if (pending.is_of_room) hop.room = xmpp::bare_of(message.from());
+    if (pending.is_of_room()) hop.room = xmpp::bare_of(message.from());
     hop.from = message.from();
     hop.to = message.to();
     hop.came_in = true;
@@ -436,8 +436,8 @@ void ToSip::ended(uint64_t number, const pb::Outcome& outcome) {
               "from {} to {}: {}", pending.from, pending.to, text);
   if (ok && pending.wants_receipt)
     user_.accepted(pending.from, pending.to, pending.id, pending.asked, outcome);
-  if (pending.is_of_room) user_.shown(pending.from, pending.to, shown_by(outcome));
-  const bool owes_error = !ok && !pending.injected && !pending.is_of_room;
+  if (pending.is_of_room()) user_.shown(pending.from, pending.to, shown_by(outcome), pending.room_messages);
+  const bool owes_error = !ok && !pending.injected && !pending.is_of_room();
   if (!owes_error && pending.row != 0) journal_->ended(pending.row);
   if (pending.injected) std::exchange(pending.injected, nullptr)(pending.trace_id, text, ok);
   if (owes_error) answer_with(pending, outcome);

@@ -64,8 +64,8 @@ class ToSipUser {
   // `asked`: what a notification of SIP would name it by.
   virtual void accepted(std::string_view /*from*/, std::string_view /*to*/, std::string_view /*id*/,
                         std::string_view /*asked*/, const pb::Outcome&) {}
-  // What became of what a room said.
-  virtual void shown(std::string_view /*room*/, std::string_view /*user*/, Shown) {}
+  // What became of what a room said, and for how many of its messages that stands.
+  virtual void shown(std::string_view /*room*/, std::string_view /*user*/, Shown, unsigned /*messages*/) {}
 };
 
 class ToSip {
@@ -88,9 +88,9 @@ class ToSip {
   void message(const xmpp::Stanza&);  // of any type but error
   // What is said in a room, to one who is in it. A room is never sent an error: it would put him out.
   void room_message(const xmpp::Stanza&);
-  // As if a room had said it. `because_of` is the JID whose share it takes.
+  // As if a room had said it, in place of so many messages. `because_of` is the JID whose share it takes.
   void room_words(std::string_view room, std::string_view user, std::string_view text,
-                  std::string_view because_of);
+                  std::string_view because_of, unsigned messages);
   // As if such a stanza had arrived.
   void inject(const std::string& from, const std::string& to, const std::string& text, Injected done);
   void ended(uint64_t number, const pb::Outcome&);
@@ -128,8 +128,9 @@ class ToSip {
     int64_t row = 0;  // in the journal; 0 = none
     bool wants_receipt = false;
     Shares::Claim claim{};
-    std::string asked;  // Message-ID for SIP; empty = none
-    bool is_of_room = false;
+    std::string asked;           // Message-ID for SIP; empty = none
+    unsigned room_messages = 0;  // of a room, for which it stands; 0 = it is of none
+    bool is_of_room() const { return room_messages > 0; }
     Injected injected;
   };
   const Pending* find(uint64_t number) const;
@@ -160,6 +161,7 @@ class ToSip {
     std::string_view sender;  // whose share it takes; empty: it is of none
     uint64_t line = 0;        // as of SipMessage
     bool may_be_again = false;
+    unsigned messages = 1;
   };
   void take(const xmpp::Stanza&, const Jid& from, const Jid& to, Injected, const OfRoom&);
   Pending& put(uint64_t number, Pending&&);

@@ -45,9 +45,10 @@ class RoomsUser {
   // A message that has waited to be known as one to a room, or as none.
   virtual void begin_again(const pb::Envelope&, Time begin_before) = 0;
   virtual void finish_of_room(const pb::EnvelopeId&, const pb::Outcome&) = 0;
-  // Words about a room, as if it had said them. `because_of`: the JID of whom they cost a share.
+  // Words about a room, as if it had said them, in place of so many messages. `because_of`: the JID of whom
+  // they cost a share.
   virtual void tell_phone(std::string_view user, std::string_view room, std::string_view text,
-                          std::string_view because_of) = 0;
+                          std::string_view because_of, unsigned messages) = 0;
   // A room has shown a stanza of some worker of our domains to all who are in it.
   virtual void reflected(const xmpp::Stanza&, uint64_t stream) = 0;
   // The JID of an address that a person has typed.
@@ -102,8 +103,8 @@ class Rooms {
   bool begin(const pb::Envelope&, Time begin_before);
   // False: it is none that was carried to a room.
   bool ended(const pb::EnvelopeId&, const pb::Outcome&);
-  // What became of what a room said.
-  void shown(std::string_view user, std::string_view room, Shown);
+  // What became of what a room said, or of what stood for so many of its messages.
+  void shown(std::string_view user, std::string_view room, Shown, unsigned messages);
 
   // --- from XMPP
 
@@ -247,9 +248,10 @@ class Rooms {
   std::string new_id(std::string_view what, std::string_view from, std::string_view to);
   void send(const Entry&);  // what is in xml_, to the room
   void say(const Entry&, std::string_view text);
+  void say_left_out(Entry&);
   void say_what_happened(Entry&, std::string_view text);  // if the room has not said too much
   void say(std::string_view user, std::string_view room, std::string_view text) {
-    user_.tell_phone(user, room, text, room);
+    user_.tell_phone(user, room, text, room, 1);
   }
   bool is_listed(std::string_view domain) const;
   bool may_be_room(std::string_view domain) const;  // as far as is known

@@ -94,7 +94,7 @@ Rooms::Taken Rooms::take_room_message(Entry& e, const xmpp::Stanza& stanza, cons
     ++figures_.left_out;
     return Taken::kDone;
   }
-  if (e.left_out > 0) say(e, left_out_sentence(std::exchange(e.left_out, 0)));
+  if (e.left_out > 0) say_left_out(e);
   return Taken::kForPhone;
 }
 
@@ -138,8 +138,8 @@ bool Rooms::invited(const xmpp::Stanza& stanza) {
   if (!room || !to || room->local().empty()) return false;
   const bool is_known = settings_.which == Which::kAny && known_domains_.contains(room->domain());
   if (!may_be_room(room->domain()) || (settings_.which == Which::kAny && !is_known)) return false;
-  user_.tell_phone(to->bare(), room->bare(), invitation_sentence(*invitation, settings_.command),
-                   stanza.from);
+  user_.tell_phone(to->bare(), room->bare(), invitation_sentence(*invitation, settings_.command), stanza.from,
+                   1);
   return true;
 }
 

@@ -184,12 +184,18 @@ void Rooms::leave(Entry& e, std::string_view why) {
   is_left(e, refusal({"cancel", "not-acceptable", "You have left the room"}, false));
 }
 
-void Rooms::shown(std::string_view user, std::string_view room, Shown what) {
+// If that does not arrive either, they are still to be told.
+void Rooms::say_left_out(Entry& e) {
+  const unsigned messages = std::exchange(e.left_out, 0);
+  user_.tell_phone(e.kept.user(), e.kept.room(), left_out_sentence(messages), e.kept.room(), messages);
+}
+
+void Rooms::shown(std::string_view user, std::string_view room, Shown what, unsigned messages) {
   Entry* e = find(user, room);
   if (e == nullptr) return;
   const bool ok = what == Shown::kYes;
   figures_.shown += ok;
-  e->left_out += what == Shown::kNotTaken;
+  if (what == Shown::kNotTaken) e->left_out += messages;
   if ((ok && e->kept.failures() == 0) || (!ok && what != Shown::kNobodyThere)) return;
   if (ok) {
     e->kept.set_failures(0);
@@ -254,7 +260,7 @@ void Rooms::forget_occupants(std::string_view room) {
 void Rooms::turn(Entry& e, int* budget) {
   if (!e.may_lack && now() >= e.lack_until) e.lack_since_s = 0;
   if (e.kept.state() == Membership::IN && now() >= e.entered_at + kStays) e.tries = 0;
-  if (e.left_out > 0 && e.bucket.is_full(now())) say(e, left_out_sentence(std::exchange(e.left_out, 0)));
+  if (e.left_out > 0 && e.bucket.is_full(now())) say_left_out(e);
   while (!e.held.empty() && now() >= e.held.front().begin_before) {
     const Held late = std::move(e.held.front());
     e.held.pop_front();

@@ -53,7 +53,10 @@ class ToSipTest : public testing::Test, public ToSipUser {
     return stream.component.send(from, xml) != xmpp::Component::Sent::kNotUp;
   }
   void called(const xmpp::Stanza&) override { ++calls; }
-  void shown(std::string_view, std::string_view, Shown what) override { shown_.push_back(what); }
+  void shown(std::string_view, std::string_view, Shown what, unsigned messages) override {
+    shown_.push_back(what);
+    stood_for_ += messages;
+  }
   bool lend(std::string_view, std::string_view to, std::string_view xml,
             std::function<void()> sent) override {
     if (other_is_up) lent.push_back({std::string(to) + ": " + std::string(xml), std::move(sent)});
@@ -86,6 +89,7 @@ class ToSipTest : public testing::Test, public ToSipUser {
   uint64_t ids = 0;
   int wakeups = 0, calls = 0;
   std::vector<Shown> shown_;
+  unsigned stood_for_ = 0;
   bool other_is_up = false;
   std::vector<std::pair<std::string, std::function<void()>>> lent;
   std::vector<std::pair<pb::Envelope, uint32_t>> restored;
@@ -136,6 +140,12 @@ TEST_F(ToSipTest, WhatIsSaidInARoomGoesToTheUserAndIsNeverAnsweredWithAnError) {
   EXPECT_EQ(envelopes.size(), 2u);
   EXPECT_EQ(stream.take(), "");
   EXPECT_THAT(shown_, testing::ElementsAre(Shown::kNotTaken, Shown::kNo, Shown::kNotTaken));
+  EXPECT_EQ(std::exchange(stood_for_, 0U), 3U);
+  refusal = pb::NOT_GIVEN;
+  to_sip.room_words("verona@conf.test", "bob*sip.test@gw.test", "* 5 messages were left out",
+                    "verona@conf.test", 5);
+  to_sip.ended(3, failed(pb::IN_DOUBT));
+  EXPECT_EQ(stood_for_, 5U);
 }
 
 TEST_F(ToSipTest, OneInARoomWhoseWordsFailIsToldSoAndTheUserStaysInTheRoom) {

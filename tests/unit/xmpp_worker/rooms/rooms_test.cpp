@@ -58,9 +58,10 @@ class RoomsTest : public testing::Test, public RoomsUser, public StanzaSender {
     return true;
   }
   void tell_phone(std::string_view user, std::string_view room, std::string_view text,
-                  std::string_view because_of) override {
+                  std::string_view because_of, unsigned messages) override {
     EXPECT_EQ(user, kUser);
     told.emplace_back(text);
+    stands_for = messages;
     sharers.emplace_back(because_of == room ? "" : because_of);
   }
   void reflected(const xmpp::Stanza& stanza, uint64_t) override { reflections.emplace_back(stanza.id); }
@@ -169,6 +170,7 @@ class RoomsTest : public testing::Test, public RoomsUser, public StanzaSender {
   std::vector<uint64_t> again;
   std::map<uint64_t, pb::Outcome> outcomes;
   std::vector<std::string> sent, told, sharers, reflections;
+  unsigned stands_for = 0;
   std::map<std::string, uint64_t> others;
   std::map<std::string, std::vector<pb::RoomNews>> news;
   bool acts = true, has_to_publish = false, presence_taken = false;
@@ -671,12 +673,27 @@ TEST_F(RoomsTest, WhetherADomainHasRoomsIsAskedOnce) {
   EXPECT_EQ(again.back(), 5u);
 }
 
+TEST_F(RoomsTest, HowManyWereLeftOutIsToldUntilThatArrives) {
+  comes_in();
+  told.clear();
+  for (int i = 0; i < 3; ++i) rooms->shown(kUser, kRoom, Shown::kNotTaken, 1);
+  pass(seconds(30));
+  EXPECT_THAT(told, ElementsAre("* 3 messages were left out"));
+  EXPECT_EQ(stands_for, 3U);
+  rooms->shown(kUser, kRoom, Shown::kNotTaken, stands_for);  // the front has died with it, too
+  pass(seconds(30));
+  EXPECT_THAT(told, ElementsAre("* 3 messages were left out", "* 3 messages were left out"));
+  rooms->shown(kUser, kRoom, Shown::kYes, stands_for);
+  pass(seconds(30));
+  EXPECT_EQ(told.size(), 2U);
+}
+
 TEST_F(RoomsTest, WhoIsNeverThereIsTakenOutAfterADay) {
   comes_in();
-  for (int i = 0; i < 30; ++i) rooms->shown(kUser, kRoom, Shown::kNobodyThere);
+  for (int i = 0; i < 30; ++i) rooms->shown(kUser, kRoom, Shown::kNobodyThere, 1);
   EXPECT_EQ(rooms->size(), 1u);
   clock.advance(std::chrono::hours(25));
-  rooms->shown(kUser, kRoom, Shown::kNobodyThere);
+  rooms->shown(kUser, kRoom, Shown::kNobodyThere, 1);
   EXPECT_EQ(rooms->size(), 0u);
   EXPECT_THAT(sent.back(), HasSubstr("type='unavailable'"));
 }
